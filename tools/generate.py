@@ -1,0 +1,44 @@
+"""Make every generated file again; `make generate` calls this.
+
+Each generator takes the root to write under, so that a test can generate into
+an empty folder and compare.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTO = "tokenwire/v1/chatgpt.proto"
+
+
+def stubs(root: Path) -> None:
+    """Write the Python stubs of the contract to service/tokenwire/v1."""
+    out = root / "service"
+    out.mkdir(parents=True, exist_ok=True)
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'proto'}"]
+    subprocess.run(
+        [
+            *protoc,
+            *(f"--python_out={out}", f"--mypy_out={out}"),
+            *(f"--grpc_python_out={out}", f"--mypy_grpc_out={out}"),
+            PROTO,
+        ],
+        check=True,
+        # The mypy plugins of protoc live beside the interpreter.
+        env={"PATH": str(Path(sys.executable).parent)},
+    )
+
+
+GENERATORS: tuple[Callable[[Path], None], ...] = (stubs,)
+
+
+def main() -> None:
+    """Write every generated file into the work tree."""
+    for generate in GENERATORS:
+        generate(ROOT)
+
+
+if __name__ == "__main__":
+    main()
