@@ -1,0 +1,136 @@
+"""HTTP to an OpenAI-compatible upstream: one request in, its events out."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+
+from tokenwire import __version__, errors
+from tokenwire.model.rejection import rejection
+from tokenwire.model.sse import Event, EventReader
+
+OPENAI: Final = "https://api.openai.com/v1"
+DONE: Final = b"[DONE]"
+"""The data of the event that ends a stream."""
+END_OF_BODY_SECONDS: Final = 0.05
+MAX_EVENT_BYTES: Final = 1 << 20
+MAX_ERROR_BODY_BYTES: Final = 1 << 16
+KEEPALIVE_CONNECTIONS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that the upstream may take."""
+
+    connect: float
+    idle: float
+
+
+class Upstream:
+    """A chat-completions endpoint and the connections to it.
+
+    Args:
+        base_url: As given to OpenAI's SDK; a query string is sent along.
+        api_key: Sent as a bearer token, and as `api-key` where the base URL
+            names an `api-version`, as Azure's does. None sends none.
+        organization: OpenAI's organisation, or empty.
+        project: OpenAI's project, or empty.
+        timeouts: How long the upstream may take.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None,
+        timeouts: Timeouts,
+        *,
+        organization: str = "",
+        project: str = "",
+    ) -> None:
+        base = httpx2.URL(base_url)
+        self.url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
+        headers = {"user-agent": f"tokenwire/{__version__}", "accept": "text/event-stream"}
+        if api_key:
+            headers["authorization"] = f"Bearer {api_key}"
+            if "api-version" in base.params:
+                headers["api-key"] = api_key
+        if organization:
+            headers["openai-organization"] = organization
+        if project:
+            headers["openai-project"] = project
+        self._client = httpx2.AsyncClient(
+            headers=headers,
+            timeout=httpx2.Timeout(timeouts.idle, connect=timeouts.connect, pool=None),
+            limits=httpx2.Limits(
+                max_connections=None, max_keepalive_connections=KEEPALIVE_CONNECTIONS
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def events(self, payload: dict[str, Any]) -> AsyncGenerator[list[Event], None]:
+        """Send `payload` and yield the events of the response, as they are read.
+
+        Raises:
+            ServiceError: The request fails or is rejected, or the response breaks.
+        """
+        reader = EventReader(MAX_EVENT_BYTES, last=DONE)
+        async with self._response(payload) as response:
+            body = response.aiter_raw()
+            try:
+                async for data in body:
+                    yield reader.feed(data)
+                    if reader.ended:
+                        await _finish(body)
+                        return
+            except httpx2.TimeoutException:
+                raise errors.UpstreamIdleTimeout from None
+            except httpx2.HTTPError:
+                raise errors.UpstreamStreamBroken from None
+
+    @asynccontextmanager
+    async def _response(self, payload: dict[str, Any]) -> AsyncGenerator[httpx2.Response, None]:
+        request = self._client.build_request("POST", self.url, json=payload)
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx2.ReadTimeout:
+            raise errors.UpstreamTimeout from None
+        except httpx2.HTTPError:
+            raise errors.UpstreamUnreachable from None
+        try:
+            if response.status_code != httpx2.codes.OK:
+                body = await _error_body(response)
+                raise rejection(response.status_code, response.headers, body)
+            if response.headers.get("content-type", "").startswith("text/html"):
+                # A proxy's or portal's page in the place of the upstream.
+                raise errors.UpstreamError
+            yield response
+        finally:
+            await response.aclose()
+
+
+async def _finish(body: AsyncIterator[bytes]) -> None:
+    """Read the end of the body, which is due now, so that the connection can be used again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_OF_BODY_SECONDS):
+            await anext(body, None)
+
+
+async def _error_body(response: httpx2.Response) -> bytes:
+    body = b""
+    try:
+        async for data in response.aiter_raw():
+            body += data
+            if len(body) > MAX_ERROR_BODY_BYTES:
+                break
+    except httpx2.HTTPError:
+        # The status has said enough.
+        return b""
+    return body
