@@ -1,0 +1,201 @@
+"""The composition root: what is built, and in which order it starts and stops."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from typing import Final, Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from tokenwire import __version__, logs
+from tokenwire.convert import Defaults
+from tokenwire.domain import ChatModel
+from tokenwire.health import HealthServicer
+from tokenwire.interceptors import build_chain
+from tokenwire.interceptors.admission import AdmissionInterceptor
+from tokenwire.interceptors.tracing import annotate_span
+from tokenwire.metrics import Metrics
+from tokenwire.model import build_model
+from tokenwire.servicer import SERVICE, ChatgptServicer
+from tokenwire.settings import Settings, SettingsError
+from tokenwire.telemetry import Telemetry
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+EXIT_SECOND_SIGNAL: Final = 130
+
+OPTIONS: Final = (
+    # A second server on the same port would otherwise start silently and take half the calls.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class App:
+    """A server with everything around it.
+
+    Use it as an async context manager: entering starts it, leaving stops it
+    at once. `drain` is the gentle way to stop.
+
+    Args:
+        settings: All that can be set.
+        model: In place of the one that `settings` describe.
+
+    Attributes:
+        address: Where the gRPC server listens, HOST:PORT.
+        metrics_address: Where Prometheus scrapes, HOST:PORT.
+        metrics: The process's metrics.
+    """
+
+    def __init__(self, settings: Settings, model: ChatModel | None = None) -> None:
+        self._settings = settings
+        self._stopped = False
+        self._model = model or build_model(settings)
+        self._telemetry = Telemetry(settings)
+        self.metrics = Metrics(settings.models | {settings.model})
+        self._health = HealthServicer()
+        self._server = self._build_server()
+        self.address = settings.listen
+        self.metrics_address = settings.metrics_listen
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop(grace_seconds=0)
+
+    def _build_server(self) -> grpc.aio.Server:
+        settings = self._settings
+        admission = AdmissionInterceptor(
+            settings.max_streams, on_change=self.metrics.set_streams_in_flight
+        )
+        chain = build_chain(
+            self._telemetry.provider,
+            on_start=self.metrics.start,
+            observers=(annotate_span, self.metrics.observe, logs.log_call),
+            admission=admission,
+        )
+        defaults = Defaults(
+            model=settings.model,
+            temperature=settings.temperature,
+            system=settings.system_prompt,
+            models=settings.models,
+        )
+        server = grpc.aio.server(interceptors=chain, options=OPTIONS)
+        servicer = ChatgptServicer(self._model, defaults)
+        chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        return server
+
+    async def start(self) -> None:
+        """Listen, then report SERVING.
+
+        Raises:
+            SettingsError: An address cannot be listened on.
+        """
+        settings = self._settings
+        await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.metrics_address = self._start_metrics()
+        try:
+            port = self._server.add_insecure_port(settings.listen)
+        except RuntimeError:
+            self._stop_metrics()
+            raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
+        self.address = _with_port(settings.listen, port)
+        await self._server.start()
+        await self._health.report(health_pb2.HealthCheckResponse.SERVING)
+        log.info(
+            "serving",
+            extra={
+                "version": __version__,
+                "address": self.address,
+                "metrics_address": self.metrics_address,
+                "model": settings.model,
+            },
+        )
+
+    async def drain(self) -> None:
+        """Stop without losing an answer: turn new callers away, let running answers finish."""
+        log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
+        await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await asyncio.sleep(self._settings.drain_seconds)
+        await self.stop(self._settings.grace_seconds)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Close the listener, give running answers `grace_seconds`, then close everything.
+
+        Stopping again does nothing.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        self._health.end_watches()
+        await self._server.stop(grace_seconds)
+        await self._model.aclose()
+        await asyncio.to_thread(self._telemetry.shutdown)
+        await asyncio.to_thread(self._stop_metrics)
+        log.info("stopped")
+
+    def _start_metrics(self) -> str:
+        address = self._settings.metrics_listen
+        host, _, port = address.rpartition(":")
+        try:
+            server, thread = start_http_server(
+                int(port), host.strip("[]"), registry=self.metrics.registry
+            )
+        except OSError:
+            raise _cannot_listen("TOKENWIRE_METRICS_LISTEN", address) from None
+        self._metrics_server, self._metrics_thread = server, thread
+        return _with_port(address, server.server_port)
+
+    def _stop_metrics(self) -> None:
+        self._metrics_server.shutdown()
+        self._metrics_server.server_close()
+        self._metrics_thread.join()
+
+
+async def serve(settings: Settings) -> int:
+    """Run a server until SIGTERM or SIGINT, then drain it.
+
+    A second signal ends the process at once.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SettingsError: The server cannot start with these settings.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, _on_signal, stopping)
+    app = App(settings)
+    await app.start()
+    await stopping.wait()
+    started = time.monotonic()
+    await app.drain()
+    log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})
+    return 0
+
+
+def _on_signal(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(EXIT_SECOND_SIGNAL)
+    stopping.set()
+
+
+def _with_port(address: str, port: int) -> str:
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _cannot_listen(variable: str, address: str) -> SettingsError:
+    return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])
