@@ -1,0 +1,20 @@
+"""The step that stands for a whole named plan."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tokenwire.demo.step import Kind, Step, step
+
+if TYPE_CHECKING:
+    from tokenwire.demo.exchange import Exchange
+
+
+@step("scenario", Kind.BODY)
+@dataclass(frozen=True)
+class ScenarioStep(Step):
+    """The steps of the named scenario, in this step's place."""
+
+    scenario: str
+
+    async def play(self, exchange: "Exchange") -> None:
+        """Never happens: the parser puts the scenario's steps in its place."""
