@@ -50,13 +50,7 @@ class Client:
         self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
-        # The channel belongs to the running event loop, so it is made here: a
-        # Client itself may be made anywhere, for example at import.
-        if self._channel is not None:
-            raise RuntimeError("this Client is already open; enter it once and share it")
-        self._channel = open_channel(
-            self.target, self._credentials, self._max_attempts, self._options
-        )
+        await self.open()
         return self
 
     async def __aexit__(
@@ -66,6 +60,20 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def open(self) -> None:
+        """Open the client, where `async with` does not fit; `close` it afterwards.
+
+        Raises:
+            RuntimeError: It is already open.
+        """
+        # The channel belongs to the running event loop, so it is made here: a
+        # Client itself may be made anywhere, for example at import.
+        if self._channel is not None:
+            raise RuntimeError("this Client is already open; open it once and share it")
+        self._channel = open_channel(
+            self.target, self._credentials, self._max_attempts, self._options
+        )
 
     async def close(self) -> None:
         """Close the connection; answers still running end with a ChatError CANCELLED."""
