@@ -14,6 +14,7 @@ from tokenwire.settings import Settings
 LIBRARIES_LEVEL: Final = logging.WARNING
 """Libraries log prompts and answers below this level, so no setting lowers it."""
 
+log = logging.getLogger(__name__)
 call_log = logging.getLogger("tokenwire.call")
 
 

@@ -1,0 +1,84 @@
+"""What every subcommand that calls a server shares. Loads gRPC only when used."""
+
+import argparse
+import math
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import grpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+def add_connection_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the server is and how to reach it."""
+    parser.add_argument(
+        "--address",
+        "--addr",
+        type=address,
+        default=DEFAULT_ADDRESS,
+        metavar="HOST:PORT",
+        help="the server, or any gRPC target such as dns:///host:port (default: %(default)s)",
+    )
+    parser.add_argument("--tls", action="store_true", help="use TLS; plaintext without it")
+    parser.add_argument(
+        "--ca",
+        type=certificates,
+        metavar="FILE",
+        help="trust the certificates in this PEM file instead of the public ones; implies --tls",
+    )
+
+
+def address(text: str) -> str:
+    """Check a server's address; `:port` means this machine, as Go's tools have it."""
+    if text.startswith(":"):
+        return f"localhost{text}"
+    if ":" not in text:
+        raise argparse.ArgumentTypeError(f"{text!r} names no port; write HOST:PORT")
+    return text
+
+
+def seconds(text: str) -> float:
+    """Read a positive duration in seconds; the units ms, s and m may follow the number."""
+    match = re.fullmatch(r"([0-9.]+)(ms|s|m|)", text)
+    try:
+        value = float(match[1]) * _UNITS[match[2]] if match else math.nan
+    except ValueError:
+        value = math.nan
+    if not value > 0 or math.isinf(value):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no duration above zero; write seconds such as 2 or 0.5, or 500ms"
+        )
+    return value
+
+
+def certificates(path: str) -> bytes:
+    """Read a PEM file of certificates."""
+    try:
+        pem = Path(path).read_bytes()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error.strerror}") from None
+    if b"-----BEGIN CERTIFICATE-----" not in pem:
+        raise argparse.ArgumentTypeError(f"{path!r} holds no PEM certificate")
+    return pem
+
+
+def credentials(args: argparse.Namespace) -> "grpc.ChannelCredentials | None":
+    """Make what the options ask for: TLS credentials, or None for plaintext."""
+    import grpc  # noqa: PLC0415 - other subcommands and --help start without it
+
+    if args.tls or args.ca:
+        return grpc.ssl_channel_credentials(args.ca)
+    return None
+
+
+def silence_grpc() -> None:
+    """Keep gRPC Core's own log lines off the terminal; call it before importing grpc.
+
+    Whoever wants them sets GRPC_VERBOSITY, which wins.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

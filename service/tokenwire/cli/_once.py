@@ -1,0 +1,46 @@
+import argparse
+import asyncio
+import os
+import sys
+
+from tokenwire.cli._answer import Screen, describe, make_client, stream_answer
+from tokenwire.client import ChatError
+
+FAILED = 1
+CANCELLED = 130
+
+
+def answer(args: argparse.Namespace) -> int:
+    """Stream the answer to one message, from TEXT or stdin, and return the exit code."""
+    screen = Screen()
+    try:
+        text = _read_stdin() if args.text in {None, "-"} else args.text
+        asyncio.run(_answer(args, text, screen))
+    except KeyboardInterrupt:
+        screen.note("cancelled")
+        return CANCELLED
+    except ChatError as error:
+        screen.note(describe(error, args.address))
+        return FAILED
+    except ValueError as error:
+        screen.note(f"error: {error}")
+        return FAILED
+    except OSError as error:
+        # Python flushes stdout once more on its way out; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader that leaves, as `head` does, is fine
+            print(f"error: cannot read or write on: {error.strerror}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+async def _answer(args: argparse.Namespace, text: str, screen: Screen) -> None:
+    async with make_client(args) as client:
+        await stream_answer(client, args, text, (), screen)
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"stdin is not valid UTF-8 at byte {error.start}") from None

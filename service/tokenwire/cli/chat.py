@@ -1,0 +1,76 @@
+import argparse
+import sys
+
+from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `chat`."""
+    parser = subparsers.add_parser(
+        "chat",
+        help="talk to a model through a tokenwire server",
+        description=(
+            "Stream a model's answer to the terminal while it is written. The answer goes to\n"
+            "stdout; time to first token, tokens per second and usage go to stderr.\n"
+            "\n"
+            "Without TEXT, on a terminal, it holds a conversation: /help lists its commands,\n"
+            "Ctrl-C cancels an answer, Ctrl-D ends it."
+        ),
+        epilog=(
+            "examples:\n"
+            '  tokenwire chat "Why is the sky blue?"\n'
+            '  tokenwire chat --system "Answer in one sentence." < question.txt\n'
+            "\n"
+            "exit codes: 0 answered, 1 failed, 2 bad arguments, 130 cancelled by Ctrl-C"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "text",
+        nargs="?",
+        metavar="TEXT",
+        help="the message; - reads it from stdin, as does no TEXT where stdin is no terminal",
+    )
+    add_connection_options(parser)
+    _add_answer_options(parser)
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="give an answer up after this time (default: wait)",
+    )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print only answers and errors, no statistics"
+    )
+    parser.set_defaults(run=run)
+
+
+def _add_answer_options(parser: argparse.ArgumentParser) -> None:
+    options = parser.add_argument_group("the answer", "What is not given, the server decides.")
+    options.add_argument("--model", default="", metavar="NAME", help="the model to ask")
+    options.add_argument("--system", metavar="TEXT", help='the system prompt; "" for none at all')
+    options.add_argument("--temperature", type=float, metavar="T", help="0 to 2")
+    options.add_argument("--top-p", type=float, metavar="P", help="above 0 and up to 1")
+    options.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens to generate")
+    options.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end the answer where this text appears; may be given up to 4 times",
+    )
+    options.add_argument("--seed", type=int, metavar="N", help="for repeatable sampling")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer one message or hold a conversation, and return the exit code."""
+    silence_grpc()
+    try:
+        # Here, so that other subcommands and --help start without gRPC.
+        from tokenwire.cli import _conversation, _once  # noqa: PLC0415
+
+        if args.text is None and sys.stdin.isatty() and sys.stdout.isatty():
+            return _conversation.hold(args)
+        return _once.answer(args)
+    except KeyboardInterrupt:  # while starting or stopping; an answer handles its own
+        return 130

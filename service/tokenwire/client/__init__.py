@@ -1,0 +1,26 @@
+"""A client for tokenwire: send a message, read the answer while it is written.
+
+    from tokenwire.client import Client
+
+    async with Client("localhost:50051") as client:
+        async for answer in client.send("Why is the sky blue?"):
+            print(answer.content, end="")
+
+Needs grpcio, grpcio-health-checking and googleapis-common-protos, nothing else.
+"""
+
+from tokenwire.client.client import Client
+from tokenwire.client.errors import ChatError
+from tokenwire.client.stream import AnswerStream
+from tokenwire.v1.chatgpt_pb2 import Answer, FinishReason, Role, Turn, Usage
+
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "ChatError",
+    "Client",
+    "FinishReason",
+    "Role",
+    "Turn",
+    "Usage",
+]

@@ -1,0 +1,168 @@
+import subprocess
+import sys
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from scripted_server import (
+    REQUEST_ID,
+    ScriptedServer,
+    says,
+)
+from tokenwire.client import ChatError, Client, FinishReason, Role, Turn, Usage
+from tokenwire.v1.chatgpt_pb2 import Message, Params
+
+
+async def test_yields_every_answer_and_the_end() -> None:
+    """Iterating yields each piece in order, then the Answer with the call's end."""
+    usage = Usage(input_tokens=3, output_tokens=2)
+    script = says("Hel", "lo", usage=usage)
+    async with ScriptedServer(script) as server, Client(server.address) as client:
+        answers = [answer async for answer in client.send("hi")]
+    assert [answer.content for answer in answers] == ["Hel", "lo", ""]
+    assert answers[-1].finish_reason == FinishReason.FINISH_REASON_STOP
+    assert answers[-1].usage == usage
+
+
+async def test_sends_every_argument() -> None:
+    """Every argument of send arrives in its own field, an explicit zero included."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        stream = client.send(
+            "now",
+            history=[("user", "a"), Turn(role=Role.ROLE_ASSISTANT, content="b")],
+            system="",
+            model="m",
+            temperature=0,
+            max_tokens=5,
+            top_p=0.5,
+            stop=["x", "y"],
+            seed=7,
+            frequency_penalty=-1,
+            presence_penalty=0,
+            user="u",
+        )
+        async for _ in stream:
+            pass
+    assert server.requests == [
+        Message(
+            content="now",
+            history=[
+                Turn(role=Role.ROLE_USER, content="a"),
+                Turn(role=Role.ROLE_ASSISTANT, content="b"),
+            ],
+            system="",
+            params=Params(
+                model="m",
+                temperature=0,
+                max_tokens=5,
+                top_p=0.5,
+                stop=["x", "y"],
+                seed=7,
+                frequency_penalty=-1,
+                presence_penalty=0,
+                user="u",
+            ),
+        )
+    ]
+
+
+async def test_leaves_unset_what_was_not_given() -> None:
+    """A bare send leaves every optional field unset for the server to decide."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        async for _ in client.send("now"):
+            pass
+    [request] = server.requests
+    assert not request.HasField("system")
+    assert request.params == Params()
+
+
+async def test_sends_metadata_of_client_and_call() -> None:
+    """A call carries the client's metadata and its own."""
+    async with (
+        ScriptedServer(says()) as server,
+        Client(server.address, metadata=[("x-team", "red")]) as client,
+    ):
+        async for _ in client.send("hi", metadata=[("x-trace", "1")]):
+            pass
+    [metadata] = server.metadata
+    assert metadata["x-team"] == "red"
+    assert metadata["x-trace"] == "1"
+    assert "tokenwire-python/" in str(metadata["user-agent"])
+
+
+async def test_tells_the_request_id_after_the_end() -> None:
+    """A finished stream knows the server's name of the call."""
+    async with ScriptedServer(says("a")) as server, Client(server.address) as client:
+        stream = client.send("hi")
+        assert stream.request_id == ""
+        async for _ in stream:
+            pass
+        assert stream.request_id == REQUEST_ID
+        assert ("x-request-id", REQUEST_ID) in stream.trailing_metadata
+
+
+async def test_ended_stream_stays_ended() -> None:
+    """Iterating a finished stream again yields nothing, and closing it is harmless."""
+    async with ScriptedServer(says("a")) as server, Client(server.address) as client:
+        stream = client.send("hi")
+        assert len([answer async for answer in stream]) == 2
+        assert [answer async for answer in stream] == []
+        await stream.aclose()
+        assert stream.request_id == REQUEST_ID
+
+
+@pytest.mark.parametrize("turn", [("system", "x"), ("user", 3), "user", None])
+async def test_rejects_a_bad_turn(turn: object) -> None:
+    """A turn of another shape or role raises ValueError that names it and what is allowed."""
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(ValueError, match="allowed are Turn messages and pairs") as caught:
+            client.send("hi", history=[turn])  # type: ignore[list-item] # the mistake under test
+    assert repr(turn) in str(caught.value)
+
+
+async def test_rejects_one_text_as_stop() -> None:
+    """A plain text as stop raises TypeError instead of becoming its letters."""
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(TypeError, match=r"stop=\['END'\]"):
+            client.send("hi", stop="END")
+
+
+async def test_use_outside_with_is_an_error() -> None:
+    """Sending on a client that is not open, or no longer, says how to open it."""
+    client = Client("127.0.0.1:1")
+    with pytest.raises(RuntimeError, match="async with"):
+        client.send("hi")
+    async with client:
+        with pytest.raises(RuntimeError, match="already open"):
+            await client.__aenter__()
+    with pytest.raises(RuntimeError, match="async with"):
+        await client.check()
+
+
+async def test_check_says_whether_it_serves() -> None:
+    """A check is True for a serving service and False for one that is not."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        assert await client.check()
+        assert await client.check("")
+        not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
+        await server.health.set("openai.Chatgpt", not_serving)
+        assert not await client.check()
+
+
+async def test_check_of_an_unknown_service_is_an_error() -> None:
+    """A check raises ChatError NOT_FOUND for a service that the server does not know."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        with pytest.raises(ChatError) as caught:
+            await client.check("no.Such")
+    assert caught.value.code is grpc.StatusCode.NOT_FOUND
+
+
+def test_import_brings_no_server_libraries() -> None:
+    """Importing the client loads nothing of LangChain, pydantic or OpenTelemetry."""
+    program = (
+        "import sys, tokenwire.client\n"
+        "heavy = {'langchain', 'langchain_core', 'openai', 'pydantic', 'opentelemetry'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,70 @@
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
+from scripted_server import (
+    Context,
+    ScriptedServer,
+    fails,
+    says,
+)
+from tokenwire.client import Answer, AnswerStream, ChatError, Client
+from tokenwire.v1.chatgpt_pb2 import Message
+
+
+async def drain(stream: AnswerStream) -> None:
+    async for _ in stream:
+        pass
+
+
+async def test_retries_unavailable_before_the_first_token() -> None:
+    """A call that fails with UNAVAILABLE and no token is tried again and can succeed."""
+    attempts = 0
+
+    async def script(request: Message, context: Context) -> AsyncIterator[Answer]:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+        async for answer in says("at last")(request, context):
+            yield answer
+
+    async with ScriptedServer(script) as server, Client(server.address) as client:
+        answers = [answer.content async for answer in client.send("hi")]
+    assert answers == ["at last", ""]
+    assert attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "after"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, ()),
+        (grpc.StatusCode.UNAVAILABLE, ("a token",)),
+    ],
+    ids=["another code", "after a token"],
+)
+async def test_never_retries_otherwise(code: grpc.StatusCode, after: tuple[str, ...]) -> None:
+    """Another code, or any token, makes the first failure final."""
+    async with (
+        ScriptedServer(fails(code, "no", after=after)) as server,
+        Client(server.address) as client,
+    ):
+        with pytest.raises(ChatError):
+            await drain(client.send("hi"))
+    assert len(server.requests) == 1
+
+
+async def test_one_attempt_never_retries() -> None:
+    """max_attempts=1 makes even UNAVAILABLE final."""
+    script = fails(grpc.StatusCode.UNAVAILABLE, "no")
+    async with ScriptedServer(script) as server, Client(server.address, max_attempts=1) as client:
+        with pytest.raises(ChatError):
+            await drain(client.send("hi"))
+    assert len(server.requests) == 1
+
+
+def test_rejects_impossible_attempts() -> None:
+    """max_attempts outside 1 to 5 raises ValueError that names both."""
+    with pytest.raises(ValueError, match="max_attempts is 6; allowed are 1 to 5"):
+        Client("127.0.0.1:1", max_attempts=6)
