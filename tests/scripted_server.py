@@ -22,11 +22,11 @@ REQUEST_ID = "req-7"
 
 
 class ScriptedServer:
-    """Serves `script` on a free port of 127.0.0.1 and remembers what it was asked.
+    """Answers every call with `script` and remembers what it was asked.
 
     Attributes:
         script: What answers; may be replaced between calls.
-        address: Where it listens, `127.0.0.1:port`.
+        address: Where it listens: a free port of 127.0.0.1 unless told otherwise.
         requests: Every message it got, attempts of a retried call included.
         metadata: What came with each of them.
         cancelled: Set once a caller has cancelled a call.
@@ -34,9 +34,13 @@ class ScriptedServer:
     """
 
     def __init__(
-        self, script: Script, *, credentials: grpc.ServerCredentials | None = None
+        self,
+        script: Script,
+        *,
+        address: str = "127.0.0.1:0",
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
-        self.address = ""
+        self.address = address
         self.requests: list[Message] = []
         self.metadata: list[dict[str, str | bytes]] = []
         self.cancelled = asyncio.Event()
@@ -50,9 +54,9 @@ class ScriptedServer:
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         await self.health.set("openai.Chatgpt", health_pb2.HealthCheckResponse.SERVING)
         if self._credentials is None:
-            port = self._server.add_insecure_port("127.0.0.1:0")
+            port = self._server.add_insecure_port(self.address)
         else:
-            port = self._server.add_secure_port("127.0.0.1:0", self._credentials)
+            port = self._server.add_secure_port(self.address, self._credentials)
         self.address = f"127.0.0.1:{port}"
         await self._server.start()
         return self
