@@ -10,11 +10,11 @@ from typing import Final, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
 from tokenwire import __version__, logs
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
+from tokenwire.exposition import MetricsServer
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
@@ -104,13 +104,17 @@ class App:
         """
         settings = self._settings
         await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self.metrics_address = self._start_metrics()
+        try:
+            self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
+        except OSError:
+            raise _cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
+        self.metrics_address = self._metrics_server.address
         try:
             port = self._server.add_insecure_port(settings.listen)
         except RuntimeError:
-            self._stop_metrics()
+            self._metrics_server.stop()
             raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
-        self.address = _with_port(settings.listen, port)
+        self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
         await self._server.start()
         await self._health.report(health_pb2.HealthCheckResponse.SERVING)
         log.info(
@@ -142,25 +146,8 @@ class App:
         await self._server.stop(grace_seconds)
         await self._model.aclose()
         await asyncio.to_thread(self._telemetry.shutdown)
-        await asyncio.to_thread(self._stop_metrics)
+        await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")
-
-    def _start_metrics(self) -> str:
-        address = self._settings.metrics_listen
-        host, _, port = address.rpartition(":")
-        try:
-            server, thread = start_http_server(
-                int(port), host.strip("[]"), registry=self.metrics.registry
-            )
-        except OSError:
-            raise _cannot_listen("TOKENWIRE_METRICS_LISTEN", address) from None
-        self._metrics_server, self._metrics_thread = server, thread
-        return _with_port(address, server.server_port)
-
-    def _stop_metrics(self) -> None:
-        self._metrics_server.shutdown()
-        self._metrics_server.server_close()
-        self._metrics_thread.join()
 
 
 async def serve(settings: Settings) -> int:
@@ -191,10 +178,6 @@ def _on_signal(stopping: asyncio.Event) -> None:
     if stopping.is_set():
         os._exit(EXIT_SECOND_SIGNAL)
     stopping.set()
-
-
-def _with_port(address: str, port: int) -> str:
-    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _cannot_listen(variable: str, address: str) -> SettingsError:
