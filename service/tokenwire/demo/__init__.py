@@ -4,10 +4,11 @@ It needs nothing of the rest of tokenwire. It does not think, and it says so.
 """
 
 from tokenwire.demo.barrier import Barrier
+from tokenwire.demo.documentation import scenario_table, step_tables
 from tokenwire.demo.handler import DEMO_MODEL
 from tokenwire.demo.log import ConnectionRecord, RequestRecord
 from tokenwire.demo.plan import Plan, PlanError, parse_plan
-from tokenwire.demo.scenarios import SCENARIOS, Scenario, scenario_table
+from tokenwire.demo.scenarios import SCENARIOS, Scenario
 from tokenwire.demo.upstream import DemoUpstream
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Scenario",
     "parse_plan",
     "scenario_table",
+    "step_tables",
 ]

@@ -5,11 +5,12 @@ Each field of a step is a value that may be given by its place or by its name
 be given. A field called `headers` takes every name that is not a field.
 """
 
+import json
 import math
 import re
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tokenwire.demo.step import Seconds, Size
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tokenwire.demo.step import Step
 
 _SIZE = re.compile(r"(\d+)(B|kB|MB|GB)?")
+_META = {Seconds: "SECONDS", Size: "SIZE", float: "NUMBER", int: "COUNT"}
 _FACTORS = {"": 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -33,7 +35,7 @@ def build(cls: "type[Step]", words: "Sequence[tuple[str | None, object]]") -> "S
     Raises:
         ArgumentError: with the value that is wrong.
     """
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     own = {one.name: one for one in fields(cls) if one.name != "headers"}  # type: ignore[arg-type]
     takes_headers = "headers" in hints
     values: dict[str, Any] = {}
@@ -54,12 +56,15 @@ def build(cls: "type[Step]", words: "Sequence[tuple[str | None, object]]") -> "S
     for name, one in own.items():
         if name not in values and one.default is MISSING:
             raise ArgumentError(f"{_shown(name)} is missing")
-    return cls(**values, **({"headers": tuple(headers)} if takes_headers else {}))
+    try:
+        return cls(**values, **({"headers": tuple(headers)} if takes_headers else {}))
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
 
 
 def syntax(cls: "type[Step]") -> str:
-    """Show how a step is written, for example `wait SECONDS`."""
-    hints = get_type_hints(cls)
+    """Show how a step is written, optional values with their defaults: `comments [every=0.01]`."""
+    hints = _hints(cls)
     words = [_word(one, hints[one.name]) for one in fields(cls)]  # type: ignore[arg-type]
     return " ".join([cls.keyword, *words])
 
@@ -67,30 +72,42 @@ def syntax(cls: "type[Step]") -> str:
 def _word(one: "Field[Any]", hint: Any) -> str:
     if one.name == "headers":
         return "[HEADER=VALUE ...]"
-    hint = _required(hint)
-    if get_origin(hint) is Literal:
-        meta = "|".join(get_args(hint))
-    else:
-        meta = {Seconds: "SECONDS", Size: "SIZE", int: "COUNT", object: "JSON"}.get(hint, "TEXT")
-    shown = _shown(one.name)
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    name = _shown(one.name)
     if one.default is MISSING:
-        return meta if shown.upper() == meta or get_origin(hint) is Literal else shown.upper()
-    return f"[{shown}={meta}]"
+        return "|".join(choices) or name.upper()
+    if choices:
+        others = [one.default, *(choice for choice in choices if choice != one.default)]
+        return f"[{name}={'|'.join(others)}]"
+    if one.default in (None, ""):
+        return f"[{name}={_META.get(hint, 'TEXT')}]"
+    shown = json.dumps(one.default) if " " in str(one.default) else str(one.default)
+    return f"[{name}={_short(one.default) if hint == Size else shown}]"
+
+
+def _short(size: int) -> str:
+    """Write a size with the largest unit that divides it."""
+    unit = max((unit for unit in _FACTORS if size % _FACTORS[unit] == 0), key=_FACTORS.__getitem__)
+    return f"{size // _FACTORS[unit]}{unit}"
+
+
+def _hints(cls: "type[Step]") -> dict[str, Any]:
+    """Return the type of each value; T for `T | None`."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: _required(hint) for name, hint in hints.items()}
+
+
+def _required(hint: Any) -> Any:
+    if get_origin(hint) in (UnionType, Union):
+        return next(one for one in get_args(hint) if one is not NoneType)
+    return hint
 
 
 def _shown(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _required(hint: Any) -> Any:
-    """Return T for `T | None`."""
-    if get_origin(hint) is UnionType:
-        return next(one for one in get_args(hint) if one is not NoneType)
-    return hint
-
-
 def _convert(hint: Any, value: object, name: str) -> object:
-    hint = _required(hint)
     if hint is object:
         return value
     if not isinstance(value, str):
@@ -99,9 +116,9 @@ def _convert(hint: Any, value: object, name: str) -> object:
         if value not in get_args(hint):
             raise ArgumentError(f"{name} must be one of {', '.join(get_args(hint))}, not {value!r}")
         return value
-    if hint is Seconds:
-        return _seconds(value, name)
-    if hint is Size:
+    if hint in (Seconds, float):
+        return _number(value, name)
+    if hint == Size:
         found = _SIZE.fullmatch(value)
         if not found:
             raise ArgumentError(f"{name} must be a size such as 300, 64kB or 10MB, not {value!r}")
@@ -113,7 +130,7 @@ def _convert(hint: Any, value: object, name: str) -> object:
     return value
 
 
-def _seconds(value: str, name: str) -> float:
+def _number(value: str, name: str) -> float:
     try:
         number = float(value)
     except ValueError:

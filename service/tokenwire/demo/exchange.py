@@ -10,12 +10,14 @@ from tokenwire.demo.answer import Answer, compose, count_tokens
 from tokenwire.demo.chunks import DONE, ChunkEncoder, Usage, completion, encode_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokenwire.demo.barrier import Barrier
     from tokenwire.demo.log import RequestRecord
     from tokenwire.demo.reply import Reply
     from tokenwire.demo.request import ChatRequest
+
+_EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Pace:
@@ -31,12 +33,13 @@ class Pace:
         self._begun = False
         self.set(time_to_first_token, tokens_per_second)
 
-    def set(self, time_to_first_token: float, tokens_per_second: float) -> None:
-        """Change the pace from here on."""
-        self._gap = 1 / tokens_per_second if tokens_per_second else 0.0
-        if not self._begun:
+    def set(self, time_to_first_token: float | None, tokens_per_second: float | None) -> None:
+        """Change the pace from here on; None leaves it as it is."""
+        if time_to_first_token is not None and not self._begun:
             self._due = self._started + time_to_first_token
-        self.paced = self._gap > 0
+        if tokens_per_second is not None:
+            self._gap = 1 / tokens_per_second if tokens_per_second else 0.0
+            self.paced = self._gap > 0
 
     def resume(self) -> None:
         """Go on after a pause without making up for lost time."""
@@ -102,18 +105,16 @@ class Exchange(ABC):
         self.open()
         for token in tokens:
             wait = self.pace.seconds_to_wait()
-            if wait > 0:
-                await self.reply.flush()
-                await asyncio.sleep(wait)
+            if wait > 0 or self.pace.paced:
+                await self.reply.hurry()
+                # A late token still lets others run, or many late answers starve them.
+                await asyncio.sleep(max(wait, 0))
             self._add(field, token)
             if field in ("content", "refusal"):
                 self._record.tokens_sent += 1
             else:
                 self._reasoning_tokens += 1
-            if self.pace.paced and self.reply.writes == "auto":
-                await self.reply.flush()
-            else:
-                await self.reply.relieve()
+            await (self.reply.hurry() if self.pace.paced else self.reply.relieve())
 
     @abstractmethod
     def open(self) -> None:
@@ -157,10 +158,10 @@ class EventStream(Exchange):
             include_usage=self.request.include_usage,
         )
 
-    def open_stream(self) -> None:
-        """Begin the response, without any event."""
+    def open_stream(self, status: int = 200, headers: "Mapping[str, str] | None" = None) -> None:
+        """Begin the response, unless it has begun, without any event."""
         if not self.reply.opened:
-            self.reply.open(headers={"content-type": "text/event-stream; charset=utf-8"})
+            self.reply.open(status, {"content-type": _EVENT_STREAM, **(headers or {})})
 
     def open(self) -> None:
         """Begin with the headers and the role, as OpenAI does."""
@@ -222,7 +223,10 @@ class SingleJson(Exchange):
         """Do nothing: the object's end says it."""
 
     async def end(self) -> None:
-        """Write the object."""
+        """Write the object, unless a step has answered otherwise."""
+        if self.reply.opened:
+            await self.reply.end()
+            return
         message: dict[str, object] = {"role": "assistant", "content": "", "refusal": None}
         if "refusal" in self._texts:
             message["content"] = None

@@ -67,11 +67,9 @@ def _steps(text: str) -> "Iterator[Step]":
             usage = syntax(STEPS[keyword])
             raise PlanError(f"bad step {keyword!r}: {error}; write: {usage}") from None
         if isinstance(step, ScenarioStep):
-            if step.scenario not in SCENARIOS:
-                raise PlanError(
-                    f"unknown scenario {step.scenario!r}; they are: {', '.join(SCENARIOS)}"
-                )
-            yield from _steps(SCENARIOS[step.scenario].plan)
+            if step.name not in SCENARIOS:
+                raise PlanError(f"unknown scenario {step.name!r}; they are: {', '.join(SCENARIOS)}")
+            yield from _steps(SCENARIOS[step.name].plan)
         else:
             yield step
 

@@ -44,7 +44,7 @@ class Reply:
     def open(
         self,
         status: int = 200,
-        headers: "Mapping[str, str]" = {},  # noqa: B006 (never changed)
+        headers: "Mapping[str, str] | None" = None,
         length: int | None = None,
     ) -> None:
         """Put the status line and the headers before the body.
@@ -60,7 +60,9 @@ class Reply:
             framing = {"transfer-encoding": "chunked"} if self._chunked else {"connection": "close"}
         self._chunked = "transfer-encoding" in framing
         lines = [f"HTTP/1.1 {status} {_phrase(status)}"]
-        lines += [f"{n}: {v}" for n, v in ({"server": SERVER} | framing | dict(headers)).items()]
+        lines += [
+            f"{n}: {v}" for n, v in ({"server": SERVER} | framing | dict(headers or {})).items()
+        ]
         self._head = "\r\n".join([*lines, "", ""]).encode("utf-8")
         self.opened = True
 
@@ -79,9 +81,17 @@ class Reply:
         if self.writes in ("event", "byte", "split-utf8") or (
             self.writes == "auto" and len(self._body) >= _FULL
         ):
+            await self.flush_and_yield()
+
+    async def hurry(self) -> None:
+        """Flush what waits, unless all events are to go out together."""
+        if self.writes != "batch" and (self._head or self._body):
             await self.flush()
-            # An answer without pauses must not keep other connections from theirs.
-            await asyncio.sleep(0)
+
+    async def flush_and_yield(self) -> None:
+        """Flush, then let others run: for loops that otherwise never pause."""
+        await self.flush()
+        await asyncio.sleep(0)
 
     async def flush(self) -> None:
         """Write everything collected so far."""

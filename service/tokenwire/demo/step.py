@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, ClassVar, NewType, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from tokenwire.demo.exchange import Exchange
     from tokenwire.demo.log import Outcome
 
-Seconds = NewType("Seconds", float)
-Size = NewType("Size", int)
+Seconds = Annotated[float, "SECONDS"]
+Size = Annotated[int, "SIZE"]
 """Bytes; written in a plan as `300`, `64kB`, `10MB` or `2GB` (powers of 1000)."""
 
 

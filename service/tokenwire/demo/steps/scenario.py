@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 @step("scenario", Kind.BODY)
 @dataclass(frozen=True)
 class ScenarioStep(Step):
-    """The steps of the named scenario, in this step's place."""
+    """All steps of the scenario of this name."""
 
-    scenario: str
+    name: str
 
     async def play(self, exchange: "Exchange") -> None:
         """Never happens: the parser puts the scenario's steps in its place."""
