@@ -36,13 +36,12 @@ async def test_the_first_token_arrives_while_the_model_still_writes(
 ) -> None:
     """The caller holds the first token while the upstream holds back the second."""
     upstream.script("tokens 1; barrier second; answer")
-    call = stub.Send(pb.Message(content="hello"))
-    first = await call.read()
-    assert isinstance(first, pb.Answer)
+    answers = aiter(stub.Send(pb.Message(content="hello")))
+    first = await anext(answers)
     assert first.content
     await upstream.barrier("second").reached()
     upstream.barrier("second").release()
-    assert len(await collect(call)) > 1
+    assert len(await collect(answers)) > 1
 
 
 async def test_only_the_last_answer_tells_how_the_answer_ended(
