@@ -8,51 +8,32 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import (
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    HttpUrl,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AliasGenerator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tokenwire.setting_files import read_files
+from tokenwire.setting_values import (
+    Address,
+    Header,
+    Name,
+    Names,
+    PositiveSeconds,
+    Seconds,
+    SecretHeader,
+    shown,
 )
 
 PREFIX: Final = "TOKENWIRE_"
 SECRETS_DIR: Final = "TOKENWIRE_SECRETS_DIR"
 
-SERVICE_LINK: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")
+SERVICE_LINK: Final = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL
+)
 """Variables that Kubernetes sets in every pod beside a Service called tokenwire."""
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
-
-def _address(value: object) -> object:
-    host, separator, port = str(value).rpartition(":")
-    if not (separator and host and port.isdecimal() and int(port) <= 65_535):  # noqa: PLR2004 - the largest port
-        raise PydanticCustomError("address", "must be HOST:PORT, as in 127.0.0.1:50051")
-    return value
-
-
-Address = Annotated[str, BeforeValidator(_address)]
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [name.strip() for name in value.split(",") if name.strip()]
-    return value
 
 
 class SettingsError(Exception):
@@ -71,11 +52,13 @@ class Settings(BaseSettings):
     """Everything that can be set, validated and frozen."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
+        # Each field has one name outside, so that nothing else is read by accident.
+        alias_generator=AliasGenerator(validation_alias=lambda field: PREFIX + field.upper()),
+        case_sensitive=True,
         env_ignore_empty=True,
-        populate_by_name=True,
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,
     )
 
     listen: Address = Field("127.0.0.1:50051", description="Address of the gRPC server.")
@@ -83,7 +66,7 @@ class Settings(BaseSettings):
         "127.0.0.1:9464", description="Address of the Prometheus endpoint, `/metrics`."
     )
 
-    api_key: SecretStr | None = Field(
+    api_key: SecretHeader = Field(
         None,
         validation_alias="OPENAI_API_KEY",
         description="Key for the upstream. Needed unless `OPENAI_BASE_URL` is set.",
@@ -91,15 +74,16 @@ class Settings(BaseSettings):
     base_url: HttpUrl | None = Field(
         None,
         validation_alias="OPENAI_BASE_URL",
+        repr=False,
         description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. "
         "A query string is sent along, as Azure's `api-version` needs.",
     )
-    organization: Name | None = Field(
+    organization: Header = Field(
         None,
         validation_alias="OPENAI_ORG_ID",
         description="Organisation to bill at OpenAI.",
     )
-    project: Name | None = Field(
+    project: Header = Field(
         None, validation_alias="OPENAI_PROJECT_ID", description="Project to bill at OpenAI."
     )
     provider: Name = Field(
@@ -108,7 +92,7 @@ class Settings(BaseSettings):
         "`init_chat_model` knows and whose package is installed.",
     )
     model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
-    models: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = Field(
+    models: Names = Field(
         frozenset(),
         description="Other models that requests may name, separated by commas; empty: any.",
     )
@@ -152,18 +136,26 @@ class Settings(BaseSettings):
     )
     otlp_endpoint: str | None = Field(
         None,
-        validation_alias=AliasChoices(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-        ),
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        repr=False,
         description="Where to export traces; unset: nowhere. The other standard `OTEL_*` "
         "variables apply too, as the OpenTelemetry SDK reads them from the environment.",
     )
+    otlp_traces_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        repr=False,
+        description="The same for traces alone; wins, and is used as it is, path included.",
+    )
     otlp_protocol: Literal["grpc", "http/protobuf"] = Field(
         "grpc",
-        validation_alias=AliasChoices(
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-        ),
+        validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL",
         description="Protocol of the trace exporter.",
+    )
+    otlp_traces_protocol: Literal["grpc", "http/protobuf"] | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        description="The same for traces alone; wins.",
     )
     traces_exporter: Literal["otlp", "console", "none"] | None = Field(
         None,
@@ -187,61 +179,88 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
-        file_secret_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment, then mounted files."""
-        return init_settings, env_settings, file_secret_settings
+        return init_settings, env_settings, _Files(settings_cls)
+
+
+class _Files(PydanticBaseSettingsSource):
+    """Mounted files.
+
+    pydantic-settings has such a source too. It lets through what unreadable
+    files raise, and skips links that lead out of the folder.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Do nothing; `__call__` reads all fields at once."""
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        folder = os.environ.get(SECRETS_DIR)
+        if not folder:
+            return {}
+        values, problems = read_files(Path(folder), map(variable, Settings.model_fields))
+        if problems:
+            raise SettingsError([f"{SECRETS_DIR}={problem}" for problem in problems])
+        return values
 
 
 def load(**overrides: Any) -> Settings:
     """Read the settings; `overrides` are field names and win over everything.
 
     Raises:
+        KeyError: An override is no field.
         SettingsError: A setting is missing or wrong.
     """
-    directory = os.environ.get(SECRETS_DIR) or None
-    if directory and not Path(directory).is_dir():
-        raise SettingsError([f"{SECRETS_DIR}={directory}: must be a directory"])
     try:
-        return Settings(_secrets_dir=directory, **overrides)
+        return Settings(**{variable(field): value for field, value in overrides.items()})
     except ValidationError as error:
         raise SettingsError([_problem(details) for details in error.errors()]) from None
 
 
 def unknown_variables() -> list[str]:
     """Return a line for each variable that looks like a setting and is none."""
-    known = {SECRETS_DIR, *(name for field in Settings.model_fields for name in variables(field))}
+    known = {SECRETS_DIR, *map(variable, Settings.model_fields)}
     lines = []
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and not SERVICE_LINK.search(name):
-            close = difflib.get_close_matches(name, known, 1)
-            lines.append(f"{name} is not a setting" + (f"; {close[0]} is" if close else ""))
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(PREFIX) and not (
+            name in known or SERVICE_LINK.fullmatch(f"{name}={value}")
+        ):
+            meant = _meant(name, known)
+            lines.append(f"{name} is not a setting" + (f"; {meant} is" if meant else ""))
     return lines
 
 
-def variables(field: str) -> tuple[str, ...]:
-    """Return the environment variables of a field of Settings, the strongest first."""
-    alias = Settings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return tuple(str(choice) for choice in alias.choices)
-    return (str(alias) if alias else f"{PREFIX}{field.upper()}",)
+def variable(field: str) -> str:
+    """Return the environment variable of a field of Settings.
+
+    Raises:
+        KeyError: There is no such field.
+    """
+    return str(Settings.model_fields[field].validation_alias)
+
+
+def _meant(name: str, known: set[str]) -> str | None:
+    field = name.removeprefix(PREFIX).lower()
+    if field in Settings.model_fields:
+        return variable(field)
+    return next(iter(difflib.get_close_matches(name, known, 1)), None)
 
 
 def _problem(details: ErrorDetails) -> str:
     message = details["msg"]
     if not details["loc"]:
         return message
-    name = str(details["loc"][0])
-    for field in Settings.model_fields:
-        if name in (field, *variables(field)):
-            names = variables(field)
-            name = next((each for each in names if each in os.environ), names[0])
-            if Settings.model_fields[field].annotation == SecretStr | None:
-                return f"{name}: {message}"
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
-    return f"{name}={details['input']}: {message}"
+    name = str(details["loc"][0])
+    for field_name, field in Settings.model_fields.items():
+        if name == variable(field_name) and field.annotation == SecretStr | None:
+            return f"{name}: {message}"
+    return f"{name}={shown(details['input'])}: {message}"

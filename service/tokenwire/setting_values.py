@@ -1,0 +1,63 @@
+"""What the value of a setting may be, and how it is shown."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+LARGEST_PORT: Final = 65_535
+SHOWN_CHARACTERS: Final = 100
+
+USER_INFO: Final = re.compile(r"//[^/@\s]*@")
+QUERY: Final = re.compile(r"(//[^?\s]*\?).*", re.DOTALL)
+
+
+def _address(value: object) -> object:
+    host, _, port = str(value).rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if (
+        not host
+        or (":" in host and not bracketed)
+        or not (port.isascii() and port.isdecimal() and int(port) <= LARGEST_PORT)
+    ):
+        raise PydanticCustomError("address", "must be HOST:PORT, as in 127.0.0.1:50051")
+    return value
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+def _header(value: object) -> object:
+    if isinstance(value, str):
+        value = value.strip()
+        if not (value.isascii() and value.isprintable()):
+            raise PydanticCustomError("header", "must be printable ASCII")
+    return value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
+"""Names separated by commas."""
+
+Address = Annotated[str, BeforeValidator(_address)]
+"""HOST:PORT, with an IPv6 host in brackets."""
+
+Header = Annotated[Name | None, BeforeValidator(_header)]
+SecretHeader = Annotated[SecretStr | None, BeforeValidator(_header)]
+"""Sent upstream in an HTTP header."""
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+def shown(value: object) -> str:
+    """Return `value` on one short line, without the credentials that a URL may hold."""
+    text = QUERY.sub(r"\1***", USER_INFO.sub("//***@", str(value)))
+    if len(text) > SHOWN_CHARACTERS:
+        text = f"{text[:SHOWN_CHARACTERS]}..."
+    return text if text.isprintable() and text == text.strip() else repr(text)

@@ -1,0 +1,179 @@
+"""Where settings come from: their defaults, the environment and arguments."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+import tokenwire
+from tokenwire import settings
+from tokenwire.settings import Settings, load
+
+KEY = "sk-canary-4711"
+
+DEFAULTS: dict[str, Any] = {
+    "listen": "127.0.0.1:50051",
+    "metrics_listen": "127.0.0.1:9464",
+    "base_url": None,
+    "organization": None,
+    "project": None,
+    "provider": "openai",
+    "model": "gpt-4o-mini",
+    "models": frozenset(),
+    "temperature": None,
+    "system_prompt": "",
+    "max_tokens_parameter": "auto",
+    "stream_usage": True,
+    "max_streams": 1_000,
+    "drain_seconds": 5,
+    "grace_seconds": 30,
+    "log_level": "info",
+    "log_format": "auto",
+    "otlp_endpoint": None,
+    "otlp_protocol": "grpc",
+    "traces_exporter": None,
+    "otel_disabled": False,
+}
+
+VARIABLES: list[tuple[str, str, str, object]] = [
+    ("TOKENWIRE_LISTEN", "0.0.0.0:1", "listen", "0.0.0.0:1"),
+    ("TOKENWIRE_LISTEN", "[::1]:50051", "listen", "[::1]:50051"),
+    ("TOKENWIRE_METRICS_LISTEN", "localhost:0", "metrics_listen", "localhost:0"),
+    ("OPENAI_ORG_ID", "org-1", "organization", "org-1"),
+    ("OPENAI_PROJECT_ID", "proj-1", "project", "proj-1"),
+    ("TOKENWIRE_PROVIDER", "anthropic", "provider", "anthropic"),
+    ("TOKENWIRE_MODEL", " qwen3:8b ", "model", "qwen3:8b"),
+    ("TOKENWIRE_MODELS", " small, large,, ", "models", frozenset({"small", "large"})),
+    ("TOKENWIRE_TEMPERATURE", "0", "temperature", 0),
+    ("TOKENWIRE_SYSTEM_PROMPT", "Be brief.\nBe kind.", "system_prompt", "Be brief.\nBe kind."),
+    ("TOKENWIRE_MAX_TOKENS_PARAMETER", "max_tokens", "max_tokens_parameter", "max_tokens"),
+    ("TOKENWIRE_STREAM_USAGE", "false", "stream_usage", False),
+    ("TOKENWIRE_CONNECT_TIMEOUT_SECONDS", "0.5", "connect_timeout_seconds", 0.5),
+    ("TOKENWIRE_IDLE_TIMEOUT_SECONDS", "7", "idle_timeout_seconds", 7),
+    ("TOKENWIRE_MAX_STREAMS", "7", "max_streams", 7),
+    ("TOKENWIRE_DRAIN_SECONDS", "0", "drain_seconds", 0),
+    ("TOKENWIRE_GRACE_SECONDS", "1.5", "grace_seconds", 1.5),
+    ("TOKENWIRE_LOG_LEVEL", "debug", "log_level", "debug"),
+    ("TOKENWIRE_LOG_FORMAT", "console", "log_format", "console"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317", "otlp_endpoint", "http://a:4317"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://b:4318/x",
+        "otlp_traces_endpoint",
+        "http://b:4318/x",
+    ),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "otlp_protocol", "http/protobuf"),
+    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "otlp_traces_protocol", "grpc"),
+    ("OTEL_TRACES_EXPORTER", "console", "traces_exporter", "console"),
+    ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
+]
+
+
+@pytest.fixture
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+@pytest.mark.usefixtures("_key")
+def test_only_the_key_must_be_set() -> None:
+    """With nothing but a key every setting has its documented default."""
+    assert load().model_dump(include=set(DEFAULTS)) == DEFAULTS
+
+
+@pytest.mark.usefixtures("_key")
+@pytest.mark.parametrize(("variable", "text", "field", "value"), VARIABLES)
+def test_each_variable_sets_its_field(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object
+) -> None:
+    """Every setting is read from the variable that the documentation names."""
+    monkeypatch.setenv(variable, text)
+    assert getattr(load(), field) == value
+
+
+def test_the_key_and_the_base_url_have_openais_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key and base URL come from the variables that OpenAI's SDK reads, query included."""
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://x.example/v1?api-version=2")
+    loaded = load()
+    assert loaded.api_key is not None
+    assert loaded.api_key.get_secret_value() == KEY
+    assert str(loaded.base_url) == "https://x.example/v1?api-version=2"
+
+
+def test_every_setting_is_tested() -> None:
+    """No setting is missing from the tests above."""
+    tested = {field for _, _, field, _ in VARIABLES} | {"api_key", "base_url"}
+    assert tested == set(Settings.model_fields)
+
+
+@pytest.mark.usefixtures("_key")
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_no_other_name_sets_a_field(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    """Neither a bare field name nor one of ours for a standard variable is ever read."""
+    documented = settings.variable(field)
+    before = load()
+    for name in (field, field.upper(), f"TOKENWIRE_{field.upper()}", documented.lower()):
+        if name != documented:
+            monkeypatch.setenv(name, "1")
+    assert load() == before
+
+
+@pytest.mark.usefixtures("_key")
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable leaves the default in place, as Compose files and charts expect."""
+    for field in Settings.model_fields:
+        if field != "api_key":
+            monkeypatch.setenv(settings.variable(field), "")
+    assert load().model_dump(include=set(DEFAULTS)) == DEFAULTS
+
+
+@pytest.mark.usefixtures("_key")
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An argument of `load` wins over its variable, also where it says None."""
+    monkeypatch.setenv("TOKENWIRE_MODEL", "from-environment")
+    loaded = load(model="from-argument", api_key=None, base_url="http://127.0.0.1:1/v1")
+    assert loaded.model == "from-argument"
+    assert loaded.api_key is None
+
+
+def test_an_unknown_argument_is_a_mistake() -> None:
+    """An argument that is no setting is refused rather than ignored."""
+    with pytest.raises(KeyError):
+        load(modle="typo")
+
+
+@pytest.mark.usefixtures("_key")
+def test_settings_are_frozen() -> None:
+    """Settings cannot change once they are read."""
+    loaded = load()
+    with pytest.raises(pydantic.ValidationError):
+        loaded.model = "other"  # type: ignore[misc] # that it is frozen is the point
+
+
+def test_only_settings_reads_the_environment() -> None:
+    """No other module looks at the environment."""
+    root = Path(tokenwire.__file__).parent
+    readers = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if _reads_environment(ast.parse(path.read_text("utf-8")))
+    }
+    assert readers == {"settings.py"}
+
+
+def _reads_environment(tree: ast.AST) -> bool:
+    # setdefault hands a variable on to a library; it is how to set one that a user may override.
+    handed_on = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "setdefault"
+    }
+    names = {"environ", "environb", "getenv", "getenvb"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in names and id(node) not in handed_on:
+            return True
+        if isinstance(node, ast.ImportFrom) and any(name.name in names for name in node.names):
+            return True
+    return False

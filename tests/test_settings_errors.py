@@ -1,0 +1,175 @@
+"""Bad settings: what the operator is told, and that no secret is."""
+
+import pytest
+
+from tokenwire.settings import Settings, SettingsError, load, unknown_variables
+
+KEY = "sk-canary-4711"
+
+
+def problems() -> list[str]:
+    """Return the lines about the settings of the moment, which must be bad."""
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def test_a_missing_key_is_told_with_the_ways_out() -> None:
+    """Without a key the line names it and what else would do."""
+    [problem] = problems()
+    assert problem.startswith("OPENAI_API_KEY is not set")
+    assert "OPENAI_BASE_URL" in problem
+    assert "--demo" in problem
+
+
+def test_an_upstream_without_a_key_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base URL needs no key, and neither does a provider with a key of its own."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1")
+    load()
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    monkeypatch.setenv("TOKENWIRE_PROVIDER", "ollama")
+    load()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("TOKENWIRE_LISTEN", "nonsense", "must be HOST:PORT, as in 127.0.0.1:50051"),
+        ("TOKENWIRE_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"),
+        ("TOKENWIRE_LISTEN", "127.0.0.1:٣", "must be HOST:PORT"),
+        ("TOKENWIRE_LISTEN", ":50051", "must be HOST:PORT"),
+        ("TOKENWIRE_LISTEN", "::1:50051", "must be HOST:PORT"),
+        ("TOKENWIRE_METRICS_LISTEN", "tcp://10.0.0.1:9464", "must be HOST:PORT"),
+        ("TOKENWIRE_MODEL", "' '", "string should have at least 1 character"),
+        ("TOKENWIRE_TEMPERATURE", "3", "input should be less than or equal to 2"),
+        ("TOKENWIRE_TEMPERATURE", "nan", "input should be"),
+        ("TOKENWIRE_MAX_STREAMS", "0", "input should be greater than or equal to 1"),
+        ("TOKENWIRE_MAX_STREAMS", "lots", "input should be a valid integer"),
+        ("TOKENWIRE_STREAM_USAGE", "perhaps", "input should be a valid boolean"),
+        ("TOKENWIRE_DRAIN_SECONDS", "-1", "input should be greater than or equal to 0"),
+        ("TOKENWIRE_GRACE_SECONDS", "inf", "input should be"),
+        ("TOKENWIRE_IDLE_TIMEOUT_SECONDS", "0", "input should be greater than 0"),
+        ("TOKENWIRE_LOG_LEVEL", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
+        ("TOKENWIRE_LOG_FORMAT", "xml", "input should be 'auto', 'json' or 'console'"),
+        ("OPENAI_BASE_URL", "localhost:1234", "URL scheme should be 'http' or 'https'"),
+        ("OPENAI_ORG_ID", "'org\\nx'", "must be printable ASCII"),
+        ("OPENAI_PROJECT_ID", "prö", "must be printable ASCII"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "input should be 'grpc' or 'http/protobuf'"),
+    ],
+)
+def test_a_bad_value_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+) -> None:
+    """The line names the variable, its value and what is allowed."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    raw = value.strip("'").replace("\\n", "\n")
+    monkeypatch.setenv(variable, raw)
+    [problem] = problems()
+    assert problem.startswith(f"{variable}={value}: {allowed}")
+    assert "\n" not in problem
+
+
+def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several bad settings are several lines, so that one start finds them all."""
+    monkeypatch.setenv("TOKENWIRE_LISTEN", "nonsense")
+    monkeypatch.setenv("TOKENWIRE_MAX_STREAMS", "lots")
+    monkeypatch.setenv("OPENAI_BASE_URL", "nonsense")
+    assert [problem.partition("=")[0] for problem in problems()] == [
+        "TOKENWIRE_LISTEN",
+        "OPENAI_BASE_URL",
+        "TOKENWIRE_MAX_STREAMS",
+    ]
+
+
+def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of any length and any number of lines makes one short line."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKENWIRE_SYSTEM_PROMPT", "a line\n" * 20_000)
+    [problem] = problems()
+    assert "\n" not in problem
+    assert len(problem) < 250
+    assert problem.endswith("string should have at most 100000 characters")
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}ä", f"{KEY}\x7f"])
+def test_a_bad_key_is_told_but_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A key that no HTTP header can carry stops the start, and the line does not hold it."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    assert problems() == ["OPENAI_API_KEY: must be printable ASCII"]
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither form of the settings shows the key, nor what URLs hold of credentials."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:canary-1@x.example/v1?key=canary-2")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:canary-3@x.example")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:canary-4@x.example")
+    loaded = load()
+    assert "canary" not in repr(loaded)
+    assert "canary" not in str(loaded)
+
+
+@pytest.mark.parametrize("key", [KEY, f"{KEY}\n\nx"])
+def test_errors_show_no_secrets(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Lines about other settings and pydantic's own errors show no secret either."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.setenv("OPENAI_BASE_URL", "ftp://user:canary-1@x.example/v1?key=canary-2")
+    monkeypatch.setenv("TOKENWIRE_TEMPERATURE", "hot")
+    lines = problems()
+    assert "OPENAI_BASE_URL=ftp://***@x.example/v1?***: " in lines[-2]
+    assert "canary" not in "\n".join(lines)
+    with pytest.raises(ValueError, match="TOKENWIRE_TEMPERATURE") as caught:
+        Settings()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("TOKENWIRE_MODLE", "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"),
+        ("TOKENWIRE_API_KEY", "TOKENWIRE_API_KEY is not a setting; OPENAI_API_KEY is"),
+        ("TOKENWIRE_BASE_URL", "TOKENWIRE_BASE_URL is not a setting; OPENAI_BASE_URL is"),
+        ("TOKENWIRE_XYZ", "TOKENWIRE_XYZ is not a setting"),
+        ("TOKENWIRE_LISTEN_PORT", "TOKENWIRE_LISTEN_PORT is not a setting; TOKENWIRE_LISTEN is"),
+        ("TOKENWIRE_PORT", "TOKENWIRE_PORT is not a setting"),
+    ],
+)
+def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch, name: str, line: str) -> None:
+    """A variable that looks like a setting and is none is told, with the likely one."""
+    monkeypatch.setenv(name, "canary")
+    [told] = unknown_variables()
+    assert told.startswith(line)
+    assert "canary" not in told
+
+
+def test_known_variables_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings themselves and other programs' variables are no reason to warn."""
+    for name in ("TOKENWIRE_MODEL", "TOKENWIRE_SECRETS_DIR", "OPENAI_WHATEVER", "OTEL_WHATEVER"):
+        monkeypatch.setenv(name, "x")
+    assert unknown_variables() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOKENWIRE_PORT", "tcp://10.0.0.1:50051"),
+        ("TOKENWIRE_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+        ("TOKENWIRE_PORT_50051_TCP_ADDR", "10.0.0.1"),
+        ("TOKENWIRE_PORT_50051_TCP_PORT", "50051"),
+        ("TOKENWIRE_PORT_50051_TCP_PROTO", "tcp"),
+        ("TOKENWIRE_SERVICE_HOST", "10.0.0.1"),
+        ("TOKENWIRE_SERVICE_PORT", "50051"),
+        ("TOKENWIRE_SERVICE_PORT_GRPC", "50051"),
+        ("TOKENWIRE_METRICS_PORT", "tcp://10.0.0.1:9464"),
+        ("TOKENWIRE_METRICS_SERVICE_HOST", "10.0.0.1"),
+    ],
+)
+def test_kubernetes_service_links_are_not_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """What Kubernetes sets in every pod beside a Service called tokenwire is no mistake."""
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert unknown_variables() == []
+    load()

@@ -1,0 +1,113 @@
+"""Settings from files, as Kubernetes mounts secrets and config maps."""
+
+from pathlib import Path
+
+import pytest
+
+from tokenwire.settings import SettingsError, load
+
+KEY = "sk-canary-4711"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TOKENWIRE_SECRETS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_file_named_as_a_variable_sets_it(folder: Path) -> None:
+    """Any setting may be a file; the newline that editors add is not part of it."""
+    (folder / "OPENAI_API_KEY").write_text(f"{KEY}\n")
+    (folder / "TOKENWIRE_TEMPERATURE").write_text("0.5\n")
+    (folder / "TOKENWIRE_SYSTEM_PROMPT").write_text("Sei kurz.\nGrüße zuerst.\n", "utf-8")
+    (folder / "OTEL_EXPORTER_OTLP_ENDPOINT").write_text("http://127.0.0.1:4317\n")
+    loaded = load()
+    assert loaded.api_key is not None
+    assert loaded.api_key.get_secret_value() == KEY
+    assert loaded.temperature == 0.5
+    assert loaded.system_prompt == "Sei kurz.\nGrüße zuerst."
+    assert loaded.otlp_endpoint == "http://127.0.0.1:4317"
+
+
+def test_kubernetes_mounts_are_read(folder: Path) -> None:
+    """Files that are links into a hidden folder are read, as a mounted secret has them."""
+    versioned = folder / "..2026_01_02_03_04_05.123456789"
+    versioned.mkdir()
+    (versioned / "OPENAI_API_KEY").write_text(KEY)
+    (folder / "..data").symlink_to(versioned.name)
+    (folder / "OPENAI_API_KEY").symlink_to(Path("..data") / "OPENAI_API_KEY")
+    loaded = load()
+    assert loaded.api_key is not None
+    assert loaded.api_key.get_secret_value() == KEY
+
+
+def test_a_link_to_elsewhere_is_followed(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A file may live in another folder and be linked into this one."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "key"
+    elsewhere.write_text(KEY)
+    (folder / "OPENAI_API_KEY").symlink_to(elsewhere)
+    assert load().api_key is not None
+
+
+def test_the_environment_wins_over_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable wins over a file of its name, and an empty variable does not."""
+    (folder / "OPENAI_API_KEY").write_text(KEY)
+    (folder / "TOKENWIRE_MODEL").write_text("from-file")
+    (folder / "TOKENWIRE_PROVIDER").write_text("openai")
+    monkeypatch.setenv("TOKENWIRE_MODEL", "from-environment")
+    monkeypatch.setenv("TOKENWIRE_PROVIDER", "")
+    loaded = load()
+    assert loaded.model == "from-environment"
+    assert loaded.provider == "openai"
+
+
+def test_an_empty_file_is_unset(folder: Path) -> None:
+    """An empty file leaves the default in place, as an empty variable does."""
+    (folder / "OPENAI_API_KEY").write_text(KEY)
+    (folder / "OPENAI_BASE_URL").write_text("")
+    (folder / "TOKENWIRE_MODEL").write_text("\n")
+    loaded = load()
+    assert loaded.base_url is None
+    assert loaded.model == "gpt-4o-mini"
+
+
+def test_only_exact_names_are_read(folder: Path) -> None:
+    """A file named after a field, or in other case, sets nothing."""
+    (folder / "OPENAI_API_KEY").write_text(KEY)
+    for name in ("model", "MODEL", "tokenwire_model", "TOKENWIRE_MODEL.txt"):
+        (folder / name).write_text("wrong")
+    assert load().model == "gpt-4o-mini"
+
+
+def test_a_missing_folder_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder that is not there is one clear line."""
+    monkeypatch.setenv("TOKENWIRE_SECRETS_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.problems == [
+        f"TOKENWIRE_SECRETS_DIR={tmp_path / 'nowhere'}: must be a directory"
+    ]
+
+
+def test_files_that_cannot_be_read_are_told(folder: Path) -> None:
+    """Each file that cannot be read is one line that names it and holds none of its bytes."""
+    (folder / "OPENAI_API_KEY").write_bytes(b"sk-canary-\xff")
+    (folder / "TOKENWIRE_MODEL").mkdir()
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.problems == [
+        f"TOKENWIRE_SECRETS_DIR={folder / 'OPENAI_API_KEY'}: must be text in UTF-8",
+        f"TOKENWIRE_SECRETS_DIR={folder / 'TOKENWIRE_MODEL'}: cannot be read: Is a directory",
+    ]
+
+
+def test_a_bad_value_from_a_file_is_told(folder: Path) -> None:
+    """A bad value is told with its variable's name, wherever it came from."""
+    (folder / "OPENAI_API_KEY").write_text(KEY)
+    (folder / "TOKENWIRE_MAX_STREAMS").write_text("many\n")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    [problem] = caught.value.problems
+    assert problem.startswith("TOKENWIRE_MAX_STREAMS=many: input should be a valid integer")
