@@ -1,17 +1,21 @@
 """Spans, as an OTLP collector receives them."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from conftest import StartApp
 from helpers import collect, failure_of
 from otlp import Collector, attributes_of
+from tokenwire import settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
+from tokenwire.telemetry import _exporter
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -99,6 +103,39 @@ async def test_a_call_out_of_times_span_says_so(
     code = attributes_of(span)["rpc.grpc.status_code"]
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
     assert span.status.code == Status.STATUS_CODE_ERROR
+
+
+async def test_the_endpoint_may_be_a_file(
+    collector: Collector, start_app: StartApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An endpoint from a mounted file is where spans go, as one from the environment is."""
+    (tmp_path / "OTEL_EXPORTER_OTLP_ENDPOINT").write_text(f"http://{collector.address}\n")
+    monkeypatch.setenv("TOKENWIRE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    app = await start_app()
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello")))
+    await collector.received(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "url"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/a/", "http://127.0.0.1:1/a/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
+    ],
+)
+def test_http_endpoints_are_completed(
+    monkeypatch: pytest.MonkeyPatch, name: str, endpoint: str, url: str
+) -> None:
+    """Over HTTP the general endpoint is a base and the one for traces is used as it is."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv(name, endpoint)
+    exporter = _exporter(settings.load())
+    assert isinstance(exporter, OTLPSpanExporter)
+    assert exporter._endpoint == url
 
 
 async def test_health_checks_make_no_spans(traced_app: App, collector: Collector) -> None:

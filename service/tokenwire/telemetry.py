@@ -45,16 +45,20 @@ class Telemetry:
 
 
 def _exporter(settings: Settings) -> SpanExporter | None:
-    wanted = settings.traces_exporter or ("otlp" if settings.otlp_endpoint else "none")
+    base, endpoint = settings.otlp_endpoint, settings.otlp_traces_endpoint
+    wanted = settings.traces_exporter or ("otlp" if endpoint or base else "none")
     if settings.otel_disabled or wanted == "none":
         return None
     if wanted == "console":
         return ConsoleSpanExporter()
-    # Imported here because each brings a client that most processes never need.
-    if settings.otlp_protocol == "grpc":
+    # The endpoint is passed on because the SDK would look only into the environment.
+    # The exporters are imported here: each brings a client that most processes never need.
+    if (settings.otlp_traces_protocol or settings.otlp_protocol) == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_  # noqa: PLC0415
 
-        return grpc_.OTLPSpanExporter()
+        return grpc_.OTLPSpanExporter(endpoint=endpoint or base)
     from opentelemetry.exporter.otlp.proto.http import trace_exporter as http  # noqa: PLC0415
 
-    return http.OTLPSpanExporter()
+    if base and not endpoint:
+        endpoint = f"{base.rstrip('/')}/v1/traces"
+    return http.OTLPSpanExporter(endpoint=endpoint)
