@@ -163,6 +163,7 @@ async def serve(settings: Settings) -> int:
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.log_loop_error)
     for number in SIGNALS:
         loop.add_signal_handler(number, _on_signal, stopping)
     app = App(settings)

@@ -1,8 +1,13 @@
-"""Logs: one JSON object a line, or a readable form on a terminal."""
+"""Logs: one JSON object a line, or a readable form on a terminal.
 
+An exception leaves its type and where it was raised, never its text or the
+values around it: both may hold a prompt.
+"""
+
+import asyncio
 import logging
 import sys
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from opentelemetry import trace
@@ -26,17 +31,16 @@ def configure(settings: Settings) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,
+        _reduce_exception,
     ]
-    last: list[Processor]
+    renderer: Processor = structlog.processors.JSONRenderer()
     if _is_console(settings):
-        last = [structlog.dev.ConsoleRenderer()]
-    else:
-        last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
@@ -67,6 +71,12 @@ def log_call(call: Call) -> None:
     call_log.info("call ended", extra=present)
 
 
+def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no task of ours has caught; an event loop's exception handler."""
+    # The loop's own message would show the task, and with it the exception's text.
+    log.error("exception outside of any call", exc_info=context.get("exception"))
+
+
 def _is_console(settings: Settings) -> bool:
     if settings.log_format == "auto":
         return sys.stderr.isatty()
@@ -79,3 +89,22 @@ def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
         event["span_id"] = trace.format_span_id(context.span_id)
     return event
+
+
+def _reduce_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    exc_info = event.pop("exc_info", None)
+    error = exc_info[1] if isinstance(exc_info, tuple) else None
+    if isinstance(error, BaseException):
+        event["exception"] = type(error).__qualname__
+        event["frames"] = _frames(error)
+    return event
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
+    return frames

@@ -1,0 +1,216 @@
+"""Logs: one line for each call, and never a word of what was said."""
+
+import asyncio
+import logging
+
+import grpc
+import pytest
+
+from conftest import MODEL, StartApp
+from helpers import collect, failure_of, reason_of
+from log_stream import captured
+from tokenwire import settings
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+from tokenwire.domain import AnswerStream, ChatRequest, Delta
+from tokenwire.logs import log_loop_error
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+METADATA = (
+    ("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01"),
+    ("x-request-id", "call-1"),
+)
+
+CANARIES = pb.Message(
+    content="canary-content",
+    system="canary-system",
+    history=[
+        pb.Turn(role=pb.ROLE_USER, content="canary-question"),
+        pb.Turn(role=pb.ROLE_ASSISTANT, content="canary-answer"),
+    ],
+    params=pb.Params(user="canary-user", stop=["canary-stop"]),
+)
+
+PLANS = {
+    "answer": 'text "canary-text"; answer',
+    "status": 'status 500 message="canary-body"',
+    "error": 'text "canary-text"; error "canary-body"',
+    "garbage": 'text "canary-text"; raw "data: {canary-raw\\n\\n"',
+    "reset": 'text "canary-text"; reset',
+}
+
+
+async def test_a_call_is_one_line_of_json(start_app: StartApp) -> None:
+    """The line tells code, model, tokens, times, the request's id and the caller's trace."""
+    with captured() as stream:
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+            answers = await collect(stub.Send(pb.Message(content="hello"), metadata=METADATA))
+        entry = await stream.entry("call ended")
+    usage = answers[-1].usage
+    assert entry["level"] == "info"
+    assert entry["code"] == "OK"
+    assert "reason" not in entry or entry["reason"] == "OK"
+    assert entry["model"] == MODEL
+    assert entry["finish_reason"] == "stop"
+    assert entry["tokens_sent"] == entry["output_tokens"] == usage.output_tokens
+    assert entry["input_tokens"] == usage.input_tokens
+    assert 0 < entry["first_token_seconds"] <= entry["seconds"]
+    assert entry["request_id"] == "call-1"
+    assert entry["trace_id"] == TRACE_ID
+    assert entry["peer"].startswith("ipv4:127.0.0.1:")
+    assert entry["timestamp"].endswith("Z")
+
+
+async def test_a_failed_call_is_one_line_too(start_app: StartApp, upstream: DemoUpstream) -> None:
+    """The line of a failure tells its code and reason."""
+    upstream.script("tokens 2; reset")
+    with captured() as stream:
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            await failure_of(chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="x")))
+        entry = await stream.entry("call ended")
+    assert entry["code"] == "ABORTED"
+    assert entry["reason"] == "UPSTREAM_STREAM_BROKEN"
+    assert entry["tokens_sent"] == 2
+    assert "output_tokens" not in entry
+    assert entry["request_id"]
+
+
+async def test_a_cancelled_call_is_one_line_too(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """The line of a call that its caller left says so."""
+    upstream.script("tokens 1; stall")
+    with captured() as stream:
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            call = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello"))
+            await call.read()
+            call.cancel()
+            entry = await stream.entry("call ended")
+    assert entry["code"] == "CANCELLED"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("log_level", ["debug", "error"])
+@pytest.mark.parametrize("plan", PLANS)
+async def test_nothing_that_was_said_is_logged(
+    start_app: StartApp, upstream: DemoUpstream, plan: str, log_level: str, log_format: str
+) -> None:
+    """No level and no format shows prompt, answer, key or the upstream's words."""
+    with captured(log_level, log_format) as stream:
+        logging.getLogger("tokenwire").error("configured")
+        app = await start_app(api_key="canary-key", system_prompt="canary-default")
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+            upstream.script(PLANS[plan])
+            call = stub.Send(CANARIES)
+            await (collect(call) if plan == "answer" else failure_of(call))
+        if log_level == "debug":
+            await stream.text_with("call ended")
+        await app.stop(grace_seconds=0)
+        text = stream.getvalue()
+    assert upstream.requests[0].headers["authorization"] == "Bearer canary-key"
+    assert "configured" in text
+    assert "canary" not in text
+
+
+class BrokenModel:
+    """Has a bug that it meets with the prompt in hand."""
+
+    async def stream(self, request: ChatRequest) -> AnswerStream:
+        prompt = request.content
+        if prompt:
+            raise RuntimeError(f"canary-exception {prompt}")
+        yield Delta(prompt)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_a_bug_is_told_without_its_words(log_format: str) -> None:
+    """The caller gets fixed text and an id; the log has that id and where the bug is, no text."""
+    loaded = settings.load(
+        base_url="http://127.0.0.1:1/v1", listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+    )
+    with captured("debug", log_format) as stream:
+        async with App(loaded, BrokenModel()) as app, grpc.aio.insecure_channel(app.address) as to:
+            call = chatgpt_pb2_grpc.ChatgptStub(to).Send(CANARIES, metadata=METADATA)
+            answers, error = await failure_of(call)
+            text = await stream.text_with("call ended")
+    assert answers == []
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert reason_of(error) == "INTERNAL"
+    assert error.details() == "This service failed. Request id: call-1."
+    assert "bug in handler" in text
+    assert "RuntimeError" in text
+    assert "test_logs.py" in text
+    assert "call-1" in text
+    assert "canary" not in text
+
+
+def _fail() -> None:
+    prompt = "canary-local"
+    raise RuntimeError(f"canary-exception {prompt}")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_a_librarys_exception_is_told_without_its_words(log_format: str) -> None:
+    """An exception that a library logs leaves its type and place, no text and no variables."""
+    with captured(log_format=log_format) as stream:
+        try:
+            _fail()
+        except RuntimeError:
+            logging.getLogger("library").exception("it failed")
+        text = stream.getvalue()
+    assert "it failed" in text
+    assert "RuntimeError" in text
+    assert "_fail" in text
+    assert "canary" not in text
+
+
+async def test_an_exception_that_nobody_awaits_is_told_without_its_words() -> None:
+    """An exception that only the event loop sees leaves its type and place in the log."""
+    loop = asyncio.get_running_loop()
+    with captured() as stream:
+        loop.set_exception_handler(log_loop_error)
+        loop.call_soon(_fail)
+        entry = await stream.entry("exception outside of any call")
+    assert entry["exception"] == "RuntimeError"
+    assert entry["frames"][-1].endswith("_fail")
+    assert "canary" not in stream.getvalue()
+
+
+async def test_libraries_are_heard_from_warnings_on() -> None:
+    """What libraries say below a warning, which may hold prompts, is never logged."""
+    with captured("debug") as stream:
+        logging.getLogger("openai").debug("canary-debug")
+        logging.getLogger("httpx2").info("canary-info")
+        logging.getLogger("httpx2").warning("careful")
+        logging.getLogger("tokenwire.anything").debug("ours")
+    assert [entry["event"] for entry in stream.entries] == ["careful", "ours"]
+
+
+async def test_a_level_hides_what_is_below_it(start_app: StartApp) -> None:
+    """At the level `warning` a call leaves no line."""
+    with captured("warning") as stream:
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="x")))
+        await app.stop(grace_seconds=5)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("log_format", "is_json"), [("auto", True), ("console", False)])
+async def test_the_console_form_is_for_terminals(log_format: str, *, is_json: bool) -> None:
+    """Away from a terminal lines are JSON unless told otherwise, and never coloured."""
+    with captured(log_format=log_format) as stream:
+        logging.getLogger("tokenwire").warning("words")
+    assert stream.getvalue().startswith("{") is is_json
+    assert "words" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
