@@ -5,10 +5,14 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
+from tokenwire.cli._connection import silence_grpc
+from tokenwire.cli._settings import demo_overrides, tell
+
 if TYPE_CHECKING:
     from tokenwire.client import AnswerStream
 
 QUESTION: Final = "Why is the sky blue?"
+EXIT_INTERRUPTED: Final = 130
 SHOWN_METRICS: Final = re.compile(
     r"(grpc_server_handled_total|tokenwire_tokens_total"
     r"|gen_ai_server_time_to_first_token_seconds_(count|sum))\b.* (?!0\.0)\S+"
@@ -29,25 +33,31 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Show the demo; return the exit code."""
     del args
-    return asyncio.run(_demo())
+    silence_grpc()
+    # Here, so that other subcommands and --help start without them.
+    from tokenwire.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        return asyncio.run(_demo())
+    except SettingsError as error:
+        return tell(error)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 async def _demo() -> int:
-    # Here, so that other subcommands and --help start without them.
-    import httpx2  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415 - see run
 
     from tokenwire import settings  # noqa: PLC0415
     from tokenwire.app import App  # noqa: PLC0415
     from tokenwire.client import Client  # noqa: PLC0415
-    from tokenwire.demo import DEMO_MODEL, DemoUpstream  # noqa: PLC0415
+    from tokenwire.demo import DemoUpstream  # noqa: PLC0415
 
     async with DemoUpstream(time_to_first_token=0.3, tokens_per_second=25) as upstream:
         loaded = settings.load(
             listen="127.0.0.1:0",
             metrics_listen="127.0.0.1:0",
-            provider="openai",
-            base_url=upstream.base_url,
-            model=DEMO_MODEL,
+            **demo_overrides(upstream.base_url),
         )
         async with App(loaded) as app, Client(app.address) as client:
             _say(f"serving openai.Chatgpt on {app.address}, with the built-in demo model")

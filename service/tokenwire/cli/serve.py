@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
-import sys
+import os
+import signal
+from types import FrameType
 
-EXIT_BAD_SETTINGS = 2
+from tokenwire.cli._connection import silence_grpc
+from tokenwire.cli._settings import demo_overrides, tell
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,15 +28,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; return the exit code."""
+    # Process 1 of a container has no default handlers: a signal during the start would be lost.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    silence_grpc()
     # Here, so that other subcommands and --help start without them.
     from tokenwire.settings import SettingsError  # noqa: PLC0415
 
     try:
         return asyncio.run(_serve_demo() if args.demo else _serve())
     except SettingsError as error:
-        for problem in error.problems:
-            print(f"tokenwire: {problem}", file=sys.stderr)
-        return EXIT_BAD_SETTINGS
+        return tell(error)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 async def _serve(**overrides: object) -> int:
@@ -50,7 +59,7 @@ async def _serve(**overrides: object) -> int:
 
 
 async def _serve_demo() -> int:
-    from tokenwire.demo import DEMO_MODEL, DemoUpstream  # noqa: PLC0415 - see run
+    from tokenwire.demo import DemoUpstream  # noqa: PLC0415 - see run
 
     async with DemoUpstream(time_to_first_token=0.2, tokens_per_second=30) as upstream:
-        return await _serve(provider="openai", base_url=upstream.base_url, model=DEMO_MODEL)
+        return await _serve(**demo_overrides(upstream.base_url))

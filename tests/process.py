@@ -1,0 +1,140 @@
+"""The program itself, as a process with an environment of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+TOKENWIRE = (sys.executable, "-m", "tokenwire")
+PIPE = asyncio.subprocess.PIPE
+
+SECONDS = 45.0
+"""The longest wait for anything; a busy machine must not turn a success into a failure."""
+
+FREE_PORTS = {"TOKENWIRE_LISTEN": "127.0.0.1:0", "TOKENWIRE_METRICS_LISTEN": "127.0.0.1:0"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int | None
+    stdout: str
+    stderr: str
+
+
+async def run_tokenwire(*arguments: str, env: Mapping[str, str] | None = None) -> Finished:
+    """Run `tokenwire ARGUMENTS` to its end, with `env` added to the environment."""
+    process = await asyncio.create_subprocess_exec(
+        *TOKENWIRE, *arguments, env={**os.environ, **(env or {})}, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            stdout, stderr = await process.communicate()
+    finally:
+        await _end(process)
+    return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+
+class ServerProcess:
+    """`tokenwire serve`, serving once the block is entered; leaving the block kills it.
+
+    Args:
+        arguments: Of `serve`.
+        env: Added to the environment; ports are free ones unless it says otherwise.
+
+    Attributes:
+        address: Of the gRPC server, HOST:PORT.
+        metrics_address: Of the Prometheus endpoint, HOST:PORT.
+        log_lines: All of stderr so far.
+    """
+
+    address: str
+    metrics_address: str
+
+    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        self._command = (*TOKENWIRE, "serve", *arguments)
+        self._env = {**os.environ, **FREE_PORTS, **(env or {})}
+        self._changed = asyncio.Condition()
+        self._ended = False
+        self.log_lines: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, env=self._env, stderr=PIPE
+        )
+        self._reader = asyncio.create_task(self._read())
+        try:
+            entry = await self.logged("serving")
+        except BaseException:
+            await self._close()
+            raise
+        self.address = entry["address"]
+        self.metrics_address = entry["metrics_address"]
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The lines so far that are JSON objects."""
+        return [json.loads(line) for line in self.log_lines if line.startswith("{")]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    async def logged(self, event: str) -> dict[str, Any]:
+        """Return the first log entry of this event, once it is there.
+
+        Raises:
+            AssertionError: The process has ended without it.
+            TimeoutError: It does not come.
+        """
+        async with asyncio.timeout(SECONDS), self._changed:
+            while True:
+                for entry in self.entries:
+                    if entry["event"] == event:
+                        return entry
+                if self._ended:
+                    raise AssertionError(f"{event!r} is not in {self.log_lines}")
+                await self._changed.wait()
+
+    async def wait(self) -> int:
+        """Return the exit code, once the process has ended by itself.
+
+        Raises:
+            TimeoutError: It does not end.
+        """
+        async with asyncio.timeout(SECONDS):
+            await self._reader
+            return await self._process.wait()
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            async with self._changed:
+                self.log_lines.append(line.decode().rstrip("\n"))
+                self._changed.notify_all()
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    async def _close(self) -> None:
+        await _end(self._process)
+        await self._reader
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
