@@ -1,0 +1,135 @@
+"""`tokenwire serve` as a process: how it starts, drains and ends."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from conftest import MODEL
+from helpers import collect, text_of
+from process import FREE_PORTS, TOKENWIRE, ServerProcess
+from test_health import NOT_SERVING, SERVING, health_of
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+SERVICE = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.fixture
+def env(upstream: DemoUpstream) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_MODEL": MODEL}
+
+
+async def test_it_serves_and_logs_json(env: dict[str, str]) -> None:
+    """A started process answers calls, reports SERVING, and writes nothing but JSON lines."""
+    async with (
+        ServerProcess(env=env) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        assert (await health_of(channel).Check(SERVICE)).status == SERVING
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        assert text_of(await collect(stub.Send(pb.Message(content="hello"))))
+        entry = await server.logged("call ended")
+        assert entry["code"] == "OK"
+        assert len(server.entries) == len(server.log_lines)
+
+
+async def test_it_warns_of_a_misspelt_variable(env: dict[str, str]) -> None:
+    """A variable that is no setting is a warning, with the likely one, and no more."""
+    async with ServerProcess(env={**env, "TOKENWIRE_MODLE": "x"}) as server:
+        entry = await server.logged("TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is")
+    assert entry["level"] == "warning"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_it_drains_without_losing_an_answer(
+    env: dict[str, str], upstream: DemoUpstream, number: signal.Signals
+) -> None:
+    """It says NOT_SERVING first, answers calls that still come, and finishes running answers."""
+    upstream.script("tokens 1; barrier running; answer", "answer")
+    env |= {"TOKENWIRE_DRAIN_SECONDS": "3", "TOKENWIRE_GRACE_SECONDS": "3600"}
+    async with (
+        ServerProcess(env=env) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        running = aiter(stub.Send(pb.Message(content="before")))
+        await anext(running)
+        watch = health_of(channel).Watch(SERVICE)
+        assert (await watch.read()).status == SERVING
+        server.signal(number)
+        assert (await watch.read()).status == NOT_SERVING
+        late = await collect(stub.Send(pb.Message(content="late")))
+        assert late[-1].finish_reason == pb.FINISH_REASON_STOP
+        # The watch ends when the drain time is over and the grace begins.
+        assert await watch.read() is grpc.aio.EOF
+        upstream.barrier("running").release()
+        answers = await collect(running)
+        assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+        assert await server.wait() == 0
+    assert [entry["event"] for entry in server.entries][-2:] == ["stopped", "exit"]
+    assert len(server.entries) == len(server.log_lines)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_second_signal_ends_it_at_once(
+    env: dict[str, str], upstream: DemoUpstream, number: signal.Signals
+) -> None:
+    """A second signal does not wait for a stream that hangs: exit code 130."""
+    upstream.script("tokens 1; stall")
+    env |= {"TOKENWIRE_DRAIN_SECONDS": "3600", "TOKENWIRE_GRACE_SECONDS": "3600"}
+    async with (
+        ServerProcess(env=env) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        hanging = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello"))
+        await hanging.read()
+        server.signal(number)
+        await server.logged("draining")
+        server.signal(number)
+        assert await server.wait() == 130
+    assert "Traceback" not in "\n".join(server.log_lines)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_a_signal_during_the_start_ends_it(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Before it serves, a signal ends it by its own doing, as process 1 needs, without a word."""
+    # Opening a pipe waits for its other end: the process stands still while it reads this setting.
+    key = tmp_path / "OPENAI_API_KEY"
+    os.mkfifo(key)
+    env = {**os.environ, **FREE_PORTS, "TOKENWIRE_SECRETS_DIR": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        *TOKENWIRE, "serve", env=env, stderr=asyncio.subprocess.PIPE
+    )
+    writing = await asyncio.to_thread(os.open, key, os.O_WRONLY)
+    try:
+        process.send_signal(number)
+        _, stderr = await process.communicate()
+    finally:
+        os.close(writing)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == code
+    assert stderr == b""
+
+
+async def test_the_demo_answers_without_a_key() -> None:
+    """`serve --demo` answers by the built-in demo model, and says that it is one."""
+    async with (
+        ServerProcess("--demo", env={"TOKENWIRE_DRAIN_SECONDS": "0"}) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        answers = await collect(stub.Send(pb.Message(content="hello")))
+        assert "demo model" in text_of(answers)
+        server.signal(signal.SIGINT)
+        assert await server.wait() == 0
