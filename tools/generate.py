@@ -9,6 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from errors_doc import errors_doc
+from metrics_doc import metrics_doc
+from settings_doc import settings_table
+
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = "tokenwire/v1/chatgpt.proto"
 
@@ -31,7 +35,12 @@ def stubs(root: Path) -> None:
     )
 
 
-GENERATORS: tuple[Callable[[Path], None], ...] = (stubs,)
+GENERATORS: tuple[Callable[[Path], None], ...] = (
+    stubs,
+    settings_table,
+    errors_doc,
+    metrics_doc,
+)
 
 
 def main() -> None:

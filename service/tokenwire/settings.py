@@ -1,7 +1,7 @@
 """The only reader of environment variables and mounted files.
 
 Every setting is one field below: its variable, type, default, limits and
-description. The table in the README is made from them.
+description. docs/settings.md is made from them.
 """
 
 import difflib
@@ -61,9 +61,11 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    listen: Address = Field("127.0.0.1:50051", description="Address of the gRPC server.")
+    listen: Address = Field(
+        "127.0.0.1:50051", description="HOST:PORT of the gRPC server. Port 0: any free one."
+    )
     metrics_listen: Address = Field(
-        "127.0.0.1:9464", description="Address of the Prometheus endpoint, `/metrics`."
+        "127.0.0.1:9464", description="HOST:PORT of the Prometheus endpoint, `/metrics`."
     )
 
     api_key: SecretHeader = Field(

@@ -1,0 +1,69 @@
+"""Generated files: what is committed is what the generators write."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import generate
+from settings_doc import settings_table, settings_tables
+from tokenwire.settings import Settings, variable
+
+README = "README.md"
+
+
+def name_of(generator: Callable[[Path], None]) -> str:
+    return generator.__name__
+
+
+@pytest.mark.parametrize("generator", generate.GENERATORS, ids=name_of)
+def test_what_is_committed_is_what_is_generated(
+    generator: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """Run into an empty folder, a generator writes exactly the files that are committed."""
+    # Some generators write into the README, between markers.
+    (tmp_path / README).write_bytes((generate.ROOT / README).read_bytes())
+    generator(tmp_path)
+    written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 1
+    for path in written:
+        assert (tmp_path / path).read_bytes() == (generate.ROOT / path).read_bytes(), path
+
+
+def test_every_setting_is_documented() -> None:
+    """Each setting is in exactly one table, with its limits and allowed values."""
+    tables = settings_tables()
+    text = "\n".join(tables.values())
+    for field in Settings.model_fields:
+        assert text.count(f"| `{variable(field)}` |") == 1
+    assert list(tables) == [
+        "Addresses",
+        "Upstream",
+        "Model",
+        "Limits and timing",
+        "Logs and traces",
+    ]
+    assert "From 0 to 86,400 seconds." in tables["Limits and timing"]
+    assert "One of `debug`, `info`, `warning`, `error`." in tables["Logs and traces"]
+
+
+def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path) -> None:
+    """The table replaces what is between the README's markers, and nothing else of it."""
+    readme = tmp_path / README
+    readme.write_text("before\n<!-- settings: begin -->\nold\n<!-- settings: end -->\nafter\n")
+    settings_table(tmp_path)
+    once = readme.read_text("utf-8")
+    assert once.startswith("before\n<!-- settings: begin -->\n")
+    assert once.endswith("<!-- settings: end -->\nafter\n")
+    assert "old" not in once
+    assert "`TOKENWIRE_LISTEN`" in once
+    settings_table(tmp_path)
+    assert readme.read_text("utf-8") == once
+
+
+def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
+    """Where the README has no markers, it keeps every byte."""
+    readme = tmp_path / README
+    readme.write_text("# a title\n")
+    settings_table(tmp_path)
+    assert readme.read_text("utf-8") == "# a title\n"

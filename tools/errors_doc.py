@@ -1,0 +1,82 @@
+"""The table of failures in docs/errors.md."""
+
+import inspect
+from pathlib import Path
+from typing import Final
+
+from documents import code, table, write
+from tokenwire import errors
+from tokenwire.errors import DOMAIN, CallerError, ServiceError, UpstreamError
+
+GROUPS: Final = {
+    "The request": CallerError,
+    "The upstream": UpstreamError,
+    "This service": ServiceError,
+}
+
+INTRODUCTION: Final = f"""\
+# Errors
+
+A failed call of `openai.Chatgpt/Send` ends with a gRPC status whose text is fixed and ends with
+the request's id. Its details (`grpc-status-details-bin`) hold what a program can act on:
+
+- `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below; every failure
+  has it.
+- `google.rpc.RetryInfo` with the time to wait before a retry, where it is known.
+- `google.rpc.BadRequest` with the path of the field at fault and what is allowed, where a field
+  is at fault.
+
+The status depends on whether the caller has received a token. Before the first one a failure
+that may pass is UNAVAILABLE, and a client's own retry policy may act on it. Once a token was
+sent the same failure is ABORTED, because a retry would replay half an answer and pay for it
+twice; then a last `Answer` holds the reason in its field `error` too, for clients that read only
+messages.
+
+The trailer `x-request-id` holds the request's id: the one that the caller sent under that name,
+or a new one. The service's log has it in the line of the call.
+
+Two codes need no reason of ours: CANCELLED is a call that its caller left, and DEADLINE_EXCEEDED
+is one whose caller's own deadline passed.
+"""
+
+HEAD: Final = (
+    "Reason",
+    "Code before the first token",
+    "Code after it",
+    "When",
+    "Text",
+    "Retry",
+    "Who acts",
+)
+
+
+def errors_doc(root: Path) -> None:
+    """Write docs/errors.md."""
+    parts = [f"## {title}\n\n{rows}" for title, rows in error_tables().items()]
+    write(root / "docs" / "errors.md", "service/tokenwire/errors.py", INTRODUCTION, *parts)
+
+
+def error_tables() -> dict[str, str]:
+    """Return the failures as Markdown tables by the titles of their groups."""
+    groups: dict[str, list[tuple[str, ...]]] = {title: [] for title in GROUPS}
+    for kind in vars(errors).values():
+        # A class without a reason of its own only groups others.
+        if isinstance(kind, type) and issubclass(kind, ServiceError) and "reason" in vars(kind):
+            title = next(title for title, base in GROUPS.items() if issubclass(kind, base))
+            groups[title].append(_row(kind))
+    return {title: table(HEAD, rows) for title, rows in groups.items()}
+
+
+def _row(kind: type[ServiceError]) -> tuple[str, ...]:
+    # code_after asks the class alone, and constructors differ.
+    error = kind.__new__(kind)
+    when = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
+    return (
+        code(kind.reason),
+        error.code_after(0).name,
+        error.code_after(1).name,
+        when,
+        kind.text,
+        "yes" if kind.retryable else "no",
+        f"the {kind.blame}" if kind.blame != "service" else "this service",
+    )

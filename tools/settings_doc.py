@@ -1,0 +1,89 @@
+"""The table of settings, in docs/settings.md and in the README."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from documents import code, table, write
+from tokenwire.settings import Settings, variable
+
+# A group begins at its field and ends where the next begins, so new fields need no entry here.
+GROUPS: Final = {
+    "listen": "Addresses",
+    "api_key": "Upstream",
+    "provider": "Model",
+    "connect_timeout_seconds": "Limits and timing",
+    "log_level": "Logs and traces",
+}
+
+INTRODUCTION: Final = """\
+# Settings
+
+tokenwire is set by environment variables. A file may hold any of them: let
+`TOKENWIRE_SECRETS_DIR` name a directory, as Kubernetes mounts a secret or a config map, and
+each file in it that is named as a variable below sets that variable, without the white space
+around its content. The environment wins over a file. An empty variable or file counts as
+unset. A setting that is missing or wrong stops the start with one line that says what is
+allowed, and exit code 2; a variable that begins with `TOKENWIRE_` and is no setting is warned
+of in the log.
+"""
+
+IN_README: Final = re.compile(
+    r"(?<=<!-- settings: begin -->\n).*?(?=<!-- settings: end -->)", re.DOTALL
+)
+
+
+def settings_table(root: Path) -> None:
+    """Write docs/settings.md, and the same table between the README's markers if it has them."""
+    sections = settings_tables()
+    parts = [f"## {title}\n\n{rows}" for title, rows in sections.items()]
+    write(root / "docs" / "settings.md", "service/tokenwire/settings.py", INTRODUCTION, *parts)
+    readme = root / "README.md"
+    text = readme.read_text("utf-8") if readme.exists() else ""
+    if IN_README.search(text):
+        short = "\n\n".join(f"**{title}**\n\n{rows}" for title, rows in sections.items())
+        readme.write_text(IN_README.sub(lambda _: f"\n{short}\n\n", text), "utf-8")
+
+
+def settings_tables() -> dict[str, str]:
+    """Return the settings as Markdown tables by the titles of their groups."""
+    properties = Settings.model_json_schema()["properties"]
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    title = ""
+    for field in Settings.model_fields:
+        title = GROUPS.get(field, title)
+        name = variable(field)
+        schema = properties[name]
+        meaning = " ".join(filter(None, (schema["description"], _limits(name, schema))))
+        groups.setdefault(title, []).append((code(name), _default(schema["default"]), meaning))
+    head = ("Variable", "Default", "Meaning")
+    return {title: table(head, rows) for title, rows in groups.items()}
+
+
+def _default(value: object) -> str:
+    match value:
+        case None:
+            return "unset"
+        case "" | []:
+            return "empty"
+        case bool():
+            return code(str(value).lower())
+        case _:
+            return code(str(value))
+
+
+def _limits(name: str, schema: dict[str, Any]) -> str:
+    # An optional setting is one of its type or nothing; the type has the limits.
+    schema = schema.get("anyOf", [schema])[0]
+    if "enum" in schema:
+        return f"One of {', '.join(map(code, schema['enum']))}."
+    if schema["type"] == "boolean":
+        return f"{code('true')} or {code('false')}."
+    unit = " seconds" if name.endswith("_SECONDS") else ""
+    if "exclusiveMinimum" in schema:
+        return f"Above {schema['exclusiveMinimum']:,} and at most {schema['maximum']:,}{unit}."
+    if "minimum" in schema:
+        return f"From {schema['minimum']:,} to {schema['maximum']:,}{unit}."
+    if "maxLength" in schema:
+        return f"At most {schema['maxLength']:,} characters."
+    return ""
