@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import generate
+from errors_doc import error_tables
 from settings_doc import settings_table, settings_tables
 from tokenwire.settings import Settings, variable
 
@@ -67,3 +68,15 @@ def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
     readme.write_text("# a title\n")
     settings_table(tmp_path)
     assert readme.read_text("utf-8") == "# a title\n"
+
+
+def test_failures_name_those_who_can_end_them() -> None:
+    """What only this service's operator can put right is not laid at the upstream's door."""
+    rows = error_tables()["The upstream"].splitlines()
+    ours = {row.split("`")[1] for row in rows if row.endswith("| this service |")}
+    assert ours == {
+        "UPSTREAM_AUTH_REJECTED",
+        "UPSTREAM_MODEL_NOT_FOUND",
+        "UPSTREAM_QUOTA_EXHAUSTED",
+        "UPSTREAM_REJECTED_REQUEST",
+    }

@@ -4,12 +4,14 @@ The text is fixed: it never holds anything that came from a caller or from the
 upstream. What each row means is told in docs/errors.md.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from grpc import StatusCode
 
 DOMAIN = "tokenwire"
 """The domain of google.rpc.ErrorInfo in every failed call's status details."""
+
+Party: TypeAlias = Literal["caller", "upstream", "service"]
 
 
 class ServiceError(Exception):
@@ -28,7 +30,7 @@ class ServiceError(Exception):
     code: ClassVar[StatusCode]
     text: ClassVar[str]
     retryable: ClassVar[bool] = False
-    blame: ClassVar[Literal["caller", "upstream", "service"]] = "service"
+    blame: ClassVar[Party] = "service"
 
     def __init__(self, *, retry_after: float | None = None) -> None:
         super().__init__(self.text)
@@ -127,7 +129,7 @@ class UpstreamError(ServiceError):
     code = StatusCode.UNAVAILABLE
     text = "The upstream failed."
     retryable = True
-    blame = "upstream"
+    blame: ClassVar[Party] = "upstream"
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -195,6 +197,7 @@ class UpstreamQuotaExhausted(UpstreamError):
     code = StatusCode.RESOURCE_EXHAUSTED
     text = "The quota at the upstream is used up."
     retryable = False
+    blame = "service"
 
 
 class UpstreamRejectedRequest(UpstreamError):
@@ -204,6 +207,7 @@ class UpstreamRejectedRequest(UpstreamError):
     code = StatusCode.INTERNAL
     text = "The upstream does not accept the request that this service made."
     retryable = False
+    blame = "service"
 
 
 class UpstreamAuthRejected(UpstreamError):
@@ -213,6 +217,7 @@ class UpstreamAuthRejected(UpstreamError):
     code = StatusCode.FAILED_PRECONDITION
     text = "The upstream rejects this service's credentials."
     retryable = False
+    blame = "service"
 
 
 class UpstreamModelNotFound(UpstreamError):
@@ -222,6 +227,7 @@ class UpstreamModelNotFound(UpstreamError):
     code = StatusCode.FAILED_PRECONDITION
     text = "The upstream does not know the model."
     retryable = False
+    blame = "service"
 
 
 class UpstreamProtocolError(UpstreamError):
@@ -258,6 +264,7 @@ class ContentFiltered(UpstreamError):
     code = StatusCode.FAILED_PRECONDITION
     text = "The upstream's content filter ended the answer."
     retryable = False
+    blame = "caller"
 
 
 # --- This service -------------------------------------------------------------
