@@ -1,5 +1,6 @@
 """The model side: LangChain chat models, ours and others."""
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -19,7 +20,7 @@ from tokenwire import errors, settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.domain import ChatRequest, Completion, FinishReason, Sampling, Usage
-from tokenwire.model import build_model
+from tokenwire.model.build import build_model, build_openai
 from tokenwire.model.langchain import LangChainModel
 from tokenwire.model.openai import StreamingChatOpenAI
 from tokenwire.settings import SettingsError
@@ -29,7 +30,7 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 
 @pytest.fixture
 async def model(upstream: DemoUpstream) -> AsyncIterator[LangChainModel]:
-    built = build_model(settings.load(base_url=upstream.base_url, model=MODEL))
+    built = build_openai(settings.load(base_url=upstream.base_url, model=MODEL))
     yield built
     await built.aclose()
 
@@ -43,7 +44,7 @@ def chat_model(model: LangChainModel) -> StreamingChatOpenAI:
 async def stream(model: LangChainModel, request: ChatRequest) -> tuple[str, Completion]:
     """Return the text and the end of an answer."""
     text = ""
-    async with aclosing(model.stream(request)) as answer:
+    async with aclosing(model.stream(request, math.inf)) as answer:
         async for event in answer:
             if isinstance(event, Completion):
                 return text, event
@@ -92,7 +93,7 @@ async def test_our_model_fails_alike_in_both_ways(
 )
 def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parameter: str) -> None:
     """OpenAI and Azure are asked for max_completion_tokens, all others for max_tokens."""
-    built = build_model(settings.load(api_key="k", base_url=base_url, model=MODEL))
+    built = build_openai(settings.load(api_key="k", base_url=base_url, model=MODEL))
     assert isinstance(built._model, StreamingChatOpenAI)
     payload = built._model._get_request_payload("hello", max_tokens=5)
     assert payload[parameter] == 5
@@ -104,7 +105,7 @@ async def test_the_request_carries_the_credentials(upstream: DemoUpstream) -> No
     loaded = settings.load(
         base_url=upstream.base_url, api_key="key-1", organization="org-1", project="project-1"
     )
-    built = build_model(loaded)
+    built = build_openai(loaded)
     await stream(built, ChatRequest("hello", MODEL))
     await built.aclose()
     headers = upstream.requests[0].headers
@@ -125,7 +126,7 @@ async def test_an_upstream_without_a_key_gets_none(
 async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstream) -> None:
     """The query of the base URL goes along, and with an api-version the key as `api-key`."""
     base_url = upstream.base_url.replace("/v1", "/openai/deployments/name?api-version=2024-10-21")
-    built = build_model(settings.load(base_url=base_url, api_key="key-1"))
+    built = build_openai(settings.load(base_url=base_url, api_key="key-1"))
     await stream(built, ChatRequest("hello", MODEL))
     await built.aclose()
     request = upstream.requests[0]

@@ -126,16 +126,45 @@ class Settings(BaseSettings):
     stream_usage: bool = Field(
         default=True, description="Ask the upstream to report token usage at the end of a stream."
     )
+    proxy: HttpUrl | None = Field(
+        None, description="HTTP proxy to the upstream. The usual proxy variables have no effect."
+    )
+
     connect_timeout_seconds: PositiveSeconds = Field(
         5, description="How long connecting to the upstream may take."
     )
+    first_token_timeout_seconds: PositiveSeconds = Field(
+        60, description="How long the first token may take, retries included."
+    )
     idle_timeout_seconds: PositiveSeconds = Field(
-        60, description="How long the upstream may send nothing."
+        30, description="How long the next token may take. Comments do not count as tokens."
+    )
+    stream_timeout_seconds: PositiveSeconds = Field(
+        900, description="How long a whole answer may take, whatever the caller's deadline."
+    )
+    reader_timeout_seconds: PositiveSeconds = Field(
+        20, description="How long a caller's connection may accept nothing."
     )
 
     max_streams: int = Field(
         1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
     )
+    max_queue: int = Field(
+        100, ge=0, le=1_000_000, description="Calls that may wait for a place among them."
+    )
+    queue_timeout_seconds: Seconds = Field(
+        0.02, description="How long they may wait; then they are told to come back later."
+    )
+    max_request_bytes: int = Field(
+        4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
+    )
+    keepalive_seconds: PositiveSeconds = Field(
+        30, description="After how long without data a caller's connection is pinged."
+    )
+    keepalive_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the answer to that ping may take before the connection ends."
+    )
+
     drain_seconds: Seconds = Field(
         5,
         description="After SIGTERM, how long to report NOT_SERVING and still accept calls.",
@@ -173,6 +202,28 @@ class Settings(BaseSettings):
     otel_disabled: bool = Field(
         default=False, validation_alias="OTEL_SDK_DISABLED", description="Turns tracing off."
     )
+
+    langsmith_tracing: bool = Field(
+        default=False,
+        validation_alias=AliasChoices(
+            "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING"
+        ),
+        description="LangChain's own switch for sending prompts and answers to LangSmith. "
+        "The server does not start with it unless `TOKENWIRE_ALLOW_LANGSMITH` is set too.",
+    )
+    allow_langsmith: bool = Field(
+        default=False, description="Prompts and answers may go to LangSmith."
+    )
+
+    @model_validator(mode="after")
+    def _langsmith_is_allowed(self) -> Self:
+        if self.langsmith_tracing and not self.allow_langsmith:
+            raise PydanticCustomError(
+                "langsmith",
+                "LANGSMITH_TRACING=true would send prompts and answers to LangSmith; "
+                "unset it, or set TOKENWIRE_ALLOW_LANGSMITH=true if that is wanted",
+            )
+        return self
 
     @model_validator(mode="after")
     def _upstream_is_given(self) -> Self:
