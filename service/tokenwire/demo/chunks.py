@@ -116,7 +116,7 @@ class ChunkEncoder:
         return event(self._head + b"," + encode_json(fields)[1:-1] + tail)
 
 
-def completion(  # noqa: PLR0913 (the parts of one flat JSON object)
+def completion(  # noqa: PLR0913 - the parts of one flat JSON object
     completion_id: str,
     created: int,
     model: str,

@@ -9,20 +9,16 @@ import logging
 import socket
 import struct
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import h11
 
 from tokenwire.demo.changes import Changes
-from tokenwire.demo.log import Log, Outcome, RequestRecord
+from tokenwire.demo.log import ClosedBy, Log, Outcome, RequestRecord
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from tokenwire.demo.log import ClosedBy
-
-    Handler = Callable[["Connection", "HttpRequest", RequestRecord], Awaitable[Outcome]]
+Handler = Callable[["Connection", "HttpRequest", RequestRecord], Awaitable[Outcome]]
 
 MAX_BODY_BYTES = 64_000_000
 
@@ -54,7 +50,7 @@ class Connection(asyncio.Protocol):
         open_connections: Where it is a member while it is open.
     """
 
-    def __init__(self, log: Log, handler: "Handler", open_connections: "OpenConnections") -> None:
+    def __init__(self, log: Log, handler: Handler, open_connections: "OpenConnections") -> None:
         self._log = log
         self._handler = handler
         self._open_connections = open_connections
@@ -85,7 +81,7 @@ class Connection(asyncio.Protocol):
         # Closing politely would first wait for the client to read, which it will not.
         self._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Note the end; unless we closed first, it was the client."""
         self._end(by="client")
         self._writable.set()
@@ -128,7 +124,7 @@ class Connection(asyncio.Protocol):
         self._end(by="server")
         self._transport.abort()
 
-    def _end(self, by: "ClosedBy") -> None:
+    def _end(self, by: ClosedBy) -> None:
         self._log.connection_closed(self.record, by)
         if self.task is not None:
             self.task.cancel()

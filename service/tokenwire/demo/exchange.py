@@ -3,19 +3,15 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from tokenwire.demo.answer import Answer, compose, count_tokens
+from tokenwire.demo.barrier import Barrier
 from tokenwire.demo.chunks import DONE, ChunkEncoder, Usage, completion, encode_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from tokenwire.demo.barrier import Barrier
-    from tokenwire.demo.log import RequestRecord
-    from tokenwire.demo.reply import Reply
-    from tokenwire.demo.request import ChatRequest
+from tokenwire.demo.log import RequestRecord
+from tokenwire.demo.reply import Reply
+from tokenwire.demo.request import ChatRequest
 
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
 
@@ -65,15 +61,15 @@ class Exchange(ABC):
         barrier: Finds a barrier by its name.
     """
 
-    def __init__(  # noqa: PLR0913 (the collaborators of one request)
+    def __init__(  # noqa: PLR0913 - the collaborators of one request
         self,
         *,
-        request: "ChatRequest",
-        reply: "Reply",
-        record: "RequestRecord",
+        request: ChatRequest,
+        reply: Reply,
+        record: RequestRecord,
         pace: Pace,
         completion_id: str,
-        barrier: "Callable[[str], Barrier]",
+        barrier: Callable[[str], Barrier],
     ) -> None:
         self.request = request
         self.reply = reply
@@ -100,7 +96,7 @@ class Exchange(ABC):
         self._next_token = len(self.answer.tokens) if count is None else start + count
         return self.answer.tokens[start : self._next_token]
 
-    async def say(self, tokens: "Iterable[str]", field: str = "content") -> None:
+    async def say(self, tokens: Iterable[str], field: str = "content") -> None:
         """Send tokens at the set pace, as this field of the message."""
         self.open()
         for token in tokens:
@@ -158,7 +154,7 @@ class EventStream(Exchange):
             include_usage=self.request.include_usage,
         )
 
-    def open_stream(self, status: int = 200, headers: "Mapping[str, str] | None" = None) -> None:
+    def open_stream(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Begin the response, unless it has begun, without any event."""
         if not self.reply.opened:
             self.reply.open(status, {"content-type": _EVENT_STREAM, **(headers or {})})

@@ -2,13 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tokenwire.demo.connection import Connection
+from tokenwire.demo.connection import Connection
 
 SERVER = "tokenwire-demo-upstream (simulator)"
 Writes = Literal["auto", "event", "batch", "byte", "split-utf8"]
@@ -32,7 +30,7 @@ class Reply:
             not, the end of the connection ends the body.
     """
 
-    def __init__(self, connection: "Connection", *, chunked: bool) -> None:
+    def __init__(self, connection: Connection, *, chunked: bool) -> None:
         self.connection = connection
         self.writes: Writes = "auto"
         self.line_ends: LineEnds = "lf"
@@ -44,7 +42,7 @@ class Reply:
     def open(
         self,
         status: int = 200,
-        headers: "Mapping[str, str] | None" = None,
+        headers: Mapping[str, str] | None = None,
         length: int | None = None,
     ) -> None:
         """Put the status line and the headers before the body.
