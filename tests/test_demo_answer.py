@@ -13,12 +13,6 @@ OPENING = "This is tokenwire's built-in demo model, a simulator: it does not thi
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[DemoUpstream]:
-    async with DemoUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def client(upstream: DemoUpstream) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=upstream.base_url, trust_env=False) as client:
         yield client

@@ -208,7 +208,7 @@ class OpenConnections:
         tasks = [one.task for one in self._members if one.task is not None]
         for connection in self._members:
             connection.stop()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._changes.until(lambda: not self._members)
 
 

@@ -14,6 +14,7 @@ LineEnds = Literal["lf", "crlf", "cr"]
 
 _FULL = 16_384
 _LINE_ENDS: dict[LineEnds, bytes] = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
+_EVENT = re.compile(rb".+?(?:\n\n|\r\n\r\n|\r\r|\Z)", re.DOTALL)
 # Each piece starts at a continuation byte, so every multi-byte character is torn apart.
 _TORN = re.compile(rb"[\x80-\xbf][^\x80-\xbf]*|[^\x80-\xbf]+")
 
@@ -106,6 +107,8 @@ class Reply:
         match self.writes:
             case "byte":
                 pieces = [body[at : at + 1] for at in range(len(body))]
+            case "event":
+                pieces = _EVENT.findall(body)
             case "split-utf8":
                 pieces = _TORN.findall(body)
             case _:
