@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
+
 from tokenwire.demo import DemoUpstream
 
 
@@ -91,3 +93,25 @@ async def connect(upstream: DemoUpstream) -> AsyncIterator[RawClient]:
         yield RawClient(reader, writer)
     finally:
         writer.transport.abort()
+
+
+async def play(upstream: DemoUpstream, plan: str, **fields: Any) -> bytes:
+    """Return the whole body of a plan that ends in good order."""
+    async with connect(upstream) as client:
+        await client.ask(plan, **fields)
+        return await client.body()
+
+
+async def ask_whole(upstream: DemoUpstream, plan: str) -> httpx2.Response:
+    """Return the answer to a request that does not stream."""
+    async with httpx2.AsyncClient() as client:
+        return await client.post(
+            f"{upstream.base_url}/chat/completions",
+            json={"model": "m", "messages": [{"role": "user", "content": "hello"}]},
+            headers={"x-demo-plan": plan},
+        )
+
+
+def deltas(body: bytes) -> list[Any]:
+    """Decode the delta of each chunk; each must have a choice."""
+    return [one["choices"][0]["delta"] for one in decode(body) if one != "[DONE]"]
