@@ -108,3 +108,5 @@ async def test_plans_work_without_streaming(upstream: DemoUpstream) -> None:
     assert answer["usage"]["completion_tokens"] == 3
     refused = (await ask_whole(upstream, "refusal no; finish")).json()["choices"][0]["message"]
     assert (refused["content"], refused["refusal"]) == (None, "no")
+    cut = (await ask_whole(upstream, "tokens 2")).json()
+    assert (cut["choices"][0]["finish_reason"], cut["usage"]) == (None, None)

@@ -122,7 +122,7 @@ def completion(  # noqa: PLR0913 - the parts of one flat JSON object
     model: str,
     *,
     message: dict[str, object],
-    finish_reason: str,
+    finish_reason: str | None,
     usage: Usage | None,
 ) -> dict[str, object]:
     """Return the one JSON object that answers a request without streaming."""

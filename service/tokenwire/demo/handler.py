@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from tokenwire.demo.barrier import Barrier
 from tokenwire.demo.chunks import ErrorBody, encode_json
 from tokenwire.demo.connection import Connection, HttpRequest
-from tokenwire.demo.exchange import EventStream, Pace, SingleJson
+from tokenwire.demo.exchange import EventStream, SingleJson
 from tokenwire.demo.log import Log, Outcome, RequestRecord
+from tokenwire.demo.pace import Pace
 from tokenwire.demo.plan import Plan, PlanError, parse_plan
 from tokenwire.demo.reply import Reply
 from tokenwire.demo.request import ChatRequest, RequestError, parse_request
