@@ -137,11 +137,12 @@ async def test_models_lists_the_demo_model(client: httpx2.AsyncClient) -> None:
 
 
 async def test_any_prefix_is_accepted(upstream: DemoUpstream, client: httpx2.AsyncClient) -> None:
-    """Azure-style paths with a query reach the model."""
+    """Azure-style paths with a query reach the model, and are logged whole."""
     base = upstream.base_url.removesuffix("/v1")
     path = "/openai/deployments/d/chat/completions?api-version=2024-06-01"
     response = await client.post(base + path, json=question())
     assert response.status_code == 200
+    assert upstream.requests[0].path == path
 
 
 @pytest.mark.parametrize(

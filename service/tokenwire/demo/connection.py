@@ -34,6 +34,7 @@ class HttpRequest:
 
     method: str
     path: str
+    """With the query, if there is one."""
     headers: dict[str, str]
     body: bytes
     chunked: bool
@@ -220,7 +221,7 @@ def _http_request(head: h11.Request, body: bytes) -> HttpRequest:
     modern = head.http_version >= b"1.1"
     return HttpRequest(
         method=head.method.decode("ascii"),
-        path=head.target.decode("latin-1").partition("?")[0],
+        path=head.target.decode("latin-1"),
         headers=headers,
         body=body,
         chunked=modern,

@@ -44,7 +44,7 @@ class Handler:
     ) -> Outcome:
         """Answer one request and say how it ended."""
         reply = Reply(connection, chunked=http.chunked)
-        route = http.path.rstrip("/")
+        route = http.path.partition("?")[0].rstrip("/")
         allowed = "POST" if route.endswith("/chat/completions") else "GET"
         if not route.endswith(("/chat/completions", "/models")):
             message = f"there is no {http.path}; try /v1/chat/completions or /v1/models"

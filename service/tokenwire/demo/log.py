@@ -18,6 +18,7 @@ class RequestRecord:
 
     method: str
     path: str
+    """With the query, if there is one."""
     headers: dict[str, str]
     """Names in lower case."""
     started: float
