@@ -50,7 +50,7 @@ class Terminal:
 
     def __init__(self, *command: str) -> None:
         self._command = command
-        self._screen = ""
+        self.screen = ""
         self._seen = 0
 
     async def __aenter__(self) -> Self:
@@ -94,10 +94,10 @@ class Terminal:
         Raises:
             AssertionError: The program ended without showing it.
         """
-        while (found := self._screen.find(text, self._seen)) < 0:
+        while (found := self.screen.find(text, self._seen)) < 0:
             if not await self._read():
-                raise AssertionError(f"never saw {text!r} in {self._screen!r}")
-        before = self._screen[self._seen : found]
+                raise AssertionError(f"never saw {text!r} in {self.screen!r}")
+        before = self.screen[self._seen : found]
         self._seen = found + len(text)
         return before
 
@@ -112,7 +112,7 @@ class Terminal:
             data = await self._reader.read(4096)
         except OSError:  # how Linux says that the program has let go of its terminal
             return False
-        self._screen += data.decode().replace("\r\n", "\n")
+        self.screen += data.decode().replace("\r\n", "\n")
         return bool(data)
 
 
