@@ -15,6 +15,10 @@ TOKENWIRE = (sys.executable, __file__)
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 
+# Seconds; long enough for a busy machine, short enough to beat pytest's own
+# timeout, which could not show what was on the screen.
+_PATIENCE = 30
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -92,11 +96,17 @@ class Terminal:
             What appeared before it.
 
         Raises:
-            AssertionError: The program ended without showing it.
+            AssertionError: The program ended, or fell silent, without showing it.
         """
-        while (found := self.screen.find(text, self._seen)) < 0:
-            if not await self._read():
-                raise AssertionError(f"never saw {text!r} in {self.screen!r}")
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while (found := self.screen.find(text, self._seen)) < 0:
+                    if not await self._read():
+                        break
+        except TimeoutError:
+            found = -1
+        if found < 0:
+            raise AssertionError(f"never saw {text!r} in {self.screen!r}")
         before = self.screen[self._seen : found]
         self._seen = found + len(text)
         return before

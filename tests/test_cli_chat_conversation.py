@@ -74,7 +74,9 @@ async def test_ctrl_c_at_the_prompt_gives_a_new_prompt() -> None:
     async with ScriptedServer(repeats) as server, conversation(server) as terminal:
         terminal.type("oops")
         await terminal.expect("oops")
-        terminal.type(CTRL_C)
+        # Python notices a Ctrl-C that comes just before it waits for input only
+        # with the end of the line; without Ctrl-C, Enter would send the message.
+        terminal.type(CTRL_C + "\n")
         await terminal.expect("\n> ")
         terminal.type("one\n")
         await terminal.expect("you said one\n")
