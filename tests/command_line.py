@@ -15,6 +15,10 @@ TOKENWIRE = (sys.executable, __file__)
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 
+# Seconds; long enough for a busy machine, short enough to beat pytest's own
+# timeout, which could not show what was on the screen.
+_PATIENCE = 30
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -50,7 +54,7 @@ class Terminal:
 
     def __init__(self, *command: str) -> None:
         self._command = command
-        self._screen = ""
+        self.screen = ""
         self._seen = 0
 
     async def __aenter__(self) -> Self:
@@ -92,12 +96,18 @@ class Terminal:
             What appeared before it.
 
         Raises:
-            AssertionError: The program ended without showing it.
+            AssertionError: The program ended, or fell silent, without showing it.
         """
-        while (found := self._screen.find(text, self._seen)) < 0:
-            if not await self._read():
-                raise AssertionError(f"never saw {text!r} in {self._screen!r}")
-        before = self._screen[self._seen : found]
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while (found := self.screen.find(text, self._seen)) < 0:
+                    if not await self._read():
+                        break
+        except TimeoutError:
+            found = -1
+        if found < 0:
+            raise AssertionError(f"never saw {text!r} in {self.screen!r}")
+        before = self.screen[self._seen : found]
         self._seen = found + len(text)
         return before
 
@@ -112,7 +122,7 @@ class Terminal:
             data = await self._reader.read(4096)
         except OSError:  # how Linux says that the program has let go of its terminal
             return False
-        self._screen += data.decode().replace("\r\n", "\n")
+        self.screen += data.decode().replace("\r\n", "\n")
         return bool(data)
 
 

@@ -83,7 +83,8 @@ class _Servicer(chatgpt_pb2_grpc.ChatgptServicer):
         try:
             async for answer in self._server.script(request, context):
                 yield answer
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
+            # GeneratorExit: the caller left while grpc.aio was writing an Answer.
             self._server.cancelled.set()
             raise
 

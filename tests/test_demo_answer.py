@@ -13,12 +13,6 @@ OPENING = "This is tokenwire's built-in demo model, a simulator: it does not thi
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[DemoUpstream]:
-    async with DemoUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def client(upstream: DemoUpstream) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=upstream.base_url, trust_env=False) as client:
         yield client
@@ -143,11 +137,12 @@ async def test_models_lists_the_demo_model(client: httpx2.AsyncClient) -> None:
 
 
 async def test_any_prefix_is_accepted(upstream: DemoUpstream, client: httpx2.AsyncClient) -> None:
-    """Azure-style paths with a query reach the model."""
+    """Azure-style paths with a query reach the model, and are logged whole."""
     base = upstream.base_url.removesuffix("/v1")
     path = "/openai/deployments/d/chat/completions?api-version=2024-06-01"
     response = await client.post(base + path, json=question())
     assert response.status_code == 200
+    assert upstream.requests[0].path == path
 
 
 @pytest.mark.parametrize(

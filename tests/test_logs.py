@@ -122,7 +122,8 @@ async def test_nothing_that_was_said_is_logged(
 class BrokenModel:
     """Has a bug that it meets with the prompt in hand."""
 
-    async def stream(self, request: ChatRequest) -> AnswerStream:
+    async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
+        del deadline
         prompt = request.content
         if prompt:
             raise RuntimeError(f"canary-exception {prompt}")

@@ -26,15 +26,30 @@ DEFAULTS: dict[str, Any] = {
     "system_prompt": "",
     "max_tokens_parameter": "auto",
     "stream_usage": True,
+    "proxy": None,
+    "connect_timeout_seconds": 5,
+    "first_token_timeout_seconds": 60,
+    "idle_timeout_seconds": 30,
+    "stream_timeout_seconds": 900,
+    "reader_timeout_seconds": 20,
     "max_streams": 1_000,
+    "max_queue": 100,
+    "queue_timeout_seconds": 0.02,
+    "max_request_bytes": 4 << 20,
+    "keepalive_seconds": 30,
+    "keepalive_timeout_seconds": 10,
     "drain_seconds": 5,
     "grace_seconds": 30,
     "log_level": "info",
     "log_format": "auto",
     "otlp_endpoint": None,
+    "otlp_traces_endpoint": None,
     "otlp_protocol": "grpc",
+    "otlp_traces_protocol": None,
     "traces_exporter": None,
     "otel_disabled": False,
+    "langsmith_tracing": False,
+    "allow_langsmith": False,
 }
 
 VARIABLES: list[tuple[str, str, str, object]] = [
@@ -51,8 +66,16 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("TOKENWIRE_MAX_TOKENS_PARAMETER", "max_tokens", "max_tokens_parameter", "max_tokens"),
     ("TOKENWIRE_STREAM_USAGE", "false", "stream_usage", False),
     ("TOKENWIRE_CONNECT_TIMEOUT_SECONDS", "0.5", "connect_timeout_seconds", 0.5),
+    ("TOKENWIRE_FIRST_TOKEN_TIMEOUT_SECONDS", "7", "first_token_timeout_seconds", 7),
     ("TOKENWIRE_IDLE_TIMEOUT_SECONDS", "7", "idle_timeout_seconds", 7),
+    ("TOKENWIRE_STREAM_TIMEOUT_SECONDS", "7", "stream_timeout_seconds", 7),
+    ("TOKENWIRE_READER_TIMEOUT_SECONDS", "7", "reader_timeout_seconds", 7),
     ("TOKENWIRE_MAX_STREAMS", "7", "max_streams", 7),
+    ("TOKENWIRE_MAX_QUEUE", "0", "max_queue", 0),
+    ("TOKENWIRE_QUEUE_TIMEOUT_SECONDS", "0", "queue_timeout_seconds", 0),
+    ("TOKENWIRE_MAX_REQUEST_BYTES", "2048", "max_request_bytes", 2_048),
+    ("TOKENWIRE_KEEPALIVE_SECONDS", "7", "keepalive_seconds", 7),
+    ("TOKENWIRE_KEEPALIVE_TIMEOUT_SECONDS", "7", "keepalive_timeout_seconds", 7),
     ("TOKENWIRE_DRAIN_SECONDS", "0", "drain_seconds", 0),
     ("TOKENWIRE_GRACE_SECONDS", "1.5", "grace_seconds", 1.5),
     ("TOKENWIRE_LOG_LEVEL", "debug", "log_level", "debug"),
@@ -68,6 +91,7 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "otlp_traces_protocol", "grpc"),
     ("OTEL_TRACES_EXPORTER", "console", "traces_exporter", "console"),
     ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
+    ("TOKENWIRE_ALLOW_LANGSMITH", "true", "allow_langsmith", True),
 ]
 
 
@@ -92,19 +116,26 @@ def test_each_variable_sets_its_field(
     assert getattr(load(), field) == value
 
 
-def test_the_key_and_the_base_url_have_openais_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key and base URL come from the variables that OpenAI's SDK reads, query included."""
+def test_the_key_and_urls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key and base URL come from the variables that OpenAI's SDK reads, and URLs stay whole."""
     monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://x.example/v1?api-version=2")
+    monkeypatch.setenv("TOKENWIRE_PROXY", "http://127.0.0.1:3128")
     loaded = load()
     assert loaded.api_key is not None
     assert loaded.api_key.get_secret_value() == KEY
     assert str(loaded.base_url) == "https://x.example/v1?api-version=2"
+    assert str(loaded.proxy) == "http://127.0.0.1:3128/"
 
 
 def test_every_setting_is_tested() -> None:
     """No setting is missing from the tests above."""
-    tested = {field for _, _, field, _ in VARIABLES} | {"api_key", "base_url"}
+    tested = {field for _, _, field, _ in VARIABLES} | {
+        "api_key",
+        "base_url",
+        "proxy",
+        "langsmith_tracing",
+    }
     assert tested == set(Settings.model_fields)
 
 
@@ -112,10 +143,10 @@ def test_every_setting_is_tested() -> None:
 @pytest.mark.parametrize("field", Settings.model_fields)
 def test_no_other_name_sets_a_field(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     """Neither a bare field name nor one of ours for a standard variable is ever read."""
-    documented = settings.variable(field)
+    documented = settings.variables(field)
     before = load()
-    for name in (field, field.upper(), f"TOKENWIRE_{field.upper()}", documented.lower()):
-        if name != documented:
+    for name in (field, field.upper(), f"TOKENWIRE_{field.upper()}", documented[0].lower()):
+        if name not in documented:
             monkeypatch.setenv(name, "1")
     assert load() == before
 
@@ -125,7 +156,8 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty variable leaves the default in place, as Compose files and charts expect."""
     for field in Settings.model_fields:
         if field != "api_key":
-            monkeypatch.setenv(settings.variable(field), "")
+            for name in settings.variables(field):
+                monkeypatch.setenv(name, "")
     assert load().model_dump(include=set(DEFAULTS)) == DEFAULTS
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from documents import code, table, write
-from tokenwire.settings import Settings, variable
+from tokenwire.settings import Settings, variables
 
 # A group begins at its field and ends where the next begins, so new fields need no entry here.
 GROUPS: Final = {
@@ -52,10 +52,11 @@ def settings_tables() -> dict[str, str]:
     title = ""
     for field in Settings.model_fields:
         title = GROUPS.get(field, title)
-        name = variable(field)
-        schema = properties[name]
-        meaning = " ".join(filter(None, (schema["description"], _limits(name, schema))))
-        groups.setdefault(title, []).append((code(name), _default(schema["default"]), meaning))
+        names = variables(field)
+        schema = properties[names[0]]
+        meaning = " ".join(filter(None, (schema["description"], _limits(names[0], schema))))
+        row = (", ".join(map(code, names)), _default(schema["default"]), meaning)
+        groups.setdefault(title, []).append(row)
     head = ("Variable", "Default", "Meaning")
     return {title: table(head, rows) for title, rows in groups.items()}
 

@@ -18,10 +18,11 @@ from tokenwire.exposition import MetricsServer
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
+from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.tracing import annotate_span
 from tokenwire.metrics import Metrics
 from tokenwire.model import build_model
-from tokenwire.servicer import SERVICE, ChatgptServicer
+from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, SettingsError
 from tokenwire.telemetry import Telemetry
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -34,7 +35,19 @@ EXIT_SECOND_SIGNAL: Final = 130
 OPTIONS: Final = (
     # A second server on the same port would otherwise start silently and take half the calls.
     ("grpc.so_reuseport", 0),
+    # The default turns callers away with CANCELLED when thousands connect at once.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    # Callers may ping this often to keep an idle connection through load balancers.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.max_metadata_size", 16_384),
 )
+MORE_STREAMS: Final = 1_000
+"""Streams of one connection beyond the service's limit: a call over the limit must come
+through to be told so, and a health check must come through in any case."""
+MORE_THAN_GRACE_SECONDS: Final = 2.0
+"""After the grace, for the statuses of the answers that it ended to go out."""
 
 
 class App:
@@ -60,6 +73,11 @@ class App:
         self._telemetry = Telemetry(settings)
         self.metrics = Metrics(settings.models | {settings.model})
         self._health = HealthServicer()
+        self._outcome = OutcomeInterceptor(
+            settings.stream_timeout_seconds,
+            on_start=self.metrics.start,
+            observers=(annotate_span, self.metrics.observe, logs.log_call),
+        )
         self._server = self._build_server()
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
@@ -74,22 +92,33 @@ class App:
     def _build_server(self) -> grpc.aio.Server:
         settings = self._settings
         admission = AdmissionInterceptor(
-            settings.max_streams, on_change=self.metrics.set_streams_in_flight
+            settings.max_streams,
+            settings.max_queue,
+            settings.queue_timeout_seconds,
+            on_change=self.metrics.set_load,
         )
-        chain = build_chain(
-            self._telemetry.provider,
-            on_start=self.metrics.start,
-            observers=(annotate_span, self.metrics.observe, logs.log_call),
-            admission=admission,
-        )
+        chain = build_chain(self._telemetry.provider, self._outcome, admission)
         defaults = Defaults(
             model=settings.model,
             temperature=settings.temperature,
             system=settings.system_prompt,
             models=settings.models,
         )
-        server = grpc.aio.server(interceptors=chain, options=OPTIONS)
-        servicer = ChatgptServicer(self._model, defaults)
+        patience = Patience(
+            first_token=settings.first_token_timeout_seconds,
+            idle=settings.idle_timeout_seconds,
+            reader=settings.reader_timeout_seconds,
+        )
+        options = (
+            *OPTIONS,
+            ("grpc.max_receive_message_length", settings.max_request_bytes),
+            ("grpc.max_concurrent_streams", settings.max_streams + MORE_STREAMS),
+            ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
+            # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
+            ("grpc.http2.ping_timeout_ms", round(settings.keepalive_timeout_seconds * 1_000)),
+        )
+        server = grpc.aio.server(interceptors=chain, options=options)
+        servicer = ChatgptServicer(self._model, defaults, patience)
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
@@ -143,7 +172,10 @@ class App:
             return
         self._stopped = True
         self._health.end_watches()
-        await self._server.stop(grace_seconds)
+        closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
+        await asyncio.wait((closing,), timeout=grace_seconds)
+        self._outcome.end_all()
+        await closing
         await self._model.aclose()
         await asyncio.to_thread(self._telemetry.shutdown)
         await asyncio.to_thread(self._metrics_server.stop)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from grpc import StatusCode
 
 from tokenwire.domain import Completion
+from tokenwire.watchdog import Watchdog
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Call:
         request_id: The caller's `x-request-id`, or one of ours.
         method: The full method name.
         peer: The caller's address.
+        watchdog: Ends the call when something takes too long.
         model: The model asked for, or empty before the request is understood.
         started: When the call began.
         first_token: When the first text was sent.
@@ -26,13 +28,14 @@ class Call:
         tokens: Upstream events with text that were sent so far.
         completion: The end of a whole answer.
         code: The status the call ended with.
-        reason: Why, where the code is not OK.
+        reason: Why it ended so; the code's name where there is no more to say.
         ended: When the call ended.
     """
 
     request_id: str
     method: str
     peer: str
+    watchdog: Watchdog
     model: str = ""
     started: float = field(default_factory=time.monotonic)
     first_token: float = 0.0

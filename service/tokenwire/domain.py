@@ -96,8 +96,13 @@ AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]
 class ChatModel(Protocol):
     """What the servicer knows of a language model."""
 
-    def stream(self, request: ChatRequest) -> AnswerStream:
+    def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
         """Stream the answer to `request`.
+
+        Args:
+            request: What to answer.
+            deadline: When the first token must have come, by the event loop's
+                clock. Whoever iterates enforces it; the model may plan by it.
 
         Raises:
             ServiceError: While iterating, when the answer cannot be completed.

@@ -5,7 +5,6 @@ they have one, and the gRPC ecosystem's `grpc_server_*` for calls.
 """
 
 import platform
-from collections.abc import Callable
 from typing import Final
 
 from grpc import StatusCode
@@ -107,6 +106,9 @@ class Metrics:
         self._streams = Gauge(
             "tokenwire_streams_in_flight", "Answers being streamed.", registry=registry
         )
+        self._queue = Gauge(
+            "tokenwire_queue_length", "Calls that wait for a place.", registry=registry
+        )
         Info("tokenwire_build", "What is running.", registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
@@ -114,10 +116,10 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    @property
-    def set_streams_in_flight(self) -> Callable[[float], None]:
-        """Sets the number of answers being streamed."""
-        return self._streams.set
+    def set_load(self, in_flight: int, queued: int) -> None:
+        """Set how many answers are being streamed, and how many calls wait to be."""
+        self._streams.set(in_flight)
+        self._queue.set(queued)
 
     def start(self, call: Call) -> None:
         """Count a call that begins."""

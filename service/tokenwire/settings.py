@@ -10,7 +10,15 @@ import re
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import AliasGenerator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -112,16 +120,47 @@ class Settings(BaseSettings):
     stream_usage: bool = Field(
         default=True, description="Ask the upstream to report token usage at the end of a stream."
     )
+    proxy: HttpUrl | None = Field(
+        None,
+        repr=False,
+        description="HTTP proxy to the upstream. The usual proxy variables have no effect.",
+    )
+
     connect_timeout_seconds: PositiveSeconds = Field(
         5, description="How long connecting to the upstream may take."
     )
+    first_token_timeout_seconds: PositiveSeconds = Field(
+        60, description="How long the first token may take, retries included."
+    )
     idle_timeout_seconds: PositiveSeconds = Field(
-        60, description="How long the upstream may send nothing."
+        30, description="How long the next token may take. Comments do not count as tokens."
+    )
+    stream_timeout_seconds: PositiveSeconds = Field(
+        900, description="How long a whole answer may take, whatever the caller's deadline."
+    )
+    reader_timeout_seconds: PositiveSeconds = Field(
+        20, description="How long a caller's connection may accept nothing."
     )
 
     max_streams: int = Field(
         1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
     )
+    max_queue: int = Field(
+        100, ge=0, le=1_000_000, description="Calls that may wait for a place among them."
+    )
+    queue_timeout_seconds: Seconds = Field(
+        0.02, description="How long they may wait; then they are told to come back later."
+    )
+    max_request_bytes: int = Field(
+        4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
+    )
+    keepalive_seconds: PositiveSeconds = Field(
+        30, description="After how long without data a caller's connection is pinged."
+    )
+    keepalive_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the answer to that ping may take before the connection ends."
+    )
+
     drain_seconds: Seconds = Field(
         5,
         description="After SIGTERM, how long to report NOT_SERVING and still accept calls.",
@@ -168,6 +207,28 @@ class Settings(BaseSettings):
         default=False, validation_alias="OTEL_SDK_DISABLED", description="Turns tracing off."
     )
 
+    langsmith_tracing: bool = Field(
+        default=False,
+        validation_alias=AliasChoices(
+            "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING"
+        ),
+        description="LangChain's own switch for sending prompts and answers to LangSmith. "
+        "The server does not start with it unless `TOKENWIRE_ALLOW_LANGSMITH` is set too.",
+    )
+    allow_langsmith: bool = Field(
+        default=False, description="Prompts and answers may go to LangSmith."
+    )
+
+    @model_validator(mode="after")
+    def _langsmith_is_allowed(self) -> Self:
+        if self.langsmith_tracing and not self.allow_langsmith:
+            raise PydanticCustomError(
+                "langsmith",
+                "LANGSMITH_TRACING=true would send prompts and answers to LangSmith; "
+                "unset it, or set TOKENWIRE_ALLOW_LANGSMITH=true if that is wanted",
+            )
+        return self
+
     @model_validator(mode="after")
     def _upstream_is_given(self) -> Self:
         if self.provider == "openai" and self.api_key is None and self.base_url is None:
@@ -207,7 +268,7 @@ class _Files(PydanticBaseSettingsSource):
         folder = os.environ.get(SECRETS_DIR)
         if not folder:
             return {}
-        values, problems = read_files(Path(folder), map(variable, Settings.model_fields))
+        values, problems = read_files(Path(folder), _all_variables())
         if problems:
             raise SettingsError([f"{SECRETS_DIR}={problem}" for problem in problems])
         return values
@@ -221,14 +282,14 @@ def load(**overrides: Any) -> Settings:
         SettingsError: A setting is missing or wrong.
     """
     try:
-        return Settings(**{variable(field): value for field, value in overrides.items()})
+        return Settings(**{variables(field)[0]: value for field, value in overrides.items()})
     except ValidationError as error:
         raise SettingsError([_problem(details) for details in error.errors()]) from None
 
 
 def unknown_variables() -> list[str]:
     """Return a line for each variable that looks like a setting and is none."""
-    known = {SECRETS_DIR, *map(variable, Settings.model_fields)}
+    known = {SECRETS_DIR, *_all_variables()}
     lines = []
     for name, value in sorted(os.environ.items()):
         if name.startswith(PREFIX) and not (
@@ -239,19 +300,26 @@ def unknown_variables() -> list[str]:
     return lines
 
 
-def variable(field: str) -> str:
-    """Return the environment variable of a field of Settings.
+def variables(field: str) -> tuple[str, ...]:
+    """Return the environment variables of a field of Settings, the strongest first.
 
     Raises:
         KeyError: There is no such field.
     """
-    return str(Settings.model_fields[field].validation_alias)
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(map(str, alias.choices))
+    return (str(alias),)
+
+
+def _all_variables() -> list[str]:
+    return [name for field in Settings.model_fields for name in variables(field)]
 
 
 def _meant(name: str, known: set[str]) -> str | None:
     field = name.removeprefix(PREFIX).lower()
     if field in Settings.model_fields:
-        return variable(field)
+        return variables(field)[0]
     return next(iter(difflib.get_close_matches(name, known, 1)), None)
 
 
@@ -263,6 +331,9 @@ def _problem(details: ErrorDetails) -> str:
         message = message[0].lower() + message[1:]
     name = str(details["loc"][0])
     for field_name, field in Settings.model_fields.items():
-        if name == variable(field_name) and field.annotation == SecretStr | None:
-            return f"{name}: {message}"
+        names = variables(field_name)
+        if name in names:
+            name = next((each for each in names if os.environ.get(each)), name)
+            if field.annotation == SecretStr | None:
+                return f"{name}: {message}"
     return f"{name}={shown(details['input'])}: {message}"

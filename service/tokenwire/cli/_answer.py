@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import grpc
 
 from tokenwire.cli._connection import credentials
+from tokenwire.cli._interrupt import prompt_interrupts
 from tokenwire.cli._text import printable, printable_line
 from tokenwire.client import Answer, ChatError, Client, FinishReason
 
@@ -51,6 +52,8 @@ async def stream_answer(
 ) -> str:
     """Show one answer while it arrives, then its statistics, and return its text.
 
+    Ctrl-C cancels it.
+
     Raises:
         ChatError: The call failed; what had arrived has been shown.
         ValueError: An option's number does not fit, or a text is not valid Unicode.
@@ -70,13 +73,14 @@ async def stream_answer(
         seed=args.seed,
         timeout=args.timeout,
     )
-    async with stream:
-        async for answer in stream:
-            if answer.content:
-                timing.piece_arrived()
-                pieces.append(answer.content)
-                screen.show(answer.content)
-            end = answer
+    with prompt_interrupts():
+        async with stream:
+            async for answer in stream:
+                if answer.content:
+                    timing.piece_arrived()
+                    pieces.append(answer.content)
+                    screen.show(answer.content)
+                end = answer
     screen.end_answer()
     if not args.quiet:
         screen.note(statistics(timing, end))

@@ -51,7 +51,9 @@ class AnswerStream(AsyncIterator[Answer]):
             self._end(error.trailing_metadata())
             raise ChatError.from_rpc_error(error) from error
         except asyncio.CancelledError:
-            raise self._reason_of_cancellation() from None
+            if (reason := self._not_this_task()) is None:
+                raise
+            raise reason from None
         if isinstance(answer, Answer):
             return answer
         if answer is not grpc.aio.EOF:
@@ -61,15 +63,15 @@ class AnswerStream(AsyncIterator[Answer]):
         self._end(await self._call.trailing_metadata())
         raise StopAsyncIteration
 
-    def _reason_of_cancellation(self) -> BaseException:
+    def _not_this_task(self) -> Exception | None:
         # grpc.aio says CancelledError for three things: this task is being
         # cancelled, another task closed the stream, or the client was closed.
-        closed_here = self._ended
+        closed = self._ended
         self._cancel()
         task = asyncio.current_task()
         if task is None or task.cancelling():
-            return asyncio.CancelledError()
-        if closed_here:
+            return None
+        if closed:
             return StopAsyncIteration()
         return ChatError(
             grpc.StatusCode.CANCELLED, "the client was closed before the answer was complete"

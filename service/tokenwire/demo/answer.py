@@ -1,13 +1,11 @@
 """What the demo model says, and how it counts tokens."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from tokenwire.demo.request import ChatRequest
+from tokenwire.demo.request import ChatRequest
 
 OPENING = "This is tokenwire's built-in demo model, a simulator: it does not think."
 QUOTED_WORDS = 12
@@ -32,12 +30,12 @@ def tokenize(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def count_tokens(texts: "Iterable[str]") -> int:
+def count_tokens(texts: Iterable[str]) -> int:
     """Count the tokens of all texts together."""
     return sum(len(tokenize(text)) for text in texts)
 
 
-def compose(request: "ChatRequest") -> Answer:
+def compose(request: ChatRequest) -> Answer:
     """Write the answer to a request; the same request always gets the same answer."""
     tokens = tokenize(_before_stop(_text(request), request.stop))
     if request.max_tokens is not None and len(tokens) > request.max_tokens:
@@ -45,7 +43,7 @@ def compose(request: "ChatRequest") -> Answer:
     return Answer(tuple(tokens), "stop")
 
 
-def _text(request: "ChatRequest") -> str:
+def _text(request: ChatRequest) -> str:
     words = request.prompt.split()
     quoted = words[:QUOTED_WORDS]
     which = "" if len(quoted) == len(words) else f" first {QUOTED_WORDS}"
@@ -66,6 +64,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _before_stop(text: str, stop: "Sequence[str]") -> str:
+def _before_stop(text: str, stop: Sequence[str]) -> str:
     found = [text.find(word) for word in stop if word in text]
     return text[: min(found)] if found else text

@@ -8,16 +8,12 @@ be given. A field called `headers` takes every name that is not a field.
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from tokenwire.demo.step import Seconds, Size
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tokenwire.demo.step import Step
+from tokenwire.demo.step import Seconds, Size, Step
 
 _SIZE = re.compile(r"(\d+)(B|kB|MB|GB)?")
 _META = {Seconds: "SECONDS", Size: "SIZE", float: "NUMBER", int: "COUNT"}
@@ -29,7 +25,7 @@ class ArgumentError(ValueError):
     """A value of a step is missing, unknown or not allowed."""
 
 
-def build(cls: "type[Step]", words: "Sequence[tuple[str | None, object]]") -> "Step":
+def build(cls: type[Step], words: Sequence[tuple[str | None, object]]) -> Step:
     """Make a step from its words, each a name (None where given by place) and a value.
 
     Raises:
@@ -62,14 +58,14 @@ def build(cls: "type[Step]", words: "Sequence[tuple[str | None, object]]") -> "S
         raise ArgumentError(str(error)) from None
 
 
-def syntax(cls: "type[Step]") -> str:
+def syntax(cls: type[Step]) -> str:
     """Show how a step is written, optional values with their defaults: `comments [every=0.01]`."""
     hints = _hints(cls)
     words = [_word(one, hints[one.name]) for one in fields(cls)]  # type: ignore[arg-type]
     return " ".join([cls.keyword, *words])
 
 
-def _word(one: "Field[Any]", hint: Any) -> str:
+def _word(one: Field[Any], hint: Any) -> str:
     if one.name == "headers":
         return "[HEADER=VALUE ...]"
     choices = get_args(hint) if get_origin(hint) is Literal else ()
@@ -91,7 +87,7 @@ def _short(size: int) -> str:
     return f"{size // _FACTORS[unit]}{unit}"
 
 
-def _hints(cls: "type[Step]") -> dict[str, Any]:
+def _hints(cls: type[Step]) -> dict[str, Any]:
     """Return the type of each value; T for `T | None`."""
     hints = get_type_hints(cls, include_extras=True)
     return {name: _required(hint) for name, hint in hints.items()}

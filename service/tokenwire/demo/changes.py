@@ -1,10 +1,7 @@
 """Waiting for something to become true, without polling."""
 
 import asyncio
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 
 class Changes:
@@ -13,7 +10,7 @@ class Changes:
     def __init__(self) -> None:
         self._waiters: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
-    async def until(self, condition: "Callable[[], bool]") -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds."""
         if condition():
             return

@@ -116,13 +116,13 @@ class ChunkEncoder:
         return event(self._head + b"," + encode_json(fields)[1:-1] + tail)
 
 
-def completion(  # noqa: PLR0913 (the parts of one flat JSON object)
+def completion(  # noqa: PLR0913 - the parts of one flat JSON object
     completion_id: str,
     created: int,
     model: str,
     *,
     message: dict[str, object],
-    finish_reason: str,
+    finish_reason: str | None,
     usage: Usage | None,
 ) -> dict[str, object]:
     """Return the one JSON object that answers a request without streaming."""

@@ -9,20 +9,16 @@ import logging
 import socket
 import struct
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import h11
 
 from tokenwire.demo.changes import Changes
-from tokenwire.demo.log import Log, Outcome, RequestRecord
+from tokenwire.demo.log import ClosedBy, Log, Outcome, RequestRecord
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from tokenwire.demo.log import ClosedBy
-
-    Handler = Callable[["Connection", "HttpRequest", RequestRecord], Awaitable[Outcome]]
+Handler = Callable[["Connection", "HttpRequest", RequestRecord], Awaitable[Outcome]]
 
 MAX_BODY_BYTES = 64_000_000
 
@@ -38,6 +34,7 @@ class HttpRequest:
 
     method: str
     path: str
+    """With the query, if there is one."""
     headers: dict[str, str]
     body: bytes
     chunked: bool
@@ -54,7 +51,7 @@ class Connection(asyncio.Protocol):
         open_connections: Where it is a member while it is open.
     """
 
-    def __init__(self, log: Log, handler: "Handler", open_connections: "OpenConnections") -> None:
+    def __init__(self, log: Log, handler: Handler, open_connections: "OpenConnections") -> None:
         self._log = log
         self._handler = handler
         self._open_connections = open_connections
@@ -85,7 +82,7 @@ class Connection(asyncio.Protocol):
         # Closing politely would first wait for the client to read, which it will not.
         self._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Note the end; unless we closed first, it was the client."""
         self._end(by="client")
         self._writable.set()
@@ -128,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._end(by="server")
         self._transport.abort()
 
-    def _end(self, by: "ClosedBy") -> None:
+    def _end(self, by: ClosedBy) -> None:
         self._log.connection_closed(self.record, by)
         if self.task is not None:
             self.task.cancel()
@@ -212,7 +209,7 @@ class OpenConnections:
         tasks = [one.task for one in self._members if one.task is not None]
         for connection in self._members:
             connection.stop()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._changes.until(lambda: not self._members)
 
 
@@ -224,7 +221,7 @@ def _http_request(head: h11.Request, body: bytes) -> HttpRequest:
     modern = head.http_version >= b"1.1"
     return HttpRequest(
         method=head.method.decode("ascii"),
-        path=head.target.decode("latin-1").partition("?")[0],
+        path=head.target.decode("latin-1"),
         headers=headers,
         body=body,
         chunked=modern,

@@ -3,54 +3,18 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from tokenwire.demo.answer import Answer, compose, count_tokens
+from tokenwire.demo.barrier import Barrier
 from tokenwire.demo.chunks import DONE, ChunkEncoder, Usage, completion, encode_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from tokenwire.demo.barrier import Barrier
-    from tokenwire.demo.log import RequestRecord
-    from tokenwire.demo.reply import Reply
-    from tokenwire.demo.request import ChatRequest
+from tokenwire.demo.log import RequestRecord
+from tokenwire.demo.pace import Pace
+from tokenwire.demo.reply import Reply
+from tokenwire.demo.request import ChatRequest
 
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
-
-
-class Pace:
-    """When the next token is due.
-
-    Args:
-        time_to_first_token: Seconds from the request to the first token.
-        tokens_per_second: 0 for as fast as possible.
-    """
-
-    def __init__(self, time_to_first_token: float, tokens_per_second: float) -> None:
-        self._started = time.monotonic()
-        self._begun = False
-        self.set(time_to_first_token, tokens_per_second)
-
-    def set(self, time_to_first_token: float | None, tokens_per_second: float | None) -> None:
-        """Change the pace from here on; None leaves it as it is."""
-        if time_to_first_token is not None and not self._begun:
-            self._due = self._started + time_to_first_token
-        if tokens_per_second is not None:
-            self._gap = 1 / tokens_per_second if tokens_per_second else 0.0
-            self.paced = self._gap > 0
-
-    def resume(self) -> None:
-        """Go on after a pause without making up for lost time."""
-        self._due = max(self._due, time.monotonic())
-
-    def seconds_to_wait(self) -> float:
-        """Return how long the next token must wait; it counts as sent after that."""
-        wait = self._due - time.monotonic()
-        self._begun = True
-        self._due += self._gap
-        return wait
 
 
 class Exchange(ABC):
@@ -65,15 +29,15 @@ class Exchange(ABC):
         barrier: Finds a barrier by its name.
     """
 
-    def __init__(  # noqa: PLR0913 (the collaborators of one request)
+    def __init__(  # noqa: PLR0913 - the collaborators of one request
         self,
         *,
-        request: "ChatRequest",
-        reply: "Reply",
-        record: "RequestRecord",
+        request: ChatRequest,
+        reply: Reply,
+        record: RequestRecord,
         pace: Pace,
         completion_id: str,
-        barrier: "Callable[[str], Barrier]",
+        barrier: Callable[[str], Barrier],
     ) -> None:
         self.request = request
         self.reply = reply
@@ -100,7 +64,7 @@ class Exchange(ABC):
         self._next_token = len(self.answer.tokens) if count is None else start + count
         return self.answer.tokens[start : self._next_token]
 
-    async def say(self, tokens: "Iterable[str]", field: str = "content") -> None:
+    async def say(self, tokens: Iterable[str], field: str = "content") -> None:
         """Send tokens at the set pace, as this field of the message."""
         self.open()
         for token in tokens:
@@ -158,7 +122,7 @@ class EventStream(Exchange):
             include_usage=self.request.include_usage,
         )
 
-    def open_stream(self, status: int = 200, headers: "Mapping[str, str] | None" = None) -> None:
+    def open_stream(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Begin the response, unless it has begun, without any event."""
         if not self.reply.opened:
             self.reply.open(status, {"content-type": _EVENT_STREAM, **(headers or {})})
@@ -198,7 +162,7 @@ class EventStream(Exchange):
 class SingleJson(Exchange):
     """An answer as one JSON object (`"stream": false`), written at the very end."""
 
-    _finish_reason = "stop"
+    _finish_reason: str | None = None
     _usage: Usage | None = None
 
     @cached_property

@@ -1,24 +1,19 @@
 """What an HTTP request becomes: a chat completion, the list of models, or an error."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tokenwire.demo.barrier import Barrier
 from tokenwire.demo.chunks import ErrorBody, encode_json
-from tokenwire.demo.exchange import EventStream, Pace, SingleJson
-from tokenwire.demo.plan import PlanError, parse_plan
+from tokenwire.demo.connection import Connection, HttpRequest
+from tokenwire.demo.exchange import EventStream, SingleJson
+from tokenwire.demo.log import Log, Outcome, RequestRecord
+from tokenwire.demo.pace import Pace
+from tokenwire.demo.plan import Plan, PlanError, parse_plan
 from tokenwire.demo.reply import Reply
-from tokenwire.demo.request import RequestError, parse_request
+from tokenwire.demo.request import ChatRequest, RequestError, parse_request
 from tokenwire.demo.step import play
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenwire.demo.barrier import Barrier
-    from tokenwire.demo.connection import Connection, HttpRequest
-    from tokenwire.demo.log import Log, Outcome, RequestRecord
-    from tokenwire.demo.plan import Plan
-    from tokenwire.demo.request import ChatRequest
 
 DEMO_MODEL = "tokenwire-demo"
 PLAN_HEADER = "x-demo-plan"
@@ -37,19 +32,19 @@ class Handler:
         tokens_per_second: 0 for as fast as possible.
     """
 
-    log: "Log"
-    next_scripted: "Callable[[], Plan | None]"
-    default_plan: "Plan"
-    barrier: "Callable[[str], Barrier]"
+    log: Log
+    next_scripted: Callable[[], Plan | None]
+    default_plan: Plan
+    barrier: Callable[[str], Barrier]
     time_to_first_token: float
     tokens_per_second: float
 
     async def handle(
-        self, connection: "Connection", http: "HttpRequest", record: "RequestRecord"
-    ) -> "Outcome":
+        self, connection: Connection, http: HttpRequest, record: RequestRecord
+    ) -> Outcome:
         """Answer one request and say how it ended."""
         reply = Reply(connection, chunked=http.chunked)
-        route = http.path.rstrip("/")
+        route = http.path.partition("?")[0].rstrip("/")
         allowed = "POST" if route.endswith("/chat/completions") else "GET"
         if not route.endswith(("/chat/completions", "/models")):
             message = f"there is no {http.path}; try /v1/chat/completions or /v1/models"
@@ -61,9 +56,7 @@ class Handler:
             return await _models(reply)
         return await self._complete(reply, http, record)
 
-    async def _complete(
-        self, reply: Reply, http: "HttpRequest", record: "RequestRecord"
-    ) -> "Outcome":
+    async def _complete(self, reply: Reply, http: HttpRequest, record: RequestRecord) -> Outcome:
         try:
             record.body = json.loads(http.body)
             request = parse_request(record.body)
@@ -86,7 +79,7 @@ class Handler:
         )
         return await play(plan.steps, exchange)
 
-    def _choose_plan(self, http: "HttpRequest", request: "ChatRequest") -> "Plan":
+    def _choose_plan(self, http: HttpRequest, request: ChatRequest) -> Plan:
         if scripted := self.next_scripted():
             return scripted
         for text in (http.headers.get(PLAN_HEADER), request.plan):
@@ -95,16 +88,16 @@ class Handler:
         return self.default_plan
 
 
-async def _models(reply: Reply) -> "Outcome":
+async def _models(reply: Reply) -> Outcome:
     model = {"id": DEMO_MODEL, "object": "model", "created": 0, "owned_by": "tokenwire-demo"}
     return await _json(reply, 200, {"object": "list", "data": [model]})
 
 
-async def _error(reply: Reply, status: int, message: str, code: str) -> "Outcome":
+async def _error(reply: Reply, status: int, message: str, code: str) -> Outcome:
     return await _json(reply, status, ErrorBody(message, code=code).as_json())
 
 
-async def _json(reply: Reply, status: int, value: object) -> "Outcome":
+async def _json(reply: Reply, status: int, value: object) -> Outcome:
     body = encode_json(value)
     reply.open(status, {"content-type": "application/json"}, length=len(body))
     reply.add(body)

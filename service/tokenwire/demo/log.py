@@ -2,13 +2,11 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from tokenwire.demo.changes import Changes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ClosedBy = Literal["client", "server"]
 Outcome = Literal["complete", "closed", "reset", "client gone", "stopped", "failed"]
@@ -20,6 +18,7 @@ class RequestRecord:
 
     method: str
     path: str
+    """With the query, if there is one."""
     headers: dict[str, str]
     """Names in lower case."""
     started: float
@@ -112,6 +111,6 @@ class Log:
         self.active_requests -= 1
         self._changes.notify()
 
-    async def until(self, condition: "Callable[[], bool]") -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds; it is looked at after each entry in the log."""
         await self._changes.until(condition)

@@ -2,18 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tokenwire.demo.arguments import ArgumentError, build, syntax
 from tokenwire.demo.scenarios import SCENARIOS
-from tokenwire.demo.step import STEPS, Kind
+from tokenwire.demo.step import STEPS, Kind, Step
 from tokenwire.demo.steps import ScenarioStep
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tokenwire.demo.step import Step
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"([A-Za-z][\w-]*)=")
@@ -30,7 +25,7 @@ class Plan:
     """A parsed plan."""
 
     text: str
-    steps: "tuple[Step, ...]"
+    steps: tuple[Step, ...]
 
     def check(self, *, stream: bool) -> None:
         """Check that the plan fits a request.
@@ -56,7 +51,7 @@ def parse_plan(text: str) -> Plan:
     return Plan(text.strip(), steps)
 
 
-def _steps(text: str) -> "Iterator[Step]":
+def _steps(text: str) -> Iterator[Step]:
     for words in _split(text):
         keyword = words[0][1]
         if words[0][0] is not None or keyword not in STEPS:
@@ -74,7 +69,7 @@ def _steps(text: str) -> "Iterator[Step]":
             yield step
 
 
-def _check_order(steps: "tuple[Step, ...]") -> None:
+def _check_order(steps: tuple[Step, ...]) -> None:
     sent = ended = ""
     for step in steps:
         if ended:
@@ -89,7 +84,7 @@ def _check_order(steps: "tuple[Step, ...]") -> None:
             ended = step.keyword
 
 
-def _split(text: str) -> "Iterator[list[tuple[str | None, object]]]":
+def _split(text: str) -> Iterator[list[tuple[str | None, object]]]:
     """Split into steps, each a list of words: (name or None, value).
 
     A value that begins like a JSON string, object or array is decoded as JSON.

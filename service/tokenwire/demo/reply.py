@@ -2,13 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tokenwire.demo.connection import Connection
+from tokenwire.demo.connection import Connection
 
 SERVER = "tokenwire-demo-upstream (simulator)"
 Writes = Literal["auto", "event", "batch", "byte", "split-utf8"]
@@ -16,6 +14,7 @@ LineEnds = Literal["lf", "crlf", "cr"]
 
 _FULL = 16_384
 _LINE_ENDS: dict[LineEnds, bytes] = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
+_EVENT = re.compile(rb".+?(?:\n\n|\r\n\r\n|\r\r|\Z)", re.DOTALL)
 # Each piece starts at a continuation byte, so every multi-byte character is torn apart.
 _TORN = re.compile(rb"[\x80-\xbf][^\x80-\xbf]*|[^\x80-\xbf]+")
 
@@ -32,7 +31,7 @@ class Reply:
             not, the end of the connection ends the body.
     """
 
-    def __init__(self, connection: "Connection", *, chunked: bool) -> None:
+    def __init__(self, connection: Connection, *, chunked: bool) -> None:
         self.connection = connection
         self.writes: Writes = "auto"
         self.line_ends: LineEnds = "lf"
@@ -44,7 +43,7 @@ class Reply:
     def open(
         self,
         status: int = 200,
-        headers: "Mapping[str, str] | None" = None,
+        headers: Mapping[str, str] | None = None,
         length: int | None = None,
     ) -> None:
         """Put the status line and the headers before the body.
@@ -108,6 +107,8 @@ class Reply:
         match self.writes:
             case "byte":
                 pieces = [body[at : at + 1] for at in range(len(body))]
+            case "event":
+                pieces = _EVENT.findall(body)
             case "split-utf8":
                 pieces = _TORN.findall(body)
             case _:

@@ -1,14 +1,12 @@
 """What a step of a plan is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenwire.demo.exchange import Exchange
-    from tokenwire.demo.log import Outcome
+from tokenwire.demo.exchange import Exchange
+from tokenwire.demo.log import Outcome
 
 Seconds = Annotated[float, "SECONDS"]
 Size = Annotated[int, "SIZE"]
@@ -41,7 +39,7 @@ class Step(ABC):
     needs_stream: ClassVar[bool]
 
     @abstractmethod
-    async def play(self, exchange: Any) -> "Outcome | None":
+    async def play(self, exchange: Any) -> Outcome | None:
         """Do it.
 
         Args:
@@ -60,7 +58,7 @@ _StepType = TypeVar("_StepType", bound=type[Step])
 
 def step(
     keyword: str, kind: Kind, *, needs_stream: bool = False
-) -> "Callable[[_StepType], _StepType]":
+) -> Callable[[_StepType], _StepType]:
     """Register a step under its keyword."""
 
     def register(cls: _StepType) -> _StepType:
@@ -71,7 +69,7 @@ def step(
     return register
 
 
-async def play(steps: "tuple[Step, ...]", exchange: "Exchange") -> "Outcome":
+async def play(steps: tuple[Step, ...], exchange: Exchange) -> Outcome:
     """Play a whole plan and end the response, unless a step has ended it otherwise."""
     for one in steps:
         outcome = await one.play(exchange)

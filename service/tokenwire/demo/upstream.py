@@ -2,17 +2,15 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 from tokenwire.demo.barrier import Barrier
 from tokenwire.demo.connection import Connection, OpenConnections
 from tokenwire.demo.handler import Handler
 from tokenwire.demo.log import ConnectionRecord, Log, RequestRecord
 from tokenwire.demo.plan import Plan, parse_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
 
 # Load tests connect by the thousand at once; the kernel caps this at its own limit.
 _BACKLOG = 4096
@@ -37,7 +35,7 @@ class DemoUpstream:
         ValueError: a time or a pace is negative.
     """
 
-    def __init__(  # noqa: PLR0913 (independent settings, all with defaults)
+    def __init__(  # noqa: PLR0913 - independent settings, all with defaults
         self,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -76,7 +74,7 @@ class DemoUpstream:
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
-        traceback: "TracebackType | None",
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
@@ -176,6 +174,6 @@ class DemoUpstream:
             )
         )
 
-    async def until(self, condition: "Callable[[], bool]") -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Return once a condition on the log holds; looked at after each of its entries."""
         await self._log.until(condition)

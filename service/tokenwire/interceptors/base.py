@@ -32,9 +32,9 @@ class Interceptor(grpc.aio.ServerInterceptor, ABC):
     ) -> Handler | None:
         """Wrap the method's handler; gRPC's side of `around`."""
         handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or handler.unary_stream is None or not is_ours(method):
+        if handler is None or not self.covers(handler, handler_call_details):
             return handler
+        method = handler_call_details.method
         proceed: Behaviour = handler.unary_stream  # type: ignore[assignment] # typed as a generator
 
         async def behaviour(request: object, context: Context) -> None:
@@ -45,6 +45,10 @@ class Interceptor(grpc.aio.ServerInterceptor, ABC):
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+
+    def covers(self, handler: Handler, details: grpc.HandlerCallDetails) -> bool:
+        """Tell whether this call runs inside `around`."""
+        return handler.unary_stream is not None and is_ours(details.method)
 
     @abstractmethod
     async def around(

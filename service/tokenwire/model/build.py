@@ -2,32 +2,33 @@
 
 from urllib.parse import urlsplit
 
+from tokenwire.domain import ChatModel
 from tokenwire.model.langchain import LangChainModel
 from tokenwire.model.openai import StreamingChatOpenAI
-from tokenwire.model.upstream import OPENAI, Timeouts, Upstream
+from tokenwire.model.retry import RetryingModel
+from tokenwire.model.upstream import OPENAI, Credentials, Upstream
 from tokenwire.settings import Settings, SettingsError
 
 
-def build_model(settings: Settings) -> LangChainModel:
+def build_model(settings: Settings) -> ChatModel:
     """Make the model that `settings` ask for; its connections are pooled.
 
     Raises:
         SettingsError: LangChain does not know the provider, or its package is missing.
     """
-    if settings.provider == "openai":
-        return _openai(settings)
-    return _other(settings)
+    openai = settings.provider == "openai"
+    return RetryingModel(build_openai(settings) if openai else _build_other(settings))
 
 
-def _openai(settings: Settings) -> LangChainModel:
+def build_openai(settings: Settings) -> LangChainModel:
+    """Make the model of an OpenAI-compatible upstream."""
     base_url = str(settings.base_url or OPENAI)
-    key = settings.api_key.get_secret_value() if settings.api_key else None
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
     upstream = Upstream(
         base_url,
-        key,
-        Timeouts(connect=settings.connect_timeout_seconds, idle=settings.idle_timeout_seconds),
-        organization=settings.organization or "",
-        project=settings.project or "",
+        Credentials(key, settings.organization or "", settings.project or ""),
+        settings.connect_timeout_seconds,
+        str(settings.proxy) if settings.proxy else None,
     )
     model = StreamingChatOpenAI(
         upstream=upstream,
@@ -52,7 +53,7 @@ def _max_tokens_parameter(settings: Settings, base_url: str) -> str:
     return "max_tokens"
 
 
-def _other(settings: Settings) -> LangChainModel:
+def _build_other(settings: Settings) -> LangChainModel:
     # Imported here because it loads LangGraph, which the OpenAI way never needs.
     from langchain.chat_models import init_chat_model  # noqa: PLC0415
 

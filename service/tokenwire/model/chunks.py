@@ -1,6 +1,6 @@
 """From the JSON of chat-completion chunks to deltas and the completion."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import jiter
 
@@ -13,6 +13,9 @@ from tokenwire.errors import (
 )
 from tokenwire.model.sse import Event
 
+Chunk: TypeAlias = dict[str, Any]
+"""A chat-completion chunk, decoded."""
+
 MAX_COUNT: Final = 2**53
 """Token counts above this are not counts: JSON numbers end being exact here."""
 
@@ -24,7 +27,7 @@ FINISH_REASONS: Final = {
 }
 
 
-def decode(event: Event) -> dict[str, Any]:
+def decode(event: Event) -> Chunk:
     """Return the chunk that an event carries.
 
     Raises:
@@ -58,7 +61,7 @@ class Answer:
         """Whether the finish reason has come: the answer's text is whole."""
         return self._finish_reason is not None
 
-    def add(self, chunk: dict[str, Any]) -> Delta | None:
+    def add(self, chunk: Chunk) -> Delta | None:
         """Take in a chunk and return its text, if it has any.
 
         Raises:

@@ -60,8 +60,9 @@ class LangChainModel:
         self._model = model
         self._aclose = aclose
 
-    def stream(self, request: ChatRequest) -> AnswerStream:
+    def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
         """Stream the answer to `request`; see `domain.ChatModel`."""
+        del deadline
         messages = to_messages(request)
         stop = list(request.sampling.stop) or None
         parameters = _parameters(request)

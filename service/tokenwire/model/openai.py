@@ -6,9 +6,10 @@ strict reader in place of the OpenAI SDK. And `deltas` hands out plain text
 without a message object for each token.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
@@ -17,9 +18,16 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from tokenwire.domain import AnswerStream
+from tokenwire.domain import AnswerStream, Delta
+from tokenwire.errors import ServiceError
 from tokenwire.model import chunks
+from tokenwire.model.sse import Event
 from tokenwire.model.upstream import Upstream
+
+Piece: TypeAlias = tuple[chunks.Chunk, Delta | None]
+
+REST_SECONDS: Final = 2.0
+"""How long usage may come after the finish reason."""
 
 
 class StreamingChatOpenAI(ChatOpenAI):
@@ -56,9 +64,8 @@ class StreamingChatOpenAI(ChatOpenAI):
     ) -> AsyncIterator[ChatGenerationChunk]:
         answer = chunks.Answer()
         message_class: type[BaseMessageChunk] = AIMessageChunk
-        async with aclosing(self._chunks(messages, stop, kwargs)) as source:
-            async for chunk in source:
-                answer.add(chunk)
+        async with aclosing(self._chunks(answer, messages, stop, kwargs)) as source:
+            async for chunk, _ in source:
                 generation = self._convert_chunk_to_generation_chunk(chunk, message_class, None)
                 if generation is None:
                     continue
@@ -82,20 +89,54 @@ class StreamingChatOpenAI(ChatOpenAI):
             ServiceError: The answer cannot be completed.
         """
         answer = chunks.Answer()
-        async with aclosing(self._chunks(messages, stop, kwargs)) as source:
-            async for chunk in source:
-                delta = answer.add(chunk)
+        async with aclosing(self._chunks(answer, messages, stop, kwargs)) as source:
+            async for _, delta in source:
                 if delta is not None:
                     yield delta
         yield answer.completion()
 
     async def _chunks(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> AsyncGenerator[dict[str, Any], None]:
+        self,
+        answer: chunks.Answer,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+    ) -> AsyncGenerator[Piece, None]:
+        """Yield each chunk with the delta that `answer` made of it."""
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
         payload = self._get_request_payload(messages, stop=stop, **{**kwargs, "stream": True})
-        async with aclosing(self._upstream.events(payload)) as batches:
-            async for batch in batches:
-                for event in batch:
-                    yield chunks.decode(event)
+        async with (
+            aclosing(self._upstream.events(payload)) as batches,
+            aclosing(_decode(batches)) as source,
+        ):
+            async for chunk in source:
+                yield chunk, answer.add(chunk)
+                if answer.finished:
+                    break
+            async for piece in _rest(answer, source):
+                yield piece
+
+
+async def _decode(batches: AsyncIterator[list[Event]]) -> AsyncGenerator[chunks.Chunk, None]:
+    async for batch in batches:
+        for event in batch:
+            yield chunks.decode(event)
+
+
+async def _rest(
+    answer: chunks.Answer, source: AsyncIterator[chunks.Chunk]
+) -> AsyncGenerator[Piece, None]:
+    """Yield what follows the finish reason: the usage, if it comes in time.
+
+    The answer is whole, so nothing that goes wrong now makes it a failure.
+    """
+    deadline = asyncio.get_running_loop().time() + REST_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(source)
+            piece = chunk, answer.add(chunk)
+        except (StopAsyncIteration, TimeoutError, ServiceError):
+            return
+        yield piece

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
 
 from tokenwire import __version__, errors
+from tokenwire.model.inflate import inflater
 from tokenwire.model.rejection import rejection
 from tokenwire.model.sse import Event, EventReader
 
@@ -16,17 +17,19 @@ OPENAI: Final = "https://api.openai.com/v1"
 DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
 END_OF_BODY_SECONDS: Final = 0.05
+ERROR_BODY_SECONDS: Final = 1.0
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
 KEEPALIVE_CONNECTIONS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds that the upstream may take."""
+class Credentials:
+    """Who asks; what is empty is not sent."""
 
-    connect: float
-    idle: float
+    api_key: str = field(default="", repr=False)
+    organization: str = ""
+    project: str = ""
 
 
 class Upstream:
@@ -34,41 +37,40 @@ class Upstream:
 
     Args:
         base_url: As given to OpenAI's SDK; a query string is sent along.
-        api_key: Sent as a bearer token, and as `api-key` where the base URL
-            names an `api-version`, as Azure's does. None sends none.
-        organization: OpenAI's organisation, or empty.
-        project: OpenAI's project, or empty.
-        timeouts: How long the upstream may take.
+        credentials: The key goes as a bearer token, and also as `api-key` where
+            the base URL names an `api-version`, as Azure's does.
+        connect_seconds: How long connecting may take. How long answers may
+            take is up to whoever iterates over the events.
+        proxy: URL of an HTTP proxy, or None. The environment names none.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        api_key: str | None,
-        timeouts: Timeouts,
-        *,
-        organization: str = "",
-        project: str = "",
+        self, base_url: str, credentials: Credentials, connect_seconds: float, proxy: str | None
     ) -> None:
         base = httpx2.URL(base_url)
         self.url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
-        headers = {"user-agent": f"tokenwire/{__version__}", "accept": "text/event-stream"}
-        if api_key:
-            headers["authorization"] = f"Bearer {api_key}"
+        headers = {
+            "user-agent": f"tokenwire/{__version__}",
+            "accept": "text/event-stream",
+            "accept-encoding": "identity",
+        }
+        if credentials.api_key:
+            headers["authorization"] = f"Bearer {credentials.api_key}"
             if "api-version" in base.params:
-                headers["api-key"] = api_key
-        if organization:
-            headers["openai-organization"] = organization
-        if project:
-            headers["openai-project"] = project
+                headers["api-key"] = credentials.api_key
+        if credentials.organization:
+            headers["openai-organization"] = credentials.organization
+        if credentials.project:
+            headers["openai-project"] = credentials.project
         self._client = httpx2.AsyncClient(
             headers=headers,
-            timeout=httpx2.Timeout(timeouts.idle, connect=timeouts.connect, pool=None),
+            timeout=httpx2.Timeout(None, connect=connect_seconds),
             limits=httpx2.Limits(
                 max_connections=None, max_keepalive_connections=KEEPALIVE_CONNECTIONS
             ),
             follow_redirects=False,
             trust_env=False,
+            proxy=proxy,
         )
 
     async def aclose(self) -> None:
@@ -83,15 +85,15 @@ class Upstream:
         """
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
         async with self._response(payload) as response:
+            inflate = inflater(response.headers.get("content-encoding", "identity"))
             body = response.aiter_raw()
             try:
                 async for data in body:
-                    yield reader.feed(data)
+                    for part in inflate(data):
+                        yield reader.feed(part)
                     if reader.ended:
                         await _finish(body)
                         return
-            except httpx2.TimeoutException:
-                raise errors.UpstreamIdleTimeout from None
             except httpx2.HTTPError:
                 raise errors.UpstreamStreamBroken from None
 
@@ -100,8 +102,6 @@ class Upstream:
         request = self._client.build_request("POST", self.url, json=payload)
         try:
             response = await self._client.send(request, stream=True)
-        except httpx2.ReadTimeout:
-            raise errors.UpstreamTimeout from None
         except httpx2.HTTPError:
             raise errors.UpstreamUnreachable from None
         try:
@@ -125,12 +125,11 @@ async def _finish(body: AsyncIterator[bytes]) -> None:
 
 async def _error_body(response: httpx2.Response) -> bytes:
     body = b""
-    try:
-        async for data in response.aiter_raw():
-            body += data
-            if len(body) > MAX_ERROR_BODY_BYTES:
-                break
-    except httpx2.HTTPError:
-        # The status has said enough.
-        return b""
+    # The status has said enough for a reason, so nothing that goes wrong here counts.
+    with suppress(httpx2.HTTPError, TimeoutError):
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            async for data in response.aiter_raw():
+                body += data
+                if len(body) > MAX_ERROR_BODY_BYTES:
+                    break
     return body

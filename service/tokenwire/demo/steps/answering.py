@@ -2,13 +2,10 @@
 
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
-from typing import TYPE_CHECKING
 
 from tokenwire.demo.answer import tokenize
+from tokenwire.demo.exchange import EventStream, Exchange
 from tokenwire.demo.step import Kind, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import EventStream, Exchange
 
 
 @step("answer", Kind.BODY)
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 class AnswerStep(Step):
     """The well-behaved remainder: `rest; finish`, `usage` if the client asked for it, `done`."""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         await Rest().play(exchange)
         await Finish().play(exchange)
@@ -30,7 +27,7 @@ class AnswerStep(Step):
 class Role(Step):
     """The first chunk, with the role and no text; sent by itself before the first token."""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         exchange.open()
 
@@ -42,7 +39,7 @@ class Tokens(Step):
 
     count: int
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send them."""
         await exchange.say(exchange.next_tokens(self.count))
 
@@ -52,7 +49,7 @@ class Tokens(Step):
 class Rest(Step):
     """All tokens of the answer that are left."""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send them."""
         await exchange.say(exchange.next_tokens())
 
@@ -65,7 +62,7 @@ class Filler(Step):
     count: int
     word: str = "filler"
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send them."""
         await exchange.say(repeat(f" {self.word}", self.count))
 
@@ -77,7 +74,7 @@ class Text(Step):
 
     text: str
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         await exchange.say([self.text])
 
@@ -89,7 +86,7 @@ class Refusal(Step):
 
     text: str = "I am a simulator and decline to answer this."
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         await exchange.say(tokenize(self.text), field="refusal")
 
@@ -102,7 +99,7 @@ class Reasoning(Step):
     text: str = "A simulator does not reason."
     field: str = "reasoning_content"
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         await exchange.say(tokenize(self.text), field=self.field)
 
@@ -114,7 +111,7 @@ class ToolCall(Step):
 
     tool: str = "lookup"
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         call = {
             "index": 0,
@@ -133,7 +130,7 @@ class Finish(Step):
 
     reason: str = ""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         exchange.finish(self.reason or exchange.answer.finish_reason)
 
@@ -148,7 +145,7 @@ class UsageStep(Step):
     cached: int | None = None
     reasoning: int | None = None
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
         exchange.usage(replace(exchange.usage_so_far, **given))
@@ -159,6 +156,6 @@ class UsageStep(Step):
 class Done(Step):
     """The event `data: [DONE]`; the body stays open until the plan ends."""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         exchange.done()

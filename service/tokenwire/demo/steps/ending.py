@@ -1,13 +1,10 @@
 """Steps that end the response; where a plan has none, its end is `eof`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tokenwire.demo.exchange import Exchange
+from tokenwire.demo.log import Outcome
 from tokenwire.demo.step import Kind, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import Exchange
-    from tokenwire.demo.log import Outcome
 
 
 @step("eof", Kind.ENDING)
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
 class Eof(Step):
     """The proper end of the HTTP response; the connection stays open for the next request."""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Do nothing: the end of every plan that did not end otherwise is this."""
 
 
@@ -24,7 +21,7 @@ class Eof(Step):
 class Close(Step):
     """Close the connection (FIN) without ending the response."""
 
-    async def play(self, exchange: "Exchange") -> "Outcome":
+    async def play(self, exchange: Exchange) -> Outcome:
         """Close, with everything sent that came before."""
         await exchange.reply.flush()
         exchange.reply.connection.close()
@@ -36,7 +33,7 @@ class Close(Step):
 class Reset(Step):
     """Reset the connection (RST)."""
 
-    async def play(self, exchange: "Exchange") -> "Outcome":
+    async def play(self, exchange: Exchange) -> Outcome:
         """Reset, with everything sent that came before."""
         await exchange.reply.flush()
         exchange.reply.connection.reset()

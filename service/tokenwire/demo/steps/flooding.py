@@ -2,13 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tokenwire.demo.exchange import EventStream
 from tokenwire.demo.flood import gzip_pieces, pieces
 from tokenwire.demo.step import Kind, Seconds, Size, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import EventStream
 
 
 @step("comments", Kind.BODY, needs_stream=True)
@@ -19,7 +16,7 @@ class Comments(Step):
     every: Seconds = 0.01
     count: int | None = None
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send them."""
         sent = 0
         while self.count is None or sent < self.count:
@@ -38,7 +35,7 @@ class Drip(Step):
     every: Seconds = 0.01
     word: str = "drip"
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send them."""
         while True:
             await exchange.say([f" {self.word}"])
@@ -53,7 +50,7 @@ class BigDelta(Step):
 
     size: Size = 10_000_000
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it in pieces."""
         exchange.open()
         before, after = exchange.encoder.around_text()
@@ -71,7 +68,7 @@ class NoNewline(Step):
 
     size: Size = 300_000_000
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it in pieces."""
         exchange.open_stream()
         exchange.reply.add(b"data: ")
@@ -88,7 +85,7 @@ class GzipBomb(Step):
     size: Size = 1_000_000_000
     status: int = 200
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it in pieces."""
         exchange.open_stream(self.status, {"content-encoding": "gzip"})
         for piece in gzip_pieces(b"data: ", self.size):

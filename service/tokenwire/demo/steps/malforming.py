@@ -1,13 +1,10 @@
 """Steps that send events which a well-behaved server does not send."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tokenwire.demo.chunks import ErrorBody, encode_json, event
+from tokenwire.demo.exchange import EventStream
 from tokenwire.demo.step import Kind, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import EventStream
 
 _ERROR_MESSAGE = "the demo upstream was told to fail"
 
@@ -21,7 +18,7 @@ class Error(Step):
     code: str = ""
     error_type: str = "server_error"
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         error = ErrorBody(self.message, type=self.error_type, code=self.code or None)
         exchange.event(event(encode_json(error.as_json())))
@@ -36,7 +33,7 @@ class ErrorEvent(Step):
     code: str = ""
     error_type: str = "server_error"
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.open_stream()
         exchange.reply.add_event(b"event: error\n")
@@ -48,7 +45,7 @@ class ErrorEvent(Step):
 class EmptyChoices(Step):
     """A chunk with `"choices": []`."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(exchange.encoder.chunk(choices=[]))
 
@@ -58,7 +55,7 @@ class EmptyChoices(Step):
 class NullChoices(Step):
     """A chunk with `"choices": null`."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(exchange.encoder.chunk(choices=None))
 
@@ -68,7 +65,7 @@ class NullChoices(Step):
 class NullDelta(Step):
     """A chunk with `"delta": null`."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(exchange.encoder.delta(None))
 
@@ -78,7 +75,7 @@ class NullDelta(Step):
 class NullContent(Step):
     """A chunk with `"delta": {"content": null}`."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(exchange.encoder.delta({"content": None}))
 
@@ -88,7 +85,7 @@ class NullContent(Step):
 class NullUsage(Step):
     """A chunk with `"choices": [], "usage": null`."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(exchange.encoder.chunk(choices=[], usage=None))
 
@@ -98,7 +95,7 @@ class NullUsage(Step):
 class BadJson(Step):
     """An event whose data is half a JSON object."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(event(b'{"choices":[{"index":0,"delta":{"content":"unfin'))
 
@@ -108,7 +105,7 @@ class BadJson(Step):
 class NonObject(Step):
     """An event whose data is JSON, but a list."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.event(event(b'["not","an","object"]'))
 
@@ -118,7 +115,7 @@ class NonObject(Step):
 class InvalidUtf8(Step):
     """A delta whose text has the bytes FF FE."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.open()
         before, after = exchange.encoder.around_text()
@@ -130,7 +127,7 @@ class InvalidUtf8(Step):
 class LoneSurrogate(Step):
     r"""A delta whose JSON text is `\ud800`, half of a pair."""
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.open()
         exchange.event(exchange.encoder.text("\ud800"))
@@ -143,7 +140,7 @@ class Data(Step):
 
     data: object
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         as_it_is = isinstance(self.data, str)
         exchange.event(event(_bytes(str(self.data)) if as_it_is else encode_json(self.data)))
@@ -156,7 +153,7 @@ class Raw(Step):
 
     text: str
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send it."""
         exchange.open_stream()
         exchange.reply.add(_bytes(self.text))

@@ -2,13 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tokenwire.demo.exchange import Exchange
 from tokenwire.demo.reply import LineEnds, Writes
 from tokenwire.demo.step import Kind, Seconds, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import Exchange
 
 
 @step("wait", Kind.SETTING)
@@ -18,7 +15,7 @@ class Wait(Step):
 
     seconds: Seconds
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Wait, with everything sent that came before."""
         await exchange.reply.flush()
         await asyncio.sleep(self.seconds)
@@ -32,7 +29,7 @@ class BarrierStep(Step):
 
     name: str
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Wait, with everything sent that came before."""
         await exchange.reply.flush()
         await exchange.barrier(self.name).wait()
@@ -44,7 +41,7 @@ class BarrierStep(Step):
 class Stall(Step):
     """Send nothing more and keep the connection open until the client closes it."""
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Wait for ever, with everything sent that came before."""
         await exchange.reply.flush()
         await asyncio.get_running_loop().create_future()
@@ -58,7 +55,7 @@ class PaceStep(Step):
     time_to_first_token: Seconds | None = None
     tokens_per_second: float | None = None
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Set it."""
         exchange.pace.set(self.time_to_first_token, self.tokens_per_second)
 
@@ -70,7 +67,7 @@ class WritesStep(Step):
 
     writes: Writes
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Set it."""
         await exchange.reply.flush()
         exchange.reply.writes = self.writes
@@ -83,6 +80,6 @@ class LineEndsStep(Step):
 
     line_ends: LineEnds
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Set it."""
         exchange.reply.line_ends = self.line_ends

@@ -1,16 +1,14 @@
 """Steps that choose the response's status and headers."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tokenwire.demo.chunks import ErrorBody, encode_json
+from tokenwire.demo.exchange import EventStream, Exchange
 from tokenwire.demo.flood import pieces
+from tokenwire.demo.log import Outcome
 from tokenwire.demo.reply import SERVER
 from tokenwire.demo.step import Kind, Size, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import EventStream, Exchange
-    from tokenwire.demo.log import Outcome
 
 _USUAL_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 _BODILESS = (204, 205, 304)
@@ -34,7 +32,7 @@ class Headers(Step):
     def __post_init__(self) -> None:
         _check_status(self.status)
 
-    async def play(self, exchange: "EventStream") -> None:
+    async def play(self, exchange: EventStream) -> None:
         """Send them."""
         exchange.open_stream(self.status, dict(self.headers))
         await exchange.reply.flush()
@@ -56,7 +54,7 @@ class Status(Step):
     def __post_init__(self) -> None:
         _check_status(self.status)
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         message = self.message or f"the demo upstream was told to answer {self.status}"
         match self.body:
@@ -100,7 +98,7 @@ class Redirect(Step):
         if not self.url or not self.url.isprintable() or " " in self.url:
             raise ValueError(f"url must be a URL, not {self.url!r}")
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Send it."""
         exchange.reply.open(self.status, {"location": self.url}, length=0)
 
@@ -110,7 +108,7 @@ class Redirect(Step):
 class Garbage(Step):
     """Bytes that are not HTTP, then the connection is closed."""
 
-    async def play(self, exchange: "Exchange") -> "Outcome":
+    async def play(self, exchange: Exchange) -> Outcome:
         """Send them and close."""
         await exchange.reply.connection.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
         exchange.reply.connection.close()

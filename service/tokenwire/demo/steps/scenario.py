@@ -1,12 +1,9 @@
 """The step that stands for a whole named plan."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tokenwire.demo.exchange import Exchange
 from tokenwire.demo.step import Kind, Step, step
-
-if TYPE_CHECKING:
-    from tokenwire.demo.exchange import Exchange
 
 
 @step("scenario", Kind.BODY)
@@ -16,5 +13,5 @@ class ScenarioStep(Step):
 
     name: str
 
-    async def play(self, exchange: "Exchange") -> None:
+    async def play(self, exchange: Exchange) -> None:
         """Never happens: the parser puts the scenario's steps in its place."""

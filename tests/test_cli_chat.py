@@ -1,0 +1,229 @@
+import asyncio
+import shlex
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from command_line import TOKENWIRE, Finished, Terminal, run, start
+from scripted_server import (
+    Context,
+    ScriptedServer,
+    bad_field,
+    fails,
+    hangs_after,
+    reason,
+    says,
+)
+from tokenwire.client import Answer, FinishReason, Usage
+from tokenwire.v1.chatgpt_pb2 import Message, Params
+
+TLS = Path(__file__).parent / "tls"
+
+
+async def chat(server: ScriptedServer, *options: str, stdin: bytes = b"") -> Finished:
+    return await run(*TOKENWIRE, "chat", "--address", server.address, *options, stdin=stdin)
+
+
+async def test_stdout_is_the_pure_answer() -> None:
+    """Stdout is the answer and one last newline; statistics are one line on stderr."""
+    usage = Usage(input_tokens=12, output_tokens=3, cached_input_tokens=8, reasoning_tokens=1)
+    async with ScriptedServer(says("Grüß", " dich", usage=usage)) as server:
+        finished = await chat(server, "hi")
+    assert (finished.code, finished.stdout) == (0, "Grüß dich\n")
+    [line] = finished.stderr.splitlines()
+    assert line.startswith("first token after ")
+    assert line.endswith(" tokens/s, 12 tokens in (8 cached), 3 out (1 reasoning)")
+
+
+async def test_adds_no_second_newline() -> None:
+    """An answer that ends with a newline is printed as it is."""
+    async with ScriptedServer(says("a\n\n")) as server:
+        finished = await chat(server, "hi", "--quiet")
+    assert finished == Finished(0, "a\n\n", "")
+
+
+async def test_says_what_was_not_reported() -> None:
+    """Usage that the upstream does not report is named so, and nothing is made up for it."""
+    async with ScriptedServer(says("a", "b")) as server:
+        finished = await chat(server, "hi")
+    assert finished.stderr.endswith(" pieces/s, usage not reported\n")
+
+
+async def test_names_an_unusual_finish_reason() -> None:
+    """A finish reason other than STOP ends the statistics."""
+    script = says("a", finish_reason=FinishReason.FINISH_REASON_LENGTH)
+    async with ScriptedServer(script) as server:
+        finished = await chat(server, "hi")
+    assert finished.stderr.endswith(", finish reason LENGTH\n")
+
+
+async def test_empty_answer() -> None:
+    """An answer without text prints nothing on stdout and says so on stderr."""
+    async with ScriptedServer(says()) as server:
+        finished = await chat(server, "hi")
+    assert finished == Finished(0, "", "no text, usage not reported\n")
+
+
+async def test_shows_pieces_as_they_arrive() -> None:
+    """A piece is on stdout before the model has written the next one."""
+    seen = asyncio.Event()
+
+    async def script(_request: Message, _context: Context) -> AsyncIterator[Answer]:
+        yield Answer(content="first")
+        await seen.wait()
+        yield Answer(content=" second")
+
+    async with ScriptedServer(script) as server:
+        process = await start(*TOKENWIRE, "chat", "--address", server.address, "hi")
+        assert process.stdout is not None
+        assert await process.stdout.readexactly(5) == b"first"
+        seen.set()
+        rest, _ = await process.communicate()
+    assert rest == b" second\n"
+
+
+async def test_sends_its_options() -> None:
+    """Each option arrives in its field of the request."""
+    async with ScriptedServer(says()) as server:
+        await chat(
+            server,
+            *("--model", "m", "--system", "", "--temperature", "0", "--top-p", "0.5"),
+            *("--max-tokens", "9", "--stop", "x", "--stop", "y", "--seed", "-3"),
+            "hello",
+        )
+    params = Params(model="m", temperature=0, top_p=0.5, max_tokens=9, stop=["x", "y"], seed=-3)
+    assert server.requests == [Message(content="hello", system="", params=params)]
+
+
+@pytest.mark.parametrize("text", [[], ["-"]], ids=["no TEXT", "-"])
+async def test_reads_the_message_from_stdin(text: list[str]) -> None:
+    """Without TEXT, or with -, the message is stdin without its last newline."""
+    async with ScriptedServer(says()) as server:
+        await chat(server, *text, stdin="zwölf\nBoxkämpfer\n".encode())
+    assert [request.content for request in server.requests] == ["zwölf\nBoxkämpfer"]
+
+
+async def test_stdin_that_is_no_text() -> None:
+    """Stdin that is not UTF-8 is exit code 1 and says where; nothing is sent."""
+    async with ScriptedServer(says()) as server:
+        finished = await chat(server, stdin=b"ab\xff")
+    assert finished == Finished(1, "", "error: stdin is not valid UTF-8 at byte 2\n")
+    assert server.requests == []
+
+
+async def test_number_that_does_not_fit() -> None:
+    """A number too large for its field is exit code 1 and one line; nothing is sent."""
+    async with ScriptedServer(says()) as server:
+        finished = await chat(server, "hi", "--max-tokens", "99999999999")
+    assert finished.code == 1
+    assert finished.stderr.startswith("error: ")
+    assert len(finished.stderr.splitlines()) == 1
+    assert server.requests == []
+
+
+async def test_failure_is_one_line() -> None:
+    """A failed call is exit code 1 and one line with code, reason, message, field and id."""
+    script = fails(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "a parameter is out of range",
+        reason("INVALID_PARAMETER"),
+        bad_field("params.top_p", "must be at most 1"),
+    )
+    async with ScriptedServer(script) as server:
+        finished = await chat(server, "hi")
+    assert finished == Finished(
+        1,
+        "",
+        "error: INVALID_ARGUMENT INVALID_PARAMETER: a parameter is out of range "
+        "(params.top_p: must be at most 1; request req-7)\n",
+    )
+
+
+async def test_failure_after_some_text() -> None:
+    """A call that fails half-way leaves its text on a line of its own."""
+    script = fails(grpc.StatusCode.ABORTED, "broken", after=("half",))
+    async with ScriptedServer(script) as server:
+        finished = await chat(server, "hi")
+    assert finished == Finished(1, "half\n", "error: ABORTED: broken (request req-7)\n")
+
+
+async def test_failure_text_cannot_control_the_terminal() -> None:
+    """Control characters in a status text are shown by their codes."""
+    async with ScriptedServer(fails(grpc.StatusCode.INTERNAL, "\x1b[2Jx")) as server:
+        finished = await chat(server, "hi")
+    assert finished.stderr == "error: INTERNAL: \\x1b[2Jx (request req-7)\n"
+
+
+async def test_refused_connection_says_what_to_do() -> None:
+    """Where no server listens, one line names the address and how to start a server."""
+    async with ScriptedServer(says()) as server:
+        pass
+    finished = await chat(server, "hi")
+    assert (finished.code, finished.stdout) == (1, "")
+    [line] = finished.stderr.splitlines()
+    assert line.startswith("error: UNAVAILABLE: ")
+    assert f"is a tokenwire server running at {server.address}?" in line
+    assert '"tokenwire serve --demo"' in line
+
+
+async def test_timeout() -> None:
+    """An answer that takes longer than --timeout is given up with DEADLINE_EXCEEDED."""
+    async with ScriptedServer(hangs_after()) as server:
+        finished = await chat(server, "hi", "--timeout", "300ms")
+        assert finished.code == 1
+    assert finished.stderr.startswith("error: DEADLINE_EXCEEDED")
+
+
+async def test_tls_with_a_private_authority() -> None:
+    """--ca talks over TLS to a server whose certificate the file vouches for."""
+    certificate = (TLS / "cert.pem").read_bytes()
+    secret = grpc.ssl_server_credentials([((TLS / "key.pem").read_bytes(), certificate)])
+    async with ScriptedServer(says("safe"), credentials=secret) as server:
+        finished = await chat(server, "hi", "--ca", str(TLS / "cert.pem"), "--quiet")
+    assert finished == Finished(0, "safe\n", "")
+
+
+async def test_bad_option_is_2() -> None:
+    """A wrong option is exit code 2, as with other programs."""
+    finished = await run(*TOKENWIRE, "chat", "--temperature", "warm", "hi")
+    assert finished.code == 2
+    assert "argument --temperature: invalid float value: 'warm'" in finished.stderr
+
+
+async def test_interrupt_cancels_the_answer() -> None:
+    """SIGINT cancels the call, says so and ends with exit code 130."""
+    async with ScriptedServer(hangs_after("half")) as server:
+        process = await start(*TOKENWIRE, "chat", "--address", server.address, "hi")
+        assert process.stdout is not None
+        assert await process.stdout.readexactly(4) == b"half"
+        process.send_signal(signal.SIGINT)
+        await server.cancelled.wait()
+        stdout, stderr = await process.communicate()
+    assert (process.returncode, stdout, stderr) == (130, b"\n", b"cancelled\n")
+
+
+async def test_reader_that_leaves() -> None:
+    """A pipe that closes ends the program quietly and cancels the call."""
+
+    async def endless(_request: Message, _context: Context) -> AsyncIterator[Answer]:
+        while True:
+            yield Answer(content="more\n")
+
+    async with ScriptedServer(endless) as server:
+        command = shlex.join([*TOKENWIRE, "chat", "--address", server.address, "hi"])
+        finished = await run("sh", "-c", f"{command} | head -n 1")
+        await server.cancelled.wait()
+    assert finished == Finished(0, "more\n", "")
+
+
+async def test_pipe_gets_the_bytes_and_a_terminal_gets_codes() -> None:
+    """Control characters reach a pipe as they are and a terminal as their codes."""
+    async with ScriptedServer(says("\x1b]0;title\x07 \x9b2J a\r\tb\n", "end")) as server:
+        finished = await chat(server, "hi", "--quiet")
+        async with Terminal(*TOKENWIRE, "chat", "--address", server.address, "hi") as terminal:
+            shown = await terminal.expect("first token")
+    assert finished.stdout == "\x1b]0;title\x07 \x9b2J a\r\tb\nend\n"
+    assert shown == "\\x1b]0;title\\x07 \\x9b2J a\tb\nend\n"

@@ -1,0 +1,72 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+import pytest
+
+from command_line import Finished, run
+from scripted_server import ScriptedServer, fails, reason, says
+from tokenwire.client import Usage
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples" / "python"
+PROTOS = {
+    "original contract": ROOT / "tests" / "original.proto",
+    "current contract": ROOT / "proto" / "tokenwire" / "v1" / "chatgpt.proto",
+}
+
+
+@pytest.fixture(params=list(PROTOS.values()), ids=list(PROTOS))
+def original_client(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
+    """The command of the plain example, with stubs generated as its README says."""
+    shutil.copy(request.param, tmp_path / "chatgpt.proto")
+    (tmp_path / "gen").mkdir()
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={tmp_path}"),
+            *(f"--python_out={tmp_path / 'gen'}", f"--grpc_python_out={tmp_path / 'gen'}"),
+            "chatgpt.proto",
+        ],
+        check=True,
+    )
+    environment = ("env", f"PYTHONPATH={tmp_path / 'gen'}")
+    return (*environment, sys.executable, str(EXAMPLES / "original_client.py"))
+
+
+async def test_original_client_prints_the_answer(original_client: Sequence[str]) -> None:
+    """The article's style of client, with stubs of either contract, prints the whole answer."""
+    usage = Usage(input_tokens=1, output_tokens=2)
+    async with ScriptedServer(says("blue ", "light", usage=usage)) as server:
+        finished = await run(*original_client, server.address, "Why?")
+    assert finished == Finished(0, "blue light\n", "")
+    [request] = server.requests
+    assert request.content == "Why?"
+    assert request.params.temperature == pytest.approx(0.7)
+
+
+async def test_original_client_shows_a_failure(original_client: Sequence[str]) -> None:
+    """The plain example ends with exit code 1 and the status on one line when a call fails."""
+    script = fails(grpc.StatusCode.INVALID_ARGUMENT, "say something", reason("EMPTY_PROMPT"))
+    async with ScriptedServer(script) as server:
+        finished = await run(*original_client, server.address, " ")
+    assert finished == Finished(1, "", "INVALID_ARGUMENT: say something\n")
+
+
+async def test_client_prints_the_answer_and_usage() -> None:
+    """The example of tokenwire's client prints the answer and what it used."""
+    usage = Usage(input_tokens=1, output_tokens=2)
+    async with ScriptedServer(says("blue ", "light", usage=usage)) as server:
+        finished = await run(sys.executable, str(EXAMPLES / "client.py"), server.address, "Why?")
+    assert finished == Finished(0, "blue light\n[1 tokens in, 2 out]\n", "")
+
+
+async def test_client_shows_a_failure() -> None:
+    """The example of tokenwire's client ends with exit code 1 and the failure on one line."""
+    script = fails(grpc.StatusCode.INVALID_ARGUMENT, "say something", reason("EMPTY_PROMPT"))
+    async with ScriptedServer(script) as server:
+        finished = await run(sys.executable, str(EXAMPLES / "client.py"), server.address, " ")
+    assert finished.code == 1
+    assert finished.stderr == ("INVALID_ARGUMENT EMPTY_PROMPT: say something (request req-7)\n")
