@@ -209,8 +209,9 @@ class Settings(BaseSettings):
 
     langsmith_tracing: bool = Field(
         default=False,
+        # In LangSmith's own order, so that both see the same one.
         validation_alias=AliasChoices(
-            "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING"
+            "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"
         ),
         description="LangChain's own switch for sending prompts and answers to LangSmith. "
         "The server does not start with it unless `TOKENWIRE_ALLOW_LANGSMITH` is set too.",
