@@ -52,7 +52,9 @@ def test_every_setting_is_documented() -> None:
 def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path) -> None:
     """The table replaces what is between the README's markers, and nothing else of it."""
     readme = tmp_path / README
-    readme.write_text("before\n<!-- settings: begin -->\nstale row\n<!-- settings: end -->\nafter\n")
+    readme.write_text(
+        "before\n<!-- settings: begin -->\nstale row\n<!-- settings: end -->\nafter\n"
+    )
     settings_table(tmp_path)
     once = readme.read_text("utf-8")
     assert once.startswith("before\n<!-- settings: begin -->\n")

@@ -37,7 +37,8 @@ def settings_table(root: Path) -> None:
     """Write docs/settings.md, and the same table between the README's markers if it has them."""
     sections = settings_tables()
     parts = [f"## {title}\n\n{rows}" for title, rows in sections.items()]
-    write(root / "docs" / "settings.md", "service/tokenwire/settings.py", INTRODUCTION, *parts)
+    source = "service/tokenwire/settings/fields.py"
+    write(root / "docs" / "settings.md", source, INTRODUCTION, *parts)
     readme = root / "README.md"
     text = readme.read_text("utf-8") if readme.exists() else ""
     if IN_README.search(text):

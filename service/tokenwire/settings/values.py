@@ -1,6 +1,5 @@
-"""What the value of a setting may be, and how it is shown."""
+"""What the value of a setting may be."""
 
-import re
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
@@ -8,10 +7,6 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 LARGEST_PORT: Final = 65_535
-SHOWN_CHARACTERS: Final = 100
-
-USER_INFO: Final = re.compile(r"//[^/@\s]*@")
-QUERY: Final = re.compile(r"(//[^?\s]*\?).*", re.DOTALL)
 
 
 def _address(value: object) -> object:
@@ -53,11 +48,3 @@ SecretHeader = Annotated[SecretStr | None, BeforeValidator(_header)]
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
-
-def shown(value: object) -> str:
-    """Return `value` on one short line, without the credentials that a URL may hold."""
-    text = QUERY.sub(r"\1***", USER_INFO.sub("//***@", str(value)))
-    if len(text) > SHOWN_CHARACTERS:
-        text = f"{text[:SHOWN_CHARACTERS]}..."
-    return text if text.isprintable() and text == text.strip() else repr(text)

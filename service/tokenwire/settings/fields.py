@@ -1,30 +1,16 @@
-"""The only reader of environment variables and mounted files.
+"""Every setting: its variable, type, default, limits and description.
 
-Every setting is one field below: its variable, type, default, limits and
-description. docs/settings.md is made from them.
+docs/settings.md is made from them.
 """
 
-import difflib
-import os
-import re
-from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import (
-    AliasChoices,
-    AliasGenerator,
-    Field,
-    HttpUrl,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AliasChoices, AliasGenerator, Field, HttpUrl, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tokenwire.setting_files import read_files
-from tokenwire.setting_values import (
+from tokenwire.settings.files import MountedFiles, names_of
+from tokenwire.settings.values import (
     Address,
     Header,
     Name,
@@ -32,28 +18,9 @@ from tokenwire.setting_values import (
     PositiveSeconds,
     Seconds,
     SecretHeader,
-    shown,
 )
 
 PREFIX: Final = "TOKENWIRE_"
-SECRETS_DIR: Final = "TOKENWIRE_SECRETS_DIR"
-
-SERVICE_LINK: Final = re.compile(
-    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL
-)
-"""Variables that Kubernetes sets in every pod beside a Service called tokenwire."""
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong.
-
-    Attributes:
-        problems: One line for each: which variable, which value, what is allowed.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Settings(BaseSettings):
@@ -250,55 +217,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment, then mounted files."""
-        return init_settings, env_settings, _Files(settings_cls)
-
-
-class _Files(PydanticBaseSettingsSource):
-    """Mounted files.
-
-    pydantic-settings has such a source too. It lets through what unreadable
-    files raise, and skips links that lead out of the folder.
-    """
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Do nothing; `__call__` reads all fields at once."""
-        del field
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        folder = os.environ.get(SECRETS_DIR)
-        if not folder:
-            return {}
-        values, problems = read_files(Path(folder), _all_variables())
-        if problems:
-            raise SettingsError([f"{SECRETS_DIR}={problem}" for problem in problems])
-        return values
-
-
-def load(**overrides: Any) -> Settings:
-    """Read the settings; `overrides` are field names and win over everything.
-
-    Raises:
-        KeyError: An override is no field.
-        SettingsError: A setting is missing or wrong.
-    """
-    try:
-        return Settings(**{variables(field)[0]: value for field, value in overrides.items()})
-    except ValidationError as error:
-        raise SettingsError([_problem(details) for details in error.errors()]) from None
-
-
-def unknown_variables() -> list[str]:
-    """Return a line for each variable that looks like a setting and is none."""
-    known = {SECRETS_DIR, *_all_variables()}
-    lines = []
-    for name, value in sorted(os.environ.items()):
-        if name.startswith(PREFIX) and not (
-            name in known or SERVICE_LINK.fullmatch(f"{name}={value}")
-        ):
-            meant = _meant(name, known)
-            lines.append(f"{name} is not a setting" + (f"; {meant} is" if meant else ""))
-    return lines
+        return init_settings, env_settings, MountedFiles(settings_cls)
 
 
 def variables(field: str) -> tuple[str, ...]:
@@ -307,34 +226,4 @@ def variables(field: str) -> tuple[str, ...]:
     Raises:
         KeyError: There is no such field.
     """
-    alias = Settings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return tuple(map(str, alias.choices))
-    return (str(alias),)
-
-
-def _all_variables() -> list[str]:
-    return [name for field in Settings.model_fields for name in variables(field)]
-
-
-def _meant(name: str, known: set[str]) -> str | None:
-    field = name.removeprefix(PREFIX).lower()
-    if field in Settings.model_fields:
-        return variables(field)[0]
-    return next(iter(difflib.get_close_matches(name, known, 1)), None)
-
-
-def _problem(details: ErrorDetails) -> str:
-    message = details["msg"]
-    if not details["loc"]:
-        return message
-    if message[1:2].islower():
-        message = message[0].lower() + message[1:]
-    name = str(details["loc"][0])
-    for field_name, field in Settings.model_fields.items():
-        names = variables(field_name)
-        if name in names:
-            name = next((each for each in names if os.environ.get(each)), name)
-            if field.annotation == SecretStr | None:
-                return f"{name}: {message}"
-    return f"{name}={shown(details['input'])}: {message}"
+    return names_of(Settings.model_fields[field])

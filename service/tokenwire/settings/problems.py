@@ -1,0 +1,29 @@
+"""What an operator is told of settings that are missing or wrong."""
+
+import re
+from typing import Final
+
+SHOWN_CHARACTERS: Final = 100
+
+USER_INFO: Final = re.compile(r"//[^/@\s]*@")
+QUERY: Final = re.compile(r"(//[^?\s]*\?).*", re.DOTALL)
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong.
+
+    Attributes:
+        problems: One line for each: which variable, which value, what is allowed.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def shown(value: object) -> str:
+    """Return `value` on one short line, without the credentials that a URL may hold."""
+    text = QUERY.sub(r"\1***", USER_INFO.sub("//***@", str(value)))
+    if len(text) > SHOWN_CHARACTERS:
+        text = f"{text[:SHOWN_CHARACTERS]}..."
+    return text if text.isprintable() and text == text.strip() else repr(text)
