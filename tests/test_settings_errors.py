@@ -92,11 +92,11 @@ def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem.endswith("string should have at most 100000 characters")
 
 
-@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}ä", f"{KEY}\x7f"])
+@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}ä", f"{KEY}\x7f", " "])
 def test_a_bad_key_is_told_but_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     """A key that no HTTP header can carry stops the start, and the line does not hold it."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    assert problems() == ["OPENAI_API_KEY: must be printable ASCII"]
+    assert problems() == ["OPENAI_API_KEY: must be printable ASCII and not blank"]
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

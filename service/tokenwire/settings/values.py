@@ -30,8 +30,8 @@ def _split(value: object) -> object:
 def _header(value: object) -> object:
     if isinstance(value, str):
         value = value.strip()
-        if not (value.isascii() and value.isprintable()):
-            raise PydanticCustomError("header", "must be printable ASCII")
+        if not (value and value.isascii() and value.isprintable()):
+            raise PydanticCustomError("header", "must be printable ASCII and not blank")
     return value
 
 
