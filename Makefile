@@ -2,7 +2,6 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-TOOLS := .tools
 
 .PHONY: help
 help: ## list the targets
@@ -26,6 +25,14 @@ test: .venv/.ready ## format, lint, types and every test that needs only Python
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not tools"
 
+.PHONY: tools
+tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinned versions
+	$(BIN)/python tools/install.py
+
+.PHONY: test-tools
+test-tools: tools ## every test that needs a tool from outside Python; none may skip
+	$(BIN)/pytest -m tools
+
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
@@ -36,5 +43,5 @@ generate: .venv/.ready ## make every generated file again: stubs and docs
 	$(BIN)/python tools/generate.py
 
 .PHONY: lock
-lock: .venv/.ready ## resolve the dependencies again and write both lock files
+lock: .venv/.ready ## resolve the dependencies again and write every Python lock file
 	$(BIN)/python tools/lock.py

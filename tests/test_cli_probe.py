@@ -80,7 +80,7 @@ async def test_server_without_health_checks_is_3() -> None:
 async def test_silent_health_check_is_3() -> None:
     """A health check without an answer in time is exit code 3."""
 
-    class Silent(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_health ships no types
+    class Silent(health_pb2_grpc.HealthServicer):
         async def Check(self, _request: Any, _context: Any) -> None:  # noqa: N802 - the contract's
             await asyncio.Event().wait()
 

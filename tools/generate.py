@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tokenwire.demo import scenario_table, step_tables
+
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = "tokenwire/v1/chatgpt.proto"
 
@@ -31,7 +33,26 @@ def stubs(root: Path) -> None:
     )
 
 
-GENERATORS: tuple[Callable[[Path], None], ...] = (stubs,)
+def demo_upstream(root: Path) -> None:
+    """Write the tables of steps and scenarios in docs/demo-upstream.md."""
+    tables = {"steps": step_tables(), "scenarios": scenario_table()}
+    fill(root, "docs/demo-upstream.md", tables)
+
+
+def fill(root: Path, document: str, parts: dict[str, str]) -> None:
+    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for name, part in parts.items():
+        before, opening, rest = text.partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"\n<!-- /{name} -->")
+        if not opening or not closing:
+            raise ValueError(f"{document} has no place marked <!-- {name} --> ... <!-- /{name} -->")
+        text = before + opening + part + closing + after
+    (root / document).parent.mkdir(parents=True, exist_ok=True)
+    (root / document).write_text(text, encoding="utf-8")
+
+
+GENERATORS: tuple[Callable[[Path], None], ...] = (stubs, demo_upstream)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""Write requirements.lock and requirements-dev.lock from pyproject.toml.
+"""Write every Python lock file: what is shipped, what tests need, LiteLLM's own.
 
-Both carry hashes and hold on every platform and Python that pyproject.toml
+All carry hashes and hold on every platform and Python that pyproject.toml
 allows. They name no package host, so they work with whichever index pip uses.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def lock(output: str, *options: str) -> None:
-    """Resolve pyproject.toml into the hash-locked file `output`."""
+def lock(source: str, output: str, *options: str) -> None:
+    """Resolve the requirements in `source` into the hash-locked file `output`."""
     subprocess.run(
         [
-            *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml"),
+            *(sys.executable, "-m", "uv", "pip", "compile", source),
             *("--universal", "--generate-hashes", "--upgrade", "--quiet"),
             *("--no-emit-index-url", "--no-emit-find-links"),
             *("--custom-compile-command", "make lock"),
@@ -27,5 +27,10 @@ def lock(output: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    lock("requirements.lock")
-    lock("requirements-dev.lock", "--group", "dev")
+    lock("pyproject.toml", "requirements.lock")
+    lock("pyproject.toml", "requirements-dev.lock", "--group", "dev")
+    lock(
+        "tools/litellm/requirements.in",
+        "tools/litellm/requirements.lock",
+        *("--python-version", "3.11"),  # no pyproject.toml says it here
+    )

@@ -2,7 +2,7 @@ import argparse
 import enum
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenwire.cli._connection import add_connection_options, credentials, seconds, silence_grpc
 from tokenwire.cli._text import printable_line
@@ -105,7 +105,9 @@ def _probe(args: argparse.Namespace) -> Exit:
             return Exit.CONNECTION_FAILURE
         request = health_pb2.HealthCheckRequest(service=args.service)
         try:
-            response = health_pb2_grpc.HealthStub(channel).Check(request, timeout=args.rpc_timeout)
+            # The type stubs do not know its methods.
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            response = stub.Check(request, timeout=args.rpc_timeout)
         except grpc.RpcError as error:
             _complain(_describe(error, args))
             return Exit.RPC_FAILURE

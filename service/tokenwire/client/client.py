@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -168,7 +168,8 @@ class Client:
                 the service; UNIMPLEMENTED: it offers no health checks.
             RuntimeError: The client is not open.
         """
-        stub = health_pb2_grpc.HealthStub(self._open_channel())
+        # The type stubs do not know its methods.
+        stub: Any = health_pb2_grpc.HealthStub(self._open_channel())
         request = health_pb2.HealthCheckRequest(service=service)
         try:
             response = await stub.Check(request, timeout=timeout, metadata=self._metadata)

@@ -1,0 +1,34 @@
+"""The command line: `tokenwire COMMAND`."""
+
+import argparse
+import sys
+from typing import NoReturn
+
+from tokenwire import __version__
+from tokenwire.cli import chat, demo, demo_upstream, probe, serve
+
+COMMANDS = (serve, chat, demo, probe, demo_upstream)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="tokenwire",
+        description="A gRPC service that streams a language model's answer token by token.",
+        epilog="`tokenwire COMMAND --help` tells more. `tokenwire demo` shows it all at once.",
+    )
+    parser.add_argument("--version", action="version", version=f"tokenwire {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main() -> NoReturn:
+    """Run the command that the arguments name and exit with its code."""
+    arguments = build_parser().parse_args()
+    sys.exit(arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The composition root: what is built, and in which order it starts and stops."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from typing import Final, Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from tokenwire import __version__, logs
+from tokenwire.convert import Defaults
+from tokenwire.domain import ChatModel
+from tokenwire.exposition import MetricsServer
+from tokenwire.health import HealthServicer
+from tokenwire.interceptors import build_chain
+from tokenwire.interceptors.admission import AdmissionInterceptor
+from tokenwire.interceptors.outcome import OutcomeInterceptor
+from tokenwire.interceptors.tracing import annotate_span
+from tokenwire.metrics import Metrics
+from tokenwire.model import build_model
+from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
+from tokenwire.settings import Settings, SettingsError
+from tokenwire.telemetry import Telemetry
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+EXIT_SECOND_SIGNAL: Final = 130
+
+OPTIONS: Final = (
+    # A second server on the same port would otherwise start silently and take half the calls.
+    ("grpc.so_reuseport", 0),
+    # The default turns callers away with CANCELLED when thousands connect at once.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    # Callers may ping this often to keep an idle connection through load balancers.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.max_metadata_size", 16_384),
+)
+MORE_STREAMS: Final = 1_000
+"""Streams of one connection beyond the service's limit: a call over the limit must come
+through to be told so, and a health check must come through in any case."""
+MORE_THAN_GRACE_SECONDS: Final = 2.0
+"""After the grace, for the statuses of the answers that it ended to go out."""
+
+
+class App:
+    """A server with everything around it.
+
+    Use it as an async context manager: entering starts it, leaving stops it
+    at once. `drain` is the gentle way to stop.
+
+    Args:
+        settings: All that can be set.
+        model: In place of the one that `settings` describe.
+
+    Attributes:
+        address: Where the gRPC server listens, HOST:PORT.
+        metrics_address: Where Prometheus scrapes, HOST:PORT.
+        metrics: The process's metrics.
+    """
+
+    def __init__(self, settings: Settings, model: ChatModel | None = None) -> None:
+        self._settings = settings
+        self._stopped = False
+        self._model = model or build_model(settings)
+        self._telemetry = Telemetry(settings)
+        self.metrics = Metrics(settings.models | {settings.model})
+        self._health = HealthServicer()
+        self._outcome = OutcomeInterceptor(
+            settings.stream_timeout_seconds,
+            on_start=self.metrics.start,
+            observers=(annotate_span, self.metrics.observe, logs.log_call),
+        )
+        self._server = self._build_server()
+        self.address = settings.listen
+        self.metrics_address = settings.metrics_listen
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop(grace_seconds=0)
+
+    def _build_server(self) -> grpc.aio.Server:
+        settings = self._settings
+        admission = AdmissionInterceptor(
+            settings.max_streams,
+            settings.max_queue,
+            settings.queue_timeout_seconds,
+            on_change=self.metrics.set_load,
+        )
+        chain = build_chain(self._telemetry.provider, self._outcome, admission)
+        defaults = Defaults(
+            model=settings.model,
+            temperature=settings.temperature,
+            system=settings.system_prompt,
+            models=settings.models,
+        )
+        patience = Patience(
+            first_token=settings.first_token_timeout_seconds,
+            idle=settings.idle_timeout_seconds,
+            reader=settings.reader_timeout_seconds,
+        )
+        options = (
+            *OPTIONS,
+            ("grpc.max_receive_message_length", settings.max_request_bytes),
+            ("grpc.max_concurrent_streams", settings.max_streams + MORE_STREAMS),
+            ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
+            # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
+            ("grpc.http2.ping_timeout_ms", round(settings.keepalive_timeout_seconds * 1_000)),
+        )
+        server = grpc.aio.server(interceptors=chain, options=options)
+        servicer = ChatgptServicer(self._model, defaults, patience)
+        chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        return server
+
+    async def start(self) -> None:
+        """Listen, then report SERVING.
+
+        Raises:
+            SettingsError: An address cannot be listened on.
+        """
+        settings = self._settings
+        await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        try:
+            self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
+        except OSError:
+            raise _cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
+        self.metrics_address = self._metrics_server.address
+        try:
+            port = self._server.add_insecure_port(settings.listen)
+        except RuntimeError:
+            self._metrics_server.stop()
+            raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
+        self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
+        await self._server.start()
+        await self._health.report(health_pb2.HealthCheckResponse.SERVING)
+        log.info(
+            "serving",
+            extra={
+                "version": __version__,
+                "address": self.address,
+                "metrics_address": self.metrics_address,
+                "model": settings.model,
+            },
+        )
+
+    async def drain(self) -> None:
+        """Stop without losing an answer: turn new callers away, let running answers finish."""
+        log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
+        await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await asyncio.sleep(self._settings.drain_seconds)
+        await self.stop(self._settings.grace_seconds)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Close the listener, give running answers `grace_seconds`, then close everything.
+
+        Stopping again does nothing.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        self._health.end_watches()
+        closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
+        await asyncio.wait((closing,), timeout=grace_seconds)
+        self._outcome.end_all()
+        await closing
+        await self._model.aclose()
+        await asyncio.to_thread(self._telemetry.shutdown)
+        await asyncio.to_thread(self._metrics_server.stop)
+        log.info("stopped")
+
+
+async def serve(settings: Settings) -> int:
+    """Run a server until SIGTERM or SIGINT, then drain it.
+
+    A second signal ends the process at once.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SettingsError: The server cannot start with these settings.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, _on_signal, stopping)
+    app = App(settings)
+    await app.start()
+    await stopping.wait()
+    started = time.monotonic()
+    await app.drain()
+    log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})
+    return 0
+
+
+def _on_signal(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(EXIT_SECOND_SIGNAL)
+    stopping.set()
+
+
+def _cannot_listen(variable: str, address: str) -> SettingsError:
+    return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])

@@ -1,0 +1,58 @@
+"""The record of one call, filled in as the call proceeds."""
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from grpc import StatusCode
+
+from tokenwire.domain import Completion
+from tokenwire.watchdog import Watchdog
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known of one call.
+
+    Times are readings of `time.monotonic`, in seconds; 0 means not yet.
+
+    Attributes:
+        request_id: The caller's `x-request-id`, or one of ours.
+        method: The full method name.
+        peer: The caller's address.
+        watchdog: Ends the call when something takes too long.
+        model: The model asked for, or empty before the request is understood.
+        started: When the call began.
+        first_token: When the first text was sent.
+        last_token: When the latest text was sent.
+        tokens: Upstream events with text that were sent so far.
+        completion: The end of a whole answer.
+        code: The status the call ended with.
+        reason: Why it ended so; the code's name where there is no more to say.
+        ended: When the call ended.
+    """
+
+    request_id: str
+    method: str
+    peer: str
+    watchdog: Watchdog
+    model: str = ""
+    started: float = field(default_factory=time.monotonic)
+    first_token: float = 0.0
+    last_token: float = 0.0
+    tokens: int = 0
+    completion: Completion | None = None
+    code: StatusCode | None = None
+    reason: str = ""
+    ended: float = 0.0
+
+    def sent(self, tokens: int) -> None:
+        """Note that text made of `tokens` upstream events went out."""
+        now = time.monotonic()
+        self.first_token = self.first_token or now
+        self.last_token = now
+        self.tokens += tokens
+
+
+current: ContextVar[Call] = ContextVar("call")
+"""The call that the running task serves."""

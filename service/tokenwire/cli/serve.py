@@ -1,0 +1,56 @@
+"""`tokenwire serve`: the server."""
+
+import argparse
+import asyncio
+import sys
+
+EXIT_BAD_SETTINGS = 2
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `serve`."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the server",
+        description="Run the server until SIGTERM or Ctrl-C: it drains, then exits. A second "
+        "signal ends it at once. Environment variables set it; README.md lists them.",
+    )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="answer with the built-in demo model, a simulator that needs no key",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop; return the exit code."""
+    # Here, so that other subcommands and --help start without them.
+    from tokenwire.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        return asyncio.run(_serve_demo() if args.demo else _serve())
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"tokenwire: {problem}", file=sys.stderr)
+        return EXIT_BAD_SETTINGS
+
+
+async def _serve(**overrides: object) -> int:
+    from tokenwire import logs, settings  # noqa: PLC0415 - see run
+
+    loaded = settings.load(**overrides)
+    logs.configure(loaded)
+    for line in settings.unknown_variables():
+        logs.log.warning(line)
+    # After the settings, so that a bad one is told before the model's libraries load.
+    from tokenwire import app  # noqa: PLC0415
+
+    return await app.serve(loaded)
+
+
+async def _serve_demo() -> int:
+    from tokenwire.demo import DEMO_MODEL, DemoUpstream  # noqa: PLC0415 - see run
+
+    async with DemoUpstream(time_to_first_token=0.2, tokens_per_second=30) as upstream:
+        return await _serve(provider="openai", base_url=upstream.base_url, model=DEMO_MODEL)

@@ -1,0 +1,111 @@
+"""A chat-completions request: checked, and reduced to what the demo model uses."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_PLAN = re.compile(r"\[\[demo:(.*?)\]\]", re.DOTALL)
+
+
+class RequestError(ValueError):
+    """The request cannot be answered; the text says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What one request asks for."""
+
+    model: str
+    texts: tuple[str, ...]
+    """The text of every message, oldest first; what usage counts as the prompt."""
+    prompt: str
+    """The text of the last user message, without a plan that stands in it."""
+    plan: str | None
+    """The text of the plan in the last user message."""
+    system: str | None
+    earlier_turns: int
+    """User and assistant messages before the last user message."""
+    stream: bool
+    include_usage: bool
+    max_tokens: int | None
+    stop: tuple[str, ...]
+
+
+def parse_request(body: object) -> ChatRequest:
+    """Check a decoded JSON body.
+
+    Raises:
+        RequestError: a field is missing or has a value that is not allowed.
+    """
+    if not isinstance(body, dict):
+        raise RequestError("the request body must be a JSON object")
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise RequestError(f"model must be a non-empty string, got {model!r}")
+    if body.get("n") not in (None, 1):
+        raise RequestError(f"n must be 1: the demo model gives one choice, got {body['n']!r}")
+    turns = _turns(body.get("messages"))
+    last_user = max((i for i, (role, _) in enumerate(turns) if role == "user"), default=len(turns))
+    system = [text for role, text in turns if role in ("system", "developer")]
+    prompt = turns[last_user][1] if last_user < len(turns) else ""
+    plan = _PLAN.search(prompt)
+    options = body.get("stream_options")
+    return ChatRequest(
+        model=_clean(model),
+        texts=tuple(text for _, text in turns),
+        prompt=_PLAN.sub("", prompt, count=1),
+        plan=plan[1] if plan else None,
+        system="\n".join(system) if system else None,
+        earlier_turns=sum(role in ("user", "assistant") for role, _ in turns[:last_user]),
+        stream=body.get("stream") is True,
+        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        max_tokens=_max_tokens(body),
+        stop=_stop(body.get("stop")),
+    )
+
+
+def _turns(messages: Any) -> list[tuple[str, str]]:
+    if not isinstance(messages, list) or not messages:
+        raise RequestError("messages must be a non-empty list")
+    turns = []
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise RequestError(f"messages[{number}] must be an object with a role")
+        turns.append((message["role"], _content(message.get("content"), number)))
+    return turns
+
+
+def _content(content: Any, number: int) -> str:
+    match content:
+        case None:
+            return ""
+        case str():
+            return _clean(content)
+        case list():
+            texts = [part.get("text") for part in content if isinstance(part, dict)]
+            return _clean("".join(text for text in texts if isinstance(text, str)))
+        case _:
+            raise RequestError(f"messages[{number}].content must be a string or a list of parts")
+
+
+def _clean(text: str) -> str:
+    """Replace lone surrogates, which JSON may carry but UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _max_tokens(body: dict[str, Any]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        value = body.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise RequestError(f"{name} must be a whole number of at least 1, got {value!r}")
+        return value
+    return None
+
+
+def _stop(stop: Any) -> tuple[str, ...]:
+    strings = [stop] if isinstance(stop, str) else ([] if stop is None else stop)
+    if not isinstance(strings, list) or not all(isinstance(one, str) for one in strings):
+        raise RequestError(f"stop must be a string or a list of strings, got {stop!r}")
+    return tuple(one for one in strings if one)

@@ -1,0 +1,114 @@
+"""The terms of the conversation, free of gRPC, LangChain and HTTP."""
+
+import enum
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+
+class Role(enum.Enum):
+    """Who speaks in a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier turn of the conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model picks its tokens; None or empty leaves it to the upstream."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A validated request, with the service's defaults filled in.
+
+    `system` is the system prompt, or empty for none.
+    """
+
+    content: str
+    model: str
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+class FinishReason(enum.Enum):
+    """Why the model stopped writing."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that the upstream counted.
+
+    Cached tokens are part of the input, reasoning tokens part of the output.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the answer's text, made of `tokens` upstream events."""
+
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a whole answer. `usage` is None where the upstream reports none."""
+
+    finish_reason: FinishReason
+    usage: Usage | None
+    model: str
+    id: str
+
+
+AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]
+"""Deltas with text, then exactly one Completion. Closing it ends the upstream request."""
+
+
+class ChatModel(Protocol):
+    """What the servicer knows of a language model."""
+
+    def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
+        """Stream the answer to `request`.
+
+        Args:
+            request: What to answer.
+            deadline: When the first token must have come, by the event loop's
+                clock. Whoever iterates enforces it; the model may plan by it.
+
+        Raises:
+            ServiceError: While iterating, when the answer cannot be completed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections to the upstream."""
+        ...

@@ -1,0 +1,298 @@
+"""Every failure that a caller can see, once: its reason, status and text.
+
+The text is fixed: it never holds anything that came from a caller or from the
+upstream. What each row means is told in docs/errors.md.
+"""
+
+from typing import ClassVar, Literal
+
+from grpc import StatusCode
+
+DOMAIN = "tokenwire"
+"""The domain of google.rpc.ErrorInfo in every failed call's status details."""
+
+
+class ServiceError(Exception):
+    """A failure with a reason of its own.
+
+    Attributes:
+        reason: The `reason` of google.rpc.ErrorInfo.
+        code: The gRPC status while no token has been sent.
+        text: The status text.
+        retryable: Whether the same call may succeed later.
+        blame: Who has to act: the caller, the upstream or this service.
+        retry_after: Seconds to wait before a retry, or None if unknown.
+    """
+
+    reason: ClassVar[str]
+    code: ClassVar[StatusCode]
+    text: ClassVar[str]
+    retryable: ClassVar[bool] = False
+    blame: ClassVar[Literal["caller", "upstream", "service"]] = "service"
+
+    def __init__(self, *, retry_after: float | None = None) -> None:
+        super().__init__(self.text)
+        self.retry_after = retry_after
+
+    def code_after(self, tokens_sent: int) -> StatusCode:
+        """Return the status once `tokens_sent` tokens have reached the caller.
+
+        UNAVAILABLE invites clients to retry by themselves; with half an answer
+        delivered that would replay it and pay for it twice, so it is ABORTED.
+        """
+        if tokens_sent and self.code is StatusCode.UNAVAILABLE:
+            return StatusCode.ABORTED
+        return self.code
+
+
+# --- The caller's request -----------------------------------------------------
+
+
+class CallerError(ServiceError):
+    """The request cannot be served as it is."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    blame = "caller"
+
+
+class MalformedRequest(CallerError):
+    """The bytes of the request do not parse, or hold invalid UTF-8."""
+
+    reason = "MALFORMED_REQUEST"
+    text = "The request is not a valid openai.Message."
+
+
+class InvalidField(CallerError):
+    """One field of the request is at fault.
+
+    Args:
+        field: Path of the field, as in `params.temperature`.
+        description: What is allowed. Never holds the value that was sent.
+    """
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__()
+        self.field = field
+        self.description = description
+
+
+class EmptyPrompt(InvalidField):
+    """`content` is empty or blank."""
+
+    reason = "EMPTY_PROMPT"
+    text = "The message has no content."
+
+    def __init__(self) -> None:
+        super().__init__("content", "must hold more than white space")
+
+
+class InvalidParameter(InvalidField):
+    """A parameter is out of range, or a turn has an unknown role."""
+
+    reason = "INVALID_PARAMETER"
+    text = "A field of the request is out of range; the details name it."
+
+
+class UnknownModel(InvalidField):
+    """`params.model` is not among the models that the service offers."""
+
+    reason = "UNKNOWN_MODEL"
+    text = "This service does not offer the requested model."
+
+    def __init__(self) -> None:
+        super().__init__("params.model", "must be empty or one of the service's models")
+
+
+class PromptTooLong(CallerError):
+    """The upstream answers 413, or 400 for the context length."""
+
+    reason = "PROMPT_TOO_LONG"
+    text = "The prompt is longer than the model accepts."
+
+
+class PromptRejected(CallerError):
+    """The upstream answers 400 for its content policy."""
+
+    reason = "PROMPT_REJECTED"
+    text = "The upstream's policy rejects the prompt."
+
+
+# --- The upstream -------------------------------------------------------------
+
+
+class UpstreamError(ServiceError):
+    """The upstream answers 5xx or reports an error within its answer."""
+
+    reason = "UPSTREAM_ERROR"
+    code = StatusCode.UNAVAILABLE
+    text = "The upstream failed."
+    retryable = True
+    blame = "upstream"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """Connecting fails (refused, DNS, TLS) or the connection breaks before a response."""
+
+    reason = "UPSTREAM_UNREACHABLE"
+    text = "The upstream cannot be reached."
+
+
+class UpstreamTimeout(UpstreamError):
+    """No response or no token arrives in time, or the upstream answers 408 or 504."""
+
+    reason = "UPSTREAM_TIMEOUT"
+    text = "The upstream did not begin its answer in time."
+
+
+class UpstreamConflict(UpstreamError):
+    """The upstream answers 409."""
+
+    reason = "UPSTREAM_CONFLICT"
+    text = "The upstream reports a conflict."
+
+
+class UpstreamIdleTimeout(UpstreamError):
+    """The answer has begun and then no token arrives in time."""
+
+    reason = "UPSTREAM_IDLE_TIMEOUT"
+    text = "The upstream stopped sending tokens."
+
+
+class StreamDurationLimit(UpstreamError):
+    """The answer is still running at the service's limit for one stream."""
+
+    reason = "STREAM_DURATION_LIMIT"
+    text = "The answer took longer than this service allows."
+    retryable = False
+
+
+class UpstreamStreamBroken(UpstreamError):
+    """The connection breaks while the answer is running."""
+
+    reason = "UPSTREAM_STREAM_BROKEN"
+    text = "The connection to the upstream broke."
+
+
+class UpstreamTruncated(UpstreamError):
+    """The response ends without a finish reason."""
+
+    reason = "UPSTREAM_TRUNCATED"
+    text = "The upstream ended before its answer was complete."
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The upstream answers 429."""
+
+    reason = "UPSTREAM_RATE_LIMITED"
+    code = StatusCode.RESOURCE_EXHAUSTED
+    text = "The upstream limits the rate of requests."
+
+
+class UpstreamQuotaExhausted(UpstreamError):
+    """The upstream answers 429 with `insufficient_quota`."""
+
+    reason = "UPSTREAM_QUOTA_EXHAUSTED"
+    code = StatusCode.RESOURCE_EXHAUSTED
+    text = "The quota at the upstream is used up."
+    retryable = False
+
+
+class UpstreamRejectedRequest(UpstreamError):
+    """The upstream answers another 400, a 422 or a redirect."""
+
+    reason = "UPSTREAM_REJECTED_REQUEST"
+    code = StatusCode.INTERNAL
+    text = "The upstream does not accept the request that this service made."
+    retryable = False
+
+
+class UpstreamAuthRejected(UpstreamError):
+    """The upstream answers 401 or 403."""
+
+    reason = "UPSTREAM_AUTH_REJECTED"
+    code = StatusCode.FAILED_PRECONDITION
+    text = "The upstream rejects this service's credentials."
+    retryable = False
+
+
+class UpstreamModelNotFound(UpstreamError):
+    """The upstream answers 404."""
+
+    reason = "UPSTREAM_MODEL_NOT_FOUND"
+    code = StatusCode.FAILED_PRECONDITION
+    text = "The upstream does not know the model."
+    retryable = False
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The response holds invalid JSON, invalid UTF-8 or an unexpected shape."""
+
+    reason = "UPSTREAM_PROTOCOL_ERROR"
+    code = StatusCode.INTERNAL
+    text = "The upstream sent something that is not a chat completion."
+    retryable = False
+
+
+class UpstreamEventTooLarge(UpstreamError):
+    """One event of the response is over the size limit."""
+
+    reason = "UPSTREAM_EVENT_TOO_LARGE"
+    code = StatusCode.INTERNAL
+    text = "The upstream sent an event larger than this service allows."
+    retryable = False
+
+
+class UpstreamResponseTooLarge(UpstreamError):
+    """A line, an error body or the decompressed response is over its size limit."""
+
+    reason = "UPSTREAM_RESPONSE_TOO_LARGE"
+    code = StatusCode.INTERNAL
+    text = "The upstream sent a response larger than this service allows."
+    retryable = False
+
+
+class ContentFiltered(UpstreamError):
+    """The finish reason is `content_filter`."""
+
+    reason = "CONTENT_FILTERED"
+    code = StatusCode.FAILED_PRECONDITION
+    text = "The upstream's content filter ended the answer."
+    retryable = False
+
+
+# --- This service -------------------------------------------------------------
+
+
+class ServerOverloaded(ServiceError):
+    """As many answers as allowed are in flight, and no place became free in time."""
+
+    reason = "SERVER_OVERLOADED"
+    code = StatusCode.RESOURCE_EXHAUSTED
+    text = "This service is at its limit of answers in flight."
+    retryable = True
+
+
+class SlowConsumer(ServiceError):
+    """The caller's connection accepts no data for longer than allowed."""
+
+    reason = "SLOW_CONSUMER"
+    code = StatusCode.RESOURCE_EXHAUSTED
+    text = "The caller reads the answer too slowly."
+    blame = "caller"
+
+
+class ServerShuttingDown(ServiceError):
+    """The grace for running answers is over."""
+
+    reason = "SERVER_SHUTTING_DOWN"
+    code = StatusCode.UNAVAILABLE
+    text = "This instance is shutting down."
+    retryable = True
+
+
+class InternalError(ServiceError):
+    """A bug: the log holds the details under the request id."""
+
+    reason = "INTERNAL"
+    code = StatusCode.INTERNAL
+    text = "This service failed."

@@ -1,0 +1,131 @@
+"""How a call ends: its status, its record, and who is told.
+
+The record is closed before the status is sent, because sending to a caller who
+does not read can take as long as that caller likes.
+"""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import grpc
+
+from tokenwire import calls
+from tokenwire.calls import Call
+from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError, SlowConsumer
+from tokenwire.interceptors.base import Behaviour, Context, Interceptor
+from tokenwire.status import extra_trailers, to_status
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.watchdog import Watchdog
+
+REQUEST_ID: Final = "x-request-id"
+ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+
+Observer = Callable[[Call], None]
+
+log = logging.getLogger(__name__)
+
+
+class OutcomeInterceptor(Interceptor):
+    """Gives every call its record, and every failure its status.
+
+    Args:
+        stream_seconds: The longest that a call may take.
+        on_start: Called with each call that begins.
+        observers: Called with each ended call, in order; they must not raise.
+    """
+
+    def __init__(
+        self, stream_seconds: float, on_start: Observer, observers: Iterable[Observer]
+    ) -> None:
+        self._stream_seconds = stream_seconds
+        self._on_start = on_start
+        self._observers = tuple(observers)
+        self._running: set[Watchdog] = set()
+
+    async def around(
+        self, method: str, proceed: Behaviour, request: object, context: Context
+    ) -> None:
+        """Run the call, close its record, and send the status of a failure."""
+        watchdog = Watchdog(self._stream_seconds)
+        call = Call(_request_id(context), method, context.peer(), watchdog)
+        calls.current.set(call)
+        context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+        self._on_start(call)
+        self._running.add(watchdog)
+        failure: ServiceError | None = None
+        try:
+            with watchdog:
+                await proceed(request, context)
+        except asyncio.CancelledError:
+            # gRPC cancels the handler both when the caller leaves and when its time is up.
+            self._close(call, _why_cancelled(context))
+            raise
+        except ServiceError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - the last line: a bug must not reach the caller
+            failure = InternalError()
+            _log_bug(call, error)
+        finally:
+            self._running.discard(watchdog)
+        if failure is None:
+            self._close(call, grpc.StatusCode.OK)
+        else:
+            self._close(call, failure.code_after(call.tokens), failure.reason)
+            await _send(failure, call, context)
+
+    def end_all(self) -> None:
+        """End every running call because this process stops."""
+        for watchdog in tuple(self._running):
+            watchdog.interrupt(ServerShuttingDown())
+
+    def _close(self, call: Call, code: grpc.StatusCode, reason: str = "") -> None:
+        call.ended = time.monotonic()
+        call.code = code
+        call.reason = reason or code.name
+        for observe in self._observers:
+            observe(call)
+
+
+async def _send(failure: ServiceError, call: Call, context: Context) -> None:
+    if call.tokens and not isinstance(failure, SlowConsumer):
+        # For clients of the original contract, which read only messages.
+        await context.write(pb.Answer(error=failure.reason))
+    status = to_status(failure, failure.code_after(call.tokens), call.request_id)
+    request_id = ((REQUEST_ID, call.request_id),)
+    trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)
+    await context.abort(status.code, status.details, trailers)
+
+
+def _why_cancelled(context: Context) -> grpc.StatusCode:
+    remaining: float | None = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+    return grpc.StatusCode.CANCELLED
+
+
+def _request_id(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID and ACCEPTED_REQUEST_ID.fullmatch(str(value)):
+            return str(value)
+    return uuid.uuid4().hex
+
+
+def _log_bug(call: Call, error: Exception) -> None:
+    """Log where a bug is: types and lines, but no values, which may hold a prompt."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
+    extra = {
+        "request_id": call.request_id,
+        "exception": type(error).__qualname__,
+        "frames": frames,
+    }
+    log.error("bug in handler", extra=extra)

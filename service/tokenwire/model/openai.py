@@ -1,0 +1,142 @@
+"""ChatOpenAI with a lean way from the upstream's bytes to the answer.
+
+It is an ordinary LangChain chat model: payloads, parameters and message chunks
+are ChatOpenAI's own. Two things differ. Streams are read by our own bounded,
+strict reader in place of the OpenAI SDK. And `deltas` hands out plain text
+without a message object for each token.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final, TypeAlias
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr
+
+from tokenwire.domain import AnswerStream, Delta
+from tokenwire.errors import ServiceError
+from tokenwire.model import chunks
+from tokenwire.model.sse import Event
+from tokenwire.model.upstream import Upstream
+
+Piece: TypeAlias = tuple[chunks.Chunk, Delta | None]
+
+REST_SECONDS: Final = 2.0
+"""How long usage may come after the finish reason."""
+
+
+class StreamingChatOpenAI(ChatOpenAI):
+    """ChatOpenAI over an `Upstream`.
+
+    Args:
+        upstream: Where requests go.
+        max_tokens_parameter: The upstream's name for the limit of output tokens.
+        **kwargs: As for ChatOpenAI.
+    """
+
+    _upstream: Upstream = PrivateAttr()
+    _max_tokens_parameter: str = PrivateAttr()
+
+    def __init__(self, *, upstream: Upstream, max_tokens_parameter: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._upstream = upstream
+        self._max_tokens_parameter = max_tokens_parameter
+
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        payload = super()._get_request_payload(input_, stop=stop, **kwargs)
+        if "max_completion_tokens" in payload:
+            payload[self._max_tokens_parameter] = payload.pop("max_completion_tokens")
+        return payload
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        answer = chunks.Answer()
+        message_class: type[BaseMessageChunk] = AIMessageChunk
+        async with aclosing(self._chunks(answer, messages, stop, kwargs)) as source:
+            async for chunk, _ in source:
+                generation = self._convert_chunk_to_generation_chunk(chunk, message_class, None)
+                if generation is None:
+                    continue
+                message_class = type(generation.message)
+                if run_manager:
+                    await run_manager.on_llm_new_token(generation.text, chunk=generation)
+                yield generation
+        answer.completion()
+
+    async def deltas(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
+    ) -> AnswerStream:
+        """Stream the answer to `messages` as plain deltas and its completion.
+
+        Args:
+            messages: The conversation.
+            stop: Texts that end the answer.
+            **kwargs: Parameters of the request, by ChatOpenAI's names.
+
+        Raises:
+            ServiceError: The answer cannot be completed.
+        """
+        answer = chunks.Answer()
+        async with aclosing(self._chunks(answer, messages, stop, kwargs)) as source:
+            async for _, delta in source:
+                if delta is not None:
+                    yield delta
+        yield answer.completion()
+
+    async def _chunks(
+        self,
+        answer: chunks.Answer,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+    ) -> AsyncGenerator[Piece, None]:
+        """Yield each chunk with the delta that `answer` made of it."""
+        if self._should_stream_usage(**kwargs):
+            kwargs["stream_options"] = {"include_usage": True}
+        payload = self._get_request_payload(messages, stop=stop, **{**kwargs, "stream": True})
+        async with (
+            aclosing(self._upstream.events(payload)) as batches,
+            aclosing(_decode(batches)) as source,
+        ):
+            async for chunk in source:
+                yield chunk, answer.add(chunk)
+                if answer.finished:
+                    break
+            async for piece in _rest(answer, source):
+                yield piece
+
+
+async def _decode(batches: AsyncIterator[list[Event]]) -> AsyncGenerator[chunks.Chunk, None]:
+    async for batch in batches:
+        for event in batch:
+            yield chunks.decode(event)
+
+
+async def _rest(
+    answer: chunks.Answer, source: AsyncIterator[chunks.Chunk]
+) -> AsyncGenerator[Piece, None]:
+    """Yield what follows the finish reason: the usage, if it comes in time.
+
+    The answer is whole, so nothing that goes wrong now makes it a failure.
+    """
+    deadline = asyncio.get_running_loop().time() + REST_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(source)
+            piece = chunk, answer.add(chunk)
+        except (StopAsyncIteration, TimeoutError, ServiceError):
+            return
+        yield piece

@@ -1,0 +1,82 @@
+"""One call: the message goes to the model, the model's answer to the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import grpc
+
+from tokenwire import calls
+from tokenwire.convert import Defaults, to_answer, to_request
+from tokenwire.domain import ChatModel, Completion
+from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that each step of an answer may take.
+
+    Attributes:
+        first_token: From the begin to the first token, retries included.
+        idle: From one token to the next.
+        reader: For the caller's connection to take an Answer.
+    """
+
+    first_token: float
+    idle: float
+    reader: float
+
+
+class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
+    """openai.Chatgpt over a model.
+
+    Args:
+        model: Writes the answers.
+        defaults: Fill in what a request leaves open.
+        patience: How long each step may take.
+    """
+
+    def __init__(self, model: ChatModel, defaults: Defaults, patience: Patience) -> None:
+        self._model = model
+        self._defaults = defaults
+        self._patience = patience
+
+    # Writing to the context, rather than yielding, keeps cancellation inside
+    # this frame even while a slow reader blocks a write; the stub's types know
+    # only generators.
+    async def Send(  # type: ignore[override]  # noqa: N802 - the contract's name
+        self, request: pb.Message, context: grpc.aio.ServicerContext[pb.Message, pb.Answer]
+    ) -> None:
+        """Stream the model's answer to `request`.
+
+        Raises:
+            ServiceError: The request is invalid or the answer cannot be completed.
+        """
+        call = calls.current.get()
+        patience = self._patience
+        watchdog = call.watchdog
+        chat = to_request(request, self._defaults)
+        call.model = chat.model
+        watchdog.expect(patience.first_token, UpstreamTimeout)
+        async with aclosing(self._model.stream(chat, self._deadline(context))) as answer:
+            async for event in answer:
+                watchdog.expect(patience.reader, SlowConsumer)
+                await context.write(to_answer(event))
+                if isinstance(event, Completion):
+                    call.completion = event
+                else:
+                    call.sent(event.tokens)
+                watchdog.expect(patience.idle, UpstreamIdleTimeout)
+
+    def _deadline(self, context: grpc.aio.ServicerContext[pb.Message, pb.Answer]) -> float:
+        """Return when the first token must have come, by the event loop's clock."""
+        remaining: float | None = context.time_remaining()
+        seconds = min(self._patience.first_token, math.inf if remaining is None else remaining)
+        return asyncio.get_running_loop().time() + seconds

@@ -1,0 +1,298 @@
+"""The only reader of environment variables and mounted files.
+
+Every setting is one field below: its variable, type, default, limits and
+description. The table in the README is made from them.
+"""
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX: Final = "TOKENWIRE_"
+SECRETS_DIR: Final = "TOKENWIRE_SECRETS_DIR"
+
+SERVICE_LINK: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")
+"""Variables that Kubernetes sets in every pod beside a Service called tokenwire."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+def _address(value: object) -> object:
+    host, separator, port = str(value).rpartition(":")
+    if not (separator and host and port.isdecimal() and int(port) <= 65_535):  # noqa: PLR2004 - the largest port
+        raise PydanticCustomError("address", "must be HOST:PORT, as in 127.0.0.1:50051")
+    return value
+
+
+Address = Annotated[str, BeforeValidator(_address)]
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong.
+
+    Attributes:
+        problems: One line for each: which variable, which value, what is allowed.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, validated and frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+    )
+
+    listen: Address = Field("127.0.0.1:50051", description="Address of the gRPC server.")
+    metrics_listen: Address = Field(
+        "127.0.0.1:9464", description="Address of the Prometheus endpoint, `/metrics`."
+    )
+
+    api_key: SecretStr | None = Field(
+        None,
+        validation_alias="OPENAI_API_KEY",
+        description="Key for the upstream. Needed unless `OPENAI_BASE_URL` is set.",
+    )
+    base_url: HttpUrl | None = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. "
+        "A query string is sent along, as Azure's `api-version` needs.",
+    )
+    organization: Name | None = Field(
+        None,
+        validation_alias="OPENAI_ORG_ID",
+        description="Organisation to bill at OpenAI.",
+    )
+    project: Name | None = Field(
+        None, validation_alias="OPENAI_PROJECT_ID", description="Project to bill at OpenAI."
+    )
+    provider: Name = Field(
+        "openai",
+        description="Provider of the model. Besides `openai`, any that LangChain's "
+        "`init_chat_model` knows and whose package is installed.",
+    )
+    model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
+    models: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = Field(
+        frozenset(),
+        description="Other models that requests may name, separated by commas; empty: any.",
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Temperature for requests that set none."
+    )
+    system_prompt: str = Field(
+        "", max_length=100_000, description="System prompt for requests that bring none."
+    )
+    max_tokens_parameter: Literal["auto", "max_tokens", "max_completion_tokens"] = Field(
+        "auto",
+        description="The upstream's name for the limit of output tokens. `auto`: "
+        "`max_completion_tokens` for OpenAI and Azure, `max_tokens` for others.",
+    )
+    stream_usage: bool = Field(
+        default=True, description="Ask the upstream to report token usage at the end of a stream."
+    )
+    proxy: HttpUrl | None = Field(
+        None, description="HTTP proxy to the upstream. The usual proxy variables have no effect."
+    )
+
+    connect_timeout_seconds: PositiveSeconds = Field(
+        5, description="How long connecting to the upstream may take."
+    )
+    first_token_timeout_seconds: PositiveSeconds = Field(
+        60, description="How long the first token may take, retries included."
+    )
+    idle_timeout_seconds: PositiveSeconds = Field(
+        30, description="How long the next token may take. Comments do not count as tokens."
+    )
+    stream_timeout_seconds: PositiveSeconds = Field(
+        900, description="How long a whole answer may take, whatever the caller's deadline."
+    )
+    reader_timeout_seconds: PositiveSeconds = Field(
+        20, description="How long a caller's connection may accept nothing."
+    )
+
+    max_streams: int = Field(
+        1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
+    )
+    max_queue: int = Field(
+        100, ge=0, le=1_000_000, description="Calls that may wait for a place among them."
+    )
+    queue_timeout_seconds: Seconds = Field(
+        0.02, description="How long they may wait; then they are told to come back later."
+    )
+    max_request_bytes: int = Field(
+        4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
+    )
+    keepalive_seconds: PositiveSeconds = Field(
+        30, description="After how long without data a caller's connection is pinged."
+    )
+    keepalive_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the answer to that ping may take before the connection ends."
+    )
+
+    drain_seconds: Seconds = Field(
+        5,
+        description="After SIGTERM, how long to report NOT_SERVING and still accept calls.",
+    )
+    grace_seconds: Seconds = Field(
+        30, description="After that, how long running answers may take to finish."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: console on a terminal, JSON elsewhere."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+        description="Where to export traces; unset: nowhere. The other standard `OTEL_*` "
+        "variables apply too, as the OpenTelemetry SDK reads them from the environment.",
+    )
+    otlp_protocol: Literal["grpc", "http/protobuf"] = Field(
+        "grpc",
+        validation_alias=AliasChoices(
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
+        ),
+        description="Protocol of the trace exporter.",
+    )
+    traces_exporter: Literal["otlp", "console", "none"] | None = Field(
+        None,
+        validation_alias="OTEL_TRACES_EXPORTER",
+        description="Exporter of traces; unset: `otlp` if an endpoint is set, else `none`.",
+    )
+    otel_disabled: bool = Field(
+        default=False, validation_alias="OTEL_SDK_DISABLED", description="Turns tracing off."
+    )
+
+    langsmith_tracing: bool = Field(
+        default=False,
+        validation_alias=AliasChoices(
+            "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING"
+        ),
+        description="LangChain's own switch for sending prompts and answers to LangSmith. "
+        "The server does not start with it unless `TOKENWIRE_ALLOW_LANGSMITH` is set too.",
+    )
+    allow_langsmith: bool = Field(
+        default=False, description="Prompts and answers may go to LangSmith."
+    )
+
+    @model_validator(mode="after")
+    def _langsmith_is_allowed(self) -> Self:
+        if self.langsmith_tracing and not self.allow_langsmith:
+            raise PydanticCustomError(
+                "langsmith",
+                "LANGSMITH_TRACING=true would send prompts and answers to LangSmith; "
+                "unset it, or set TOKENWIRE_ALLOW_LANGSMITH=true if that is wanted",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _upstream_is_given(self) -> Self:
+        if self.provider == "openai" and self.api_key is None and self.base_url is None:
+            raise PydanticCustomError(
+                "upstream",
+                "OPENAI_API_KEY is not set; set it, or set OPENAI_BASE_URL for an upstream "
+                "that needs no key, or use --demo for the built-in demo model",
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments first, then the environment, then mounted files."""
+        return init_settings, env_settings, file_secret_settings
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` are field names and win over everything.
+
+    Raises:
+        SettingsError: A setting is missing or wrong.
+    """
+    directory = os.environ.get(SECRETS_DIR) or None
+    if directory and not Path(directory).is_dir():
+        raise SettingsError([f"{SECRETS_DIR}={directory}: must be a directory"])
+    try:
+        return Settings(_secrets_dir=directory, **overrides)
+    except ValidationError as error:
+        raise SettingsError([_problem(details) for details in error.errors()]) from None
+
+
+def unknown_variables() -> list[str]:
+    """Return a line for each variable that looks like a setting and is none."""
+    known = {SECRETS_DIR, *(name for field in Settings.model_fields for name in variables(field))}
+    lines = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and not SERVICE_LINK.search(name):
+            close = difflib.get_close_matches(name, known, 1)
+            lines.append(f"{name} is not a setting" + (f"; {close[0]} is" if close else ""))
+    return lines
+
+
+def variables(field: str) -> tuple[str, ...]:
+    """Return the environment variables of a field of Settings, the strongest first."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (str(alias) if alias else f"{PREFIX}{field.upper()}",)
+
+
+def _problem(details: ErrorDetails) -> str:
+    message = details["msg"]
+    if not details["loc"]:
+        return message
+    name = str(details["loc"][0])
+    for field in Settings.model_fields:
+        if name in (field, *variables(field)):
+            names = variables(field)
+            name = next((each for each in names if each in os.environ), names[0])
+            if Settings.model_fields[field].annotation == SecretStr | None:
+                return f"{name}: {message}"
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    return f"{name}={details['input']}: {message}"

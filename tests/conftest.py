@@ -1,0 +1,69 @@
+"""Shared set-up: an environment without settings, an upstream, a server, a client."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
+
+import grpc
+import pytest
+
+from tokenwire import settings
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+MODEL = "demo-model"
+PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
+
+StartApp: TypeAlias = Callable[..., Awaitable[App]]
+Stub: TypeAlias = "chatgpt_pb2_grpc.ChatgptAsyncStub"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in tuple(os.environ):
+        if name.startswith(PREFIXES) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[DemoUpstream]:
+    async with DemoUpstream() as running:
+        yield running
+
+
+@pytest.fixture
+async def start_app(upstream: DemoUpstream) -> AsyncIterator[StartApp]:
+    """Starts servers on free ports, in front of the upstream unless told otherwise."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**overrides: Any) -> App:
+            values = {
+                "base_url": upstream.base_url,
+                "model": MODEL,
+                "listen": "127.0.0.1:0",
+                "metrics_listen": "127.0.0.1:0",
+                "drain_seconds": 0,
+                "grace_seconds": 5,
+            }
+            app = App(settings.load(**(values | overrides)))
+            return await stack.enter_async_context(app)
+
+        yield start
+
+
+@pytest.fixture
+async def app(start_app: StartApp) -> App:
+    return await start_app()
+
+
+@pytest.fixture
+async def channel(app: App) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(app.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> Stub:
+    return chatgpt_pb2_grpc.ChatgptStub(channel)

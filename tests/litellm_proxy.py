@@ -1,0 +1,88 @@
+"""LiteLLM's proxy as a test's upstream: a free port, a mock model, no network."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+READY_WITHIN = 120.0
+MODEL = "mock"
+ANSWER = "An independent server answers, a few letters at a time."
+# mock_response keeps the proxy from calling any provider.
+MOCK = {"model": "openai/mock", "api_key": "unused", "mock_response": ANSWER}
+CONFIG = {"model_list": [{"model_name": MODEL, "litellm_params": MOCK}]}
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running proxy: what a client of it must know, and what it will say."""
+
+    base_url: str
+    api_key: str
+    model: str
+    answer: str
+
+
+@contextlib.contextmanager
+def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
+    """Start the proxy, wait until it is ready, and end it on leaving."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    proxy = Proxy(
+        base_url=f"http://127.0.0.1:{port}/v1",
+        api_key=f"sk-{secrets.token_hex(32)}",
+        model=MODEL,
+        answer=ANSWER,
+    )
+    config = folder / "litellm.yaml"
+    config.write_text(json.dumps(CONFIG))  # JSON is YAML too
+    log = folder / "litellm.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            # Nothing of the caller's environment but PATH: no keys, no proxies,
+            # no settings. The rest keeps it from fetching its price list and
+            # header table at the start.
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(folder),
+                "LITELLM_MASTER_KEY": proxy.api_key,
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_until_ready(process, f"http://127.0.0.1:{port}/health/readiness", log)
+        yield proxy
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Poll the proxy until it answers; say what it logged if it never does."""
+    give_up = time.monotonic() + READY_WITHIN
+    while process.poll() is None and time.monotonic() < give_up:
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(url, trust_env=False).is_success:
+                return
+        time.sleep(0.2)
+    state = "still starting" if process.poll() is None else f"ended with {process.returncode}"
+    tail = log.read_text(errors="replace")[-3000:]
+    raise AssertionError(f"LiteLLM's proxy is not ready after {READY_WITHIN} s: {state}\n{tail}")

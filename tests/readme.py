@@ -1,0 +1,39 @@
+"""The README's code blocks, made to run against servers of a test."""
+
+import re
+from dataclasses import dataclass
+
+from programs import ROOT
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block."""
+
+    language: str
+    code: str
+
+    def pointed_at(self, addresses: dict[str, str]) -> str:
+        """Return the code with each address of the README replaced by one of the test's."""
+        code = self.code
+        for written, real in addresses.items():
+            code = code.replace(written, real)
+        return code
+
+
+def blocks(language: str) -> list[Block]:
+    """Return the README's blocks in a language, in their order."""
+    found = BLOCK.findall((ROOT / "README.md").read_text())
+    return [Block(each, code.strip()) for each, code in found if each == language]
+
+
+SERVE = [block for block in blocks("sh") if "tokenwire serve" in block.code]
+MAKE = [block for block in blocks("sh") if block.code.startswith("make ")]
+GRPCURL = [block for block in blocks("sh") if block.code.startswith("grpcurl ")]
+CLIENTS = [
+    block
+    for block in blocks("sh")
+    if block.code.startswith(("tokenwire chat", "tokenwire probe", "curl "))
+]

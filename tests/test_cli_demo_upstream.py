@@ -1,0 +1,90 @@
+"""The subcommand demo-upstream."""
+
+import argparse
+import asyncio
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE
+
+import httpx2
+import pytest
+
+from tokenwire.cli.demo_upstream import add_parser
+from tokenwire.demo import scenario_table
+
+RUN = """
+import argparse, sys
+from tokenwire.cli.demo_upstream import add_parser
+parser = argparse.ArgumentParser()
+add_parser(parser.add_subparsers())
+args = parser.parse_args()
+sys.exit(args.run(args))
+"""
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tokenwire")
+    add_parser(parser.add_subparsers())
+    return parser.parse_args(["demo-upstream", *arguments])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_serves_until_a_signal_and_exits_with_0(number: signal.Signals) -> None:
+    """One line says where it listens and what it is; a signal ends it cleanly."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", RUN, "demo-upstream", "--listen", "127.0.0.1:0"),
+        *("--plan", "text hello"),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode().strip()
+    assert line.startswith("demo upstream, a simulator, listens on http://127.0.0.1:")
+    async with httpx2.AsyncClient() as client:
+        response = await client.post(
+            f"{line.split()[-1]}/chat/completions",
+            json={"model": "m", "messages": [{"role": "user", "content": "x"}]},
+        )
+        process.send_signal(number)
+        assert await process.communicate() == (b"", b"")
+    assert response.json()["choices"][0]["message"]["content"] == "hello"
+    assert process.returncode == 0
+
+
+def test_list_scenarios_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """--list-scenarios prints every named plan and exits with 0."""
+    args = parse("--list-scenarios")
+    assert args.run(args) == 0
+    assert capsys.readouterr().out == scenario_table() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--listen", "8080"], "'8080' is not HOST:PORT"),
+        (["--listen", "localhost:99999"], "'localhost:99999' is not HOST:PORT"),
+        (["--tokens-per-second", "-1"], "'-1' is not a number of at least 0"),
+        (["--time-to-first-token", "soon"], "'soon' is not a number of at least 0"),
+        (["--plan", "explode"], "unknown step 'explode'"),
+    ],
+)
+def test_bad_arguments_are_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bad value ends the program with 2 and a line that names it."""
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it cannot listen it says so and returns 1, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        args = parse("--listen", f"127.0.0.1:{port}")
+        assert args.run(args) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert error.count("\n") == 1

@@ -1,0 +1,75 @@
+"""The named plans of the demo upstream, and their documentation."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raw_client import connect
+from tokenwire.demo import SCENARIOS, DemoUpstream, Scenario, scenario_table, step_tables
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "demo-upstream.md"
+# These go on until the client leaves, or send more than it cares to read.
+LASTING = {
+    "slow",
+    "stall-before-headers",
+    "stall-before-first-token",
+    "stall-after-role",
+    "stall-mid-stream",
+    "comments-only",
+    "comments-mid-stream",
+    "endless-drip",
+    "held-after-done",
+    "big-delta",
+    "no-newline",
+    "gzip-bomb",
+    "huge-error",
+}
+OUTCOMES = {
+    "reset-before-headers": "reset",
+    "close-before-headers": "closed",
+    "reset-mid-stream": "reset",
+    "close-mid-stream": "closed",
+    "not-http": "closed",
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+async def test_a_scenario_plays_its_plan(upstream: DemoUpstream, scenario: Scenario) -> None:
+    """A prompt can call each scenario by its name, and it ends as its plan says."""
+    async with connect(upstream) as client:
+        await client.ask(text=f"[[demo: scenario {scenario.name}]]")
+        await upstream.wait_for_requests(1)
+        if scenario.name not in LASTING:
+            await upstream.wait_until_idle()
+    await upstream.wait_until_idle()
+    (request,) = upstream.requests
+    usual = "client gone" if scenario.name in LASTING else "complete"
+    assert request.plan == f"scenario {scenario.name}"
+    assert request.outcome == OUTCOMES.get(scenario.name, usual)
+
+
+def test_every_upstream_fault_has_a_scenario() -> None:
+    """Rows 2 to 30 of the table of failures can each be played by name."""
+    assert {row for one in SCENARIOS.values() for row in one.rows} == set(range(2, 31))
+
+
+def test_the_documentation_is_what_the_code_makes_it(tmp_path: Path) -> None:
+    """docs/demo-upstream.md has both tables word for word; `make generate` writes them anew."""
+    runpy.run_path(str(ROOT / "tools" / "generate.py"))["demo_upstream"](tmp_path)
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert document == (tmp_path / "docs" / DOCUMENT.name).read_text(encoding="utf-8")
+    assert scenario_table() in document
+    assert step_tables() in document
+
+
+async def test_the_example_in_the_documentation_works() -> None:
+    """The Python test that docs/demo-upstream.md shows passes as it stands."""
+    example = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None
+    names: dict[str, Any] = {}
+    exec(example[1], names)  # noqa: S102 - the project's own documentation
+    await names["test_a_broken_stream_is_an_error"]()

@@ -1,0 +1,180 @@
+"""Calls that fail: what the caller is told, and that the upstream is spared."""
+
+import grpc
+import pytest
+
+from conftest import StartApp, Stub
+from helpers import (
+    collect,
+    details_of,
+    failure_of,
+    reason_of,
+    retry_delay_of,
+    violated_fields_of,
+)
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+
+@pytest.mark.parametrize("content", ["", " ", "\n\t "])
+async def test_a_blank_message_is_refused(stub: Stub, upstream: DemoUpstream, content: str) -> None:
+    """Empty or blank content is EMPTY_PROMPT, and the upstream hears nothing of it."""
+    answers, error = await failure_of(stub.Send(pb.Message(content=content)))
+    assert answers == []
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(error) == "EMPTY_PROMPT"
+    assert upstream.requests_seen == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("params.temperature", pb.Message(params=pb.Params(temperature=2.1))),
+        ("params.temperature", pb.Message(params=pb.Params(temperature=-0.1))),
+        ("params.temperature", pb.Message(params=pb.Params(temperature=float("nan")))),
+        ("params.max_tokens", pb.Message(params=pb.Params(max_tokens=0))),
+        ("params.top_p", pb.Message(params=pb.Params(top_p=0))),
+        ("params.top_p", pb.Message(params=pb.Params(top_p=1.5))),
+        ("params.stop", pb.Message(params=pb.Params(stop=["a", ""]))),
+        ("params.stop", pb.Message(params=pb.Params(stop=["a"] * 5))),
+        ("params.frequency_penalty", pb.Message(params=pb.Params(frequency_penalty=2.5))),
+        ("params.presence_penalty", pb.Message(params=pb.Params(presence_penalty=-2.5))),
+        ("params.user", pb.Message(params=pb.Params(user="u" * 257))),
+        ("params.model", pb.Message(params=pb.Params(model="two\nlines"))),
+        ("history[1].role", pb.Message(history=[pb.Turn(role=pb.ROLE_USER), pb.Turn()])),
+    ],
+)
+async def test_a_field_out_of_range_is_named(
+    stub: Stub,
+    upstream: DemoUpstream,
+    field: str,
+    message: pb.Message,
+) -> None:
+    """A bad field is INVALID_PARAMETER and named, and the upstream hears nothing of it."""
+    message.content = "hello"
+    _, error = await failure_of(stub.Send(message))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(error) == "INVALID_PARAMETER"
+    assert violated_fields_of(error) == [field]
+    assert upstream.requests_seen == 0
+
+
+async def test_a_model_beyond_the_offered_ones_is_refused(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """Where the settings list models, any other is UNKNOWN_MODEL."""
+    app = await start_app(models=frozenset({"second-model"}))
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        await collect(stub.Send(pb.Message(content="x", params=pb.Params(model="second-model"))))
+        _, error = await failure_of(
+            stub.Send(pb.Message(content="x", params=pb.Params(model="third-model")))
+        )
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(error) == "UNKNOWN_MODEL"
+    assert violated_fields_of(error) == ["params.model"]
+    assert upstream.requests_seen == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "code", "reason"),
+    [
+        ("status 401", grpc.StatusCode.FAILED_PRECONDITION, "UPSTREAM_AUTH_REJECTED"),
+        ("status 429 retry-after=7", grpc.StatusCode.RESOURCE_EXHAUSTED, "UPSTREAM_RATE_LIMITED"),
+        ("status 500", grpc.StatusCode.UNAVAILABLE, "UPSTREAM_ERROR"),
+        ("reset", grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNREACHABLE"),
+    ],
+)
+async def test_a_rejecting_upstream_becomes_a_status(
+    stub: Stub,
+    upstream: DemoUpstream,
+    plan: str,
+    code: grpc.StatusCode,
+    reason: str,
+) -> None:
+    """A failure before the first token has its code and reason, and no initial metadata."""
+    upstream.script(*[plan] * 3)
+    call = stub.Send(pb.Message(content="hello"))
+    answers, error = await failure_of(call)
+    assert answers == []
+    assert error.code() is code
+    assert reason_of(error) == reason
+    assert retry_delay_of(error) == (7 if "retry-after" in plan else None)
+    assert details_of(error).message == error.details()
+
+
+async def test_an_unreachable_upstream_becomes_a_status(start_app: StartApp) -> None:
+    """A refused connection is UPSTREAM_UNREACHABLE."""
+    async with DemoUpstream() as gone:
+        base_url = gone.base_url
+    app = await start_app(base_url=base_url)
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        _, error = await failure_of(stub.Send(pb.Message(content="hello")))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(error) == "UPSTREAM_UNREACHABLE"
+
+
+async def test_a_broken_stream_is_aborted_and_says_so_in_its_last_answer(
+    stub: Stub, upstream: DemoUpstream
+) -> None:
+    """After tokens were sent a failure is ABORTED, and the last Answer holds its reason."""
+    upstream.script("tokens 3; reset")
+    answers, error = await failure_of(stub.Send(pb.Message(content="hello")))
+    assert [bool(answer.content) for answer in answers] == [True, True, True, False]
+    assert answers[-1] == pb.Answer(error="UPSTREAM_STREAM_BROKEN")
+    assert error.code() is grpc.StatusCode.ABORTED
+    assert reason_of(error) == "UPSTREAM_STREAM_BROKEN"
+
+
+async def test_an_answer_without_an_end_is_not_a_success(
+    stub: Stub, upstream: DemoUpstream
+) -> None:
+    """A response that ends without a finish reason is UPSTREAM_TRUNCATED, never OK."""
+    upstream.script("tokens 3; done")
+    _, error = await failure_of(stub.Send(pb.Message(content="hello")))
+    assert reason_of(error) == "UPSTREAM_TRUNCATED"
+
+
+async def test_nothing_of_the_upstreams_words_reaches_the_caller(
+    stub: Stub, upstream: DemoUpstream
+) -> None:
+    """Status and trailers hold fixed text and the request id, nothing of the upstream's body."""
+    upstream.script('status 500 message="canary-4711"')
+    _, error = await failure_of(
+        stub.Send(pb.Message(content="hello"), metadata=(("x-request-id", "call-1"),))
+    )
+    assert error.details() == "The upstream failed. Request id: call-1."
+    assert "canary-4711" not in repr(error.trailing_metadata())
+    assert ("x-request-id", "call-1") in tuple(error.trailing_metadata() or ())
+
+
+async def test_a_full_service_says_so(start_app: StartApp, upstream: DemoUpstream) -> None:
+    """The call over the limit is SERVER_OVERLOADED with a delay, and makes no upstream call."""
+    app = await start_app(max_streams=1)
+    upstream.script("barrier hold; answer")
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        first = stub.Send(pb.Message(content="first"))
+        await upstream.barrier("hold").reached()
+        _, error = await failure_of(stub.Send(pb.Message(content="second")))
+        upstream.barrier("hold").release()
+        await collect(first)
+        await collect(stub.Send(pb.Message(content="third")))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert reason_of(error) == "SERVER_OVERLOADED"
+    assert retry_delay_of(error) == 1
+    assert upstream.requests_seen == 2
+
+
+async def test_a_cancelled_call_ends_its_upstream_request(
+    stub: Stub, upstream: DemoUpstream
+) -> None:
+    """When the caller leaves, the upstream sees its connection closed by us."""
+    upstream.script("tokens 1; stall")
+    call = stub.Send(pb.Message(content="hello"))
+    await call.read()
+    call.cancel()
+    await upstream.wait_closed(upstream.connections[0])
+    assert upstream.requests[0].outcome == "client gone"

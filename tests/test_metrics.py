@@ -1,0 +1,94 @@
+"""What Prometheus reads after known traffic."""
+
+import grpc
+
+from conftest import MODEL, Stub
+from helpers import collect, failure_of, sample, scrape
+from tokenwire import __version__
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+SEND = {"grpc_service": "openai.Chatgpt", "grpc_method": "Send"}
+
+
+async def test_a_successful_call_is_counted_once(stub: Stub, app: App) -> None:
+    """Tokens equal the upstream's usage, and each histogram has one observation."""
+    usage = (await collect(stub.Send(pb.Message(content="hello"))))[-1].usage
+    metrics = await scrape(app)
+    labels = {"gen_ai_request_model": MODEL}
+    tokens = "tokenwire_tokens_total"
+    assert sample(metrics, tokens, **labels, gen_ai_token_type="input") == usage.input_tokens
+    assert sample(metrics, tokens, **labels, gen_ai_token_type="output") == usage.output_tokens
+    for name in ("time_to_first_token", "time_per_output_token"):
+        assert sample(metrics, f"gen_ai_server_{name}_seconds_count", **labels) == 1
+    duration = "gen_ai_server_request_duration_seconds_count"
+    assert sample(metrics, duration, **labels, grpc_code="OK") == 1
+    assert sample(metrics, "grpc_server_started_total", **SEND) == 1
+    assert sample(metrics, "grpc_server_handled_total", **SEND, grpc_code="OK") == 1
+    assert sample(metrics, "tokenwire_streams_in_flight") == 0
+
+
+async def test_calls_are_counted_by_code_and_reason(
+    stub: Stub, app: App, upstream: DemoUpstream
+) -> None:
+    """Each failure adds one to its code and reason, and tokens sent before it count."""
+    upstream.script("status 500", "tokens 2; reset")
+    await failure_of(stub.Send(pb.Message(content="one")))
+    await failure_of(stub.Send(pb.Message(content="two")))
+    await failure_of(stub.Send(pb.Message(content=" ")))
+    metrics = await scrape(app)
+    for code, reason in (
+        ("UNAVAILABLE", "UPSTREAM_ERROR"),
+        ("ABORTED", "UPSTREAM_STREAM_BROKEN"),
+        ("INVALID_ARGUMENT", "EMPTY_PROMPT"),
+    ):
+        assert sample(metrics, "grpc_server_handled_total", **SEND, grpc_code=code) == 1
+        assert sample(metrics, "tokenwire_errors_total", grpc_code=code, reason=reason) == 1
+    labels = {"gen_ai_request_model": MODEL, "gen_ai_token_type": "output"}
+    assert sample(metrics, "tokenwire_tokens_total", **labels) == 2
+
+
+async def test_callers_and_deadlines_are_told_apart(
+    stub: Stub, app: App, upstream: DemoUpstream
+) -> None:
+    """A cancelled call is CANCELLED and one out of time DEADLINE_EXCEEDED."""
+    upstream.script("tokens 1; stall", "tokens 1; stall")
+    cancelled = stub.Send(pb.Message(content="one"))
+    await cancelled.read()
+    cancelled.cancel()
+    await upstream.wait_closed(upstream.connections[0])
+    _, error = await failure_of(stub.Send(pb.Message(content="two"), timeout=0.3))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await upstream.wait_until_disconnected()
+    metrics = await scrape(app)
+    for code in ("CANCELLED", "DEADLINE_EXCEEDED"):
+        assert sample(metrics, "grpc_server_handled_total", **SEND, grpc_code=code) == 1
+
+
+async def test_streams_in_flight_are_visible(stub: Stub, app: App, upstream: DemoUpstream) -> None:
+    """The gauge holds the answers that are being streamed right now."""
+    upstream.script(*["barrier hold; answer"] * 3)
+    calls = [stub.Send(pb.Message(content="hello")) for _ in range(3)]
+    await upstream.barrier("hold").reached(3)
+    assert sample(await scrape(app), "tokenwire_streams_in_flight") == 3
+    upstream.barrier("hold").release()
+    for call in calls:
+        await collect(call)
+    assert sample(await scrape(app), "tokenwire_streams_in_flight") == 0
+
+
+async def test_invented_model_names_add_no_series(stub: Stub, app: App) -> None:
+    """A model that the settings do not name is counted as "other"."""
+    for index in range(10):
+        params = pb.Params(model=f"invented-{index}")
+        await collect(stub.Send(pb.Message(content="hello", params=params)))
+    metrics = await scrape(app)
+    assert "invented" not in metrics
+    first_tokens = "gen_ai_server_time_to_first_token_seconds_count"
+    assert sample(metrics, first_tokens, gen_ai_request_model="other") == 10
+
+
+async def test_the_build_is_told(app: App) -> None:
+    """The version that runs is a label of tokenwire_build_info."""
+    assert f'version="{__version__}"' in await scrape(app)

@@ -1,0 +1,243 @@
+"""The model side: LangChain chat models, ours and others."""
+
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+import pytest
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.exceptions import ContextOverflowError, ModelError, ModelRateLimitError
+from langchain_core.language_models import BaseChatModel, GenericFakeChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import Field
+
+from conftest import MODEL
+from helpers import collect, failure_of, reason_of, text_of
+from tokenwire import errors, settings
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+from tokenwire.domain import ChatRequest, Completion, FinishReason, Sampling, Usage
+from tokenwire.model.build import build_model, build_openai
+from tokenwire.model.langchain import LangChainModel
+from tokenwire.model.openai import StreamingChatOpenAI
+from tokenwire.settings import SettingsError
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+
+@pytest.fixture
+async def model(upstream: DemoUpstream) -> AsyncIterator[LangChainModel]:
+    built = build_openai(settings.load(base_url=upstream.base_url, model=MODEL))
+    yield built
+    await built.aclose()
+
+
+@pytest.fixture
+def chat_model(model: LangChainModel) -> StreamingChatOpenAI:
+    assert isinstance(model._model, StreamingChatOpenAI)
+    return model._model
+
+
+async def stream(model: LangChainModel, request: ChatRequest) -> tuple[str, Completion]:
+    """Return the text and the end of an answer."""
+    text = ""
+    async with aclosing(model.stream(request, math.inf)) as answer:
+        async for event in answer:
+            if isinstance(event, Completion):
+                return text, event
+            text += event.text
+    raise AssertionError("no completion")
+
+
+async def test_our_model_is_an_ordinary_langchain_model(
+    model: LangChainModel, chat_model: StreamingChatOpenAI
+) -> None:
+    """`astream` and `ainvoke` give the text, usage and finish reason that `stream` gives."""
+    text, completion = await stream(model, ChatRequest("Why is the sky blue?", MODEL))
+    messages = [HumanMessage("Why is the sky blue?")]
+    streamed = AIMessageChunk(content="")
+    async for chunk in chat_model.astream(messages):
+        streamed += chunk
+    invoked = await chat_model.ainvoke(messages)
+    for message in (streamed, invoked):
+        assert isinstance(message, AIMessage)
+        assert message.text == text
+        assert message.usage_metadata
+        assert completion.usage
+        assert message.usage_metadata["input_tokens"] == completion.usage.input_tokens
+        assert message.usage_metadata["output_tokens"] == completion.usage.output_tokens
+        assert message.response_metadata["finish_reason"] == "stop"
+
+
+async def test_our_model_fails_alike_in_both_ways(
+    model: LangChainModel, chat_model: StreamingChatOpenAI, upstream: DemoUpstream
+) -> None:
+    """A truncated answer raises the same failure from `stream` and from `astream`."""
+    upstream.script("tokens 2; done", "tokens 2; done")
+    with pytest.raises(errors.UpstreamTruncated):
+        await stream(model, ChatRequest("hello", MODEL))
+    with pytest.raises(errors.UpstreamTruncated):
+        _ = [chunk async for chunk in chat_model.astream("hello")]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "parameter"),
+    [
+        (None, "max_completion_tokens"),
+        ("https://name.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("http://localhost:11434/v1", "max_tokens"),
+    ],
+)
+def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parameter: str) -> None:
+    """OpenAI and Azure are asked for max_completion_tokens, all others for max_tokens."""
+    built = build_openai(settings.load(api_key="k", base_url=base_url, model=MODEL))
+    assert isinstance(built._model, StreamingChatOpenAI)
+    payload = built._model._get_request_payload("hello", max_tokens=5)
+    assert payload[parameter] == 5
+    assert len({"max_tokens", "max_completion_tokens"} & payload.keys()) == 1
+
+
+async def test_the_request_carries_the_credentials(upstream: DemoUpstream) -> None:
+    """Key, organisation and project arrive as OpenAI expects them."""
+    loaded = settings.load(
+        base_url=upstream.base_url, api_key="key-1", organization="org-1", project="project-1"
+    )
+    built = build_openai(loaded)
+    await stream(built, ChatRequest("hello", MODEL))
+    await built.aclose()
+    headers = upstream.requests[0].headers
+    assert headers["authorization"] == "Bearer key-1"
+    assert headers["openai-organization"] == "org-1"
+    assert headers["openai-project"] == "project-1"
+    assert "api-key" not in headers
+
+
+async def test_an_upstream_without_a_key_gets_none(
+    model: LangChainModel, upstream: DemoUpstream
+) -> None:
+    """Without a key no credentials are sent at all."""
+    await stream(model, ChatRequest("hello", MODEL))
+    assert "authorization" not in upstream.requests[0].headers
+
+
+async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstream) -> None:
+    """The query of the base URL goes along, and with an api-version the key as `api-key`."""
+    base_url = upstream.base_url.replace("/v1", "/openai/deployments/name?api-version=2024-10-21")
+    built = build_openai(settings.load(base_url=base_url, api_key="key-1"))
+    await stream(built, ChatRequest("hello", MODEL))
+    await built.aclose()
+    request = upstream.requests[0]
+    path = "/openai/deployments/name/chat/completions?api-version=2024-10-21"
+    assert request.path == path
+    assert request.headers["api-key"] == "key-1"
+
+
+@pytest.mark.parametrize("provider", ["no-such-provider", "anthropic"])
+def test_a_provider_that_is_not_there_stops_the_start(provider: str) -> None:
+    """An unknown provider, or one whose package is missing, is a problem with the settings."""
+    with pytest.raises(SettingsError) as caught:
+        build_model(settings.load(provider=provider, model="name"))
+    [problem] = caught.value.problems
+    assert problem.startswith(f"TOKENWIRE_PROVIDER={provider}: ")
+
+
+class Scripted(BaseChatModel):
+    """A chat model of another family, which streams what it is told."""
+
+    chunks: list[AIMessageChunk]
+    failure: ModelError | None = None
+    seen: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        raise AssertionError("only streams")
+
+    def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        raise AssertionError("only streams asynchronously")
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        del run_manager
+        self.seen.update(kwargs, messages=messages, stop=stop)
+        for chunk in self.chunks:
+            yield ChatGenerationChunk(message=chunk)
+        if self.failure:
+            raise self.failure
+
+
+async def test_any_langchain_model_streams() -> None:
+    """A model of another family gives its text, usage, reason and id, and gets the parameters."""
+    scripted = Scripted(
+        chunks=[
+            AIMessageChunk(content="Hel", id="id-1"),
+            AIMessageChunk(
+                content="",
+                usage_metadata={"input_tokens": 3, "output_tokens": 0, "total_tokens": 3},
+            ),
+            AIMessageChunk(content="lo", id="id-1"),
+            AIMessageChunk(
+                content="",
+                usage_metadata={"input_tokens": 0, "output_tokens": 2, "total_tokens": 2},
+                response_metadata={"stop_reason": "max_tokens", "model_name": "claude"},
+            ),
+        ]
+    )
+    request = ChatRequest("hi", "m", system="s", sampling=Sampling(temperature=0.5, stop=("x",)))
+    text, completion = await stream(LangChainModel(scripted), request)
+    assert text == "Hello"
+    assert completion == Completion(FinishReason.LENGTH, Usage(3, 2), "claude", "id-1")
+    assert scripted.seen["temperature"] == 0.5
+    assert scripted.seen["stop"] == ["x"]
+    assert [type(each).__name__ for each in scripted.seen["messages"]] == [
+        "SystemMessage",
+        "HumanMessage",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (ModelRateLimitError("canary"), "UPSTREAM_RATE_LIMITED"),
+        (ContextOverflowError("canary"), "PROMPT_TOO_LONG"),
+        (ModelError("canary"), "UPSTREAM_ERROR"),
+    ],
+)
+async def test_any_langchain_models_failure_is_a_status(
+    upstream: DemoUpstream, failure: ModelError, reason: str
+) -> None:
+    """LangChain's own failures have their reason, and their text goes nowhere."""
+    loaded = settings.load(
+        base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+    )
+    model = LangChainModel(Scripted(chunks=[AIMessageChunk(content="Hi")], failure=failure))
+    async with App(loaded, model) as app, grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        answers, error = await failure_of(stub.Send(pb.Message(content="hello")))
+    assert [answer.content for answer in answers] == ["Hi", ""]
+    assert reason_of(error) == reason
+    assert "canary" not in repr(error)
+
+
+async def test_a_model_that_only_answers_whole_still_answers(upstream: DemoUpstream) -> None:
+    """LangChain's own fake model answers through the server."""
+    loaded = settings.load(
+        base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+    )
+    fake = GenericFakeChatModel(messages=iter([AIMessage("one two three")]))
+    async with App(loaded, LangChainModel(fake)) as app:  # noqa: SIM117 - reads in order
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+            answers = await collect(stub.Send(pb.Message(content="hello")))
+    assert text_of(answers) == "one two three"
+    assert answers[-1].finish_reason == pb.FINISH_REASON_STOP

@@ -1,0 +1,102 @@
+"""Every command and snippet of the README runs and does what the text says."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from programs import ROOT, run, started
+from readme import CLIENTS, GRPCURL, MAKE, SERVE, Block, blocks
+from tokenwire.app import App
+from tokenwire.client import Client
+from tokenwire.demo import DemoUpstream
+
+BIN = Path(sys.executable).parent
+ANSWER = "This is tokenwire's built-in demo model"
+
+
+def with_path(**more: str) -> dict[str, str]:
+    """Return an environment in which `tokenwire` is a command."""
+    return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **more}
+
+
+def addresses(app: App) -> dict[str, str]:
+    return {"localhost:50051": app.address, "localhost:9464": app.metrics_address}
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    """Each sh block belongs to one of the kinds that the tests run."""
+    kinds = [*SERVE, *MAKE, *GRPCURL, *CLIENTS]
+    assert sorted(block.code for block in kinds) == sorted(block.code for block in blocks("sh"))
+    assert {block.language for block in blocks("python")} == {"python"}
+
+
+async def test_make_demo_prints_what_the_readme_shows() -> None:
+    """The README's output of `make demo` is the real one, but for ports and times."""
+    done = await run("make", "--silent", "demo", env=with_path())
+    assert done.code == 0, done.stderr
+    shown = blocks("text")[1].code
+    assert without_numbers(done.stdout.strip()) == without_numbers(shown)
+
+
+def without_numbers(text: str) -> str:
+    return re.sub(r"\d+(\.\d+)?(e-\d+)?", "N", text)
+
+
+@pytest.mark.parametrize("block", MAKE, ids=lambda block: block.code)
+async def test_every_make_target_is_there(block: Block) -> None:
+    """Make knows each target that the README names."""
+    done = await run(*block.code.split(), "--dry-run", env=with_path())
+    assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", SERVE, ids=lambda block: block.code[:40])
+async def test_every_way_to_serve_serves(block: Block, upstream: DemoUpstream) -> None:
+    """Each command that starts a server starts one that answers."""
+    base_url = upstream.base_url
+    ollama_vllm_azure = {
+        "http://localhost:11434/v1": base_url,
+        "http://localhost:8000/v1": base_url,
+        "https://NAME.openai.azure.com/openai": base_url.removesuffix("/v1"),
+    }
+    env = with_path(TOKENWIRE_LISTEN="127.0.0.1:0", TOKENWIRE_METRICS_LISTEN="127.0.0.1:0")
+    if "OPENAI_BASE_URL" not in block.code:
+        # OpenAI itself is out of reach for a test.
+        env["OPENAI_BASE_URL"] = base_url
+    async with started("sh", "-c", block.pointed_at(ollama_vllm_azure), env=env) as process:
+        assert process.stderr
+        async for line in process.stderr:
+            if match := re.search(rb'"address": "([\d.:]+)"', line):
+                address = match[1].decode()
+                break
+        else:
+            raise AssertionError("the server did not start")
+        async with Client(address) as client:
+            text = "".join([answer.content async for answer in client.send("hello")])
+    assert text.startswith(ANSWER)
+
+
+@pytest.mark.parametrize("block", CLIENTS, ids=lambda block: block.code[:20])
+async def test_every_client_command_works(block: Block, app: App) -> None:
+    """Each command that calls a server gets its answer."""
+    done = await run("sh", "-c", block.pointed_at(addresses(app)), env=with_path())
+    assert done.code == 0, done.stderr
+    assert re.search(rf"^({ANSWER}|status: SERVING|# HELP )", done.stdout)
+
+
+async def test_the_python_snippet_works(app: App) -> None:
+    """The Python snippet prints an answer and its tokens."""
+    [snippet] = blocks("python")
+    done = await run(sys.executable, "-c", snippet.pointed_at(addresses(app)))
+    assert done.code == 0, done.stderr
+    assert done.stdout.startswith(ANSWER)
+    assert re.search(r"\n\d+ tokens\n$", done.stdout)
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Each relative link of the README names a file that is there."""
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

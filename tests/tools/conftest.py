@@ -1,0 +1,46 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from conftest import StartApp
+from litellm_proxy import Proxy, running_proxy
+from no_skip import (  # noqa: F401 - pytest finds its hooks by name here
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
+from programs import ROOT
+from tokenwire.app import App
+
+
+@pytest.fixture
+async def draining_app(start_app: StartApp) -> AsyncIterator[App]:
+    """A server on its way out: it says NOT_SERVING and still accepts calls."""
+    app = await start_app(drain_seconds=60)
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # its published types lack the calls
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="openai.Chatgpt"))
+        drain = asyncio.create_task(app.drain())
+        while (await watch.read()).status != health_pb2.HealthCheckResponse.NOT_SERVING:
+            pass
+        watch.cancel()
+    yield app
+    drain.cancel()
+    await asyncio.gather(drain, return_exceptions=True)
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """The folder of all outside programs, as `make tools` fills it."""
+    return ROOT / ".tools" / "bin"
+
+
+@pytest.fixture(scope="session")
+def litellm_proxy(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """LiteLLM's proxy: an OpenAI-compatible server that we did not write."""
+    with running_proxy(tools / "litellm", tmp_path_factory.mktemp("litellm")) as proxy:
+        yield proxy

@@ -1,0 +1,77 @@
+"""grpcurl knows the service by reflection alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+
+from conftest import Stub
+from helpers import collect
+from programs import run
+from tokenwire.app import App
+from tokenwire.v1 import chatgpt_pb2
+
+pytestmark = pytest.mark.tools
+
+
+async def test_lists_the_services(tools: Path, app: App) -> None:
+    """The server lists the chat service, health and reflection."""
+    done = await run(tools / "grpcurl", "-plaintext", app.address, "list")
+
+    assert done.code == 0, done.stderr
+    assert {"openai.Chatgpt", "grpc.health.v1.Health"} <= set(done.stdout.split())
+
+
+async def test_describes_the_call(tools: Path, app: App) -> None:
+    """Whoever asks the server sees the call's name, its types and that it streams."""
+    done = await run(tools / "grpcurl", "-plaintext", app.address, "describe", "openai.Chatgpt")
+
+    assert done.code == 0, done.stderr
+    assert "rpc Send ( .openai.Message ) returns ( stream .openai.Answer )" in done.stdout
+
+
+async def test_describes_a_message(tools: Path, app: App) -> None:
+    """The messages can be read off the server too, with their original numbers."""
+    done = await run(tools / "grpcurl", "-plaintext", app.address, "describe", "openai.Message")
+
+    assert done.code == 0, done.stderr
+    assert "string content = 2;" in done.stdout
+    assert ".openai.Params params = 3;" in done.stdout
+
+
+async def test_calls_send(tools: Path, app: App, stub: Stub) -> None:
+    """A call from the command line gets the same text as a generated client."""
+    body = json.dumps({"content": "Hello from grpcurl"})
+    call = ("-plaintext", "-max-time", "20", "-d", body, app.address, "openai.Chatgpt/Send")
+
+    done = await run(tools / "grpcurl", *call)
+
+    assert done.code == 0, done.stderr
+    received = answers_in(done.stdout)
+    expected = await collect(stub.Send(chatgpt_pb2.Message(content="Hello from grpcurl")))
+    assert [a.content for a in received] == [a.content for a in expected]
+    assert received[-1].finish_reason == expected[-1].finish_reason
+    assert received[-1].usage == expected[-1].usage
+
+
+async def test_shows_the_reason_of_a_refusal(tools: Path, app: App) -> None:
+    """A refused call shows its code and the service's reason."""
+    call = ("-plaintext", "-d", json.dumps({"content": " "}), app.address, "openai.Chatgpt/Send")
+
+    done = await run(tools / "grpcurl", *call)
+
+    assert done.code != 0
+    assert "InvalidArgument" in done.stderr
+    assert "EMPTY_PROMPT" in done.stderr
+
+
+def answers_in(text: str) -> list[chatgpt_pb2.Answer]:
+    """Read the JSON objects that grpcurl prints one after another."""
+    decoder = json.JSONDecoder()
+    found = []
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        found.append(json_format.ParseDict(value, chatgpt_pb2.Answer()))
+        text = text[end:]
+    return found

@@ -1,0 +1,47 @@
+"""The real grpc-health-probe, as Kubernetes users run it."""
+
+from pathlib import Path
+
+import pytest
+
+from programs import Outcome, run
+from tokenwire.app import App
+
+pytestmark = pytest.mark.tools
+
+SERVICES = pytest.mark.parametrize("service", ["", "openai.Chatgpt"])
+
+
+async def probe(tools: Path, address: str, service: str) -> Outcome:
+    """Ask for one service's health."""
+    limits = ("-connect-timeout", "10s", "-rpc-timeout", "10s")
+    asked = (f"-addr={address}", f"-service={service}")
+    return await run(tools / "grpc-health-probe", *asked, *limits)
+
+
+@SERVICES
+async def test_a_running_server_is_serving(tools: Path, app: App, service: str) -> None:
+    """The probe exits 0 and says SERVING, for the server and for the chat service."""
+    done = await probe(tools, app.address, service)
+
+    assert done.code == 0, done.stderr
+    assert "status: SERVING" in done.stdout + done.stderr
+
+
+@SERVICES
+async def test_a_draining_server_is_not_serving(
+    tools: Path, draining_app: App, service: str
+) -> None:
+    """While the server drains, the probe exits 4 and says NOT_SERVING for both names."""
+    done = await probe(tools, draining_app.address, service)
+
+    assert done.code == 4
+    assert "NOT_SERVING" in done.stdout + done.stderr
+
+
+async def test_an_unknown_service_is_a_failed_call(tools: Path, app: App) -> None:
+    """A name that the server does not know is no health at all: exit code 3."""
+    done = await probe(tools, app.address, "openai.Chatgtp")
+
+    assert done.code == 3
+    assert "NotFound" in done.stderr or "unknown service" in done.stderr

@@ -1,0 +1,177 @@
+"""Bring the tools from outside Python into .tools; `make tools` calls this.
+
+Every tool has a pin. A stamp under .tools/stamps holds the pin that was
+installed: it goes away before an install and comes back only after a good one,
+so a second run is quick and a broken install is done again.
+
+To move to other versions: change GO_TOOLS here; change package.json in
+tools/node or examples/node and run `npm install --package-lock-only` there;
+change tools/litellm/requirements.in and run `make lock`.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+BIN = TOOLS / "bin"
+
+# Name of the program -> package and version for `go install`.
+GO_TOOLS = {
+    "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
+    "grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
+    "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
+    "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One thing to install.
+
+    Attributes:
+        name: the name of its stamp.
+        pin: what must be installed; another pin means installing again.
+        proof: a file that a good install leaves behind.
+        install: installs it.
+    """
+
+    name: str
+    pin: str
+    proof: Path
+    install: Callable[[], None]
+
+    @property
+    def stamp(self) -> Path:
+        """The file that holds the pin of the last good install."""
+        return TOOLS / "stamps" / self.name
+
+    def ready(self) -> bool:
+        """Tell whether exactly this pin is installed."""
+        return self.proof.exists() and self.stamp.exists() and self.stamp.read_text() == self.pin
+
+    def bring(self) -> None:
+        """Install the pin unless it is there already."""
+        if self.ready():
+            return
+        print(f"installing {self.name}", flush=True)
+        self.stamp.parent.mkdir(parents=True, exist_ok=True)
+        self.stamp.unlink(missing_ok=True)
+        self.install()
+        if not self.proof.exists():
+            sys.exit(
+                f"make tools: {self.name} was installed but {self.proof} is not there; "
+                "it may have no build for this platform"
+            )
+        self.stamp.write_text(self.pin)
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **extra_environment: str) -> None:
+    """Run one installer; a failure ends the run with the installer's own words above."""
+    done = subprocess.run(command, cwd=cwd, env={**os.environ, **extra_environment}, check=False)
+    if done.returncode != 0:
+        words = " ".join(map(str, command))
+        sys.exit(f"make tools: `{words}` failed with exit code {done.returncode}; see above")
+
+
+def digest(*parts: Path | str) -> str:
+    """Hash files and words into a pin."""
+    pin = hashlib.sha256()
+    for part in parts:
+        pin.update(part.read_bytes() if isinstance(part, Path) else part.encode())
+    return pin.hexdigest()
+
+
+def link(program: Path) -> None:
+    """Make `program` callable from the one folder where all tools are found."""
+    BIN.mkdir(parents=True, exist_ok=True)
+    place = BIN / program.name
+    place.unlink(missing_ok=True)
+    place.symlink_to(os.path.relpath(program, BIN))
+
+
+def npm_ci(folder: Path) -> None:
+    """Install exactly what the folder's lock file says, running no package's scripts."""
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+
+
+def buf() -> None:
+    """Install buf, away from the committed files."""
+    folder = TOOLS / "node"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "tools" / "node", folder)
+    npm_ci(folder)
+    link(folder / "node_modules" / ".bin" / "buf")
+
+
+def litellm() -> None:
+    """Install LiteLLM's proxy into an environment of its own: its pins are not ours."""
+    folder = TOOLS / "litellm"
+    lock = ROOT / "tools" / "litellm" / "requirements.lock"
+    run(sys.executable, "-m", "venv", "--clear", folder)
+    pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
+    run(*pip, "--require-hashes", "--requirement", lock)
+    link(folder / "bin" / "litellm")
+
+
+def tools() -> Iterator[Tool]:
+    """List everything with a stamp, quick ones first."""
+    npm_files = ("package.json", "package-lock.json")
+    node = [ROOT / "tools" / "node" / name for name in npm_files]
+    yield Tool("buf", digest(*node), BIN / "buf", buf)
+
+    example = ROOT / "examples" / "node"
+    yield Tool(
+        "node-example",
+        digest(*(example / name for name in npm_files)),
+        example / "node_modules" / ".package-lock.json",
+        lambda: npm_ci(example),
+    )
+    for name, package in GO_TOOLS.items():
+
+        def go_install(package: str = package) -> None:
+            run("go", "install", package, GOBIN=str(BIN))
+
+        yield Tool(name, package, BIN / name, go_install)
+
+    lock = ROOT / "tools" / "litellm" / "requirements.lock"
+    yield Tool("litellm", digest(lock, sys.version, str(ROOT)), BIN / "litellm", litellm)
+
+
+def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
+    """End the run with one line if a language's own tools are missing or too old."""
+    found = "none"
+    if shutil.which(version_command[0]):
+        asked = subprocess.run(
+            version_command, capture_output=True, text=True, check=False, cwd=TOOLS.parent
+        )
+        found = asked.stdout.strip() or asked.stderr.strip()
+    version = tuple(map(int, re.findall(r"\d+", found)[: len(minimum)]))
+    if version < minimum:
+        wanted = ".".join(map(str, minimum))
+        sys.exit(
+            f"make tools: needs {name} {wanted} or newer on PATH, found {found}; "
+            "install it and run `make tools` again"
+        )
+
+
+def main() -> None:
+    """Bring every tool, and what the examples are built from."""
+    need("Go", (1, 26), "go", "env", "GOVERSION")
+    need("Node", (20,), "node", "--version")
+    need("npm", (10,), "npm", "--version")
+    for tool in tools():
+        tool.bring()
+    # Go keeps its own record of what it has downloaded, so this needs no stamp.
+    run("go", "mod", "download", cwd=ROOT / "examples" / "go")
+
+
+if __name__ == "__main__":
+    main()
