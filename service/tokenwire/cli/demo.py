@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _demo() -> int:
     # Here, so that other subcommands and --help start without them.
-    import httpx2  # noqa: PLC0415
+    import aiohttp  # noqa: PLC0415
 
     from tokenwire import settings  # noqa: PLC0415
     from tokenwire.app import App  # noqa: PLC0415
@@ -55,8 +55,8 @@ async def _demo() -> int:
             _say(f"> {QUESTION}")
             await _show_answer(client.send(QUESTION))
             metrics_url = f"http://{app.metrics_address}/metrics"
-            async with httpx2.AsyncClient(trust_env=False) as http:
-                metrics = (await http.get(metrics_url)).text
+            async with aiohttp.ClientSession() as http, http.get(metrics_url) as response:
+                metrics = await response.text()
             _say(f"a few lines of {metrics_url}:")
             for line in metrics.splitlines():
                 if SHOWN_METRICS.fullmatch(line):

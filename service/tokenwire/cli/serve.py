@@ -26,10 +26,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; return the exit code."""
     # Here, so that other subcommands and --help start without them.
+    import uvloop  # noqa: PLC0415
+
     from tokenwire.settings import SettingsError  # noqa: PLC0415
 
     try:
-        return asyncio.run(_serve_demo() if args.demo else _serve())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve_demo() if args.demo else _serve())
     except SettingsError as error:
         for problem in error.problems:
             print(f"tokenwire: {problem}", file=sys.stderr)
