@@ -91,6 +91,16 @@ async def test_sends_metadata_of_client_and_call() -> None:
     assert "tokenwire-python/" in str(metadata["user-agent"])
 
 
+async def test_options_win_over_the_clients_own() -> None:
+    """A channel option given to the client replaces the one it sets itself."""
+    options = [("grpc.primary_user_agent", "mine/1")]
+    async with ScriptedServer(says()) as server, Client(server.address, options=options) as client:
+        async for _ in client.send("hi"):
+            pass
+    [metadata] = server.metadata
+    assert str(metadata["user-agent"]).startswith("mine/1 ")
+
+
 async def test_tells_the_request_id_after_the_end() -> None:
     """A finished stream knows the server's name of the call."""
     async with ScriptedServer(says("a")) as server, Client(server.address) as client:

@@ -11,6 +11,7 @@ from conftest import MODEL, StartApp, Stub
 from helpers import collect, run_python, text_of
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
+from tokenwire.demo.answer import tokenize
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -57,8 +58,42 @@ async def test_only_the_last_answer_tells_how_the_answer_ended(
     assert last.finish_reason == pb.FINISH_REASON_STOP
     assert last.model == MODEL
     assert last.id
-    assert last.usage.output_tokens == len(pieces)
+    assert last.usage.output_tokens == len(tokenize(text_of(pieces)))
     assert last.usage.input_tokens > 0
+
+
+async def test_tokens_that_arrive_apart_are_answers_of_their_own(
+    stub: Stub, upstream: DemoUpstream
+) -> None:
+    """At an ordinary pace nothing is merged: each token is one Answer."""
+    upstream.script("tokens 1; barrier b1; tokens 1; barrier b2; tokens 1; finish; done")
+    answers = aiter(stub.Send(pb.Message(content="hello")))
+    received = []
+    for barrier in ("b1", "b2"):
+        received.append(await anext(answers))
+        await upstream.barrier(barrier).reached()
+        upstream.barrier(barrier).release()
+    received.append(await anext(answers))
+    assert [answer.content for answer in received] == ["This", " is", " tokenwire's"]
+
+
+async def test_tokens_that_arrive_together_are_one_answer(
+    stub: Stub, upstream: DemoUpstream
+) -> None:
+    """What one write of the upstream holds reaches the caller in one Answer."""
+    upstream.script("writes batch; tokens 3; finish; usage; done")
+    answers = await collect(stub.Send(pb.Message(content="hello")))
+    assert [answer.content for answer in answers] == ["This is tokenwire's", ""]
+
+
+async def test_merging_can_be_turned_off(start_app: StartApp, upstream: DemoUpstream) -> None:
+    """With TOKENWIRE_MERGE_TOKENS=false each upstream event is one Answer."""
+    app = await start_app(merge_tokens=False)
+    upstream.script("writes batch; tokens 3; finish; usage; done")
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        answers = await collect(stub.Send(pb.Message(content="hello")))
+    assert [answer.content for answer in answers] == ["This", " is", " tokenwire's", ""]
 
 
 async def test_usage_is_never_invented(stub: Stub, upstream: DemoUpstream) -> None:

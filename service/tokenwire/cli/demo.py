@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _demo() -> int:
-    import httpx2  # noqa: PLC0415 - see run
+    import aiohttp  # noqa: PLC0415 - see run
 
     from tokenwire import settings  # noqa: PLC0415
     from tokenwire.app import App  # noqa: PLC0415
@@ -65,8 +65,8 @@ async def _demo() -> int:
             _say(f"> {QUESTION}")
             await _show_answer(client.send(QUESTION))
             metrics_url = f"http://{app.metrics_address}/metrics"
-            async with httpx2.AsyncClient(trust_env=False) as http:
-                metrics = (await http.get(metrics_url)).text
+            async with aiohttp.ClientSession() as http, http.get(metrics_url) as response:
+                metrics = await response.text()
             _say(f"a few lines of {metrics_url}:")
             for line in metrics.splitlines():
                 if SHOWN_METRICS.fullmatch(line):

@@ -33,10 +33,13 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, _leave)
     silence_grpc()
     # Here, so that other subcommands and --help start without them.
+    import uvloop  # noqa: PLC0415
+
     from tokenwire.settings import SettingsError  # noqa: PLC0415
 
     try:
-        return asyncio.run(_serve_demo() if args.demo else _serve())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve_demo() if args.demo else _serve())
     except SettingsError as error:
         return tell(error)
 

@@ -26,27 +26,30 @@ def open_channel(
         max_attempts: How often one call is tried, 1 to 5.
         options: Channel options of gRPC Core; they win over the ones set here.
     """
-    chosen = [*_default_options(max_attempts), *options]
+    # As a dict, because of two values for one option Core takes the first.
+    chosen = list({**_default_options(max_attempts), **dict(options)}.items())
     if credentials is None:
         return grpc.aio.insecure_channel(target, chosen)
     return grpc.aio.secure_channel(target, credentials, chosen)
 
 
-def _default_options(max_attempts: int) -> list[Option]:
-    return [
-        ("grpc.primary_user_agent", f"tokenwire-python/{__version__}"),
-        ("grpc.service_config", json.dumps(_service_config(max_attempts))),
+def _default_options(max_attempts: int) -> dict[str, str | int]:
+    return {
+        "grpc.primary_user_agent": f"tokenwire-python/{__version__}",
+        "grpc.service_config": json.dumps(_service_config(max_attempts)),
         # Finds a dead server within 80 s, and keeps NATs and load balancers (the
         # strictest common ones forget a silent connection after minutes) from
         # dropping an answer whose first token takes long.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        "grpc.keepalive_time_ms": 60_000,
+        # Not grpc.keepalive_timeout_ms: Core waits for this one as well, and its
+        # default is a minute.
+        "grpc.http2.ping_timeout_ms": 20_000,
         # Pings only while a call runs: many servers punish idle pings.
-        ("grpc.keepalive_permit_without_calls", 0),
+        "grpc.keepalive_permit_without_calls": 0,
         # A client sends no data during an answer, and Core would stop pinging
         # after two pings without any.
-        ("grpc.http2.max_pings_without_data", 0),
-    ]
+        "grpc.http2.max_pings_without_data": 0,
+    }
 
 
 def _service_config(max_attempts: int) -> dict[str, object]:

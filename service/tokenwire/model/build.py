@@ -33,6 +33,7 @@ def build_openai(settings: Settings) -> LangChainModel:
     model = StreamingChatOpenAI(
         upstream=upstream,
         max_tokens_parameter=_max_tokens_parameter(settings, base_url),
+        merge_tokens=settings.merge_tokens,
         model=settings.model,
         base_url=base_url,
         # ChatOpenAI insists on a key; only Upstream sends one.

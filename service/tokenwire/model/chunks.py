@@ -1,10 +1,10 @@
-"""From the JSON of chat-completion chunks to deltas and the completion."""
+"""From the JSON of chat-completion chunks to text and the completion."""
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import jiter
+import msgspec
 
-from tokenwire.domain import Completion, Delta, FinishReason, Usage
+from tokenwire.domain import Completion, FinishReason, Usage
 from tokenwire.errors import (
     ContentFiltered,
     UpstreamError,
@@ -12,9 +12,6 @@ from tokenwire.errors import (
     UpstreamTruncated,
 )
 from tokenwire.model.sse import Event
-
-Chunk: TypeAlias = dict[str, Any]
-"""A chat-completion chunk, decoded."""
 
 MAX_COUNT: Final = 2**53
 """Token counts above this are not counts: JSON numbers end being exact here."""
@@ -27,22 +24,52 @@ FINISH_REASONS: Final = {
 }
 
 
+class TextDelta(msgspec.Struct, gc=False):
+    """The text of a choice; a refusal is text too, which says why the model does not comply."""
+
+    content: str | None = None
+    refusal: str | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One of the answers; only one is asked for."""
+
+    delta: TextDelta | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """What is used of a chat-completion chunk. The rest is skipped, not decoded.
+
+    `usage` and `error` come in many shapes, so they are any JSON.
+    """
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_decode: Final = msgspec.json.Decoder(Chunk).decode
+
+
 def decode(event: Event) -> Chunk:
     """Return the chunk that an event carries.
 
     Raises:
         UpstreamError: The event reports a failure.
-        UpstreamProtocolError: The data is not a JSON object in strict UTF-8.
+        UpstreamProtocolError: The data is not a chunk in strict UTF-8.
     """
     if event.name == b"error":
         raise UpstreamError
     try:
-        chunk = jiter.from_json(event.data, cache_mode="keys")
-    except ValueError:
+        # The decoder does not look inside what it skips.
+        event.data.decode()
+        chunk = _decode(event.data)
+    except (ValueError, RecursionError):
         raise UpstreamProtocolError from None
-    if not isinstance(chunk, dict):
-        raise UpstreamProtocolError
-    if chunk.get("error"):
+    if chunk.error:
         raise UpstreamError
     return chunk
 
@@ -61,31 +88,25 @@ class Answer:
         """Whether the finish reason has come: the answer's text is whole."""
         return self._finish_reason is not None
 
-    def add(self, chunk: Chunk) -> Delta | None:
-        """Take in a chunk and return its text, if it has any.
+    def add(self, chunk: Chunk) -> str:
+        """Take in a chunk and return its text, which may be empty.
 
         Raises:
             ContentFiltered: The upstream's content filter ended the answer.
-            UpstreamProtocolError: The chunk has an unexpected shape.
         """
-        self._model = _text(chunk, "model") or self._model
-        self._id = _text(chunk, "id") or self._id
-        self._usage = _usage(chunk.get("usage")) or self._usage
-        choice = _first_choice(chunk)
-        if choice is None:
-            return None
-        reason = _text(choice, "finish_reason")
-        if reason == "content_filter":
-            raise ContentFiltered
-        self._finish_reason = reason or self._finish_reason
-        delta = choice.get("delta")
-        if delta is None:
-            return None
-        if not isinstance(delta, dict):
-            raise UpstreamProtocolError
-        # A refusal is an answer too: the model says why it does not comply.
-        text = _text(delta, "content") or _text(delta, "refusal")
-        return Delta(text) if text else None
+        if chunk.usage is not None:
+            self._usage = _usage(chunk.usage) or self._usage
+        self._model = chunk.model or self._model
+        self._id = chunk.id or self._id
+        if not chunk.choices:
+            return ""
+        choice = chunk.choices[0]
+        if choice.finish_reason:
+            if choice.finish_reason == "content_filter":
+                raise ContentFiltered
+            self._finish_reason = choice.finish_reason
+        delta = choice.delta
+        return (delta.content or delta.refusal or "") if delta else ""
 
     def completion(self) -> Completion:
         """Return the end of the answer.
@@ -99,30 +120,10 @@ class Answer:
         return Completion(reason, self._usage, self._model, self._id)
 
 
-def _first_choice(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    choices = chunk.get("choices")
-    if not choices:
-        return None
-    if not isinstance(choices, list) or not isinstance(choices[0], dict):
-        raise UpstreamProtocolError
-    return choices[0]
-
-
-def _text(of: dict[str, Any], key: str) -> str:
-    value = of.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UpstreamProtocolError
-    return value
-
-
 def _usage(value: object) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
     input_tokens = _count(value, "prompt_tokens")
     output_tokens = _count(value, "completion_tokens")
-    if input_tokens is None or output_tokens is None:
+    if not isinstance(value, dict) or input_tokens is None or output_tokens is None:
         return None
     return Usage(
         input_tokens=input_tokens,

@@ -9,8 +9,9 @@ without a message object for each token.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+import msgspec
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
@@ -24,8 +25,6 @@ from tokenwire.model import chunks
 from tokenwire.model.sse import Event
 from tokenwire.model.upstream import Upstream
 
-Piece: TypeAlias = tuple[chunks.Chunk, Delta | None]
-
 REST_SECONDS: Final = 2.0
 """How long usage may come after the finish reason."""
 
@@ -36,16 +35,21 @@ class StreamingChatOpenAI(ChatOpenAI):
     Args:
         upstream: Where requests go.
         max_tokens_parameter: The upstream's name for the limit of output tokens.
+        merge_tokens: Whether `deltas` hands out together what arrived together.
         **kwargs: As for ChatOpenAI.
     """
 
     _upstream: Upstream = PrivateAttr()
     _max_tokens_parameter: str = PrivateAttr()
+    _merge_tokens: bool = PrivateAttr()
 
-    def __init__(self, *, upstream: Upstream, max_tokens_parameter: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, upstream: Upstream, max_tokens_parameter: str, merge_tokens: bool, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._upstream = upstream
         self._max_tokens_parameter = max_tokens_parameter
+        self._merge_tokens = merge_tokens
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
@@ -64,15 +68,19 @@ class StreamingChatOpenAI(ChatOpenAI):
     ) -> AsyncIterator[ChatGenerationChunk]:
         answer = chunks.Answer()
         message_class: type[BaseMessageChunk] = AIMessageChunk
-        async with aclosing(self._chunks(answer, messages, stop, kwargs)) as source:
-            async for chunk, _ in source:
-                generation = self._convert_chunk_to_generation_chunk(chunk, message_class, None)
-                if generation is None:
-                    continue
-                message_class = type(generation.message)
-                if run_manager:
-                    await run_manager.on_llm_new_token(generation.text, chunk=generation)
-                yield generation
+        async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
+            async for batch in batches:
+                for event in batch:
+                    answer.add(chunks.decode(event))
+                    generation = self._convert_chunk_to_generation_chunk(
+                        msgspec.json.decode(event.data), message_class, None
+                    )
+                    if generation is None:
+                        continue
+                    message_class = type(generation.message)
+                    if run_manager:
+                        await run_manager.on_llm_new_token(generation.text, chunk=generation)
+                    yield generation
         answer.completion()
 
     async def deltas(
@@ -89,44 +97,54 @@ class StreamingChatOpenAI(ChatOpenAI):
             ServiceError: The answer cannot be completed.
         """
         answer = chunks.Answer()
-        async with aclosing(self._chunks(answer, messages, stop, kwargs)) as source:
-            async for _, delta in source:
-                if delta is not None:
-                    yield delta
+        async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
+            async for batch in batches:
+                texts, failure = _read(answer, batch)
+                if self._merge_tokens and len(texts) > 1:
+                    yield Delta("".join(texts), len(texts))
+                else:
+                    for text in texts:
+                        yield Delta(text)
+                if failure:
+                    raise failure
         yield answer.completion()
 
-    async def _chunks(
+    async def _batches(
         self,
         answer: chunks.Answer,
         messages: list[BaseMessage],
         stop: list[str] | None,
         kwargs: dict[str, Any],
-    ) -> AsyncGenerator[Piece, None]:
-        """Yield each chunk with the delta that `answer` made of it."""
+    ) -> AsyncGenerator[list[Event], None]:
+        """Yield the response's events until the answer, which reads them, is complete."""
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
         payload = self._get_request_payload(messages, stop=stop, **{**kwargs, "stream": True})
-        async with (
-            aclosing(self._upstream.events(payload)) as batches,
-            aclosing(_decode(batches)) as source,
-        ):
-            async for chunk in source:
-                yield chunk, answer.add(chunk)
+        async with aclosing(self._upstream.events(payload)) as source:
+            async for batch in source:
+                yield batch
                 if answer.finished:
                     break
-            async for piece in _rest(answer, source):
-                yield piece
+            async for batch in _rest(source):
+                yield batch
 
 
-async def _decode(batches: AsyncIterator[list[Event]]) -> AsyncGenerator[chunks.Chunk, None]:
-    async for batch in batches:
+def _read(answer: chunks.Answer, batch: list[Event]) -> tuple[list[str], ServiceError | None]:
+    """Return the texts of a batch, and the failure that cut them short, if one did.
+
+    What follows the finish reason cannot make a whole answer a failure.
+    """
+    texts = []
+    try:
         for event in batch:
-            yield chunks.decode(event)
+            if text := answer.add(chunks.decode(event)):
+                texts.append(text)  # noqa: PERF401 - those before a failure are kept
+    except ServiceError as failure:
+        return texts, None if answer.finished else failure
+    return texts, None
 
 
-async def _rest(
-    answer: chunks.Answer, source: AsyncIterator[chunks.Chunk]
-) -> AsyncGenerator[Piece, None]:
+async def _rest(source: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event], None]:
     """Yield what follows the finish reason: the usage, if it comes in time.
 
     The answer is whole, so nothing that goes wrong now makes it a failure.
@@ -135,8 +153,7 @@ async def _rest(
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                chunk = await anext(source)
-            piece = chunk, answer.add(chunk)
+                batch = await anext(source)
         except (StopAsyncIteration, TimeoutError, ServiceError):
             return
-        yield piece
+        yield batch

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jiter
+import msgspec
 
 from tokenwire import errors
 
@@ -71,7 +71,7 @@ def _words(error: dict[str, Any]) -> str:
 
 def _error_object(body: bytes) -> dict[str, Any]:
     try:
-        value = jiter.from_json(body)
+        value = msgspec.json.decode(body)
     except ValueError:
         return {}
     error = value.get("error") if isinstance(value, dict) else None

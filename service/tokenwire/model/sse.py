@@ -5,7 +5,7 @@ Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.
 
 from typing import NamedTuple
 
-from tokenwire.errors import UpstreamEventTooLarge, UpstreamResponseTooLarge
+from tokenwire.errors import ServiceError, UpstreamEventTooLarge, UpstreamResponseTooLarge
 
 BOM = b"\xef\xbb\xbf"
 
@@ -27,10 +27,12 @@ class EventReader:
 
     Attributes:
         ended: Whether `last` has come.
+        failure: Why nothing more can be read, once that is so.
     """
 
     def __init__(self, max_event_bytes: int, last: bytes) -> None:
         self.ended = False
+        self.failure: ServiceError | None = None
         self._last = last
         self._max_event_bytes = max_event_bytes
         self._rest = b""
@@ -38,21 +40,17 @@ class EventReader:
         self._started = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the events that `data` completes.
-
-        Raises:
-            UpstreamEventTooLarge: An event is over the limit.
-            UpstreamResponseTooLarge: A line that is no event is over the limit.
-        """
-        if self.ended:
+        """Return the events that `data` completes; afterwards look at `failure`."""
+        if self.ended or self.failure:
             return []
         data = self._normalise(data)
         blocks = (self._rest + data if self._rest else data).split(b"\n\n")
         self._rest = blocks.pop()
-        self._check_size(self._rest)
-        events = []
+        events: list[Event] = []
         for block in blocks:
-            self._check_size(block)
+            if len(block) > self._max_event_bytes:
+                self.failure = _too_large(block)
+                return events
             event = _parse(block)
             if event is None:
                 continue
@@ -60,6 +58,8 @@ class EventReader:
                 self.ended = True
                 break
             events.append(event)
+        if len(self._rest) > self._max_event_bytes:
+            self.failure = _too_large(self._rest)
         return events
 
     def _normalise(self, data: bytes) -> bytes:
@@ -75,11 +75,11 @@ class EventReader:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return data
 
-    def _check_size(self, block: bytes) -> None:
-        if len(block) > self._max_event_bytes:
-            if block.lstrip(b"\n").startswith((b"data", b"event", b"id", b"retry")):
-                raise UpstreamEventTooLarge
-            raise UpstreamResponseTooLarge
+
+def _too_large(block: bytes) -> ServiceError:
+    if block.lstrip(b"\n").startswith((b"data", b"event", b"id", b"retry")):
+        return UpstreamEventTooLarge()
+    return UpstreamResponseTooLarge()
 
 
 def _parse(block: bytes) -> Event | None:

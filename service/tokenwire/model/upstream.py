@@ -1,12 +1,15 @@
 """HTTP to an OpenAI-compatible upstream: one request in, its events out."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
-import httpx2
+import aiohttp
+import msgspec
+import yarl
 
 from tokenwire import __version__, errors
 from tokenwire.model.inflate import inflater
@@ -18,9 +21,11 @@ DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
 END_OF_BODY_SECONDS: Final = 0.05
 ERROR_BODY_SECONDS: Final = 1.0
+KEEPALIVE_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
-KEEPALIVE_CONNECTIONS: Final = 256
+READ_BYTES: Final = 1 << 16
+"""How much may wait unread for one answer before the upstream is slowed down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +52,23 @@ class Upstream:
     def __init__(
         self, base_url: str, credentials: Credentials, connect_seconds: float, proxy: str | None
     ) -> None:
-        base = httpx2.URL(base_url)
-        self.url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
-        headers = {
-            "user-agent": f"tokenwire/{__version__}",
-            "accept": "text/event-stream",
-            "accept-encoding": "identity",
-        }
-        if credentials.api_key:
-            headers["authorization"] = f"Bearer {credentials.api_key}"
-            if "api-version" in base.params:
-                headers["api-key"] = credentials.api_key
-        if credentials.organization:
-            headers["openai-organization"] = credentials.organization
-        if credentials.project:
-            headers["openai-project"] = credentials.project
-        self._client = httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(None, connect=connect_seconds),
-            limits=httpx2.Limits(
-                max_connections=None, max_keepalive_connections=KEEPALIVE_CONNECTIONS
-            ),
-            follow_redirects=False,
-            trust_env=False,
-            proxy=proxy,
-        )
+        base = yarl.URL(base_url)
+        self._url = base.with_path(base.path.rstrip("/") + "/chat/completions", keep_query=True)
+        self._headers = _headers(base, credentials)
+        self._connect_seconds = connect_seconds
+        self._proxy = proxy
+        self._session: aiohttp.ClientSession | None = None
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        session, self._session = self._session, None
+        if session:
+            await session.close()
 
     async def events(self, payload: dict[str, Any]) -> AsyncGenerator[list[Event], None]:
         """Send `payload` and yield the events of the response, as they are read.
+
+        Each list holds all events that have arrived until then.
 
         Raises:
             ServiceError: The request fails or is rejected, or the response breaks.
@@ -86,50 +76,90 @@ class Upstream:
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
         async with self._response(payload) as response:
             inflate = inflater(response.headers.get("content-encoding", "identity"))
-            body = response.aiter_raw()
+            body = response.content
             try:
-                async for data in body:
+                while data := await body.readany():
                     for part in inflate(data):
                         yield reader.feed(part)
+                        if reader.failure:
+                            raise reader.failure
                     if reader.ended:
                         await _finish(body)
                         return
-            except httpx2.HTTPError:
+            except aiohttp.ClientError:
                 raise errors.UpstreamStreamBroken from None
 
     @asynccontextmanager
-    async def _response(self, payload: dict[str, Any]) -> AsyncGenerator[httpx2.Response, None]:
-        request = self._client.build_request("POST", self.url, json=payload)
+    async def _response(
+        self, payload: dict[str, Any]
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         try:
-            response = await self._client.send(request, stream=True)
-        except httpx2.HTTPError:
+            response = await self._open_session().post(
+                self._url,
+                data=msgspec.json.encode(payload),
+                allow_redirects=False,
+                proxy=self._proxy,
+            )
+        except (aiohttp.ClientError, TimeoutError):
             raise errors.UpstreamUnreachable from None
         try:
-            if response.status_code != httpx2.codes.OK:
+            if response.status != HTTPStatus.OK:
                 body = await _error_body(response)
-                raise rejection(response.status_code, response.headers, body)
-            if response.headers.get("content-type", "").startswith("text/html"):
+                raise rejection(response.status, response.headers, body)
+            if response.content_type == "text/html":
                 # A proxy's or portal's page in the place of the upstream.
                 raise errors.UpstreamError
             yield response
         finally:
-            await response.aclose()
+            # Ends the request at once, without waiting for anything; a response that was
+            # read to its end has given its connection back already.
+            response.close()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Return the session, which has to be made while the event loop runs."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
+                timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                read_bufsize=READ_BYTES,
+            )
+        return self._session
 
 
-async def _finish(body: AsyncIterator[bytes]) -> None:
+def _headers(base: yarl.URL, credentials: Credentials) -> dict[str, str]:
+    headers = {
+        "user-agent": f"tokenwire/{__version__}",
+        "content-type": "application/json",
+        "accept": "text/event-stream",
+        "accept-encoding": "identity",
+    }
+    if credentials.api_key:
+        headers["authorization"] = f"Bearer {credentials.api_key}"
+        if "api-version" in base.query:
+            headers["api-key"] = credentials.api_key
+    if credentials.organization:
+        headers["openai-organization"] = credentials.organization
+    if credentials.project:
+        headers["openai-project"] = credentials.project
+    return headers
+
+
+async def _finish(body: aiohttp.StreamReader) -> None:
     """Read the end of the body, which is due now, so that the connection can be used again."""
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(END_OF_BODY_SECONDS):
-            await anext(body, None)
+            await body.readany()
 
 
-async def _error_body(response: httpx2.Response) -> bytes:
+async def _error_body(response: aiohttp.ClientResponse) -> bytes:
     body = b""
     # The status has said enough for a reason, so nothing that goes wrong here counts.
-    with suppress(httpx2.HTTPError, TimeoutError):
+    with suppress(aiohttp.ClientError, TimeoutError):
         async with asyncio.timeout(ERROR_BODY_SECONDS):
-            async for data in response.aiter_raw():
+            while len(body) < MAX_ERROR_BODY_BYTES and (data := await response.content.readany()):
                 body += data
-                if len(body) > MAX_ERROR_BODY_BYTES:
-                    break
     return body

@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         description="HTTP proxy to the upstream. The usual proxy variables have no effect.",
     )
 
+    merge_tokens: bool = Field(
+        default=True,
+        description="Send tokens that arrived together as one Answer; nothing waits for company.",
+    )
+
     connect_timeout_seconds: PositiveSeconds = Field(
         5, description="How long connecting to the upstream may take."
     )
