@@ -22,6 +22,7 @@ CREDENTIALS = {
     "OPENAI_ORG_ID": "canary-organisation",
     "OPENAI_PROJECT_ID": "canary-project",
     "TOKENWIRE_PROVIDER": "canary-provider",
+    "TOKENWIRE_PROXY": "http://127.0.0.1:1/canary-proxy",
     "TOKENWIRE_MODEL": "canary-model",
 }
 

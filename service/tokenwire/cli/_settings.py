@@ -28,4 +28,5 @@ def demo_overrides(base_url: str) -> dict[str, Any]:
         "api_key": None,
         "organization": None,
         "project": None,
+        "proxy": None,
     }
