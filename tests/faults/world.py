@@ -114,9 +114,9 @@ class World:
         await self.check(grpc.StatusCode.OK)
         return answers
 
-    async def check(self, code: grpc.StatusCode, reason: str = "") -> Span:
-        """Assert what must hold after a row's only call; return the call's span."""
-        return (await self.check_all([(code, reason)]))[-1]
+    async def check(self, code: grpc.StatusCode, reason: str = "", calls: int = 1) -> Span:
+        """Assert what must hold after so many calls that ended alike; return the last's span."""
+        return (await self.check_all([(code, reason)] * calls))[-1]
 
     async def check_all(self, endings: Iterable[tuple[grpc.StatusCode, str]]) -> list[Span]:
         """Assert what must hold after calls that ended so; return the spans of them all.
