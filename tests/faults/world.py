@@ -4,7 +4,8 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,13 @@ class World:
 
     async def start(self) -> None:
         """Make one good call, so that everything lazy is there, and note the baseline."""
-        await self.ended(self.send("warm up"))
+        await self.warm_up(1)
+
+    async def warm_up(self, calls: int) -> None:
+        """Make so many good calls at once, and note the baseline with their connections."""
+        await asyncio.gather(*(self.ended(self.send("warm up")) for _ in range(calls)))
         await self.upstream.wait_until_idle()
-        self._spans = len(await self.collector.received(1))
+        self._spans = len(await self.collector.received(self._spans + calls))
         self._before = await self._errors()
         self._connections = self.upstream.open_connections
         self._tasks = len(asyncio.all_tasks())
@@ -109,13 +114,36 @@ class World:
         await self.check(grpc.StatusCode.OK)
         return answers
 
-    async def check(self, code: grpc.StatusCode, reason: str = "") -> Span:
-        """Assert what must hold after a row; return the call's span.
+    async def check(self, code: grpc.StatusCode, reason: str = "", calls: int = 1) -> Span:
+        """Assert what must hold after so many calls that ended alike; return the last's span."""
+        return (await self.check_all([(code, reason)] * calls))[-1]
+
+    async def check_all(self, endings: Iterable[tuple[grpc.StatusCode, str]]) -> list[Span]:
+        """Assert what must hold after calls that ended so; return the spans of them all.
 
         In flight 0; upstream connections, tasks and descriptors at the baseline
-        within a second; the error counter of `code` and `reason` up by exactly
-        one (none for OK); no canary in metrics, logs or spans.
+        within a second; the error counter of each `code` and `reason` up by
+        exactly one for each call (none for OK); no canary in metrics, logs or spans.
         """
+        calls = Counter(endings)
+        metrics = await self.at_rest()
+        errors = await self._errors()
+        risen = {key: value - self._before.get(key, 0) for key, value in errors.items()}
+        expected = {
+            error_series(code, reason): count
+            for (code, reason), count in calls.items()
+            if code is not grpc.StatusCode.OK
+        }
+        assert {key: value for key, value in risen.items() if value} == expected
+        self._before = errors
+        before, self._spans = self._spans, self._spans + calls.total()
+        spans = await self.collector.received(self._spans)
+        assert_clean(metrics, self.log.getvalue(), spans)
+        assert "Traceback" not in self.log.getvalue()
+        return spans[before:]
+
+    async def at_rest(self) -> str:
+        """Assert that nothing is in flight or left over; return the metrics."""
         await within(1, "upstream requests ended", lambda: not self.upstream.active_requests)
         await within(
             1,
@@ -127,16 +155,7 @@ class World:
         metrics = await scrape(self.app)
         assert "tokenwire_streams_in_flight 0.0" in metrics
         assert "tokenwire_queue_length 0.0" in metrics
-        errors = await self._errors()
-        risen = {key: value - self._before.get(key, 0) for key, value in errors.items()}
-        expected = {} if code is grpc.StatusCode.OK else {error_series(code, reason): 1}
-        assert {key: value for key, value in risen.items() if value} == expected
-        self._before = errors
-        self._spans += 1
-        spans = await self.collector.received(self._spans)
-        assert_clean(metrics, self.log.getvalue(), spans)
-        assert "Traceback" not in self.log.getvalue()
-        return spans[-1]
+        return metrics
 
     async def _errors(self) -> dict[str, float]:
         lines = (await scrape(self.app)).splitlines()

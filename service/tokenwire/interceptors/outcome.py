@@ -25,6 +25,13 @@ from tokenwire.watchdog import Watchdog
 REQUEST_ID: Final = "x-request-id"
 ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
+BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
+"""What a handler may raise by mistake. gRPC would show the text of some, leave the
+caller of others without a status, and end the process with SystemExit."""
+
+MOST_FRAMES: Final = 40
+"""An endless recursion has a thousand, nearly all alike."""
+
 Observer = Callable[[Call], None]
 
 log = logging.getLogger(__name__)
@@ -36,7 +43,7 @@ class OutcomeInterceptor(Interceptor):
     Args:
         stream_seconds: The longest that a call may take.
         on_start: Called with each call that begins.
-        observers: Called with each ended call, in order; they must not raise.
+        observers: Called with each ended call, in order.
     """
 
     def __init__(
@@ -55,19 +62,19 @@ class OutcomeInterceptor(Interceptor):
         call = Call(_request_id(context), method, context.peer(), watchdog)
         calls.current.set(call)
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-        self._on_start(call)
+        _tell((self._on_start,), call)
         self._running.add(watchdog)
         failure: ServiceError | None = None
         try:
             with watchdog:
                 await proceed(request, context)
-        except asyncio.CancelledError:
-            # gRPC cancels the handler both when the caller leaves and when its time is up.
-            self._close(call, _why_cancelled(context))
-            raise
         except ServiceError as error:
             failure = error
-        except Exception as error:  # noqa: BLE001 - the last line: a bug must not reach the caller
+        except BUGS as error:
+            if _is_cancelled(error):
+                # gRPC cancels the handler both when the caller leaves and when its time is up.
+                self._close(call, _why_cancelled(context))
+                raise
             failure = InternalError()
             _log_bug(call, error)
         finally:
@@ -87,8 +94,21 @@ class OutcomeInterceptor(Interceptor):
         call.ended = time.monotonic()
         call.code = code
         call.reason = reason or code.name
-        for observe in self._observers:
+        _tell(self._observers, call)
+
+
+def _tell(observers: Iterable[Observer], call: Call) -> None:
+    for observe in observers:
+        try:
             observe(call)
+        except Exception as error:  # noqa: BLE001 - what is wrong here is not wrong with the call
+            _log_bug(call, error)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Tell a cancellation of this call from one that only got loose within it."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 async def _send(failure: ServiceError, call: Call, context: Context) -> None:
@@ -115,7 +135,7 @@ def _request_id(context: Context) -> str:
     return uuid.uuid4().hex
 
 
-def _log_bug(call: Call, error: Exception) -> None:
+def _log_bug(call: Call, error: BaseException) -> None:
     """Log where a bug is: types and lines, but no values, which may hold a prompt."""
     frames = []
     trace = error.__traceback__
@@ -123,6 +143,8 @@ def _log_bug(call: Call, error: Exception) -> None:
         code = trace.tb_frame.f_code
         frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
         trace = trace.tb_next
+    if len(frames) > MOST_FRAMES:
+        frames[MOST_FRAMES // 2 : -MOST_FRAMES // 2] = ["..."]
     extra = {
         "request_id": call.request_id,
         "exception": type(error).__qualname__,

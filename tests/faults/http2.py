@@ -1,0 +1,98 @@
+"""HTTP/2 by hand: what no well-behaved gRPC client would send."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4
+END_STREAM, END_HEADERS, ACK = 1, 4, 1
+INITIAL_WINDOW_SIZE = 4
+CANCEL = 8
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+MAX_FRAME_BYTES = 16_384
+WINDOW_BYTES = 65_535
+"""How much of a stream either side takes without having said more."""
+
+
+class Connection:
+    """One connection to a gRPC server.
+
+    Attributes:
+        reader: The bytes that come, frames and all.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self._writer = writer
+
+    async def send(self, *frames: bytes) -> None:
+        """Send all these frames at once."""
+        self._writer.write(b"".join(frames))
+        await self._writer.drain()
+
+    async def status(self, code: int) -> None:
+        """Return once a call has ended with this code; headers come as plain text."""
+        await self.reader.readuntil(b"grpc-status" + _text(str(code)))
+
+
+@asynccontextmanager
+async def connect(address: str, window: int = WINDOW_BYTES) -> AsyncIterator[Connection]:
+    """Connect; leaving the block drops the connection.
+
+    Args:
+        address: The server's, HOST:PORT.
+        window: How many bytes of each stream the server may send.
+    """
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    setting = INITIAL_WINDOW_SIZE.to_bytes(2, "big") + window.to_bytes(4, "big")
+    writer.write(PREFACE + _frame(SETTINGS, 0, 0, setting) + _frame(SETTINGS, ACK, 0, b""))
+    try:
+        yield Connection(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+def call(stream: int, method: str = "/openai.Chatgpt/Send", encoding: str = "identity") -> bytes:
+    """Return the headers that begin a call; `stream` is odd and above all before it."""
+    fields = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": method,
+        ":authority": "localhost",
+        "te": "trailers",
+        "content-type": "application/grpc",
+        "grpc-encoding": encoding,
+    }
+    block = b"".join(b"\0" + _text(name) + _text(value) for name, value in fields.items())
+    return _frame(HEADERS, END_HEADERS, stream, block)
+
+
+def message(
+    stream: int, data: bytes, *, compressed: bool = False, length: int | None = None
+) -> bytes:
+    """Return the only message of a call; `length` in place of its true length."""
+    size = len(data) if length is None else length
+    body = bytes((compressed,)) + size.to_bytes(4, "big") + data
+    assert len(body) <= WINDOW_BYTES
+    starts = range(0, len(body), MAX_FRAME_BYTES)
+    parts = [body[start : start + MAX_FRAME_BYTES] for start in starts]
+    *frames, last = [_frame(DATA, 0, stream, part) for part in parts]
+    return b"".join(frames) + last[:4] + bytes((END_STREAM,)) + last[5:]
+
+
+def reset(stream: int) -> bytes:
+    """Return what cancels a call."""
+    return _frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def _text(text: str) -> bytes:
+    # Longer ones would have another encoding.
+    assert len(text) < 127
+    return bytes((len(text),)) + text.encode()

@@ -1,0 +1,144 @@
+"""Row 45: a bug of our own, or of a model's library."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+import pytest
+
+from faults.world import World, assert_clean, open_world
+from helpers import details_of, reason_of
+from tokenwire import app, logs
+from tokenwire.calls import Call
+from tokenwire.domain import AnswerStream, ChatModel, ChatRequest
+from tokenwire.model import build_model
+from tokenwire.settings import Settings
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+INTERNAL = grpc.StatusCode.INTERNAL
+REQUEST_ID = "request-45"
+
+
+class Bugs:
+    """Raises whatever is put into it, wherever it is called."""
+
+    def __init__(self) -> None:
+        self.raise_: Callable[[], None] = lambda: None
+        self.after_a_token = False
+
+
+class BuggyModel:
+    """A model with bugs in it."""
+
+    def __init__(self, model: ChatModel, bugs: Bugs) -> None:
+        self._model = model
+        self._bugs = bugs
+
+    async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
+        async with aclosing(self._model.stream(request, deadline)) as answer:
+            async for event in answer:
+                if not self._bugs.after_a_token:
+                    self._bugs.raise_()
+                yield event
+                self._bugs.raise_()
+
+    async def aclose(self) -> None:
+        await self._model.aclose()
+
+
+@pytest.fixture
+def bugs() -> Bugs:
+    return Bugs()
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch, bugs: Bugs) -> AsyncIterator[World]:
+    def build(settings: Settings) -> ChatModel:
+        return BuggyModel(build_model(settings), bugs)
+
+    monkeypatch.setattr(app, "build_model", build)
+    async with open_world(monkeypatch) as opened:
+        yield opened
+
+
+def exhaust_the_stack() -> None:
+    exhaust_the_stack()
+
+
+def raiser(error: BaseException) -> Callable[[], None]:
+    def raise_() -> None:
+        raise error
+
+    return raise_
+
+
+SURPRISES: dict[str, Callable[[], None]] = {
+    "an error": raiser(RuntimeError("canary")),
+    "a timeout": raiser(TimeoutError("canary")),
+    "an end of iteration": raiser(StopAsyncIteration("canary")),
+    "a group of errors": raiser(ExceptionGroup("canary", [ValueError("canary")])),
+    "a group with a cancellation": raiser(
+        BaseExceptionGroup("canary", [ValueError("canary"), asyncio.CancelledError("canary")])
+    ),
+    "a cancellation that is not the caller's": raiser(asyncio.CancelledError("canary")),
+    "an exit": raiser(SystemExit("canary")),
+    "an abort of gRPC's": raiser(grpc.aio.AbortError("canary")),
+    "an endless recursion": exhaust_the_stack,
+    "no memory": raiser(MemoryError("canary")),
+}
+
+
+def bugs_in(log: str) -> list[dict[str, Any]]:
+    """Return the log's entries above the level of ordinary life."""
+    entries = [json.loads(line) for line in log.splitlines()]
+    return [entry for entry in entries if entry["level"] not in ("debug", "info")]
+
+
+@pytest.mark.parametrize("after_a_token", [False, True], ids=["first", "later"])
+@pytest.mark.parametrize("surprise", SURPRISES)
+async def test_row_45_a_bug(
+    world: World, bugs: Bugs, surprise: str, *, after_a_token: bool
+) -> None:
+    """Whatever is raised, the caller gets fixed text at once, and one log entry tells where."""
+    bugs.raise_ = SURPRISES[surprise]
+    bugs.after_a_token = after_a_token
+    # The deadline only ends a test that would hang.
+    answers, error = await world.ended(
+        world.send(timeout=10, metadata=(("x-request-id", REQUEST_ID),))
+    )
+    assert error is not None
+    assert (error.code(), reason_of(error)) == (INTERNAL, "INTERNAL")
+    assert error.details() == f"This service failed. Request id: {REQUEST_ID}."
+    assert details_of(error).message == error.details()
+    assert bool(answers) is after_a_token
+    assert answers[1:] == ([pb.Answer(error="INTERNAL")] if after_a_token else [])
+    assert_clean(error.trailing_metadata(), error.initial_metadata())
+    await world.check(INTERNAL, "INTERNAL")
+    [entry] = bugs_in(world.log.getvalue())
+    assert (entry["event"], entry["request_id"]) == ("bug in handler", REQUEST_ID)
+    assert any("servicer.py" in frame for frame in entry["frames"])
+    assert len(entry["frames"]) < 50
+    bugs.raise_ = lambda: None
+    await world.succeeds("answer")
+
+
+async def test_row_45_a_bug_in_what_follows_a_call(
+    monkeypatch: pytest.MonkeyPatch, bugs: Bugs
+) -> None:
+    """A call that is answered well stays so, even if the log of it fails."""
+    log_call = logs.log_call
+
+    def log_buggily(call: Call) -> None:
+        bugs.raise_()
+        log_call(call)
+
+    monkeypatch.setattr(logs, "log_call", log_buggily)
+    async with open_world(monkeypatch) as world:
+        bugs.raise_ = SURPRISES["an error"]
+        answers = await world.succeeds("answer")
+        assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+        [entry] = bugs_in(world.log.getvalue())
+        assert entry["exception"] == "RuntimeError"
