@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
 import grpc
+import hypothesis
 import pytest
 
 from tokenwire import settings
@@ -15,6 +16,13 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 
 MODEL = "demo-model"
 PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
+
+# The same examples in each run, and few; `--hypothesis-profile long` looks for new ones.
+hypothesis.settings.register_profile(
+    "bounded", max_examples=300, deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("bounded")
 
 StartApp: TypeAlias = Callable[..., Awaitable[App]]
 Stub: TypeAlias = "chatgpt_pb2_grpc.ChatgptAsyncStub"

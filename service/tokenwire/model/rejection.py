@@ -15,6 +15,9 @@ CONTEXT_LENGTH: Final = re.compile(
 )
 POLICY: Final = re.compile(r"content_?(policy|filter)|responsible_?ai|moderation", re.IGNORECASE)
 
+MOST_RETRY_AFTER_SECONDS: Final = 365 * 86_400.0
+"""Nobody means a longer wait, and far longer ones have no place in a RetryInfo."""
+
 BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
     401: errors.UpstreamAuthRejected,
     403: errors.UpstreamAuthRejected,
@@ -47,13 +50,14 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of a Retry-After header, which may also be a date (RFC 9110, 10.2.3)."""
     value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        if value.isdecimal():
+            seconds = float(value)
+        else:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, date.timestamp() - time.time())
+    return min(max(0.0, seconds), MOST_RETRY_AFTER_SECONDS)
 
 
 def _bad_request(error: dict[str, Any]) -> errors.ServiceError:

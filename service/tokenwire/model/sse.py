@@ -37,7 +37,7 @@ class EventReader:
         self._max_event_bytes = max_event_bytes
         self._rest = b""
         self._after_cr = False
-        self._started = False
+        self._start: bytes | None = b""
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that `data` completes; afterwards look at `failure`."""
@@ -63,9 +63,13 @@ class EventReader:
         return events
 
     def _normalise(self, data: bytes) -> bytes:
-        """Turn CR LF and CR into LF, also where a CR LF is cut between two reads."""
-        if not self._started:
-            self._started = True
+        """Drop the BOM and turn CR LF and CR into LF, also where they are cut between reads."""
+        if self._start is not None:
+            data = self._start + data
+            if BOM.startswith(data):
+                self._start = data
+                return b""
+            self._start = None
             data = data.removeprefix(BOM)
         if self._after_cr and data:
             self._after_cr = False
@@ -94,4 +98,4 @@ def _parse(block: bytes) -> Event | None:
             data.append(value)
         elif field == b"event":
             name = value
-    return Event(name, b"\n".join(data)) if data or name else None
+    return Event(name, b"\n".join(data)) if data else None

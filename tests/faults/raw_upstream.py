@@ -1,0 +1,67 @@
+"""An upstream that answers with exactly the bytes it is given, HTTP included."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+
+ANSWER = (
+    b'data: {"id":"a-1","object":"chat.completion.chunk","created":1,"model":"raw-model",'
+    b'"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+    b'data: {"id":"a-1","model":"raw-model","choices":[{"index":0,"delta":{"content":"Gr\xc3\xbc"},'
+    b'"finish_reason":null}]}\n\n'
+    b": a comment\n\n"
+    b'data: {"id":"a-1","choices":[{"index":0,"delta":{"content":"\xf0\x9f\x99\x82\\n"}}]}\n\n'
+    b'data: {"id":"a-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    b'data: {"id":"a-1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+    b"data: [DONE]\n\n"
+)
+"""A well-behaved answer, as varied as they come."""
+
+
+class RawUpstream:
+    """Answers each connection's first request, then closes the connection.
+
+    Attributes:
+        base_url: For the server's settings.
+        pieces: What is answered, each in a write of its own.
+    """
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self.pieces: Sequence[bytes] = (HEAD, ANSWER)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        # A client may leave at any moment; what it saw of the answer is its own affair.
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await _read_request(reader)
+            for piece in self.pieces:
+                writer.write(piece)
+                await writer.drain()
+                # Lets the other side read, so that it sees the pieces one by one.
+                await asyncio.sleep(0)
+            writer.close()
+            await writer.wait_closed()
+
+
+async def _read_request(reader: asyncio.StreamReader) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    [length] = [
+        int(line.partition(b":")[2])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    ]
+    await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def raw_upstream() -> AsyncIterator[RawUpstream]:
+    """Listen on a free port."""
+    upstream = RawUpstream()
+    server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    upstream.base_url = f"http://{host}:{port}/v1"
+    async with server:
+        yield upstream
