@@ -24,6 +24,9 @@ from tokenwire.watchdog import Watchdog
 
 REQUEST_ID: Final = "x-request-id"
 ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+DEADLINE_LATENESS_SECONDS: Final = 0.05
+DEADLINE_ROUNDING: Final = 0.01
+"""gRPC's C core sends a timeout with three digits, rounded up."""
 
 BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
 """What a handler may raise by mistake. gRPC would show the text of some, leave the
@@ -59,6 +62,7 @@ class OutcomeInterceptor(Interceptor):
     ) -> None:
         """Run the call, close its record, and send the status of a failure."""
         watchdog = Watchdog(self._stream_seconds)
+        budget: float | None = context.time_remaining()
         call = Call(_request_id(context), method, context.peer(), watchdog)
         calls.current.set(call)
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
@@ -73,8 +77,8 @@ class OutcomeInterceptor(Interceptor):
         except BUGS as error:
             if _is_cancelled(error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
-                self._close(call, _why_cancelled(context))
-                raise
+                self._close(call, _why_cancelled(context, budget))
+                raise asyncio.CancelledError from None
             failure = InternalError()
             _log_bug(call, error)
         finally:
@@ -83,7 +87,11 @@ class OutcomeInterceptor(Interceptor):
             self._close(call, grpc.StatusCode.OK)
         else:
             self._close(call, failure.code_after(call.tokens), failure.reason)
-            await _send(failure, call, context)
+            try:
+                await _send(failure, call, context)
+            except grpc.aio.InternalError:
+                # The caller has left without waiting for it.
+                raise asyncio.CancelledError from None
 
     def end_all(self) -> None:
         """End every running call because this process stops."""
@@ -107,6 +115,9 @@ def _tell(observers: Iterable[Observer], call: Call) -> None:
 
 def _is_cancelled(error: BaseException) -> bool:
     """Tell a cancellation of this call from one that only got loose within it."""
+    if isinstance(error, grpc.aio.InternalError):
+        # When the caller leaves, a write under way fails before gRPC cancels the task.
+        return True
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
@@ -121,9 +132,13 @@ async def _send(failure: ServiceError, call: Call, context: Context) -> None:
     await context.abort(status.code, status.details, trailers)
 
 
-def _why_cancelled(context: Context) -> grpc.StatusCode:
+def _why_cancelled(context: Context, budget: float | None) -> grpc.StatusCode:
     remaining: float | None = context.time_remaining()
-    if remaining is not None and remaining <= 0:
+    if remaining is None or budget is None:
+        return grpc.StatusCode.CANCELLED
+    # A caller whose time is up cancels before ours says so, which began later and was
+    # rounded up.
+    if remaining <= DEADLINE_LATENESS_SECONDS + DEADLINE_ROUNDING * budget:
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 
