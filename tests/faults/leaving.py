@@ -57,8 +57,12 @@ class Visit:
         while call and len(text.split()) < self.tokens:
             text += (await call.read()).content
         if self._blocks:
-            self._barrier.release()
+            self.release()
             await self._until_blocked()
+
+    def release(self) -> None:
+        """Let the upstream go on."""
+        self._barrier.release()
 
     async def seconds_open_after(self, moment: float) -> float:
         """Return how long after `moment` our side closed the connection to the upstream."""

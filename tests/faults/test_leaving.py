@@ -1,5 +1,6 @@
 """Rows 31 and 32: the caller cancels, or the caller's deadline passes."""
 
+import asyncio
 import time
 
 import grpc
@@ -9,6 +10,7 @@ from conftest import MODEL
 from faults.leaving import PHASES, Visit, promptly
 from faults.world import World, open_world, within
 from helpers import sample, scrape
+from tokenwire.errors import SlowConsumer
 
 CANCELLED = grpc.StatusCode.CANCELLED
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
@@ -60,6 +62,25 @@ async def test_row_32_deadline(world: World, phase: str) -> None:
         return seconds
 
     await promptly(leave)
+
+
+async def test_row_31_tokens_whose_write_is_blocked(world: World) -> None:
+    """A token that waits for its reader when that one leaves is counted: it has been received."""
+    before = await tokens_counted(world)
+    steps = [f"big-delta 900kB; barrier token-{number}" for number in range(30)]
+    world.upstream.script("; ".join(steps))
+    call = world.send()
+    for number in range(len(steps)):
+        await world.upstream.barrier(f"token-{number}").reached()
+        # Time to take the token; nobody is told that a write blocks.
+        await asyncio.sleep(0.1)
+        [watchdog] = world.app._outcome._running
+        if watchdog._error is SlowConsumer:
+            break
+        world.upstream.barrier(f"token-{number}").release()
+    call.cancel()
+    await world.check(CANCELLED)
+    assert await tokens_counted(world) - before == number + 1
 
 
 @pytest.mark.parametrize("ending", [CANCELLED, DEADLINE_EXCEEDED])
