@@ -125,8 +125,9 @@ class StreamingChatOpenAI(ChatOpenAI):
                 yield batch
                 if answer.finished:
                     break
-            async for batch in _rest(source):
-                yield batch
+            async with aclosing(_rest(source)) as rest:
+                async for batch in rest:
+                    yield batch
 
 
 def _read(answer: chunks.Answer, batch: list[Event]) -> tuple[list[str], ServiceError | None]:
