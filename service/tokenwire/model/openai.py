@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from tokenwire.domain import AnswerStream, Delta
+from tokenwire.domain import AnswerStream, Delta, Whole
 from tokenwire.errors import ServiceError
 from tokenwire.model import chunks
 from tokenwire.model.sse import Event
@@ -97,6 +97,7 @@ class StreamingChatOpenAI(ChatOpenAI):
             ServiceError: The answer cannot be completed.
         """
         answer = chunks.Answer()
+        whole = False
         async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
             async for batch in batches:
                 texts, failure = _read(answer, batch)
@@ -107,6 +108,9 @@ class StreamingChatOpenAI(ChatOpenAI):
                         yield Delta(text)
                 if failure:
                     raise failure
+                if answer.finished and not whole:
+                    whole = True
+                    yield Whole(REST_SECONDS)
         yield answer.completion()
 
     async def _batches(
