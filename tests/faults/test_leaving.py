@@ -8,7 +8,8 @@ import pytest
 
 from conftest import MODEL
 from faults.leaving import PHASES, Visit, promptly
-from faults.world import World, open_world, within
+from faults.raw_upstream import RawUpstream
+from faults.world import World, count_descriptors, open_world, within
 from helpers import sample, scrape
 from tokenwire.errors import SlowConsumer
 
@@ -106,3 +107,33 @@ async def test_rows_31_and_32_in_the_queue(
         await visit.seconds_open_after(time.monotonic())
         await world.check_all([(ending, ""), (CANCELLED, "")])
         await world.succeeds("answer")
+
+
+async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who cancels while the upstream takes no more of the prompt frees it too."""
+    taken, over = asyncio.Event(), asyncio.Event()
+    well_behaved = RawUpstream()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if well_behaved.pieces:
+            await well_behaved.answer(reader, writer)
+            well_behaved.pieces = ()
+            return
+        taken.set()
+        await over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    large = {"base_url": base_url, "max_request_bytes": 64 << 20}
+    async with server, open_world(monkeypatch, **large) as world:
+        before = count_descriptors()
+        call = world.send("x" * 20_000_000)
+        await taken.wait()
+        # Time to fill the buffers on the way; nobody is told that a write blocks.
+        await asyncio.sleep(0.2)
+        assert count_descriptors() == before + 2
+        call.cancel()
+        await within(1, "our side closed", lambda: count_descriptors() == before + 1)
+        over.set()
+        await world.check(CANCELLED)

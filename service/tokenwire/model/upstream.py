@@ -1,6 +1,7 @@
 """HTTP to an OpenAI-compatible upstream: one request in, its events out."""
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ ERROR_BODY_SECONDS: Final = 1.0
 KEEPALIVE_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
+LARGE_BODY_BYTES: Final = 1 << 18
 READ_BYTES: Final = 1 << 16
 """How much may wait unread for one answer before the upstream is slowed down."""
 
@@ -96,10 +98,12 @@ class Upstream:
     async def _response(
         self, payload: dict[str, Any]
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        body = msgspec.json.encode(payload)
         try:
             response = await self._open_session().post(
                 self._url,
-                data=msgspec.json.encode(payload),
+                # As a file it is sent piece by piece, between which other calls go on.
+                data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
                 allow_redirects=False,
                 proxy=self._proxy,
             )
@@ -125,12 +129,26 @@ class Upstream:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
                 timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
                 headers=self._headers,
+                request_class=_Request,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
                 read_bufsize=READ_BYTES,
             )
         return self._session
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that can be given up while the upstream has not taken all of it."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        def abort_unsent() -> None:
+            # Closing would wait until the upstream has taken the rest.
+            if conn.transport and conn.transport.get_write_buffer_size():
+                conn.transport.abort()
+
+        conn.add_callback(abort_unsent)
+        return await super().send(conn)
 
 
 def _headers(base: yarl.URL, credentials: Credentials) -> dict[str, str]:
