@@ -63,7 +63,13 @@ class World:
 
     async def warm_up(self, calls: int) -> None:
         """Make so many good calls at once, and note the baseline with their connections."""
-        await asyncio.gather(*(self.ended(self.send("warm up")) for _ in range(calls)))
+        barrier = self.upstream.barrier(f"warm-up-{self.upstream.requests_seen}")
+        self.upstream.script(*[f"barrier {barrier.name}; answer"] * calls)
+        asking = asyncio.gather(*(self.ended(self.send("warm up")) for _ in range(calls)))
+        # All at once, so that each has a connection of its own.
+        await barrier.reached(calls)
+        barrier.release()
+        await asking
         await self.upstream.wait_until_idle()
         self._spans = len(await self.collector.received(self._spans + calls))
         self._before = await self._errors()
