@@ -63,7 +63,13 @@ class World:
 
     async def warm_up(self, calls: int) -> None:
         """Make so many good calls at once, and note the baseline with their connections."""
-        await asyncio.gather(*(self.ended(self.send("warm up")) for _ in range(calls)))
+        barrier = f"warm-up-{self.upstream.requests_seen}"
+        self.upstream.script(*[f"barrier {barrier}; answer"] * calls)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(calls):
+                group.create_task(self.ended(self.send("warm up")))
+            await self.upstream.barrier(barrier).reached(calls)
+            self.upstream.barrier(barrier).release()
         await self.upstream.wait_until_idle()
         self._spans = len(await self.collector.received(self._spans + calls))
         self._before = await self._errors()
