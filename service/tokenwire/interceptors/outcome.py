@@ -32,6 +32,10 @@ caller of others without a status, and end the process with SystemExit."""
 MOST_FRAMES: Final = 40
 """An endless recursion has a thousand, nearly all alike."""
 
+LATENCY_SECONDS: Final = 0.05
+TIMEOUT_ROUNDING: Final = 0.01
+"""How much a timeout may grow on the wire, where gRPC writes few digits of it."""
+
 Observer = Callable[[Call], None]
 
 log = logging.getLogger(__name__)
@@ -73,7 +77,7 @@ class OutcomeInterceptor(Interceptor):
         except BUGS as error:
             if _is_cancelled(error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
-                self._close(call, _why_cancelled(context))
+                self._close(call, _why_cancelled(call, context))
                 raise
             failure = InternalError()
             _log_bug(call, error)
@@ -121,9 +125,13 @@ async def _send(failure: ServiceError, call: Call, context: Context) -> None:
     await context.abort(status.code, status.details, trailers)
 
 
-def _why_cancelled(context: Context) -> grpc.StatusCode:
+def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
+    """Tell a caller that left from one whose time was up, which it says itself, a little early."""
     remaining: float | None = context.time_remaining()
-    if remaining is not None and remaining <= 0:
+    if remaining is None:
+        return grpc.StatusCode.CANCELLED
+    timeout = remaining + time.monotonic() - call.started
+    if remaining <= LATENCY_SECONDS + TIMEOUT_ROUNDING * timeout:
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 
