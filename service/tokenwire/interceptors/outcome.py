@@ -16,7 +16,7 @@ import grpc
 
 from tokenwire import calls
 from tokenwire.calls import Call
-from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError, SlowConsumer
+from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
 from tokenwire.status import extra_trailers, to_status
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -92,7 +92,7 @@ class OutcomeInterceptor(Interceptor):
     def end_all(self) -> None:
         """End every running call because this process stops."""
         for watchdog in tuple(self._running):
-            watchdog.interrupt(ServerShuttingDown())
+            watchdog.interrupt(ServerShuttingDown)
 
     def _close(self, call: Call, code: grpc.StatusCode, reason: str = "") -> None:
         call.ended = time.monotonic()
@@ -116,7 +116,7 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 async def _send(failure: ServiceError, call: Call, context: Context) -> None:
-    if call.tokens and not isinstance(failure, SlowConsumer):
+    if call.tokens and not call.watchdog.writing:
         # For clients of the original contract, which read only messages.
         await context.write(pb.Answer(error=failure.reason))
     status = to_status(failure, failure.code_after(call.tokens), call.request_id)
