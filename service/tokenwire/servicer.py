@@ -67,7 +67,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         watchdog.expect(patience.first_token, UpstreamTimeout)
         async with aclosing(self._model.stream(chat, self._deadline(context))) as answer:
             async for event in answer:
-                watchdog.expect(patience.reader, SlowConsumer)
+                watchdog.expect_write(patience.reader, SlowConsumer)
                 await context.write(to_answer(event))
                 if isinstance(event, Completion):
                     call.completion = event

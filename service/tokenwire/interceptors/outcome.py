@@ -16,7 +16,7 @@ import grpc
 
 from tokenwire import calls
 from tokenwire.calls import Call
-from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError, SlowConsumer
+from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
 from tokenwire.status import extra_trailers, to_status
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -31,6 +31,10 @@ caller of others without a status, and end the process with SystemExit."""
 
 MOST_FRAMES: Final = 40
 """An endless recursion has a thousand, nearly all alike."""
+
+LATENCY_SECONDS: Final = 0.05
+TIMEOUT_ROUNDING: Final = 0.01
+"""How much a timeout may grow on the wire, where gRPC writes few digits of it."""
 
 Observer = Callable[[Call], None]
 
@@ -73,7 +77,7 @@ class OutcomeInterceptor(Interceptor):
         except BUGS as error:
             if _is_cancelled(error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
-                self._close(call, _why_cancelled(context))
+                self._close(call, _why_cancelled(call, context))
                 raise
             failure = InternalError()
             _log_bug(call, error)
@@ -88,7 +92,7 @@ class OutcomeInterceptor(Interceptor):
     def end_all(self) -> None:
         """End every running call because this process stops."""
         for watchdog in tuple(self._running):
-            watchdog.interrupt(ServerShuttingDown())
+            watchdog.interrupt(ServerShuttingDown)
 
     def _close(self, call: Call, code: grpc.StatusCode, reason: str = "") -> None:
         call.ended = time.monotonic()
@@ -112,7 +116,7 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 async def _send(failure: ServiceError, call: Call, context: Context) -> None:
-    if call.tokens and not isinstance(failure, SlowConsumer):
+    if call.tokens and not call.watchdog.writing:
         # For clients of the original contract, which read only messages.
         await context.write(pb.Answer(error=failure.reason))
     status = to_status(failure, failure.code_after(call.tokens), call.request_id)
@@ -121,9 +125,13 @@ async def _send(failure: ServiceError, call: Call, context: Context) -> None:
     await context.abort(status.code, status.details, trailers)
 
 
-def _why_cancelled(context: Context) -> grpc.StatusCode:
+def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
+    """Tell a caller that left from one whose time was up, which it says itself, a little early."""
     remaining: float | None = context.time_remaining()
-    if remaining is not None and remaining <= 0:
+    if remaining is None:
+        return grpc.StatusCode.CANCELLED
+    timeout = remaining + time.monotonic() - call.started
+    if remaining <= LATENCY_SECONDS + TIMEOUT_ROUNDING * timeout:
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 
