@@ -1,7 +1,7 @@
 """An upstream that answers with exactly the bytes it is given, HTTP included."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -25,12 +25,13 @@ class RawUpstream:
 
     Attributes:
         base_url: For the server's settings.
-        pieces: What is answered, each in a write of its own.
+        pieces: What is answered, each in a write of its own; at an event it waits until
+            that is set.
     """
 
     def __init__(self) -> None:
         self.base_url = ""
-        self.pieces: Sequence[bytes] = (HEAD, ANSWER)
+        self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -38,6 +39,9 @@ class RawUpstream:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await _read_request(reader)
             for piece in self.pieces:
+                if isinstance(piece, asyncio.Event):
+                    await piece.wait()
+                    continue
                 writer.write(piece)
                 await writer.drain()
                 # Lets the other side read, so that it sees the pieces one by one.
