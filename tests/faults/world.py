@@ -64,6 +64,19 @@ class World:
 
     async def warm_up(self, calls: int) -> None:
         """Make so many good calls at once, and note the baseline with their connections."""
+        if calls == 1:
+            # Without a plan, so that the upstream may be another one.
+            await self.ended(self.send("warm up"))
+        else:
+            await self._warm_up_at_once(calls)
+        await self.upstream.wait_until_idle()
+        self._spans = len(await self.collector.received(self._spans + calls))
+        self._before = self._errors()
+        self._connections = self.upstream.open_connections
+        self._tasks = len(asyncio.all_tasks())
+        self._descriptors = count_descriptors()
+
+    async def _warm_up_at_once(self, calls: int) -> None:
         barrier = f"warm-up-{self.upstream.requests_seen}"
         self.upstream.script(*[f"barrier {barrier}; answer"] * calls)
         async with asyncio.TaskGroup() as group:
@@ -71,12 +84,6 @@ class World:
                 group.create_task(self.ended(self.send("warm up")))
             await self.upstream.barrier(barrier).reached(calls)
             self.upstream.barrier(barrier).release()
-        await self.upstream.wait_until_idle()
-        self._spans = len(await self.collector.received(self._spans + calls))
-        self._before = self._errors()
-        self._connections = self.upstream.open_connections
-        self._tasks = len(asyncio.all_tasks())
-        self._descriptors = count_descriptors()
 
     def send(self, content: str = PROMPT, **options: Any) -> "grpc.aio.UnaryStreamCall[Any, Any]":
         """Begin a call; `options` are gRPC's, such as `timeout`."""
