@@ -18,6 +18,7 @@ from tokenwire import calls
 from tokenwire.calls import Call
 from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
+from tokenwire.logs import frames_of
 from tokenwire.status import extra_trailers, to_status
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.watchdog import Watchdog
@@ -29,8 +30,6 @@ BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit
 """What a handler may raise by mistake. gRPC would show the text of some, leave the
 caller of others without a status, and end the process with SystemExit."""
 
-MOST_FRAMES: Final = 40
-"""An endless recursion has a thousand, nearly all alike."""
 
 LATENCY_SECONDS: Final = 0.05
 TIMEOUT_ROUNDING: Final = 0.01
@@ -145,17 +144,9 @@ def _request_id(context: Context) -> str:
 
 def _log_bug(call: Call, error: BaseException) -> None:
     """Log where a bug is: types and lines, but no values, which may hold a prompt."""
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
-        trace = trace.tb_next
-    if len(frames) > MOST_FRAMES:
-        frames[MOST_FRAMES // 2 : -MOST_FRAMES // 2] = ["..."]
     extra = {
         "request_id": call.request_id,
         "exception": type(error).__qualname__,
-        "frames": frames,
+        "frames": frames_of(error),
     }
     log.error("bug in handler", extra=extra)
