@@ -57,6 +57,7 @@ class OutcomeInterceptor(Interceptor):
         self._on_start = on_start
         self._observers = tuple(observers)
         self._running: set[Watchdog] = set()
+        self._ending = False
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context
@@ -71,6 +72,8 @@ class OutcomeInterceptor(Interceptor):
         failure: ServiceError | None = None
         try:
             with watchdog:
+                if self._ending:
+                    raise ServerShuttingDown
                 await proceed(request, context)
         except ServiceError as error:
             failure = error
@@ -90,7 +93,8 @@ class OutcomeInterceptor(Interceptor):
             await _send(failure, call, context)
 
     def end_all(self) -> None:
-        """End every running call because this process stops."""
+        """End every call, running or yet to come, because this process stops."""
+        self._ending = True
         for watchdog in tuple(self._running):
             watchdog.interrupt(ServerShuttingDown)
 
