@@ -164,6 +164,7 @@ class App:
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
+        await self._outcome.refuse()
         await self.stop(self._settings.grace_seconds)
 
     async def stop(self, grace_seconds: float) -> None:
