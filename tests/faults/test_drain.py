@@ -145,3 +145,17 @@ async def test_row_41_between_any_two_tokens(monkeypatch: pytest.MonkeyPatch) ->
             assert (error.code(), reason_of(error)) == ABORTED
             assert answers[-1] == LAST_ANSWER
         await world.check_all([ABORTED] * 20)
+
+
+async def test_row_40_a_crowd_when_the_listener_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call that was sent before the listener closes is answered, or told to come again."""
+    async with open_world(monkeypatch, grace_seconds=HOUR) as world:
+        await world.warm_up(20)
+        calls = asyncio.gather(*(world.ended(world.send()) for _ in range(300)))
+        await world.upstream.wait_for_requests(world.upstream.requests_seen + 1)
+        await world.app.drain()
+        endings = [
+            OK if error is None else (error.code(), reason_of(error)) for _, error in await calls
+        ]
+        assert set(endings) <= {OK, UNAVAILABLE}
+        await world.check_all(endings)

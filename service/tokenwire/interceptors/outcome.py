@@ -35,6 +35,11 @@ LATENCY_SECONDS: Final = 0.05
 TIMEOUT_ROUNDING: Final = 0.01
 """How much a timeout may grow on the wire, where gRPC writes few digits of it."""
 
+REFUSING_SECONDS: Final = 1.0
+QUIET_SECONDS: Final = 0.05
+QUIET_ROUNDS: Final = 5
+"""Of the event loop, in which gRPC would have handed over a call if one had waited."""
+
 Observer = Callable[[Call], None]
 
 log = logging.getLogger(__name__)
@@ -56,6 +61,8 @@ class OutcomeInterceptor(Interceptor):
         self._on_start = on_start
         self._observers = tuple(observers)
         self._running: set[Watchdog] = set()
+        self._refusing = False
+        self._refused = 0
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context
@@ -70,6 +77,9 @@ class OutcomeInterceptor(Interceptor):
         failure: ServiceError | None = None
         try:
             with watchdog:
+                if self._refusing:
+                    self._refused += 1
+                    raise ServerShuttingDown
                 await proceed(request, context)
         except ServiceError as error:
             failure = error
@@ -88,8 +98,23 @@ class OutcomeInterceptor(Interceptor):
             self._close(call, failure.code_after(call.tokens), failure.reason)
             await _send(failure, call, context)
 
+    async def refuse(self) -> None:
+        """Turn away new calls because this process stops; return once none have come for a while.
+
+        gRPC hands over one call at a time. Those still waiting when it closes its
+        listener would be cancelled, which no caller takes for a reason to try again.
+        """
+        self._refusing = True
+        end = time.monotonic() + REFUSING_SECONDS
+        refused = -1
+        while refused < self._refused and time.monotonic() < end:
+            refused = self._refused
+            for _ in range(QUIET_ROUNDS):
+                await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
+
     def end_all(self) -> None:
-        """End every running call because this process stops."""
+        """End every call, running or yet to come, because this process stops."""
+        self._refusing = True
         for watchdog in tuple(self._running):
             watchdog.interrupt(ServerShuttingDown)
 
