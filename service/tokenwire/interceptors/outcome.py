@@ -87,7 +87,7 @@ class OutcomeInterceptor(Interceptor):
             if _is_cancelled(error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
                 self._close(call, _why_cancelled(call, context))
-                raise
+                raise asyncio.CancelledError from None
             failure = InternalError()
             _log_bug(call, error)
         finally:
@@ -96,7 +96,11 @@ class OutcomeInterceptor(Interceptor):
             self._close(call, grpc.StatusCode.OK)
         else:
             self._close(call, failure.code_after(call.tokens), failure.reason)
-            await _send(failure, call, context)
+            try:
+                await _send(failure, call, context)
+            except grpc.aio.InternalError:
+                # The caller has left without waiting for it.
+                raise asyncio.CancelledError from None
 
     async def refuse(self) -> None:
         """Turn away new calls because this process stops; return once none have come for a while.
@@ -135,6 +139,9 @@ def _tell(observers: Iterable[Observer], call: Call) -> None:
 
 def _is_cancelled(error: BaseException) -> bool:
     """Tell a cancellation of this call from one that only got loose within it."""
+    if isinstance(error, grpc.aio.InternalError):
+        # When the caller leaves, a write under way fails before gRPC cancels the task.
+        return True
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
