@@ -64,7 +64,7 @@ def log_call(call: Call) -> None:
         "first_token_seconds": (
             round(call.first_token - call.started, 6) if call.first_token else None
         ),
-        "tokens_sent": call.tokens,
+        "tokens": call.tokens,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "finish_reason": call.completion.finish_reason.value if call.completion else None,

@@ -95,7 +95,7 @@ class OutcomeInterceptor(Interceptor):
         if failure is None:
             self._close(call, grpc.StatusCode.OK)
         else:
-            self._close(call, failure.code_after(call.tokens), failure.reason)
+            self._close(call, failure.code_after(call.answers_sent), failure.reason)
             try:
                 await _send(failure, call, context)
             except grpc.aio.InternalError:
@@ -147,10 +147,10 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 async def _send(failure: ServiceError, call: Call, context: Context) -> None:
-    if call.tokens and not call.watchdog.writing:
+    if call.answers_sent and not call.watchdog.writing:
         # For clients of the original contract, which read only messages.
         await context.write(pb.Answer(error=failure.reason))
-    status = to_status(failure, failure.code_after(call.tokens), call.request_id)
+    status = to_status(failure, failure.code_after(call.answers_sent), call.request_id)
     request_id = ((REQUEST_ID, call.request_id),)
     trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)
     await context.abort(status.code, status.details, trailers)
