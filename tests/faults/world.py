@@ -210,13 +210,22 @@ async def within(seconds: float, promise: str, condition: Callable[[], bool]) ->
 
 
 @asynccontextmanager
-async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> AsyncIterator[World]:
-    """Start a world; `overrides` are settings of its server."""
+async def open_collector() -> AsyncIterator[Collector]:
+    """Start a collector of spans."""
     collector = Collector()
     await collector.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    async with DemoUpstream() as upstream:
+    try:
+        yield collector
+    finally:
+        await collector.stop()
+
+
+@asynccontextmanager
+async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> AsyncIterator[World]:
+    """Start a world; `overrides` are settings of its server."""
+    async with open_collector() as collector, DemoUpstream() as upstream:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
         values = {
             # The path stands for the host, which has to be one that resolves.
             "base_url": upstream.base_url.replace("/v1", f"/{CANARY}-host/v1"),
@@ -239,4 +248,3 @@ async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Async
             handler.setStream(world.log)
             await world.start()
             yield world
-    await collector.stop()
