@@ -19,7 +19,7 @@ from helpers import collect, failure_of, reason_of, text_of
 from tokenwire import errors, settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
-from tokenwire.domain import ChatRequest, Completion, FinishReason, Sampling, Usage
+from tokenwire.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
 from tokenwire.model.build import build_model, build_openai
 from tokenwire.model.langchain import LangChainModel
 from tokenwire.model.openai import StreamingChatOpenAI
@@ -48,7 +48,8 @@ async def stream(model: LangChainModel, request: ChatRequest) -> tuple[str, Comp
         async for event in answer:
             if isinstance(event, Completion):
                 return text, event
-            text += event.text
+            if isinstance(event, Delta):
+                text += event.text
     raise AssertionError("no completion")
 
 

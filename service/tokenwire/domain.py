@@ -80,6 +80,13 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """The text is whole; the Completion comes within so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """The end of a whole answer. `usage` is None where the upstream reports none."""
 
@@ -89,8 +96,10 @@ class Completion:
     id: str
 
 
-AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]
-"""Deltas with text, then exactly one Completion. Closing it ends the upstream request."""
+AnswerStream: TypeAlias = AsyncGenerator[Delta | Whole | Completion, None]
+"""Deltas with text, then exactly one Completion. Closing it ends the upstream request.
+
+Where the Completion may take a while to come, Whole says so."""
 
 
 class ChatModel(Protocol):

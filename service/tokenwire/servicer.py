@@ -11,7 +11,7 @@ import grpc
 
 from tokenwire import calls
 from tokenwire.convert import Defaults, to_answer, to_request
-from tokenwire.domain import ChatModel, Completion
+from tokenwire.domain import ChatModel, Completion, Whole
 from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -67,6 +67,10 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         watchdog.expect(patience.first_token, UpstreamTimeout)
         async with aclosing(self._model.stream(chat, self._deadline(context))) as answer:
             async for event in answer:
+                if isinstance(event, Whole):
+                    # Nothing that is still to come can fail the answer, so no time of ours may.
+                    watchdog.expect(event.seconds + patience.idle, UpstreamIdleTimeout)
+                    continue
                 # Before the write, during which the caller may leave: this much was received.
                 if isinstance(event, Completion):
                     call.completion = event

@@ -6,7 +6,7 @@ import time
 import grpc
 import pytest
 
-from faults.world import World
+from faults.world import World, open_world
 from helpers import text_of
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -144,3 +144,16 @@ async def test_row_19_broken_after_finish_reason(world: World, end: str) -> None
     answers = await world.succeeds(f"rest; finish; {end}")
     assert text_of(answers) == expected
     assert_whole(answers, pb.FINISH_REASON_STOP)
+
+
+@pytest.mark.parametrize("begin", ["tokens 3", "role"])
+async def test_row_19_stall_after_finish_reason(
+    monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    """A whole answer ends soon, and well, though its usage never comes and no time is left."""
+    times = {"idle_timeout_seconds": 0.3, "first_token_timeout_seconds": 0.3}
+    async with open_world(monkeypatch, **times) as world:
+        started = time.monotonic()
+        answers = await world.succeeds(f"{begin}; finish; stall")
+        assert time.monotonic() - started < 3
+        assert_whole(answers, pb.FINISH_REASON_STOP)

@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from tokenwire.domain import AnswerStream, Delta
+from tokenwire.domain import AnswerStream, Delta, Whole
 from tokenwire.errors import ServiceError
 from tokenwire.model import chunks
 from tokenwire.model.sse import Event
@@ -99,6 +99,7 @@ class StreamingChatOpenAI(ChatOpenAI):
         answer = chunks.Answer()
         # Each look at a model's private attribute goes through pydantic.
         merge_tokens = self._merge_tokens
+        whole = False
         async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
             async for batch in batches:
                 texts, failure = _read(answer, batch)
@@ -109,6 +110,9 @@ class StreamingChatOpenAI(ChatOpenAI):
                         yield Delta(text)
                 if failure:
                     raise failure
+                if answer.finished and not whole:
+                    whole = True
+                    yield Whole(REST_SECONDS)
         yield answer.completion()
 
     async def _batches(
@@ -127,8 +131,9 @@ class StreamingChatOpenAI(ChatOpenAI):
                 yield batch
                 if answer.finished:
                     break
-            async for batch in _rest(source):
-                yield batch
+            async with aclosing(_rest(source)) as rest:
+                async for batch in rest:
+                    yield batch
 
 
 def _read(answer: chunks.Answer, batch: list[Event]) -> tuple[list[str], ServiceError | None]:

@@ -1,0 +1,28 @@
+"""A caller as a process of its own: `python client.py ADDRESS WORDS`.
+
+It makes one call, reads so many words of the answer, says so on its standard
+output, and reads no more.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+import grpc
+
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+
+async def main(address: str, words: int) -> None:
+    """Be that caller until killed."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        call: Any = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello"))
+        text = ""
+        while len(text.split()) < words:
+            text += (await call.read()).content
+        print("read", flush=True)  # noqa: T201 - how the test hears of it
+        await call.code()
+
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))

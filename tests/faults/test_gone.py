@@ -1,0 +1,75 @@
+"""Row 33: the caller's process is killed, or frozen."""
+
+import asyncio
+import signal
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from faults.leaving import PHASES, Visit, promptly
+from faults.world import World, open_world
+from programs import started
+
+CLIENT = Path(__file__).with_name("client.py")
+CANCELLED = grpc.StatusCode.CANCELLED
+
+
+@asynccontextmanager
+async def caller(world: World, visit: Visit) -> AsyncIterator[Process]:
+    """Let another process make the call of `visit`; yield it once the phase is reached."""
+    arguments = (world.app.address, str(visit.tokens))
+    async with started(sys.executable, CLIENT, *arguments) as process:
+        assert process.stdout
+        async with asyncio.timeout(20):
+            assert await process.stdout.readline() == b"read\n"
+            await visit.reached()
+        yield process
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_row_33_killed(world: World, phase: str) -> None:
+    """A caller's process that is killed, in any phase, frees the upstream within 50 ms."""
+
+    async def leave() -> float:
+        visit = Visit(world, phase)
+        async with caller(world, visit) as process:
+            process.send_signal(signal.SIGKILL)
+            seconds = await visit.seconds_open_after(time.monotonic())
+        await world.check(CANCELLED)
+        return seconds
+
+    await promptly(leave)
+
+
+@pytest.mark.parametrize("phase", ["before-first-token", "mid-stream", "blocked-in-write"])
+async def test_row_33_frozen(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
+    """A caller's process that is frozen is given up when it does not answer a ping."""
+    async with open_world(monkeypatch, keepalive_seconds=1, keepalive_timeout_seconds=0.5) as world:
+        visit = Visit(world, phase)
+        async with caller(world, visit) as process:
+            process.send_signal(signal.SIGSTOP)
+            seconds = await visit.seconds_open_after(time.monotonic())
+        assert seconds < 2.5
+        await world.check(CANCELLED)
+
+
+async def test_row_33_silent_but_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller's process that answers pings is waited for, however long nothing is said."""
+    async with open_world(
+        monkeypatch, keepalive_seconds=0.5, keepalive_timeout_seconds=0.5
+    ) as world:
+        visit = Visit(world, "mid-stream")
+        async with caller(world, visit) as process:
+            # Several times the keepalive and its timeout.
+            await asyncio.sleep(3)
+            assert world.upstream.active_requests == 1
+            visit.release()
+            await world.upstream.wait_until_idle()
+            assert await process.wait() == 0
+        await world.check(grpc.StatusCode.OK)
