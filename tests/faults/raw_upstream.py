@@ -26,18 +26,23 @@ class RawUpstream:
     Attributes:
         base_url: For the server's settings.
         pieces: What is answered, each in a write of its own.
+        finale: The last piece waits until this is set, as it is unless a test clears it.
     """
 
     def __init__(self) -> None:
         self.base_url = ""
         self.pieces: Sequence[bytes] = (HEAD, ANSWER)
+        self.finale = asyncio.Event()
+        self.finale.set()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         # A client may leave at any moment; what it saw of the answer is its own affair.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await _read_request(reader)
-            for piece in self.pieces:
+            for number, piece in enumerate(self.pieces, 1):
+                if number == len(self.pieces):
+                    await self.finale.wait()
                 writer.write(piece)
                 await writer.drain()
                 # Lets the other side read, so that it sees the pieces one by one.
