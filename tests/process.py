@@ -85,6 +85,11 @@ class ServerProcess:
         await self._close()
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
     def entries(self) -> list[dict[str, Any]]:
         """The lines so far that are JSON objects."""
         return [json.loads(line) for line in self.log_lines if line.startswith("{")]

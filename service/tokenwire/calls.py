@@ -25,7 +25,7 @@ class Call:
         started: When the call began.
         first_token: When the first text was sent.
         last_token: When the latest text was sent.
-        tokens: Upstream events with text that were sent so far.
+        tokens: Upstream events with text so far; the last may still be being sent.
         completion: The end of a whole answer.
         code: The status the call ended with.
         reason: Why it ended so; the code's name where there is no more to say.
@@ -47,7 +47,7 @@ class Call:
     ended: float = 0.0
 
     def sent(self, tokens: int) -> None:
-        """Note that text made of `tokens` upstream events went out."""
+        """Note that text made of `tokens` upstream events goes out."""
         now = time.monotonic()
         self.first_token = self.first_token or now
         self.last_token = now

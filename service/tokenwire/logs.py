@@ -16,6 +16,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from tokenwire.calls import Call
 from tokenwire.settings import Settings
 
+MOST_FRAMES: Final = 40
+"""An endless recursion has a thousand, nearly all alike."""
 LIBRARIES_LEVEL: Final = logging.WARNING
 """Libraries log prompts and answers below this level, so no setting lowers it."""
 
@@ -77,6 +79,19 @@ def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
     log.error("exception outside of any call", exc_info=context.get("exception"))
 
 
+def frames_of(error: BaseException) -> list[str]:
+    """Return where an exception came from, the outermost frame first: no text and no values."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
+    if len(frames) > MOST_FRAMES:
+        frames[MOST_FRAMES // 2 : -MOST_FRAMES // 2] = ["..."]
+    return frames
+
+
 def _is_console(settings: Settings) -> bool:
     if settings.log_format == "auto":
         return sys.stderr.isatty()
@@ -96,15 +111,5 @@ def _reduce_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     error = exc_info[1] if isinstance(exc_info, tuple) else None
     if isinstance(error, BaseException):
         event["exception"] = type(error).__qualname__
-        event["frames"] = _frames(error)
+        event["frames"] = frames_of(error)
     return event
-
-
-def _frames(error: BaseException) -> list[str]:
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
-        trace = trace.tb_next
-    return frames

@@ -67,12 +67,13 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         watchdog.expect(patience.first_token, UpstreamTimeout)
         async with aclosing(self._model.stream(chat, self._deadline(context))) as answer:
             async for event in answer:
-                watchdog.expect(patience.reader, SlowConsumer)
-                await context.write(to_answer(event))
+                # Before the write, during which the caller may leave: this much was received.
                 if isinstance(event, Completion):
                     call.completion = event
                 else:
                     call.sent(event.tokens)
+                watchdog.expect_write(patience.reader, SlowConsumer)
+                await context.write(to_answer(event))
                 watchdog.expect(patience.idle, UpstreamIdleTimeout)
 
     def _deadline(self, context: grpc.aio.ServicerContext[pb.Message, pb.Answer]) -> float:

@@ -1,7 +1,7 @@
 """An upstream that answers with exactly the bytes it is given, HTTP included."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -25,24 +25,23 @@ class RawUpstream:
 
     Attributes:
         base_url: For the server's settings.
-        pieces: What is answered, each in a write of its own.
-        finale: The last piece waits until this is set, as it is unless a test clears it.
+        pieces: What is answered, each in a write of its own; at an event it waits until
+            that is set.
     """
 
     def __init__(self) -> None:
         self.base_url = ""
-        self.pieces: Sequence[bytes] = (HEAD, ANSWER)
-        self.finale = asyncio.Event()
-        self.finale.set()
+        self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         # A client may leave at any moment; what it saw of the answer is its own affair.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await _read_request(reader)
-            for number, piece in enumerate(self.pieces, 1):
-                if number == len(self.pieces):
-                    await self.finale.wait()
+            for piece in self.pieces:
+                if isinstance(piece, asyncio.Event):
+                    await piece.wait()
+                    continue
                 writer.write(piece)
                 await writer.drain()
                 # Lets the other side read, so that it sees the pieces one by one.

@@ -17,11 +17,11 @@ async def test_row_17_broken_framing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body whose chunks do not parse ends the answer at once, not when patience ends."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         token = ANSWER[: ANSWER.index(b": a comment")]
-        raw.pieces = (HEAD + b"%x\r\n%b\r\n" % (len(token), token), b"this is no chunk")
-        raw.finale.clear()
+        head = HEAD + b"%x\r\n%b\r\n" % (len(token), token)
+        raw.pieces = (head, token_read := asyncio.Event(), b"this is no chunk")
         answers = aiter(world.send())
         assert (await anext(answers)).content == "Grü"
-        raw.finale.set()
+        token_read.set()
         async with asyncio.timeout(AT_ONCE_SECONDS):
             _, error = await world.ended(answers)
         assert error is not None

@@ -1,6 +1,6 @@
 """From the JSON of chat-completion chunks to text and the completion."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -15,6 +15,12 @@ from tokenwire.model.sse import Event
 
 MAX_COUNT: Final = 2**53
 """Token counts above this are not counts: JSON numbers end being exact here."""
+
+MAX_USAGE_BYTES: Final = 10_000
+MAX_NAME_BYTES: Final = 256
+"""A model or an id above this is not a name."""
+
+NO_ERROR: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
 
 FINISH_REASONS: Final = {
     "stop": FinishReason.STOP,
@@ -41,14 +47,14 @@ class Choice(msgspec.Struct, gc=False):
 class Chunk(msgspec.Struct, gc=False):
     """What is used of a chat-completion chunk. The rest is skipped, not decoded.
 
-    `usage` and `error` come in many shapes, so they are any JSON.
+    `usage` and `error` come in many shapes and sizes, so they stay encoded.
     """
 
     id: str | None = None
     model: str | None = None
     choices: list[Choice] | None = None
-    usage: Any = None
-    error: Any = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
 
 
 _decode: Final = msgspec.json.Decoder(Chunk).decode
@@ -69,7 +75,7 @@ def decode(event: Event) -> Chunk:
         chunk = _decode(event.data)
     except (ValueError, RecursionError):
         raise UpstreamProtocolError from None
-    if chunk.error:
+    if chunk.error and bytes(chunk.error) not in NO_ERROR:
         raise UpstreamError
     return chunk
 
@@ -94,7 +100,7 @@ class Answer:
         Raises:
             ContentFiltered: The upstream's content filter ended the answer.
         """
-        if chunk.usage is not None:
+        if chunk.usage:
             self._usage = _usage(chunk.usage) or self._usage
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
@@ -117,10 +123,21 @@ class Answer:
         if self._finish_reason is None:
             raise UpstreamTruncated
         reason = FINISH_REASONS.get(self._finish_reason, FinishReason.OTHER)
-        return Completion(reason, self._usage, self._model, self._id)
+        return Completion(reason, self._usage, _name(self._model), _name(self._id))
 
 
-def _usage(value: object) -> Usage | None:
+def _name(value: str) -> str:
+    return value if len(value.encode()) <= MAX_NAME_BYTES else ""
+
+
+def _usage(encoded: msgspec.Raw) -> Usage | None:
+    if len(encoded) > MAX_USAGE_BYTES:
+        return None
+    try:
+        value = msgspec.json.decode(encoded)
+    except ValueError:
+        # Numbers that no counter holds.
+        return None
     input_tokens = _count(value, "prompt_tokens")
     output_tokens = _count(value, "completion_tokens")
     if not isinstance(value, dict) or input_tokens is None or output_tokens is None:
@@ -135,4 +152,4 @@ def _usage(value: object) -> Usage | None:
 
 def _count(of: object, key: str) -> int | None:
     value = of.get(key) if isinstance(of, dict) else None
-    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None

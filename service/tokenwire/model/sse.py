@@ -3,11 +3,14 @@
 Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tokenwire.errors import ServiceError, UpstreamEventTooLarge, UpstreamResponseTooLarge
 
 BOM = b"\xef\xbb\xbf"
+FIELDS = (b"data", b"event", b"id", b"retry")
+"""What a line of an event begins with."""
+MOST_SILENCE: Final = 16
 
 
 class Event(NamedTuple):
@@ -21,7 +24,8 @@ class EventReader:
     """Cuts a stream of bytes into events, holding at most one event in memory.
 
     Args:
-        max_event_bytes: The largest event that is accepted.
+        max_event_bytes: The largest event that is accepted. Without completing an
+            event no more than MOST_SILENCE times as much may come.
         last: The data of the event that ends the stream. It is not returned,
             nor is anything after it.
 
@@ -35,7 +39,10 @@ class EventReader:
         self.failure: ServiceError | None = None
         self._last = last
         self._max_event_bytes = max_event_bytes
-        self._rest = b""
+        self._max_silence_bytes = MOST_SILENCE * max_event_bytes
+        self._silence = 0
+        self._rest = bytearray()
+        self._in_large_line = False
         self._after_cr = False
         self._start: bytes | None = b""
 
@@ -44,23 +51,59 @@ class EventReader:
         if self.ended or self.failure:
             return []
         data = self._normalise(data)
-        blocks = (self._rest + data if self._rest else data).split(b"\n\n")
-        self._rest = blocks.pop()
+        self._silence += len(data)
         events: list[Event] = []
-        for block in blocks:
+        if self._in_large_line:
+            if b"\n" in data:
+                self.failure = UpstreamEventTooLarge()
+        else:
+            self._cut(data, events)
+        if events:
+            self._silence = len(self._rest)
+        elif self._silence > self._max_silence_bytes and not (self.ended or self.failure):
+            self.failure = UpstreamResponseTooLarge()
+        return events
+
+    def _cut(self, data: bytes, events: list[Event]) -> None:
+        """Add the events that `data` completes to `events`."""
+        if self._rest:
+            seen = len(self._rest) - 1
+            self._rest += data
+            # Looking only at what is new keeps an event in many pieces from costing their square.
+            if self._rest.find(b"\n\n", seen) < 0:
+                self._check_rest()
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        *blocks, rest = data.split(b"\n\n")
+        self._rest += rest
+        for block in filter(None, blocks):
             if len(block) > self._max_event_bytes:
-                self.failure = _too_large(block)
-                return events
+                is_event = block.lstrip(b"\n").startswith(FIELDS)
+                self.failure = UpstreamEventTooLarge() if is_event else UpstreamResponseTooLarge()
+                return
             event = _parse(block)
             if event is None:
                 continue
             if event.data == self._last:
                 self.ended = True
-                break
+                return
             events.append(event)
-        if len(self._rest) > self._max_event_bytes:
-            self.failure = _too_large(self._rest)
-        return events
+        self._check_rest()
+
+    def _check_rest(self) -> None:
+        if len(self._rest) <= self._max_event_bytes:
+            return
+        rest = self._rest.lstrip(b"\n")
+        if not rest.startswith(FIELDS):
+            self.failure = UpstreamResponseTooLarge()
+        elif b"\n" in rest:
+            self.failure = UpstreamEventTooLarge()
+        else:
+            # Nothing of it is of use. Whether it is a large event or no event at all
+            # shows when the line ends, if it does.
+            self._in_large_line = True
+            self._rest.clear()
 
     def _normalise(self, data: bytes) -> bytes:
         """Drop the BOM and turn CR LF and CR into LF, also where they are cut between reads."""
@@ -78,12 +121,6 @@ class EventReader:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return data
-
-
-def _too_large(block: bytes) -> ServiceError:
-    if block.lstrip(b"\n").startswith((b"data", b"event", b"id", b"retry")):
-        return UpstreamEventTooLarge()
-    return UpstreamResponseTooLarge()
 
 
 def _parse(block: bytes) -> Event | None:

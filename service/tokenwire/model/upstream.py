@@ -81,13 +81,16 @@ class Upstream:
             body = response.content
             try:
                 while data := await body.readany():
-                    for part in inflate(data):
+                    for count, part in enumerate(inflate(data)):
+                        if count:
+                            # What unpacks to much must not keep other calls waiting.
+                            await asyncio.sleep(0)
                         yield reader.feed(part)
                         if reader.failure:
                             raise reader.failure
-                    if reader.ended:
-                        await _finish(body)
-                        return
+                        if reader.ended:
+                            await _finish(body)
+                            return
             except aiohttp.ClientError:
                 raise errors.UpstreamStreamBroken from None
 
@@ -187,8 +190,12 @@ async def _finish(body: aiohttp.StreamReader) -> None:
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
     body = b""
     # The status has said enough for a reason, so nothing that goes wrong here counts.
-    with suppress(aiohttp.ClientError, TimeoutError):
+    with suppress(aiohttp.ClientError, TimeoutError, errors.UpstreamProtocolError):
+        inflate = inflater(response.headers.get("content-encoding", "identity"))
         async with asyncio.timeout(ERROR_BODY_SECONDS):
-            while len(body) < MAX_ERROR_BODY_BYTES and (data := await response.content.readany()):
-                body += data
+            while data := await response.content.readany():
+                for part in inflate(data):
+                    body += part
+                    if len(body) >= MAX_ERROR_BODY_BYTES:
+                        return body
     return body

@@ -1,0 +1,169 @@
+"""Row 26, for responses that come compressed although nobody asked for it."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from faults.raw_upstream import RawUpstream, raw_upstream
+from faults.world import World, open_world
+from helpers import reason_of, text_of
+from tokenwire.model.inflate import PART_BYTES, inflater
+
+INTERNAL = grpc.StatusCode.INTERNAL
+
+
+def event(text: str) -> bytes:
+    chunk = {"choices": [{"delta": {"content": text}}]}
+    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
+
+
+FINISH = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+ANSWER = event("Zoë ") + event("日本 ") + event("🙂") + FINISH + DONE
+
+
+def answer_with(
+    raw: RawUpstream, *body: bytes | asyncio.Event, encoding: str, status: str = "200 OK"
+) -> None:
+    """Answer from now on with this body, and tell that it is encoded so."""
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: text/event-stream\r\n"
+        f"content-encoding: {encoding}\r\nconnection: close\r\n\r\n"
+    )
+    raw.pieces = (head.encode(), *body)
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[RawUpstream]:
+    async with raw_upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def world(raw: RawUpstream, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    async with open_world(monkeypatch, base_url=raw.base_url) as opened:
+        yield opened
+
+
+async def text_from(world: World) -> str:
+    answers, error = await world.ended(world.send())
+    assert error is None
+    await world.check(grpc.StatusCode.OK)
+    return text_of(answers)
+
+
+async def failure_from(world: World, code: grpc.StatusCode, reason: str) -> None:
+    _, error = await world.ended(world.send())
+    assert error
+    assert (error.code(), reason_of(error)) == (code, reason)
+    await world.check(code, reason)
+
+
+def flushed(*parts: bytes) -> list[bytes]:
+    """Compress as a proxy does that sends on each event at once."""
+    stream = zlib.compressobj(wbits=31)
+    pieces = [stream.compress(part) + stream.flush(zlib.Z_SYNC_FLUSH) for part in parts]
+    return [*pieces, stream.flush()]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "deflate"])
+async def test_row_26_honest_compression(world: World, raw: RawUpstream, encoding: str) -> None:
+    """A compressed answer arrives as it was before, in one piece or byte by byte."""
+    packed = zlib.compress(ANSWER) if encoding == "deflate" else gzip.compress(ANSWER)
+    for body in ([packed], [packed[at : at + 1] for at in range(len(packed))]):
+        answer_with(raw, *body, encoding=encoding)
+        assert await text_from(world) == "Zoë 日本 🙂"
+
+
+async def test_row_26_each_event_compressed_at_once(world: World, raw: RawUpstream) -> None:
+    """Events that were compressed one by one do not wait for each other."""
+    first, *others = flushed(event("first"), event(" second"), FINISH)
+    rest = asyncio.Event()
+    answer_with(raw, first, rest, *others, encoding="gzip")
+    call = world.send()
+    assert text_of([await anext(answers := aiter(call))]) == "first"
+    rest.set()
+    assert text_of([answer async for answer in answers]) == " second"
+    await world.check(grpc.StatusCode.OK)
+
+
+async def test_row_26_several_members(world: World, raw: RawUpstream) -> None:
+    """A gzip body of several members is one answer."""
+    members = b"".join(gzip.compress(part) for part in (ANSWER[:20], b"", ANSWER[20:], b""))
+    answer_with(raw, members, encoding="gzip")
+    assert await text_from(world) == "Zoë 日本 🙂"
+    answer_with(raw, *(members[at : at + 7] for at in range(0, len(members), 7)), encoding="gzip")
+    assert await text_from(world) == "Zoë 日本 🙂"
+
+
+async def test_row_26_cut_off_compression(world: World, raw: RawUpstream) -> None:
+    """A compressed body that breaks off is a truncated answer, or a whole one."""
+    answer_with(raw, *flushed(event("half"), FINISH)[:1], encoding="gzip")
+    await failure_from(world, grpc.StatusCode.ABORTED, "UPSTREAM_TRUNCATED")
+    answer_with(raw, *flushed(event("whole"), FINISH)[:2], encoding="gzip")
+    assert await text_from(world) == "whole"
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "aws-chunked", "gzip", "deflate"])
+async def test_row_26_unreadable_compression(world: World, raw: RawUpstream, encoding: str) -> None:
+    """An unknown encoding, or a body that is not in its encoding, is against the protocol."""
+    answer_with(raw, ANSWER, encoding=encoding)
+    await failure_from(world, INTERNAL, "UPSTREAM_PROTOCOL_ERROR")
+
+
+async def test_row_26_junk_after_compression(world: World, raw: RawUpstream) -> None:
+    """What follows the compressed body is not kept, however much it is."""
+    answer_with(raw, gzip.compress(event("half")), b"junk" * 1_000_000, encoding="gzip")
+    await failure_from(world, INTERNAL, "UPSTREAM_PROTOCOL_ERROR")
+
+
+async def test_row_26_compressed_error_body(world: World, raw: RawUpstream) -> None:
+    """The body of an error tells its reason also when it is compressed."""
+    body = json.dumps({"error": {"code": "context_length_exceeded"}}).encode()
+    answer_with(raw, gzip.compress(body), status="400 Bad Request", encoding="gzip")
+    await failure_from(world, grpc.StatusCode.INVALID_ARGUMENT, "PROMPT_TOO_LONG")
+
+
+@pytest.mark.parametrize(
+    ("bomb", "ending"),
+    [
+        (b"\n" * 64_000_000, (INTERNAL, "UPSTREAM_RESPONSE_TOO_LARGE")),
+        (b": comment\n\n" * 6_000_000, (INTERNAL, "UPSTREAM_RESPONSE_TOO_LARGE")),
+        (b"data: {}\n\n" * 600_000, (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_TRUNCATED")),
+    ],
+    ids=["lines", "comments", "events"],
+)
+async def test_row_26_bomb_of_nothing(
+    world: World, raw: RawUpstream, bomb: bytes, ending: tuple[grpc.StatusCode, str]
+) -> None:
+    """A bomb that is no long line comes to an end too, and until then others are served."""
+    sent = asyncio.Event()
+    # Small enough to be read at once: only what unpacks it can make room for others.
+    answer_with(raw, gzip.compress(bomb), sent, encoding="gzip")
+    call = asyncio.ensure_future(world.ended(world.send()))
+    health: Any = health_pb2_grpc.HealthStub(world.channel)
+    for _ in range(3):
+        await health.Check(health_pb2.HealthCheckRequest())
+    assert not call.done()
+    sent.set()
+    _, error = await call
+    assert error
+    assert (error.code(), reason_of(error)) == ending
+    await world.check(*ending)
+
+
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES])
+def test_row_26_all_that_arrived_is_unpacked(size: int) -> None:
+    """Nothing stays inside the decompressor that the bytes so far have made."""
+    stream = zlib.compressobj(level=9, wbits=31)
+    packed = stream.compress(b"x" * size) + stream.flush(zlib.Z_SYNC_FLUSH)
+    parts = list(inflater("gzip")(packed))
+    assert b"".join(parts) == b"x" * size
+    assert max(map(len, parts)) <= PART_BYTES

@@ -1,0 +1,101 @@
+"""Rows 25, 26 and 34: what it costs in memory, measured in a server of its own."""
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from conftest import Stub
+from faults.raw_upstream import HEAD, raw_upstream
+from helpers import collect, failure_of, reason_of
+from process import ServerProcess
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+MOST_MEMORY = 10_000_000
+GZIP_HEAD = HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
+HELLO = pb.Message(content="hello")
+
+
+class Memory:
+    """How much memory a process takes from now on."""
+
+    def __init__(self, pid: int) -> None:
+        self._directory = Path(f"/proc/{pid}")
+        # Lets the peak start anew (proc(5)).
+        (self._directory / "clear_refs").write_text("5")
+        self._before = self._bytes("VmRSS")
+
+    def grown(self) -> int:
+        """Return the bytes that it held more at its peak."""
+        return self._bytes("VmHWM") - self._before
+
+    def _bytes(self, name: str) -> int:
+        status = (self._directory / "status").read_text()
+        match = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
+        assert match
+        return int(match[1]) * 1024
+
+
+@asynccontextmanager
+async def server(base_url: str, **settings: str) -> AsyncIterator[tuple[ServerProcess, Stub]]:
+    """Run a server before the upstream at `base_url`, and a client of it."""
+    env = {"OPENAI_BASE_URL": base_url, "TOKENWIRE_LOG_LEVEL": "info"} | settings
+    async with (
+        ServerProcess(env=env) as process,
+        grpc.aio.insecure_channel(process.address) as channel,
+    ):
+        stub: Stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        yield process, stub
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        ("big-delta 10MB; answer", "UPSTREAM_EVENT_TOO_LARGE"),
+        ("tokens 3; big-delta 10MB; answer", "UPSTREAM_EVENT_TOO_LARGE"),
+        ("no-newline 300MB", "UPSTREAM_RESPONSE_TOO_LARGE"),
+        ("gzip-bomb 1GB", "UPSTREAM_RESPONSE_TOO_LARGE"),
+        ("gzip-bomb 1GB status=500", "UPSTREAM_ERROR"),
+        ("status 500 body=flood", "UPSTREAM_ERROR"),
+        ("status 400 body=flood", "UPSTREAM_REJECTED_REQUEST"),
+    ],
+)
+async def test_rows_25_and_26_memory(upstream: DemoUpstream, plan: str, reason: str) -> None:
+    """Whatever the upstream sends, the server takes at most 10 MB for it."""
+    async with server(upstream.base_url) as (process, stub):
+        await collect(stub.Send(HELLO))
+        memory = Memory(process.pid)
+        upstream.script(plan)
+        _, error = await failure_of(stub.Send(HELLO))
+        assert reason_of(error) == reason
+        assert memory.grown() < MOST_MEMORY
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (GZIP_HEAD, gzip.compress(b"\n" * 100_000_000)),
+        (GZIP_HEAD, gzip.compress(b": comment"), *[b"junk" * 10_000] * 1_000),
+        (GZIP_HEAD, *[gzip.compress(b"")] * 10_000),
+        (b"HTTP/1.1 200 OK\r\n", *[b"x-filler: " + b"x" * 1_000 + b"\r\n"] * 30_000),
+        (HEAD, b'data: {"usage":[' + b"[]," * 300_000 + b"0]}\n\n"),
+        (HEAD, b'data: {"error":[' + b"[]," * 300_000 + b"0]}\n\n"),
+        (HEAD, b"x" * 30_000_000),
+        (HEAD, *[b": comment\n\n" * 10_000] * 300),
+    ],
+    ids=["lines", "junk", "members", "head", "usage", "error", "text", "comments"],
+)
+async def test_row_26_memory_of_odd_floods(pieces: tuple[bytes, ...]) -> None:
+    """Floods of other kinds take at most 10 MB too."""
+    async with raw_upstream() as raw, server(raw.base_url) as (process, stub):
+        await collect(stub.Send(HELLO))
+        memory = Memory(process.pid)
+        raw.pieces = pieces
+        await failure_of(stub.Send(HELLO))
+        assert memory.grown() < MOST_MEMORY

@@ -1,0 +1,108 @@
+"""Rows 31 and 32: the caller cancels, or the caller's deadline passes."""
+
+import asyncio
+import time
+
+import grpc
+import pytest
+
+from conftest import MODEL
+from faults.leaving import PHASES, Visit, promptly
+from faults.world import World, open_world, within
+from helpers import sample, scrape
+from tokenwire.errors import SlowConsumer
+
+CANCELLED = grpc.StatusCode.CANCELLED
+DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def tokens_counted(world: World) -> float:
+    """Return how many output tokens the metrics know of."""
+    labels = {"gen_ai_request_model": MODEL, "gen_ai_token_type": "output"}
+    return sample(await scrape(world.app), "tokenwire_tokens_total", **labels) or 0
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_row_31_cancel(world: World, phase: str) -> None:
+    """A caller who cancels, in any phase, frees the upstream within 50 ms."""
+    tokens = 0
+
+    async def leave() -> float:
+        nonlocal tokens
+        before = await tokens_counted(world)
+        visit = Visit(world, phase)
+        call = world.send()
+        await visit.reached(call)
+        call.cancel()
+        seconds = await visit.seconds_open_after(time.monotonic())
+        await world.check(CANCELLED)
+        counted = await tokens_counted(world) - before
+        assert counted == visit.tokens or (phase == "blocked-in-write" and counted > visit.tokens)
+        return seconds
+
+    await promptly(leave)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_row_32_deadline(world: World, phase: str) -> None:
+    """The caller's deadline, in any phase, frees the upstream within 50 ms."""
+
+    async def leave() -> float:
+        before = await tokens_counted(world)
+        visit = Visit(world, phase)
+        deadline = time.monotonic() + 1.234
+        call = world.send(timeout=1.234)
+        await visit.reached(call)
+        assert time.monotonic() < deadline
+        seconds = await visit.seconds_open_after(deadline)
+        assert await call.code() is DEADLINE_EXCEEDED
+        await world.check(DEADLINE_EXCEEDED)
+        counted = await tokens_counted(world) - before
+        assert counted == visit.tokens or (phase == "blocked-in-write" and counted > visit.tokens)
+        return seconds
+
+    await promptly(leave)
+
+
+async def test_row_31_tokens_whose_write_is_blocked(world: World) -> None:
+    """A token that waits for its reader when that one leaves is counted: it has been received."""
+    before = await tokens_counted(world)
+    steps = [f"big-delta 900kB; barrier token-{number}" for number in range(30)]
+    world.upstream.script("; ".join(steps))
+    call = world.send()
+    for number in range(len(steps)):
+        await world.upstream.barrier(f"token-{number}").reached()
+        # Time to take the token; nobody is told that a write blocks.
+        await asyncio.sleep(0.1)
+        [watchdog] = world.app._outcome._running
+        if watchdog._error is SlowConsumer:
+            break
+        world.upstream.barrier(f"token-{number}").release()
+    call.cancel()
+    await world.check(CANCELLED)
+    assert await tokens_counted(world) - before == number + 1
+
+
+@pytest.mark.parametrize("ending", [CANCELLED, DEADLINE_EXCEEDED])
+async def test_rows_31_and_32_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch, ending: grpc.StatusCode
+) -> None:
+    """A caller who leaves the queue was never heard of by the upstream, nor holds a place."""
+    async with open_world(monkeypatch, max_streams=1, queue_timeout_seconds=30) as world:
+        visit = Visit(world, "before-headers")
+        first = world.send()
+        await visit.reached()
+        requests = world.upstream.requests_seen
+        queued = world.send(timeout=0.3 if ending is DEADLINE_EXCEEDED else None)
+        registry = world.app.metrics.registry
+        length = "tokenwire_queue_length"
+        await within(1, "queued", lambda: registry.get_sample_value(length) == 1)
+        if ending is CANCELLED:
+            queued.cancel()
+        assert await queued.code() is ending
+        await within(1, "not queued", lambda: registry.get_sample_value(length) == 0)
+        assert world.upstream.requests_seen == requests
+        first.cancel()
+        await visit.seconds_open_after(time.monotonic())
+        await world.check_all([(ending, ""), (CANCELLED, "")])
+        await world.succeeds("answer")

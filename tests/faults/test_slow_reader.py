@@ -1,0 +1,100 @@
+"""Row 34: the caller stops reading."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from faults.leaving import Visit
+from faults.world import World, assert_clean, open_world
+from helpers import reason_of, sample, scrape, text_of
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+CANCELLED = (grpc.StatusCode.CANCELLED, "")
+SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
+BLOCKED = "blocked-in-write"
+
+
+async def ending_of(call: Any) -> tuple[list[pb.Answer], grpc.aio.AioRpcError]:
+    """Read what is left of a call whose reader had stalled, and how it ended."""
+    answers = []
+    try:
+        while (answer := await call.read()) is not grpc.aio.EOF:
+            answers.append(answer)
+    except grpc.aio.AioRpcError as error:
+        return answers, error
+    raise AssertionError(f"the call ended well, with {answers[-1:]}")
+
+
+async def errors_counted(world: World, reason: str) -> float:
+    labels = {"grpc_code": "RESOURCE_EXHAUSTED", "reason": reason}
+    return sample(await scrape(world.app), "tokenwire_errors_total", **labels) or 0
+
+
+async def test_row_34_stalled_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stalled reader is ended: the upstream is closed and the place free before it reads on."""
+    async with open_world(
+        monkeypatch, reader_timeout_seconds=0.5, max_streams=1, queue_timeout_seconds=30
+    ) as world:
+        visit = Visit(world, BLOCKED)
+        stalled = world.send()
+        await visit.reached(stalled)
+        world.upstream.script("text next; finish; done")
+        waiting = asyncio.ensure_future(world.ended(world.send()))
+        await visit.seconds_open_after(0)
+        # The status of the stalled call is still on its way; another call has its place.
+        answers, error = await waiting
+        assert error is None
+        assert text_of(answers) == "next"
+        assert not stalled.done()
+        assert await errors_counted(world, "SLOW_CONSUMER") == 1
+        answers, error = await ending_of(stalled)
+        assert not any(answer.error for answer in answers)
+        assert (error.code(), reason_of(error)) == SLOW_CONSUMER
+        assert_clean(error.details(), error.trailing_metadata())
+        await world.check_all([SLOW_CONSUMER, (grpc.StatusCode.OK, "")])
+
+
+@pytest.mark.parametrize("phase", ["before-headers", "before-first-token", "mid-stream"])
+async def test_row_34_a_slow_upstream_is_no_slow_reader(
+    monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    """The reader's time runs only while an Answer waits for the caller."""
+    async with open_world(monkeypatch, reader_timeout_seconds=0.1) as world:
+        visit = Visit(world, phase)
+        call = asyncio.ensure_future(world.ended(world.send()))
+        await visit.reached()
+        # Several times the reader's time.
+        await asyncio.sleep(0.5)
+        visit.release()
+        _, error = await call
+        assert error is None
+        await world.check(grpc.StatusCode.OK)
+
+
+async def test_row_34_a_reader_that_goes_on_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is slow but reads on gets the whole answer."""
+    async with open_world(monkeypatch, reader_timeout_seconds=2) as world:
+        world.upstream.script(f"filler 5000 {'x' * 500}; finish; done")
+        call = world.send()
+        text = ""
+        pause = 1.0
+        while (answer := await call.read()) is not grpc.aio.EOF:
+            assert isinstance(answer, pb.Answer)
+            text += answer.content
+            await asyncio.sleep(pause)
+            pause = 0
+        assert len(text.split()) == 5000
+        await world.check(grpc.StatusCode.OK)
+
+
+async def test_row_34_a_stalled_reader_who_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stalled reader who leaves, rather than read why it was ended, leaves nothing behind."""
+    async with open_world(monkeypatch, reader_timeout_seconds=0.5) as world:
+        visit = Visit(world, BLOCKED)
+        call = world.send()
+        await visit.reached(call)
+        await visit.seconds_open_after(0)
+        call.cancel()
+        await world.check(*SLOW_CONSUMER)
