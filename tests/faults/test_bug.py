@@ -85,6 +85,7 @@ SURPRISES: dict[str, Callable[[], None]] = {
     "a cancellation that is not the caller's": raiser(asyncio.CancelledError),
     "an exit": raiser(SystemExit),
     "an abort of gRPC's": raiser(grpc.aio.AbortError),
+    "an error of gRPC's own": raiser(grpc.aio.InternalError),
     "an endless recursion": exhaust_the_stack,
     "no memory": raiser(MemoryError),
 }
