@@ -30,7 +30,6 @@ BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit
 """What a handler may raise by mistake. gRPC would show the text of some, leave the
 caller of others without a status, and end the process with SystemExit."""
 
-
 LATENCY_SECONDS: Final = 0.05
 TIMEOUT_ROUNDING: Final = 0.01
 """How much a timeout may grow on the wire, where gRPC writes few digits of it."""
@@ -84,7 +83,7 @@ class OutcomeInterceptor(Interceptor):
         except ServiceError as error:
             failure = error
         except BUGS as error:
-            if _is_cancelled(error):
+            if _is_cancelled(call, error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
                 self._close(call, _why_cancelled(call, context))
                 raise asyncio.CancelledError from None
@@ -137,9 +136,9 @@ def _tell(observers: Iterable[Observer], call: Call) -> None:
             _log_bug(call, error)
 
 
-def _is_cancelled(error: BaseException) -> bool:
+def _is_cancelled(call: Call, error: BaseException) -> bool:
     """Tell a cancellation of this call from one that only got loose within it."""
-    if isinstance(error, grpc.aio.InternalError):
+    if isinstance(error, grpc.aio.InternalError) and call.watchdog.writing:
         # When the caller leaves, a write under way fails before gRPC cancels the task.
         return True
     task = asyncio.current_task()
