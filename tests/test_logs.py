@@ -56,7 +56,7 @@ async def test_a_call_is_one_line_of_json(start_app: StartApp) -> None:
     assert "reason" not in entry or entry["reason"] == "OK"
     assert entry["model"] == MODEL
     assert entry["finish_reason"] == "stop"
-    assert entry["tokens_sent"] == entry["output_tokens"] == usage.output_tokens
+    assert entry["tokens"] == entry["output_tokens"] == usage.output_tokens
     assert entry["input_tokens"] == usage.input_tokens
     assert 0 < entry["first_token_seconds"] <= entry["seconds"]
     assert entry["request_id"] == "call-1"
@@ -75,7 +75,7 @@ async def test_a_failed_call_is_one_line_too(start_app: StartApp, upstream: Demo
         entry = await stream.entry("call ended")
     assert entry["code"] == "ABORTED"
     assert entry["reason"] == "UPSTREAM_STREAM_BROKEN"
-    assert entry["tokens_sent"] == 2
+    assert entry["tokens"] == 2
     assert "output_tokens" not in entry
     assert entry["request_id"]
 

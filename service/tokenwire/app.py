@@ -135,7 +135,7 @@ class App:
             SettingsError: An address cannot be listened on.
         """
         settings = self._settings
-        await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
         except OSError:
@@ -148,7 +148,7 @@ class App:
             raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
         await self._server.start()
-        await self._health.report(health_pb2.HealthCheckResponse.SERVING)
+        self._health.report(health_pb2.HealthCheckResponse.SERVING)
         log.info(
             "serving",
             extra={
@@ -162,8 +162,9 @@ class App:
     async def drain(self) -> None:
         """Stop without losing an answer: turn new callers away, let running answers finish."""
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
-        await self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
+        await self._outcome.refuse()
         await self.stop(self._settings.grace_seconds)
 
     async def stop(self, grace_seconds: float) -> None:

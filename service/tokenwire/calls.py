@@ -23,9 +23,10 @@ class Call:
         watchdog: Ends the call when something takes too long.
         model: The model asked for, or empty before the request is understood.
         started: When the call began.
-        first_token: When the first text was sent.
-        last_token: When the latest text was sent.
-        tokens: Upstream events with text so far; the last may still be being sent.
+        first_token: When the first text came.
+        last_token: When the latest text came.
+        tokens: Upstream events with text so far.
+        answers_sent: Answers that gRPC has taken; what came last may not be among them.
         completion: The end of a whole answer.
         code: The status the call ended with.
         reason: Why it ended so; the code's name where there is no more to say.
@@ -41,13 +42,14 @@ class Call:
     first_token: float = 0.0
     last_token: float = 0.0
     tokens: int = 0
+    answers_sent: int = 0
     completion: Completion | None = None
     code: StatusCode | None = None
     reason: str = ""
     ended: float = 0.0
 
-    def sent(self, tokens: int) -> None:
-        """Note that text made of `tokens` upstream events goes out."""
+    def received(self, tokens: int) -> None:
+        """Note text made of `tokens` upstream events."""
         now = time.monotonic()
         self.first_token = self.first_token or now
         self.last_token = now

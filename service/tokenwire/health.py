@@ -3,41 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
-from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire.servicer import SERVICE
 
 SERVICES: Final = ("", SERVICE)
 
+Context: TypeAlias = (
+    "grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]"
+)
 
-class HealthServicer(aio.HealthServicer):
-    """Health of the process ("") and of our service.
 
-    Beyond the original, `end_watches` lets the server stop while clients watch.
+class HealthServicer(health_pb2_grpc.HealthServicer):
+    """Health of the process ("") and of our service, which is the same.
+
+    grpc_health's own servicer holds a lock while it writes to a watcher, so that
+    one who does not read keeps the status from changing; and nothing ends its
+    watches, which would hold the server's stop.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
+        self._changed = asyncio.Event()
         self._ending = asyncio.Event()
 
-    async def report(self, status: int) -> None:
-        """Report a HealthCheckResponse.ServingStatus for the process and for our service."""
-        for service in SERVICES:
-            await self.set(service, status)
+    def report(self, status: int) -> None:
+        """Report a HealthCheckResponse.ServingStatus from now on, to all who watch too."""
+        self._status = status
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def end_watches(self) -> None:
+        """End all Watch calls."""
+        self._ending.set()
+
+    async def Check(  # noqa: N802 - the contract's name
+        self, request: health_pb2.HealthCheckRequest, context: Context
+    ) -> health_pb2.HealthCheckResponse:
+        """Return the health of a service."""
+        if request.service not in SERVICES:
+            await context.abort(grpc.StatusCode.NOT_FOUND)
+        return health_pb2.HealthCheckResponse(status=self._status)
 
     async def Watch(  # noqa: N802 - the contract's name
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: grpc.aio.ServicerContext[
-            health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
-        ],
+        self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> None:
         """Stream the health of a service until the caller leaves or the server stops."""
-        watch = asyncio.ensure_future(super().Watch(request, context))
+        watch = asyncio.ensure_future(self._watch(request.service, context))
         ending = asyncio.ensure_future(self._ending.wait())
         try:
             await asyncio.wait((watch, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -46,6 +61,12 @@ class HealthServicer(aio.HealthServicer):
                 task.cancel()
             await asyncio.gather(watch, ending, return_exceptions=True)
 
-    def end_watches(self) -> None:
-        """End all Watch calls: an idle one would hold the server's stop to its full grace."""
-        self._ending.set()
+    async def _watch(self, service: str, context: Context) -> None:
+        if service not in SERVICES:
+            unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+            await context.write(health_pb2.HealthCheckResponse(status=unknown))
+            await asyncio.Event().wait()
+        while True:
+            changed = self._changed
+            await context.write(health_pb2.HealthCheckResponse(status=self._status))
+            await changed.wait()

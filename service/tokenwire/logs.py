@@ -16,6 +16,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from tokenwire.calls import Call
 from tokenwire.settings import Settings
 
+MOST_FRAMES: Final = 40
+"""An endless recursion has a thousand, nearly all alike."""
 LIBRARIES_LEVEL: Final = logging.WARNING
 """Libraries log prompts and answers below this level, so no setting lowers it."""
 
@@ -62,7 +64,7 @@ def log_call(call: Call) -> None:
         "first_token_seconds": (
             round(call.first_token - call.started, 6) if call.first_token else None
         ),
-        "tokens_sent": call.tokens,
+        "tokens": call.tokens,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "finish_reason": call.completion.finish_reason.value if call.completion else None,
@@ -75,6 +77,19 @@ def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
     """Log what no task of ours has caught; an event loop's exception handler."""
     # The loop's own message would show the task, and with it the exception's text.
     log.error("exception outside of any call", exc_info=context.get("exception"))
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Return where an exception came from, the outermost frame first: no text and no values."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
+    if len(frames) > MOST_FRAMES:
+        frames[MOST_FRAMES // 2 : -MOST_FRAMES // 2] = ["..."]
+    return frames
 
 
 def _is_console(settings: Settings) -> bool:
@@ -96,15 +111,5 @@ def _reduce_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     error = exc_info[1] if isinstance(exc_info, tuple) else None
     if isinstance(error, BaseException):
         event["exception"] = type(error).__qualname__
-        event["frames"] = _frames(error)
+        event["frames"] = frames_of(error)
     return event
-
-
-def _frames(error: BaseException) -> list[str]:
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
-        trace = trace.tb_next
-    return frames

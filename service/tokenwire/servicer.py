@@ -75,9 +75,10 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                 if isinstance(event, Completion):
                     call.completion = event
                 else:
-                    call.sent(event.tokens)
-                watchdog.expect(patience.reader, SlowConsumer)
+                    call.received(event.tokens)
+                watchdog.expect_write(patience.reader, SlowConsumer)
                 await context.write(to_answer(event))
+                call.answers_sent += 1
                 watchdog.expect(patience.idle, UpstreamIdleTimeout)
 
     def _deadline(self, context: grpc.aio.ServicerContext[pb.Message, pb.Answer]) -> float:

@@ -3,15 +3,18 @@
 import asyncio
 import math
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from tokenwire.errors import ServiceError, StreamDurationLimit
+
+LAST_WRITE_SECONDS: Final = 0.5
+"""How long a write may go on after the end."""
 
 
 class Watchdog:
     """Cancels the task that enters it and turns the cancellation into a ServiceError.
 
-    One timer serves all the waits of a call: moving the time on costs two
+    One timer serves all the waits of a call: moving the time on costs a few
     attributes, and the timer looks again when it fires. A cancellation that
     comes from elsewhere stays a cancellation.
 
@@ -23,10 +26,13 @@ class Watchdog:
     def __init__(self, total_seconds: float = math.inf) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.time() + total_seconds
+        self._end_error: type[ServiceError] = StreamDurationLimit
         self._time = self._end
         self._error: type[ServiceError] = StreamDurationLimit
+        self._writing = False
         self._task: asyncio.Task[object] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_time = math.inf
         self._bite: ServiceError | None = None
 
     def __enter__(self) -> Self:
@@ -48,35 +54,55 @@ class Watchdog:
             raise self._bite from None
 
     @property
-    def end(self) -> float:
-        """When the watch is over, by the event loop's clock."""
-        return self._end
+    def writing(self) -> bool:
+        """Whether the latest write, as far as known here, is still going on."""
+        return self._writing
 
     def expect(self, seconds: float, otherwise: type[ServiceError]) -> None:
-        """Give what comes next so many `seconds`, or end the task with `otherwise`."""
-        time = self._loop.time() + seconds
-        if time < self._end:
-            self._time = time
-            self._error = otherwise
-        else:
-            self._time = self._end
-            self._error = StreamDurationLimit
-        if self._timer is None or self._time < self._timer.when():
-            self._arm()
+        """Give what comes next so many `seconds`, or end the task with `otherwise`.
 
-    def interrupt(self, error: ServiceError) -> None:
+        Raises:
+            ServiceError: The watch was over before this, during a write.
+        """
+        self._writing = False
+        now = self._loop.time()
+        if now >= self._end:
+            raise self._end_error
+        self._set(now + seconds, otherwise)
+
+    def expect_write(self, seconds: float, otherwise: type[ServiceError]) -> None:
+        """Give a write so many `seconds`, and a moment more than others when the watch is over.
+
+        gRPC takes no other write before this one is done, not even that of the last Answer.
+        """
+        self._writing = True
+        self._set(self._loop.time() + seconds, otherwise)
+
+    def interrupt(self, error: type[ServiceError]) -> None:
         """End the task with `error`; does nothing once it has left the context."""
-        if self._task and not self._bite:
-            self._bite = error
-            self._task.cancel()
+        if self._task:
+            self._end = self._loop.time()
+            self._end_error = error
+            self._set(self._time, self._error)
+
+    def _set(self, time: float, error: type[ServiceError]) -> None:
+        end = self._end + LAST_WRITE_SECONDS if self._writing else self._end
+        if time < end:
+            self._time, self._error = time, error
+        else:
+            self._time, self._error = end, self._end_error
+        if self._time < self._timer_time:
+            self._arm()
 
     def _arm(self) -> None:
         if self._timer:
             self._timer.cancel()
+        self._timer_time = self._time
         self._timer = self._loop.call_at(self._time, self._look) if self._time < math.inf else None
 
     def _look(self) -> None:
         if self._loop.time() < self._time:
             self._arm()
-        else:
-            self.interrupt(self._error())
+        elif self._task and not self._bite:
+            self._bite = self._error()
+            self._task.cancel()

@@ -68,26 +68,26 @@ def exhaust_the_stack() -> None:
     exhaust_the_stack()
 
 
-def raiser(error: BaseException) -> Callable[[], None]:
+def raiser(kind: type[BaseException], *more: object) -> Callable[[], None]:
     def raise_() -> None:
-        raise error
+        # A new one each time: it holds on to everything that it passes through.
+        raise kind("canary", *more)
 
     return raise_
 
 
 SURPRISES: dict[str, Callable[[], None]] = {
-    "an error": raiser(RuntimeError("canary")),
-    "a timeout": raiser(TimeoutError("canary")),
-    "an end of iteration": raiser(StopAsyncIteration("canary")),
-    "a group of errors": raiser(ExceptionGroup("canary", [ValueError("canary")])),
-    "a group with a cancellation": raiser(
-        BaseExceptionGroup("canary", [ValueError("canary"), asyncio.CancelledError("canary")])
-    ),
-    "a cancellation that is not the caller's": raiser(asyncio.CancelledError("canary")),
-    "an exit": raiser(SystemExit("canary")),
-    "an abort of gRPC's": raiser(grpc.aio.AbortError("canary")),
+    "an error": raiser(RuntimeError),
+    "a timeout": raiser(TimeoutError),
+    "an end of iteration": raiser(StopAsyncIteration),
+    "a group of errors": raiser(ExceptionGroup, [ValueError("canary")]),
+    "a group with a cancellation": raiser(BaseExceptionGroup, [asyncio.CancelledError("canary")]),
+    "a cancellation that is not the caller's": raiser(asyncio.CancelledError),
+    "an exit": raiser(SystemExit),
+    "an abort of gRPC's": raiser(grpc.aio.AbortError),
+    "an error of gRPC's own": raiser(grpc.aio.InternalError),
     "an endless recursion": exhaust_the_stack,
-    "no memory": raiser(MemoryError("canary")),
+    "no memory": raiser(MemoryError),
 }
 
 

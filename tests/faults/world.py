@@ -13,9 +13,10 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import generate_latest
 
 from conftest import MODEL, Stub
-from helpers import reason_of, scrape
+from helpers import reason_of
 from otlp import Collector
 from tokenwire import logs, settings
 from tokenwire.app import App
@@ -63,13 +64,26 @@ class World:
 
     async def warm_up(self, calls: int) -> None:
         """Make so many good calls at once, and note the baseline with their connections."""
-        await asyncio.gather(*(self.ended(self.send("warm up")) for _ in range(calls)))
+        if calls == 1:
+            # Without a plan, so that the upstream may be another one.
+            await self.ended(self.send("warm up"))
+        else:
+            await self._warm_up_at_once(calls)
         await self.upstream.wait_until_idle()
         self._spans = len(await self.collector.received(self._spans + calls))
-        self._before = await self._errors()
+        self._before = self._errors()
         self._connections = self.upstream.open_connections
         self._tasks = len(asyncio.all_tasks())
         self._descriptors = count_descriptors()
+
+    async def _warm_up_at_once(self, calls: int) -> None:
+        barrier = f"warm-up-{self.upstream.requests_seen}"
+        self.upstream.script(*[f"barrier {barrier}; answer"] * calls)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(calls):
+                group.create_task(self.ended(self.send("warm up")))
+            await self.upstream.barrier(barrier).reached(calls)
+            self.upstream.barrier(barrier).release()
 
     def send(self, content: str = PROMPT, **options: Any) -> "grpc.aio.UnaryStreamCall[Any, Any]":
         """Begin a call; `options` are gRPC's, such as `timeout`."""
@@ -127,7 +141,7 @@ class World:
         """
         calls = Counter(endings)
         metrics = await self.at_rest()
-        errors = await self._errors()
+        errors = self._errors()
         risen = {key: value - self._before.get(key, 0) for key, value in errors.items()}
         expected = {
             error_series(code, reason): count
@@ -152,13 +166,17 @@ class World:
         )
         await within(1, "tasks at baseline", lambda: len(asyncio.all_tasks()) <= self._tasks)
         await within(1, "descriptors at baseline", lambda: count_descriptors() <= self._descriptors)
-        metrics = await scrape(self.app)
+        metrics = self.metrics()
         assert "tokenwire_streams_in_flight 0.0" in metrics
         assert "tokenwire_queue_length 0.0" in metrics
         return metrics
 
-    async def _errors(self) -> dict[str, float]:
-        lines = (await scrape(self.app)).splitlines()
+    def metrics(self) -> str:
+        """Return what Prometheus would read; also once the server has stopped."""
+        return generate_latest(self.app.metrics.registry).decode()
+
+    def _errors(self) -> dict[str, float]:
+        lines = self.metrics().splitlines()
         return {
             series: float(value)
             for series, _, value in (line.rpartition(" ") for line in lines)
@@ -192,13 +210,22 @@ async def within(seconds: float, promise: str, condition: Callable[[], bool]) ->
 
 
 @asynccontextmanager
-async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> AsyncIterator[World]:
-    """Start a world; `overrides` are settings of its server."""
+async def open_collector() -> AsyncIterator[Collector]:
+    """Start a collector of spans."""
     collector = Collector()
     await collector.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    async with DemoUpstream() as upstream:
+    try:
+        yield collector
+    finally:
+        await collector.stop()
+
+
+@asynccontextmanager
+async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> AsyncIterator[World]:
+    """Start a world; `overrides` are settings of its server."""
+    async with open_collector() as collector, DemoUpstream() as upstream:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
         values = {
             # The path stands for the host, which has to be one that resolves.
             "base_url": upstream.base_url.replace("/v1", f"/{CANARY}-host/v1"),
@@ -221,4 +248,3 @@ async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Async
             handler.setStream(world.log)
             await world.start()
             yield world
-    await collector.stop()

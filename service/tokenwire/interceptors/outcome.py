@@ -16,24 +16,28 @@ import grpc
 
 from tokenwire import calls
 from tokenwire.calls import Call
-from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError, SlowConsumer
+from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
+from tokenwire.logs import frames_of
 from tokenwire.status import extra_trailers, to_status
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.watchdog import Watchdog
 
 REQUEST_ID: Final = "x-request-id"
 ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
-DEADLINE_LATENESS_SECONDS: Final = 0.05
-DEADLINE_ROUNDING: Final = 0.01
-"""gRPC's C core sends a timeout with three digits, rounded up."""
 
 BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
 """What a handler may raise by mistake. gRPC would show the text of some, leave the
 caller of others without a status, and end the process with SystemExit."""
 
-MOST_FRAMES: Final = 40
-"""An endless recursion has a thousand, nearly all alike."""
+LATENCY_SECONDS: Final = 0.05
+TIMEOUT_ROUNDING: Final = 0.01
+"""How much a timeout may grow on the wire, where gRPC writes few digits of it."""
+
+REFUSING_SECONDS: Final = 1.0
+QUIET_SECONDS: Final = 0.05
+QUIET_ROUNDS: Final = 5
+"""Of the event loop, in which gRPC would have handed over a call if one had waited."""
 
 Observer = Callable[[Call], None]
 
@@ -56,13 +60,14 @@ class OutcomeInterceptor(Interceptor):
         self._on_start = on_start
         self._observers = tuple(observers)
         self._running: set[Watchdog] = set()
+        self._refusing = False
+        self._refused = 0
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context
     ) -> None:
         """Run the call, close its record, and send the status of a failure."""
         watchdog = Watchdog(self._stream_seconds)
-        budget: float | None = context.time_remaining()
         call = Call(_request_id(context), method, context.peer(), watchdog)
         calls.current.set(call)
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
@@ -71,13 +76,16 @@ class OutcomeInterceptor(Interceptor):
         failure: ServiceError | None = None
         try:
             with watchdog:
+                if self._refusing:
+                    self._refused += 1
+                    raise ServerShuttingDown
                 await proceed(request, context)
         except ServiceError as error:
             failure = error
         except BUGS as error:
-            if _is_cancelled(error):
+            if _is_cancelled(call, error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
-                self._close(call, _why_cancelled(context, budget))
+                self._close(call, _why_cancelled(call, context))
                 raise asyncio.CancelledError from None
             failure = InternalError()
             _log_bug(call, error)
@@ -86,17 +94,32 @@ class OutcomeInterceptor(Interceptor):
         if failure is None:
             self._close(call, grpc.StatusCode.OK)
         else:
-            self._close(call, failure.code_after(call.tokens), failure.reason)
+            self._close(call, failure.code_after(call.answers_sent), failure.reason)
             try:
                 await _send(failure, call, context)
             except grpc.aio.InternalError:
                 # The caller has left without waiting for it.
                 raise asyncio.CancelledError from None
 
+    async def refuse(self) -> None:
+        """Turn away new calls because this process stops; return once none have come for a while.
+
+        gRPC hands over one call at a time. Those still waiting when it closes its
+        listener would be cancelled, which no caller takes for a reason to try again.
+        """
+        self._refusing = True
+        end = time.monotonic() + REFUSING_SECONDS
+        refused = -1
+        while refused < self._refused and time.monotonic() < end:
+            refused = self._refused
+            for _ in range(QUIET_ROUNDS):
+                await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
+
     def end_all(self) -> None:
-        """End every running call because this process stops."""
+        """End every call, running or yet to come, because this process stops."""
+        self._refusing = True
         for watchdog in tuple(self._running):
-            watchdog.interrupt(ServerShuttingDown())
+            watchdog.interrupt(ServerShuttingDown)
 
     def _close(self, call: Call, code: grpc.StatusCode, reason: str = "") -> None:
         call.ended = time.monotonic()
@@ -113,9 +136,9 @@ def _tell(observers: Iterable[Observer], call: Call) -> None:
             _log_bug(call, error)
 
 
-def _is_cancelled(error: BaseException) -> bool:
+def _is_cancelled(call: Call, error: BaseException) -> bool:
     """Tell a cancellation of this call from one that only got loose within it."""
-    if isinstance(error, grpc.aio.InternalError):
+    if isinstance(error, grpc.aio.InternalError) and call.watchdog.writing:
         # When the caller leaves, a write under way fails before gRPC cancels the task.
         return True
     task = asyncio.current_task()
@@ -123,22 +146,22 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 async def _send(failure: ServiceError, call: Call, context: Context) -> None:
-    if call.tokens and not isinstance(failure, SlowConsumer):
+    if call.answers_sent and not call.watchdog.writing:
         # For clients of the original contract, which read only messages.
         await context.write(pb.Answer(error=failure.reason))
-    status = to_status(failure, failure.code_after(call.tokens), call.request_id)
+    status = to_status(failure, failure.code_after(call.answers_sent), call.request_id)
     request_id = ((REQUEST_ID, call.request_id),)
     trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)
     await context.abort(status.code, status.details, trailers)
 
 
-def _why_cancelled(context: Context, budget: float | None) -> grpc.StatusCode:
+def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
+    """Tell a caller that left from one whose time was up, which it says itself, a little early."""
     remaining: float | None = context.time_remaining()
-    if remaining is None or budget is None:
+    if remaining is None:
         return grpc.StatusCode.CANCELLED
-    # A caller whose time is up cancels before ours says so, which began later and was
-    # rounded up.
-    if remaining <= DEADLINE_LATENESS_SECONDS + DEADLINE_ROUNDING * budget:
+    timeout = remaining + time.monotonic() - call.started
+    if remaining <= LATENCY_SECONDS + TIMEOUT_ROUNDING * timeout:
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 
@@ -152,17 +175,9 @@ def _request_id(context: Context) -> str:
 
 def _log_bug(call: Call, error: BaseException) -> None:
     """Log where a bug is: types and lines, but no values, which may hold a prompt."""
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
-        trace = trace.tb_next
-    if len(frames) > MOST_FRAMES:
-        frames[MOST_FRAMES // 2 : -MOST_FRAMES // 2] = ["..."]
     extra = {
         "request_id": call.request_id,
         "exception": type(error).__qualname__,
-        "frames": frames,
+        "frames": frames_of(error),
     }
     log.error("bug in handler", extra=extra)

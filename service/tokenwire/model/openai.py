@@ -97,11 +97,13 @@ class StreamingChatOpenAI(ChatOpenAI):
             ServiceError: The answer cannot be completed.
         """
         answer = chunks.Answer()
+        # Each look at a model's private attribute goes through pydantic.
+        merge_tokens = self._merge_tokens
         whole = False
         async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
             async for batch in batches:
                 texts, failure = _read(answer, batch)
-                if self._merge_tokens and len(texts) > 1:
+                if merge_tokens and len(texts) > 1:
                     yield Delta("".join(texts), len(texts))
                 else:
                     for text in texts:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 import yarl
+from aiohttp.client_proto import ResponseHandler
 
 from tokenwire import __version__, errors
 from tokenwire.model.inflate import inflater
@@ -60,6 +61,7 @@ class Upstream:
         self._connect_seconds = connect_seconds
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
+        self._bodies: dict[ResponseHandler, aiohttp.StreamReader] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -110,6 +112,7 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError):
             raise errors.UpstreamUnreachable from None
         try:
+            self._watch(response)
             if response.status != HTTPStatus.OK:
                 body = await _error_body(response)
                 raise rejection(response.status, response.headers, body)
@@ -121,6 +124,27 @@ class Upstream:
             # Ends the request at once, without waiting for anything; a response that was
             # read to its end has given its connection back already.
             response.close()
+
+    def _watch(self, response: aiohttp.ClientResponse) -> None:
+        """Fail the response's body when its connection is lost before the body's end.
+
+        aiohttp drops a connection whose chunks do not parse, but lets whoever
+        reads the body wait for ever.
+        """
+        protocol = response.connection.protocol if response.connection else None
+        if protocol is None:
+            return
+        lost = protocol.closed
+        if lost is None:
+            _break(response.content)
+            return
+        if protocol not in self._bodies:
+            lost.add_done_callback(lambda lost: self._on_lost(protocol, lost))
+        self._bodies[protocol] = response.content
+
+    def _on_lost(self, protocol: ResponseHandler, lost: asyncio.Future[None]) -> None:
+        lost.exception()  # seen here, or asyncio logs that nobody saw it
+        _break(self._bodies.pop(protocol))
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Return the session, which has to be made while the event loop runs."""
@@ -167,6 +191,11 @@ def _headers(base: yarl.URL, credentials: Credentials) -> dict[str, str]:
     if credentials.project:
         headers["openai-project"] = credentials.project
     return headers
+
+
+def _break(body: aiohttp.StreamReader) -> None:
+    if not body.is_eof() and body.exception() is None:
+        body.set_exception(aiohttp.ClientPayloadError())
 
 
 async def _finish(body: aiohttp.StreamReader) -> None:

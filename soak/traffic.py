@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from failure_table import IMPATIENCE, Ending
+from soak.failure_table import IMPATIENCE, Ending
 from tokenwire.demo import SCENARIOS
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -45,6 +45,7 @@ PLANS: Final[dict[str, frozenset[int]]] = {
 }
 """What the upstream does, and the rows of the table that it plays."""
 
+ORDINARY: Final = ("answer", "pace 0.01 300; answer", "pace 0 500; filler 100; answer")
 FLOOD: Final = f"filler 3000 word={'x' * 500}; answer"
 """More than the buffers between here and the upstream hold, so that a pause is felt."""
 
@@ -86,8 +87,8 @@ def draw(rng: random.Random) -> Errand:
     kind = rng.random()
     if kind < 0.12:  # noqa: PLR2004 - one in eight sends what must be refused
         return _in_some_manner(rng, _bad_request(rng))
-    if kind < 0.35:  # noqa: PLR2004 - a quarter is ordinary
-        return _in_some_manner(rng, _ask("answer", frozenset({19})))
+    if kind < 0.4:  # noqa: PLR2004 - a quarter is ordinary
+        return _in_some_manner(rng, _ask(rng.choice(ORDINARY), frozenset({19})))
     plan = rng.choice(tuple(PLANS))
     return _in_some_manner(rng, _ask(plan, PLANS[plan]))
 
@@ -133,7 +134,7 @@ def _in_some_manner(rng: random.Random, errand: Errand) -> Errand:
         return replace(flood, manner=manner, answers=rng.randrange(1, 4))
     rows = errand.rows | {31, 33}
     if rng.random() < 0.5:  # noqa: PLR2004 - a coin
-        return replace(errand, rows=rows, answers=rng.randrange(1, 6))
+        return replace(errand, rows=rows, answers=rng.randrange(1, 4))
     return replace(errand, rows=rows, seconds=rng.choice((0.0, rng.uniform(0, 0.1))))
 
 

@@ -1,0 +1,106 @@
+"""Row 41: callers that do not read, or do not even ask, do not hold a stop."""
+
+import asyncio
+import time
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from faults import http2
+from faults.world import World, open_world, within
+from tokenwire.app import MORE_THAN_GRACE_SECONDS
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
+ABORTED = (grpc.StatusCode.ABORTED, "SERVER_SHUTTING_DOWN")
+SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
+
+GRACE = 0.3
+MARGIN = MORE_THAN_GRACE_SECONDS + 0.5
+"""For the statuses, and for closing everything after that."""
+
+MESSAGE = http2.message(1, pb.Message(content="hello").SerializeToString())
+TWO_TOKENS = "text a; barrier first; text b; barrier second"
+ONE_ANSWER = len(pb.Answer(content="a").SerializeToString()) + 5
+
+
+async def drain(world: World) -> None:
+    """Drain, within the grace and the margin."""
+    started = time.monotonic()
+    await world.app.drain()
+    assert time.monotonic() - started < GRACE + MARGIN
+
+
+@pytest.mark.parametrize(
+    ("window", "ending"), [(0, UNAVAILABLE), (ONE_ANSWER, ABORTED)], ids=["no token", "one token"]
+)
+async def test_row_41_a_reader_that_stalls(
+    monkeypatch: pytest.MonkeyPatch, window: int, ending: tuple[grpc.StatusCode, str]
+) -> None:
+    """A caller that takes nothing more is ended as any other, but cannot be told."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        world.upstream.script(TWO_TOKENS)
+        async with http2.connect(world.app.address, window=window) as caller:
+            await caller.send(http2.call(1), MESSAGE)
+            await world.upstream.barrier("first").reached()
+            if window:
+                await caller.reader.readuntil(pb.Answer(content="a").SerializeToString())
+            world.upstream.barrier("first").release()
+            await world.upstream.barrier("second").reached()
+            await drain(world)
+        await world.check_all([ending])
+
+
+async def test_row_41_a_reader_that_stalled_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that has ended as SLOW_CONSUMER, and still cannot be told, does not hold the stop."""
+    async with open_world(monkeypatch, grace_seconds=GRACE, reader_timeout_seconds=0.1) as world:
+        world.upstream.script("tokens 1; stall")
+        async with http2.connect(world.app.address, window=0) as caller:
+            await caller.send(http2.call(1), MESSAGE)
+            await within(5, "the call ended", lambda: "SLOW_CONSUMER" in world.log.getvalue())
+            await drain(world)
+        await world.check_all([SLOW_CONSUMER])
+
+
+async def test_row_41_a_watcher_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watcher of health that takes nothing keeps neither others from the news nor the stop."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        request = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
+        async with http2.connect(world.app.address, window=0) as watcher:
+            await watcher.send(
+                http2.call(1, "/grpc.health.v1.Health/Watch"),
+                http2.message(1, request.SerializeToString()),
+            )
+            # The headers need no window; the message behind them waits for ever.
+            await watcher.reader.readuntil(b"grpc-accept-encoding")
+            await drain(world)
+        await world.check_all([])
+
+
+async def test_row_41_a_caller_that_asks_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call whose message comes when the grace is over gets the same status, and no more."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        requests = world.upstream.requests_seen
+        world.upstream.script("stall")
+        async with http2.connect(world.app.address) as late:
+            await late.send(http2.call(1))
+            call = asyncio.create_task(world.ended(world.send()))
+            await world.upstream.wait_for_requests(requests + 1)
+            stopping = asyncio.create_task(drain(world))
+            # Once the grace is over for this one it is over for all.
+            await call
+            await late.send(MESSAGE)
+            await late.status(grpc.StatusCode.UNAVAILABLE.value[0])
+            await stopping
+        assert world.upstream.requests_seen == requests + 1
+        await world.check_all([UNAVAILABLE] * 2)
+
+
+async def test_row_41_a_caller_that_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call whose message never comes is cut off when the grace is over."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        async with http2.connect(world.app.address) as caller:
+            await caller.send(http2.call(1))
+            await drain(world)
+        await world.check_all([])
