@@ -1,5 +1,6 @@
 """Rows 25, 26 and 34: what it costs in memory, measured in a server of its own."""
 
+import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator
@@ -99,3 +100,24 @@ async def test_row_26_memory_of_odd_floods(pieces: tuple[bytes, ...]) -> None:
         raw.pieces = pieces
         await failure_of(stub.Send(HELLO))
         assert memory.grown() < MOST_MEMORY
+
+
+async def test_row_34_memory_of_stalled_readers(upstream: DemoUpstream) -> None:
+    """A reader who stalls before an endless flood takes at most 1.5 MB of the server."""
+    readers = 50
+    async with server(upstream.base_url) as (process, stub):
+        await asyncio.gather(*(collect(stub.Send(HELLO)) for _ in range(readers)))
+        memory = Memory(process.pid)
+        upstream.script(*[f"filler 100000 {'x' * 500}"] * readers)
+        stalled = [stub.Send(HELLO) for _ in range(readers)]
+        await upstream.wait_for_requests(2 * readers)
+        before = -1
+        while (sent := sum(request.tokens_sent for request in upstream.requests)) != before:
+            before = sent
+            # Nobody is told that a write blocks; it shows in that nothing goes on.
+            await asyncio.sleep(0.5)
+        assert upstream.active_requests == readers
+        assert memory.grown() < readers * 1_500_000
+        for call in stalled:
+            call.cancel()
+        await upstream.wait_until_idle()
