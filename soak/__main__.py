@@ -24,6 +24,8 @@ from tokenwire.demo import DemoUpstream
 WARM_UP = 1 / 3
 """The part of the time whose memory does not count: caches and pools fill."""
 ALLOWED_CLIMB_MB = 1.0
+HANG_SECONDS = 30.0
+"""Each call ends far earlier, within the server's timeouts."""
 REST_SECONDS = 5.0
 READINGS_PER_LINE = 10
 
@@ -46,7 +48,12 @@ class Soak:
         """Make one random call after the other until `end`, by time.monotonic."""
         while time.monotonic() < end:
             errand = draw(self._rng)
-            ending = await run(errand, self._address, channel)
+            try:
+                async with asyncio.timeout(HANG_SECONDS):
+                    ending = await run(errand, self._address, channel)
+            except TimeoutError:
+                self.problems.append(f"{errand.what} ({errand.manner}): hangs")
+                continue
             self.endings[ending.code] += 1
             # 35: a busy server may always say that it is.
             if problem := ending.problem(errand.rows | {35}):
