@@ -33,6 +33,15 @@ tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinne
 test-tools: tools ## every test that needs a tool from outside Python; none may skip
 	$(BIN)/pytest -m tools
 
+# A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
+BENCH_TOOLS := protoc-gen-go protoc-gen-go-grpc load bench-peers
+BENCH_EFFORT = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench
+bench: .venv/.ready ## measure tokenwire beside the floor and other ways with LangChain
+	$(BIN)/python tools/install.py $(BENCH_TOOLS)
+	$(BIN)/python -m benchmarks $(BENCH_EFFORT) $(BENCH)
+
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
