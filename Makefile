@@ -42,6 +42,11 @@ bench: .venv/.ready ## measure tokenwire beside the floor and other ways with La
 	$(BIN)/python tools/install.py $(BENCH_TOOLS)
 	$(BIN)/python -m benchmarks $(BENCH_EFFORT) $(BENCH)
 
+.PHONY: bench-peers
+bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
+	$(BIN)/python tools/install.py $(BENCH_TOOLS) litellm nginx
+	$(BIN)/python -m benchmarks --who all $(BENCH_EFFORT) $(BENCH)
+
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .

@@ -7,17 +7,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of one server in one scenario, over all rounds."""
+    """One figure of one server in one scenario, over the rounds."""
 
     median: float
     lowest: float
     highest: float
-    values: list[float]
+    rounds: int
 
     @classmethod
     def of(cls, values: list[float]) -> "Figure":
         """Sum up the rounds' values."""
-        return cls(statistics.median(values), min(values), max(values), values)
+        return cls(statistics.median(values), min(values), max(values), len(values))
 
 
 @dataclass
@@ -28,9 +28,11 @@ class Cell:
     failures: list[str] = field(default_factory=list)
 
     def figures(self) -> dict[str, Figure]:
-        """Return the medians of the rounds that succeeded."""
-        names = self.rounds[0] if self.rounds else ()
-        return {name: Figure.of([each[name] for each in self.rounds]) for name in names}
+        """Sum up the rounds; a figure may be missing in a round where nothing arrived."""
+        names = dict.fromkeys(name for each in self.rounds for name in each)
+        return {
+            name: Figure.of([each[name] for each in self.rounds if name in each]) for name in names
+        }
 
 
 @dataclass
@@ -66,29 +68,20 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return what is written."""
         whole = asdict(self)
-        whole["cells"] = {
-            scenario: {
-                server: {
-                    "figures": {name: asdict(each) for name, each in cell.figures().items()},
-                    "failures": cell.failures,
-                }
-                for server, cell in cells.items()
-            }
-            for scenario, cells in self.cells.items()
-        }
+        for scenario, of_servers in self.cells.items():
+            for server, cell in of_servers.items():
+                figures = {name: asdict(figure) for name, figure in cell.figures().items()}
+                whole["cells"][scenario][server]["figures"] = figures
         return whole
 
     @classmethod
     def from_json(cls, whole: dict[str, Any]) -> "Run":
         """Read what `to_json` wrote."""
         cells = {
-            scenario: {server: _cell(each) for server, each in of_servers.items()}
+            scenario: {
+                server: Cell(cell["rounds"], cell["failures"])
+                for server, cell in of_servers.items()
+            }
             for scenario, of_servers in whole["cells"].items()
         }
         return cls(**{**whole, "cells": cells})
-
-
-def _cell(written: dict[str, Any]) -> Cell:
-    values = {name: figure["values"] for name, figure in written["figures"].items()}
-    rounds = [dict(zip(values, each, strict=True)) for each in zip(*values.values(), strict=True)]
-    return Cell(rounds, written["failures"])

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.servers import Server
+from benchmarks.server import Server
 
 TELL_VERSIONS = """
 import importlib.metadata, json, platform, sys
@@ -36,9 +36,17 @@ def machine() -> dict[str, str]:
 
 def versions(servers: Iterable[Server]) -> dict[str, dict[str, str]]:
     """Ask each server's own interpreter for the versions of its packages."""
-    found = {}
-    for server in servers:
-        command: list[str | Path] = [server.python, "-c", TELL_VERSIONS, *server.packages]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[server.name] = json.loads(done.stdout)
+    return {server.name: _versions(server) for server in servers}
+
+
+def _versions(server: Server) -> dict[str, str]:
+    if not server.packages:
+        told = _run(server.program, "-v").stderr.strip()
+        return {server.name: told.rpartition("/")[2]}
+    told = _run(server.program, "-c", TELL_VERSIONS, *server.packages).stdout
+    found: dict[str, str] = json.loads(told)
     return found
+
+
+def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True)

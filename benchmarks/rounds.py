@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks.figures import Cell
 from benchmarks.processes import Cores, NotRunningError, Program, pinned
 from benchmarks.scenarios import Effort, Figures, Found, Scenario
-from benchmarks.servers import LOAD, Place, Server, place_for
+from benchmarks.server import Place, Server, place_for
+from benchmarks.servers import LOAD
 
 MEASURED_WITHIN = 600.0
 
@@ -131,8 +132,9 @@ def run(around: Bench, scenario: Scenario, servers: Sequence[Server]) -> dict[st
                 continue
             running.program.freeze()
             up.append(running)
-        for number in range(around.effort.rounds):
-            say(f"{scenario.name}: round {number + 1} of {around.effort.rounds}")
+        rounds = min(around.effort.rounds, scenario.most_rounds)
+        for number in range(rounds):
+            say(f"{scenario.name}: round {number + 1} of {rounds}")
             direct = _direct(around, scenario) if scenario.direct else {}
             for running in up:
                 cell = cells[running.server.name]

@@ -23,6 +23,8 @@ class Column:
 COLUMNS = (
     Column("burst, µs/token", "burst", "cpu_us_per_token", "{:.1f}", spread=True),
     Column("paced, µs/token", "paced", "cpu_us_per_token", "{:.0f}", spread=True),
+    Column("swift, µs/token", "swift", "cpu_us_per_token", "{:.1f}", spread=True),
+    Column("swift in time, %", "swift", "in_time_percent", "{:.0f}"),
     Column("carried in time, %", "carried", "in_time_percent", "{:.0f}", spread=True),
     Column("delivered, %", "carried", "delivered_percent", "{:.0f}"),
     Column("Jain", "carried", "jain", "{:.3f}"),
@@ -37,6 +39,7 @@ COLUMNS = (
 RATIOS = (
     ("burst", "cpu_us_per_token"),
     ("paced", "cpu_us_per_token"),
+    ("swift", "cpu_us_per_token"),
     ("percall", "cpu_us_per_call"),
 )
 OWN_COSTS = (
@@ -78,7 +81,7 @@ def _shown(run: Run, column: Column, server: str) -> str:
         failed = run.cells[column.scenario].get(server)
         return "failed" if failed and failed.failures else MISSING
     text = column.shown.format(figure.median)
-    if column.spread and len(figure.values) > 1:
+    if column.spread and figure.rounds > 1:
         lowest, highest = (column.shown.format(it) for it in (figure.lowest, figure.highest))
         text += f" ({lowest}-{highest})"
     return text
@@ -95,7 +98,7 @@ def _ratios(run: Run) -> Table:
 
 
 def _own_costs(run: Run) -> Table:
-    chosen = [name for name in ("burst", "paced", "carried") if name in run.cells]
+    chosen = [name for name in ("burst", "paced", "swift", "carried") if name in run.cells]
     rows = [["", *chosen]]
     for title, name in OWN_COSTS:
         found = [run.median(scenario, OURS, name) for scenario in chosen]

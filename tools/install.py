@@ -134,6 +134,22 @@ def bench_peers() -> None:
     environment(TOOLS / "bench-peers", PEERS_LOCK)
 
 
+def nginx() -> None:
+    """Take Debian's nginx out of its package: installing that would start a service."""
+    folder = TOOLS / "nginx"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    hint = "make bench-peers: needs nginx on PATH; install it and run this again"
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        sys.exit(hint)
+    run("apt-get", "download", "--quiet", "nginx", cwd=folder)
+    run("dpkg", "--extract", *folder.glob("nginx_*.deb"), folder)
+    program = folder / "usr" / "sbin" / "nginx"
+    if subprocess.run([program, "-v"], check=False).returncode != 0:
+        sys.exit(hint)
+    link(program)
+
+
 def load() -> None:
     """Build the benchmark's load generator and upstream."""
     # protoc comes as a Python package, its plugins by GO_TOOLS.
@@ -144,7 +160,7 @@ def load() -> None:
 
 
 def tools() -> Iterator[Tool]:
-    """List everything with a stamp, quick ones first."""
+    """List everything with a stamp that tests need, quick ones first."""
     npm_files = ("package.json", "package-lock.json")
     node = [ROOT / "tools" / "node" / name for name in npm_files]
     yield Tool("buf", digest(*node), BIN / "buf", buf)
@@ -173,6 +189,12 @@ def tools() -> Iterator[Tool]:
     yield Tool("litellm", digest(LITELLM_LOCK, *here), BIN / "litellm", litellm)
 
 
+def extras() -> Iterator[Tool]:
+    """List what comes only by name."""
+    if not shutil.which("nginx"):
+        yield Tool("nginx", "as Debian has it", BIN / "nginx", nginx)
+
+
 def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
     """End the run with one line if a language's own tools are missing or too old."""
     found = "none"
@@ -197,7 +219,7 @@ def main() -> None:
     if not chosen:
         need("Node", (20,), "node", "--version")
         need("npm", (10,), "npm", "--version")
-    for tool in tools():
+    for tool in (*tools(), *extras()) if chosen else tools():
         if not chosen or tool.name in chosen:
             tool.bring()
     if not chosen:

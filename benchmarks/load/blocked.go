@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -12,6 +13,8 @@ const probeEvery = time.Millisecond
 // blocked probes the server, first idle, then while it relays long answers as
 // fast as they come: a probe that waits is an event loop that does not turn.
 func blocked(o options) (result, error) {
+	// Else a probe's answer may wait here while the long answer is read.
+	runtime.GOMAXPROCS(4)
 	to, err := dial(o)
 	if err != nil {
 		return result{}, err

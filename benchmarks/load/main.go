@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 )
 
 //go:generate python -m grpc_tools.protoc -I../../proto --go_out=. --go_opt=module=example.com/tokenwire/load,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/load/gen/chatgpt --go-grpc_out=. --go-grpc_opt=module=example.com/tokenwire/load,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/load/gen/chatgpt tokenwire/v1/chatgpt.proto
@@ -29,6 +30,8 @@ var commands = map[string]func(arguments []string) error{
 }
 
 func main() {
+	// Fewer collections than usual: there is memory, and a core to share.
+	debug.SetGCPercent(400)
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: load upstream|collector|closed|paced|parked|blocked [-h]")
 		os.Exit(2)

@@ -25,7 +25,9 @@ func parked(o options) (result, error) {
 		return result{}, err
 	}
 	// First calls leave behind what later ones share: that is not a stream's.
-	warm := together(o, to, plan{tokens: parkedAfter}, time.Now())
+	few := o
+	few.streams = min(o.streams, 10)
+	warm := together(few, to, plan{tokens: parkedAfter}, time.Now())
 	if warm.Errors > 0 {
 		return result{}, fmt.Errorf("while warming up: %s", warm.FirstError)
 	}

@@ -21,11 +21,11 @@ type result struct {
 	PerToken      spread  `json:"per_token_ms"`
 	StreamTokens  []int   `json:"stream_tokens"`
 	Jain          float64 `json:"jain"`
-	Due           int     `json:"due,omitempty"`
-	InTime        int     `json:"in_time,omitempty"`
+	Due           int     `json:"due"`
+	InTime        int     `json:"in_time"`
 	Lateness      *spread `json:"lateness_ms,omitempty"`
-	IdleBytes     int64   `json:"idle_bytes,omitempty"`
-	ParkedBytes   int64   `json:"parked_bytes,omitempty"`
+	IdleBytes     int64   `json:"idle_bytes"`
+	ParkedBytes   int64   `json:"parked_bytes"`
 	ProbeIdle     *spread `json:"probe_idle_ms,omitempty"`
 	ProbeMeantime *spread `json:"probe_meantime_ms,omitempty"`
 }

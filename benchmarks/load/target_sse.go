@@ -61,7 +61,7 @@ func (t *sseTarget) open(ctx context.Context, p plan) (stream, error) {
 		response.Body.Close()
 		return nil, fmt.Errorf("status %s", response.Status)
 	}
-	return &sseStream{body: response.Body, lines: bufio.NewReaderSize(response.Body, 64<<10)}, nil
+	return newSSEStream(response.Body), nil
 }
 
 // probe asks for a page; any answer is an answer.
@@ -83,6 +83,10 @@ type sseStream struct {
 	body  io.ReadCloser
 	lines *bufio.Reader
 	ended bool
+}
+
+func newSSEStream(body io.ReadCloser) *sseStream {
+	return &sseStream{body: body, lines: bufio.NewReaderSize(body, 64<<10)}
 }
 
 func (s *sseStream) next() (string, error) {
