@@ -47,6 +47,14 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 	$(BIN)/python tools/install.py $(BENCH_TOOLS) litellm nginx
 	$(BIN)/python -m benchmarks --who all $(BENCH_EFFORT) $(BENCH)
 
+.PHONY: bench-doc
+bench-doc: .venv/.ready ## write the latest figures into docs/performance.md
+	$(BIN)/python -m benchmarks.doc $(JSON)
+
+.PHONY: record-costs
+record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
+	$(BIN)/python tests/cost.py
+
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
