@@ -3,6 +3,8 @@
 import argparse
 import json
 import resource
+import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +21,8 @@ LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
 def main() -> None:
     """Measure, print the tables, write the JSON file."""
     args = _arguments()
+    # Asked to end, it ends what it has started, as it does at its own end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: asked to end"))
     # A thousand streams are two thousand connections; programs inherit this.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

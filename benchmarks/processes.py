@@ -16,6 +16,8 @@ STOP_SECONDS = 10.0
 QUIET_SECONDS = 15.0
 QUIET_SHARE = 0.03
 """Share of a core below which a server counts as having nothing to do."""
+END_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Ends a program, frozen or not, when whoever started it is killed."""
 
 
 class NotRunningError(Exception):
@@ -60,7 +62,7 @@ class Program:
             if log:
                 output = stack.enter_context(log.open("ab"))
             self._process = subprocess.Popen(
-                command,
+                (*END_WITH_US, *command),
                 env=dict(env),
                 cwd=log.parent if log else None,
                 stdin=subprocess.PIPE,
@@ -103,7 +105,11 @@ class Program:
         """Return the CPU time of all its processes, as the kernel accounts for it."""
         # Linux makes the number of a process's CPU clock out of its pid:
         # clock_getcpuclockid(3), with the scheduler's accounting (2).
-        return sum(time.clock_gettime(~pid << 3 | 2) for pid in self.pids())
+        total = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):  # it has ended since
+                total += time.clock_gettime(~pid << 3 | 2)
+        return total
 
     def resident_bytes(self) -> int:
         """Return how much of its memory is in RAM."""
@@ -111,9 +117,9 @@ class Program:
         return sum(map(int, pages)) * os.sysconf("SC_PAGE_SIZE")
 
     def settle(self) -> bool:
-        """Wait until it has nothing to do; tell whether that was soon enough."""
+        """Wait until it has nothing to do; tell whether it runs and that was soon enough."""
         give_up = time.monotonic() + QUIET_SECONDS
-        while time.monotonic() < give_up:
+        while self._process.poll() is None and time.monotonic() < give_up:
             before = self.cpu_seconds()
             time.sleep(0.25)
             if self.cpu_seconds() - before < 0.25 * QUIET_SHARE:

@@ -81,7 +81,7 @@ class Running:
         """Measure once, while nothing else that is compared runs."""
         bench = self._bench
         self.program.thaw()
-        idle = self.program.resident_bytes()
+        unused = {"unused_mb": self.program.resident_bytes() / 1e6} if scenario.fresh else {}
         arguments = (*scenario.arguments(bench.effort), *self.server.target(self.place))
         scrape = threading.Timer(bench.effort.seconds / 2, self._scrape)
         scrape.start()
@@ -90,11 +90,15 @@ class Running:
         finally:
             scrape.cancel()
             scrape.join()
-        if scenario.fresh or not self.program.settle():
+            self._rest(fresh=scenario.fresh)
+        return scenario.figures(found) | unused
+
+    def _rest(self, *, fresh: bool) -> None:
+        """Let the server finish what is left to do, or start it anew, and freeze it."""
+        if fresh or not self.program.settle():
             self.program.stop()
             self._start()
         self.program.freeze()
-        return {**scenario.figures(found), "unused_mb": idle / 1e6}
 
     def _scrape(self) -> None:
         if self.server.metrics:
