@@ -38,6 +38,28 @@ MINUTES ?= 3
 soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=3)
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
+# A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
+BENCH_TOOLS := protoc-gen-go protoc-gen-go-grpc load bench-peers
+BENCH_EFFORT = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench
+bench: .venv/.ready ## measure tokenwire beside the floor and other ways with LangChain
+	$(BIN)/python tools/install.py $(BENCH_TOOLS)
+	$(BIN)/python -m benchmarks $(BENCH_EFFORT) $(BENCH)
+
+.PHONY: bench-peers
+bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
+	$(BIN)/python tools/install.py $(BENCH_TOOLS) litellm nginx
+	$(BIN)/python -m benchmarks --who all $(BENCH_EFFORT) $(BENCH)
+
+.PHONY: bench-doc
+bench-doc: .venv/.ready ## write the latest figures into docs/performance.md
+	$(BIN)/python -m benchmarks.doc $(JSON)
+
+.PHONY: record-costs
+record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
+	$(BIN)/python tests/cost.py
+
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .

@@ -1,12 +1,14 @@
 """Bring the tools from outside Python into .tools; `make tools` calls this.
 
+With names as arguments, only those come: `make bench` needs no Node.
+
 Every tool has a pin. A stamp under .tools/stamps holds the pin that was
 installed: it goes away before an install and comes back only after a good one,
 so a second run is quick and a broken install is done again.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
-change tools/litellm/requirements.in and run `make lock`.
+change tools/litellm or benchmarks/peers/requirements.in and run `make lock`.
 """
 
 import hashlib
@@ -22,6 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 BIN = TOOLS / "bin"
+LOAD = ROOT / "benchmarks" / "load"
+PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
+LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 
 # Name of the program -> package and version for `go install`.
 GO_TOOLS = {
@@ -111,18 +116,51 @@ def buf() -> None:
     link(folder / "node_modules" / ".bin" / "buf")
 
 
-def litellm() -> None:
-    """Install LiteLLM's proxy into an environment of its own: its pins are not ours."""
-    folder = TOOLS / "litellm"
-    lock = ROOT / "tools" / "litellm" / "requirements.lock"
+def environment(folder: Path, lock: Path) -> None:
+    """Install what the lock file says into an environment of its own: its pins are not ours."""
     run(sys.executable, "-m", "venv", "--clear", folder)
     pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
     run(*pip, "--require-hashes", "--requirement", lock)
-    link(folder / "bin" / "litellm")
+
+
+def litellm() -> None:
+    """Install LiteLLM's proxy."""
+    environment(TOOLS / "litellm", LITELLM_LOCK)
+    link(TOOLS / "litellm" / "bin" / "litellm")
+
+
+def bench_peers() -> None:
+    """Install what the benchmark's peers in Python are made of."""
+    environment(TOOLS / "bench-peers", PEERS_LOCK)
+
+
+def nginx() -> None:
+    """Take Debian's nginx out of its package: installing that would start a service."""
+    folder = TOOLS / "nginx"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    hint = "make bench-peers: needs nginx on PATH; install it and run this again"
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        sys.exit(hint)
+    run("apt-get", "download", "--quiet", "nginx", cwd=folder)
+    run("dpkg", "--extract", *folder.glob("nginx_*.deb"), folder)
+    program = folder / "usr" / "sbin" / "nginx"
+    if subprocess.run([program, "-v"], check=False).returncode != 0:
+        sys.exit(hint)
+    link(program)
+
+
+def load() -> None:
+    """Build the benchmark's load generator and upstream."""
+    # protoc comes as a Python package, its plugins by GO_TOOLS.
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(BIN), os.environ["PATH"]])
+    shutil.rmtree(LOAD / "gen", ignore_errors=True)
+    run("go", "generate", cwd=LOAD, PATH=path)
+    run("go", "build", "-o", BIN / "load", ".", cwd=LOAD)
 
 
 def tools() -> Iterator[Tool]:
-    """List everything with a stamp, quick ones first."""
+    """List everything with a stamp that tests need, quick ones first."""
     npm_files = ("package.json", "package-lock.json")
     node = [ROOT / "tools" / "node" / name for name in npm_files]
     yield Tool("buf", digest(*node), BIN / "buf", buf)
@@ -141,8 +179,20 @@ def tools() -> Iterator[Tool]:
 
         yield Tool(name, package, BIN / name, go_install)
 
-    lock = ROOT / "tools" / "litellm" / "requirements.lock"
-    yield Tool("litellm", digest(lock, sys.version, str(ROOT)), BIN / "litellm", litellm)
+    sources = [*sorted(LOAD.glob("*.go")), LOAD / "go.mod", LOAD / "go.sum"]
+    contract = ROOT / "proto" / "tokenwire" / "v1" / "chatgpt.proto"
+    yield Tool("load", digest(*sources, contract), BIN / "load", load)
+
+    here = (sys.version, str(ROOT))
+    peers_python = TOOLS / "bench-peers" / "bin" / "python"
+    yield Tool("bench-peers", digest(PEERS_LOCK, *here), peers_python, bench_peers)
+    yield Tool("litellm", digest(LITELLM_LOCK, *here), BIN / "litellm", litellm)
+
+
+def extras() -> Iterator[Tool]:
+    """List what comes only by name."""
+    if not shutil.which("nginx"):
+        yield Tool("nginx", "as Debian has it", BIN / "nginx", nginx)
 
 
 def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
@@ -163,14 +213,18 @@ def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
 
 
 def main() -> None:
-    """Bring every tool, and what the examples are built from."""
+    """Bring every tool, and what the examples are built from; or only what is named."""
+    chosen = set(sys.argv[1:])
     need("Go", (1, 26), "go", "env", "GOVERSION")
-    need("Node", (20,), "node", "--version")
-    need("npm", (10,), "npm", "--version")
-    for tool in tools():
-        tool.bring()
-    # Go keeps its own record of what it has downloaded, so this needs no stamp.
-    run("go", "mod", "download", cwd=ROOT / "examples" / "go")
+    if not chosen:
+        need("Node", (20,), "node", "--version")
+        need("npm", (10,), "npm", "--version")
+    for tool in (*tools(), *extras()) if chosen else tools():
+        if not chosen or tool.name in chosen:
+            tool.bring()
+    if not chosen:
+        # Go keeps its own record of what it has downloaded, so this needs no stamp.
+        run("go", "mod", "download", cwd=ROOT / "examples" / "go")
 
 
 if __name__ == "__main__":

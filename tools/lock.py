@@ -1,4 +1,4 @@
-"""Write every Python lock file: what is shipped, what tests need, LiteLLM's own.
+"""Write every Python lock file: the server's, the tests', the benchmark's peers', LiteLLM's.
 
 All carry hashes and hold on every platform and Python that pyproject.toml
 allows. They name no package host, so they work with whichever index pip uses.
@@ -33,4 +33,11 @@ if __name__ == "__main__":
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",
         *("--python-version", "3.11"),  # no pyproject.toml says it here
+    )
+    lock(
+        "benchmarks/peers/requirements.in",
+        "benchmarks/peers/requirements.lock",
+        *("--python-version", "3.11"),
+        # What peers share with the server is of the same version.
+        *("--constraint", "requirements.lock"),
     )

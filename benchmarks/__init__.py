@@ -1,0 +1,1 @@
+"""What tokenwire costs, beside others: `make bench`. docs/performance.md tells the method."""

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// usage is the CPU time so far of everyone who takes part.
+type usage struct {
+	server, upstream, generator time.Duration
+}
+
+func readUsage(o options) (usage, error) {
+	server, err := cpuTime(o.server)
+	if err != nil {
+		return usage{}, err
+	}
+	upstream, err := cpuTime(o.upstream)
+	if err != nil {
+		return usage{}, err
+	}
+	generator, err := cpuTime([]int{os.Getpid()})
+	return usage{server, upstream, generator}, err
+}
+
+// cpuTime adds up the CPU time of processes, as the kernel accounts for it: to
+// the nanosecond, with all threads, ended ones too.
+func cpuTime(pids []int) (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range pids {
+		var spec unix.Timespec
+		// Linux makes the number of a process's CPU clock out of its pid:
+		// clock_getcpuclockid(3), with the scheduler's accounting (2).
+		if err := unix.ClockGettime(^int32(pid)<<3|2, &spec); err != nil {
+			return 0, fmt.Errorf("CPU clock of process %d: %w", pid, err)
+		}
+		sum += time.Duration(spec.Nano())
+	}
+	return sum, nil
+}
+
+// residentBytes adds up the memory of processes that is in RAM.
+func residentBytes(pids []int) (int64, error) {
+	var sum int64
+	for _, pid := range pids {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return 0, err
+		}
+		_, line, _ := strings.Cut(string(status), "VmRSS:")
+		var kib int64
+		if _, err := fmt.Sscanf(line, "%d", &kib); err != nil {
+			return 0, fmt.Errorf("VmRSS of process %d: %w", pid, err)
+		}
+		sum += kib << 10
+	}
+	return sum, nil
+}

@@ -1,0 +1,85 @@
+// Command load is both ends of a benchmark: the upstream that a relay asks and
+// the callers that ask the relay. It is compiled so that it is not what limits
+// the figures, and it reports what it costs itself.
+//
+// `upstream` and `collector` serve until their standard input closes, so they
+// end with whoever started them. The others measure for a bounded time and
+// print one JSON object.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+)
+
+//go:generate python -m grpc_tools.protoc -I../../proto --go_out=. --go_opt=module=example.com/tokenwire/load,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/load/gen/chatgpt --go-grpc_out=. --go-grpc_opt=module=example.com/tokenwire/load,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/load/gen/chatgpt tokenwire/v1/chatgpt.proto
+
+var commands = map[string]func(arguments []string) error{
+	"upstream":  serveUpstream,
+	"collector": serveCollector,
+	"closed":    measure(closed),
+	"paced":     measure(paced),
+	"parked":    measure(parked),
+	"blocked":   measure(blocked),
+}
+
+func main() {
+	// Fewer collections than usual: there is memory, and a core to share.
+	debug.SetGCPercent(400)
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: load upstream|collector|closed|paced|parked|blocked [-h]")
+		os.Exit(2)
+	}
+	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+// measure parses the options, runs one measurement and prints its result.
+func measure(run func(options) (result, error)) func([]string) error {
+	return func(arguments []string) error {
+		given, err := parse(arguments)
+		if err != nil {
+			return err
+		}
+		found, err := run(given)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(found)
+	}
+}
+
+// listen opens a port on the loopback interface and says which on stdout.
+func listen(arguments []string) (net.Listener, error) {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	address := flags.String("listen", "127.0.0.1:0", "where to listen")
+	if err := flags.Parse(arguments); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println(listener.Addr())
+	return listener, nil
+}
+
+// untilStdinCloses runs serve, and stops it when standard input closes.
+func untilStdinCloses(serve func() error, stop func()) error {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	if err := serve(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"example.com/tokenwire/load/gen/chatgpt"
+)
+
+// What a reader who stops reading leaves to the server: gRPC's own default of
+// 64 KiB a stream, and no limit over all of them.
+const (
+	streamWindow     = 64 << 10
+	connectionWindow = 1 << 30
+)
+
+type grpcTarget struct {
+	clients []chatgpt.ChatgptClient
+	prober  *grpc.ClientConn
+	turn    atomic.Uint64
+}
+
+func dialGRPC(o options) (*grpcTarget, error) {
+	set := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if o.unread {
+		set = append(set, grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow))
+	}
+	made := new(grpcTarget)
+	for range o.connections + 1 {
+		connection, err := grpc.NewClient("passthrough:///"+o.target, set...)
+		if err != nil {
+			return nil, err
+		}
+		made.clients = append(made.clients, chatgpt.NewChatgptClient(connection))
+		made.prober = connection
+	}
+	made.clients = made.clients[:o.connections]
+	return made, nil
+}
+
+func (t *grpcTarget) open(ctx context.Context, p plan) (stream, error) {
+	client := t.clients[t.turn.Add(1)%uint64(len(t.clients))]
+	call, err := client.Send(ctx, &chatgpt.Message{Content: p.String()})
+	return grpcStream{call}, err
+}
+
+// probe is a health check. A server without one says so, which takes it as
+// little as a check does.
+func (t *grpcTarget) probe(ctx context.Context) error {
+	err := t.prober.Invoke(ctx, "/grpc.health.v1.Health/Check", new(emptypb.Empty), new(emptypb.Empty))
+	if status.Code(err) == codes.Unimplemented {
+		return nil
+	}
+	return err
+}
+
+type grpcStream struct {
+	call grpc.ServerStreamingClient[chatgpt.Answer]
+}
+
+func (s grpcStream) next() (string, error) {
+	answer, err := s.call.Recv()
+	return answer.GetContent(), err
+}

@@ -1,0 +1,156 @@
+"""The servers that are compared."""
+
+import shutil
+import string
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.server import Arguments, Place, Server
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+PEERS = Path(__file__).resolve().parent / "peers"
+LOAD = TOOLS / "bin" / "load"
+PYTHON = Path(sys.executable)
+PEERS_PYTHON = TOOLS / "bench-peers" / "bin" / "python"
+LITELLM_PYTHON = TOOLS / "litellm" / "bin" / "python"
+NGINX = Path(shutil.which("nginx") or TOOLS / "bin" / "nginx")
+
+MODEL = "gpt-4o-mini"
+KEY = "sk-benchmark"
+"""For whoever insists on a key; the upstream asks for none."""
+
+OURS = ("grpcio", "protobuf", "langchain-core", "langchain-openai", "httpx2", "jiter")
+LANGCHAIN = ("langchain-core", "langchain-openai", "openai")
+
+
+def _tokenwire(place: Place) -> Mapping[str, str]:
+    """Turn everything on, as in production: traces, metrics, JSON logs, all limits."""
+    return {
+        "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
+        "TOKENWIRE_LISTEN": f"127.0.0.1:{place.port}",
+        "TOKENWIRE_METRICS_LISTEN": f"127.0.0.1:{place.metrics_port}",
+        "TOKENWIRE_MODEL": MODEL,
+        "TOKENWIRE_MAX_STREAMS": "10000",
+        "TOKENWIRE_LOG_FORMAT": "json",
+        "TOKENWIRE_DRAIN_SECONDS": "0",
+        "TOKENWIRE_GRACE_SECONDS": "1",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{place.collector}",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+    }
+
+
+def _unmerged(place: Place) -> Mapping[str, str]:
+    return {**_tokenwire(place), "TOKENWIRE_MERGE_TOKENS": "false"}
+
+
+def _serve(_: Place) -> Arguments:
+    return "-m", "tokenwire", "serve"
+
+
+def _peer(name: str) -> Callable[[Place], Arguments]:
+    return lambda place: (PEERS / f"{name}.py", str(place.port))
+
+
+def _openai(place: Place) -> Mapping[str, str]:
+    return {
+        "PYTHONPATH": str(ROOT / "service"),  # for the stubs
+        "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
+        "OPENAI_API_KEY": KEY,
+    }
+
+
+def _litellm(place: Place) -> Arguments:
+    script = LITELLM_PYTHON.with_name("litellm")
+    listen = ("--host", "127.0.0.1", "--port", str(place.port))
+    return script, "--config", PEERS / "litellm.yaml", *listen
+
+
+def _litellm_variables(place: Place) -> Mapping[str, str]:
+    return {
+        "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
+        "OPENAI_API_KEY": KEY,
+        "LITELLM_MASTER_KEY": KEY,
+        "LITELLM_LOG": "ERROR",
+        # It would fetch its price list and header table at the start.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    }
+
+
+def _nginx(place: Place) -> Arguments:
+    written = place.folder / "nginx.conf"
+    values = {"port": place.port, "upstream": place.upstream, "folder": place.folder}
+    template = string.Template((PEERS / "nginx.conf").read_text())
+    written.write_text(template.safe_substitute(values))
+    return "-p", place.folder, "-e", place.folder / "nginx-error.log", "-c", written
+
+
+SERVERS = (
+    Server("tokenwire", "tokenwire", PYTHON, _serve, _tokenwire, packages=OURS, metrics=True),
+    Server(
+        "tokenwire-unmerged",
+        "tokenwire, `TOKENWIRE_MERGE_TOKENS=false`",
+        PYTHON,
+        _serve,
+        _unmerged,
+        packages=OURS,
+        metrics=True,
+    ),
+    Server(
+        "floor",
+        "bare `grpc.aio`, no upstream (the floor)",
+        PYTHON,
+        _peer("floor"),
+        _openai,
+        packages=("grpcio",),
+        relays=False,
+    ),
+    Server(
+        "astream",
+        "LangChain `astream` behind `grpc.aio`",
+        PEERS_PYTHON,
+        _peer("langchain_astream"),
+        _openai,
+        packages=("grpcio", *LANGCHAIN),
+    ),
+    Server(
+        "article",
+        "the original article's way",
+        PEERS_PYTHON,
+        _peer("article"),
+        _openai,
+        packages=("grpcio", "langchain-classic", *LANGCHAIN),
+    ),
+    Server(
+        "fastapi",
+        "FastAPI and LangChain `astream`, SSE",
+        PEERS_PYTHON,
+        _peer("fastapi_sse"),
+        _openai,
+        protocol="chat",
+        path="/chat",
+        packages=("fastapi", "uvicorn", *LANGCHAIN),
+    ),
+    Server(
+        "litellm",
+        "LiteLLM's proxy, SSE",
+        LITELLM_PYTHON,
+        _litellm,
+        _litellm_variables,
+        protocol="openai",
+        path="/v1/chat/completions",
+        packages=("litellm", "openai"),
+    ),
+    Server(
+        "nginx",
+        "nginx, the same SSE",
+        NGINX,
+        _nginx,
+        protocol="openai",
+        path="/v1/chat/completions",
+    ),
+)
+USUAL = ("tokenwire", "tokenwire-unmerged", "floor", "astream", "article")

@@ -1,0 +1,145 @@
+"""A run's figures as tables, for the terminal and for the documentation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.figures import Run
+from benchmarks.goals import OURS, goals, ratio
+
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of each server."""
+
+    head: str
+    scenario: str
+    figure: str
+    shown: str
+    spread: bool = False
+
+
+COLUMNS = (
+    Column("burst, µs/token", "burst", "cpu_us_per_token", "{:.1f}", spread=True),
+    Column("paced, µs/token", "paced", "cpu_us_per_token", "{:.0f}", spread=True),
+    Column("swift, µs/token", "swift", "cpu_us_per_token", "{:.1f}", spread=True),
+    Column("swift in time, %", "swift", "in_time_percent", "{:.0f}"),
+    Column("carried in time, %", "carried", "in_time_percent", "{:.0f}", spread=True),
+    Column("delivered, %", "carried", "delivered_percent", "{:.0f}"),
+    Column("Jain", "carried", "jain", "{:.3f}"),
+    Column("first token p50, +ms", "ttft", "added_p50_ms", "{:.2f}", spread=True),
+    Column("p99, +ms", "ttft", "added_p99_ms", "{:.2f}", spread=True),
+    Column("call, µs", "percall", "cpu_us_per_call", "{:.0f}", spread=True),
+    Column("idle, MB", "parked", "unused_mb", "{:.0f}"),
+    Column("paused stream, kB", "parked", "kb_per_stream", "{:.1f}"),
+    Column("unread stream, kB", "unread", "kb_per_stream", "{:.1f}"),
+    Column("block, ms", "blocked", "block_ms", "{:.1f}", spread=True),
+)
+RATIOS = (
+    ("burst", "cpu_us_per_token"),
+    ("paced", "cpu_us_per_token"),
+    ("swift", "cpu_us_per_token"),
+    ("percall", "cpu_us_per_call"),
+)
+OWN_COSTS = (
+    ("upstream, µs/token", "upstream_us_per_token"),
+    ("load generator, µs/token", "generator_us_per_token"),
+)
+
+Table = list[list[str]]
+
+
+def tables(run: Run) -> Iterator[tuple[str, Table]]:
+    """Yield each table with its title."""
+    yield (
+        "CPU time is the server's; each figure is the median of the rounds (lowest-highest)",
+        (_figures(run)),
+    )
+    yield "tokenwire's CPU time as a multiple of the others'", _ratios(run)
+    yield (
+        "the goals",
+        [
+            ["goal", "figure", ""],
+            *([goal.text, goal.figure, goal.verdict] for goal in goals(run)),
+        ],
+    )
+    yield "what measuring tokenwire cost, beside it", _own_costs(run)
+
+
+def _figures(run: Run) -> Table:
+    columns = [column for column in COLUMNS if column.scenario in run.cells]
+    rows = [["server", *(column.head for column in columns)]]
+    for server, title in run.titles.items():
+        rows.append([title, *(_shown(run, column, server) for column in columns)])
+    return rows
+
+
+def _shown(run: Run, column: Column, server: str) -> str:
+    figure = run.figure(column.scenario, server, column.figure)
+    if figure is None:
+        failed = run.cells[column.scenario].get(server)
+        return "failed" if failed and failed.failures else MISSING
+    text = column.shown.format(figure.median)
+    if column.spread and figure.rounds > 1:
+        lowest, highest = (column.shown.format(it) for it in (figure.lowest, figure.highest))
+        text += f" ({lowest}-{highest})"
+    return text
+
+
+def _ratios(run: Run) -> Table:
+    chosen = [(scenario, name) for scenario, name in RATIOS if scenario in run.cells]
+    rows = [["against", *(scenario for scenario, _ in chosen)]]
+    for server, title in run.titles.items():
+        found = [ratio(run, scenario, name, server) for scenario, name in chosen]
+        if server != OURS and any(found):
+            rows.append([title, *(f"{it:.3g} x" if it else MISSING for it in found)])
+    return rows
+
+
+def _own_costs(run: Run) -> Table:
+    chosen = [name for name in ("burst", "paced", "swift", "carried") if name in run.cells]
+    rows = [["", *chosen]]
+    for title, name in OWN_COSTS:
+        found = [run.median(scenario, OURS, name) for scenario in chosen]
+        rows.append([title, *(MISSING if it is None else f"{it:.1f}" for it in found)])
+    return rows
+
+
+def as_text(run: Run) -> str:
+    """Render for a terminal."""
+    parts = []
+    for title, table in tables(run):
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in table
+        ]
+        parts.append("\n".join([f"{title}:", *lines]))
+    return "\n\n".join([*parts, _machine(run)])
+
+
+def as_markdown(run: Run) -> str:
+    """Render for docs/performance.md."""
+    parts = []
+    for title, (head, *rows) in tables(run):
+        lines = [head, ["---"] * len(head), *rows]
+        parts.append("\n".join([f"{title.capitalize()}:", "", *map(_markdown_row, lines)]))
+    return "\n\n".join([*parts, _machine(run)])
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _machine(run: Run) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
+    packages: dict[str, str] = {}
+    for of_server in run.versions.values():
+        for name, version in of_server.items():
+            known = packages.setdefault(name, version)
+            if version not in known.split(" and "):
+                packages[name] = f"{known} and {version}"
+    effort = f"{run.effort['rounds']:g} rounds of {run.effort['seconds']:g} s"
+    listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return f"Machine: {machine}. Versions: {listed}. {effort}."

@@ -1,0 +1,93 @@
+"""The benchmark itself, kept alive by the smallest of runs."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.scenarios import SCENARIOS
+from programs import ROOT, run
+
+LOAD = ROOT / "benchmarks" / "load"
+SMALL = ("--rounds", "1", "--seconds", "0.3", "--most-streams", "10", "--long-answer", "500")
+IN_PYTHON = ("tokenwire", "floor", "astream", "article", "fastapi")
+
+# Every server starts once for each scenario, on a machine that may be busy.
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs the benchmark as its users do."""
+
+    into: Path
+
+    async def run(self, *options: str) -> dict[str, Any]:
+        """Run as little as possible and return what was written."""
+        command = (sys.executable, "-m", "benchmarks", *SMALL, *options, "--json", str(self.into))
+        done = await run(*command, within=550)
+        assert done.code == 0, done.stderr
+        return self.written()
+
+    def written(self) -> dict[str, Any]:
+        """Read the JSON file."""
+        found: dict[str, Any] = json.loads(self.into.read_text())
+        return found
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "figures.json")
+
+
+async def test_every_scenario_gives_its_figures(bench: Bench) -> None:
+    """Each scenario measures tokenwire and the floor without an error, and costs CPU time."""
+    found = await bench.run("--who", "tokenwire,floor")
+
+    assert list(found["cells"]) == [scenario.name for scenario in SCENARIOS]
+    for scenario, of_servers in found["cells"].items():
+        for server, cell in of_servers.items():
+            assert cell["failures"] == [], (scenario, server)
+            assert cell["figures"]["errors"]["median"] == 0
+            if scenario not in ("parked", "unread"):
+                assert cell["figures"]["cpu_us_per_token"]["median"] > 0
+    assert found["cells"]["carried"]["tokenwire"]["figures"]["in_time_percent"]["median"] > 0
+
+
+async def test_every_peer_in_python_relays_whole_answers(bench: Bench) -> None:
+    """Each peer relays every token: the load generator compares count and text of each answer."""
+    found = await bench.run("--who", ",".join(IN_PYTHON), "--only", "burst")
+
+    for server, cell in found["cells"]["burst"].items():
+        assert cell["failures"] == [], server
+        assert cell["figures"]["errors"]["median"] == 0, server
+
+
+async def test_litellm_relays_whole_answers(bench: Bench) -> None:
+    """LiteLLM's proxy relays every token of the same upstream."""
+    found = await bench.run("--who", "litellm", "--only", "percall")
+
+    cell = found["cells"]["percall"]["litellm"]
+    assert cell["failures"] == []
+    assert cell["figures"]["errors"]["median"] == 0
+
+
+@pytest.mark.parametrize("command", [("test", "./..."), ("vet", "./...")], ids=lambda it: it[0])
+async def test_go_is_content_with_the_load_generator(command: tuple[str, ...]) -> None:
+    """The load generator's own tests pass, and `go vet` finds nothing in it."""
+    env = {**os.environ, "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+
+    done = await run("go", *command, cwd=LOAD, env=env, within=240)
+
+    assert done.code == 0, done.stdout + done.stderr
+
+
+async def test_gofmt_is_content_with_the_load_generator() -> None:
+    """The load generator is formatted as gofmt does it."""
+    done = await run("gofmt", "-l", *(path.name for path in sorted(LOAD.glob("*.go"))), cwd=LOAD)
+
+    assert (done.code, done.stdout) == (0, "")
