@@ -17,6 +17,7 @@ import grpc
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
+ROUNDS = 8
 RECORD = Path(__file__).with_suffix(".json")
 SERVER = Path(__file__).with_name("cost_server.py")
 
@@ -181,7 +182,13 @@ async def measure() -> dict[str, float]:
     return found
 
 
+async def measure_most() -> dict[str, float]:
+    """Return the highest of several counts: how tokens fall together varies a little."""
+    rounds = [await measure() for _ in range(ROUNDS)]
+    return {name: max(each[name] for each in rounds) for name in rounds[0]}
+
+
 if __name__ == "__main__":
-    rounded = {name: round(value, 3) for name, value in asyncio.run(measure()).items()}
+    rounded = {name: round(value, 3) for name, value in asyncio.run(measure_most()).items()}
     RECORD.write_text(json.dumps(rounded, indent=2) + "\n")
     sys.stdout.write(RECORD.read_text())
