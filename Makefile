@@ -33,6 +33,11 @@ tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinne
 test-tools: tools ## every test that needs a tool from outside Python; none may skip
 	$(BIN)/pytest -m tools
 
+.PHONY: soak
+MINUTES ?= 3
+soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=3)
+	$(BIN)/python -m soak --minutes $(MINUTES)
+
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .

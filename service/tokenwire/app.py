@@ -148,6 +148,7 @@ class App:
             raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
         await self._server.start()
+        self.metrics.count_tasks_of(asyncio.get_running_loop())
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
         log.info(
             "serving",

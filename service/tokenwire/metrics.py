@@ -4,6 +4,7 @@ Names follow OpenTelemetry's GenAI conventions in Prometheus' spelling where
 they have one, and the gRPC ecosystem's `grpc_server_*` for calls.
 """
 
+import asyncio
 import platform
 from typing import Final
 
@@ -109,12 +110,19 @@ class Metrics:
         self._queue = Gauge(
             "tokenwire_queue_length", "Calls that wait for a place.", registry=registry
         )
+        self._tasks = Gauge(
+            "tokenwire_event_loop_tasks", "Tasks of the event loop.", registry=registry
+        )
         Info("tokenwire_build", "What is running.", registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
+
+    def count_tasks_of(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell the tasks of `loop` from now on, counted whenever the metrics are read."""
+        self._tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
     def set_load(self, in_flight: int, queued: int) -> None:
         """Set how many answers are being streamed, and how many calls wait to be."""

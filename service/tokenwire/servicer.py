@@ -15,6 +15,7 @@ from tokenwire.domain import ChatModel, Completion, Whole
 from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire.watchdog import Watchdog
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 
@@ -65,7 +66,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         chat = to_request(request, self._defaults)
         call.model = chat.model
         watchdog.expect(patience.first_token, UpstreamTimeout)
-        async with aclosing(self._model.stream(chat, self._deadline(context))) as answer:
+        async with aclosing(self._model.stream(chat, self._deadline(context, watchdog))) as answer:
             async for event in answer:
                 if isinstance(event, Whole):
                     # Nothing that is still to come can fail the answer, so no time of ours may.
@@ -81,8 +82,10 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                 call.answers_sent += 1
                 watchdog.expect(patience.idle, UpstreamIdleTimeout)
 
-    def _deadline(self, context: grpc.aio.ServicerContext[pb.Message, pb.Answer]) -> float:
+    def _deadline(
+        self, context: grpc.aio.ServicerContext[pb.Message, pb.Answer], watchdog: Watchdog
+    ) -> float:
         """Return when the first token must have come, by the event loop's clock."""
         remaining: float | None = context.time_remaining()
         seconds = min(self._patience.first_token, math.inf if remaining is None else remaining)
-        return asyncio.get_running_loop().time() + seconds
+        return min(asyncio.get_running_loop().time() + seconds, watchdog.end)

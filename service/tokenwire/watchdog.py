@@ -54,6 +54,11 @@ class Watchdog:
             raise self._bite from None
 
     @property
+    def end(self) -> float:
+        """When the watch is over, by the event loop's clock."""
+        return self._end
+
+    @property
     def writing(self) -> bool:
         """Whether the latest write, as far as known here, is still going on."""
         return self._writing

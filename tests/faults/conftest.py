@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from faults.world import World, open_world
+from faults.world import World, open_world, save_up
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +22,10 @@ def _restore_logging() -> Iterator[None]:
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     async with open_world(monkeypatch) as opened:
         yield opened
+
+
+@pytest.fixture
+async def saved_up(world: World) -> World:
+    """A world whose retry budget pays for a repetition."""
+    await save_up(world)
+    return world

@@ -35,7 +35,7 @@ TIMEOUT_ROUNDING: Final = 0.01
 """How much a timeout may grow on the wire, where gRPC writes few digits of it."""
 
 REFUSING_SECONDS: Final = 1.0
-QUIET_SECONDS: Final = 0.05
+QUIET_SECONDS: Final = 0.1
 QUIET_ROUNDS: Final = 5
 """Of the event loop, in which gRPC would have handed over a call if one had waited."""
 

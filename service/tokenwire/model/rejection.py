@@ -4,6 +4,7 @@ import email.utils
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, Final
 
 import msgspec
@@ -11,9 +12,13 @@ import msgspec
 from tokenwire import errors
 
 CONTEXT_LENGTH: Final = re.compile(
-    r"context.{0,3}(length|window)|too (long|many tokens)|maximum.{0,20}tokens", re.IGNORECASE
+    r"context.{0,3}(length|window|size)|too (long|many tokens)|maximum.{0,20}tokens", re.IGNORECASE
 )
-POLICY: Final = re.compile(r"content_?(policy|filter)|responsible_?ai|moderation", re.IGNORECASE)
+POLICY: Final = re.compile(
+    r"content_?(policy|filter)|responsible_?ai|moderation|invalid_prompt", re.IGNORECASE
+)
+LITELLM_POLICY: Final = "ContentPolicyViolationError"
+"""LiteLLM puts the kind of an error into its message."""
 
 MOST_RETRY_AFTER_SECONDS: Final = 365 * 86_400.0
 """Nobody means a longer wait, and far longer ones have no place in a RetryInfo."""
@@ -47,6 +52,12 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     return errors.UpstreamRejectedRequest()
 
 
+def is_error(body: bytes) -> bool:
+    """Tell whether `body` is an error object, whatever status it came with."""
+    value = _decoded(body)
+    return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of a Retry-After header, which may also be a date (RFC 9110, 10.2.3)."""
     value = headers.get("retry-after", "").strip()
@@ -54,17 +65,18 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if value.isdecimal():
             seconds = float(value)
         else:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+            date = email.utils.parsedate_to_datetime(value)
+            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
     return min(max(0.0, seconds), MOST_RETRY_AFTER_SECONDS)
 
 
 def _bad_request(error: dict[str, Any]) -> errors.ServiceError:
-    words = _words(error)
-    if POLICY.search(words):
+    words, message = _words(error), str(error.get("message"))
+    if POLICY.search(words) or LITELLM_POLICY in message:
         return errors.PromptRejected()
-    if CONTEXT_LENGTH.search(words) or CONTEXT_LENGTH.search(str(error.get("message"))):
+    if CONTEXT_LENGTH.search(words) or CONTEXT_LENGTH.search(message):
         return errors.PromptTooLong()
     return errors.UpstreamRejectedRequest()
 
@@ -74,9 +86,22 @@ def _words(error: dict[str, Any]) -> str:
 
 
 def _error_object(body: bytes) -> dict[str, Any]:
+    value = _decoded(body)
+    if not isinstance(value, dict):
+        return {}
+    # Mistral, and vLLM before 0.10, have the error's fields at the top.
+    error = value.get("error", value)
+    if isinstance(error, str):
+        # Ollama's own API has nothing but the message.
+        return {"message": error}
+    return error if isinstance(error, dict) else {}
+
+
+def _decoded(body: bytes) -> object:
+    """Return the JSON of `body`, or None if it is none."""
     try:
         value = msgspec.json.decode(body)
-    except ValueError:
-        return {}
-    error = value.get("error") if isinstance(value, dict) else None
-    return error if isinstance(error, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    # Gemini wraps its errors in a list.
+    return value[0] if isinstance(value, list) and value else value

@@ -46,6 +46,11 @@ class EventReader:
         self._after_cr = False
         self._start: bytes | None = b""
 
+    @property
+    def rest(self) -> bytes:
+        """What has come since the last whole event."""
+        return bytes(self._rest)
+
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that `data` completes; afterwards look at `failure`."""
         if self.ended or self.failure:

@@ -15,7 +15,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from tokenwire import __version__, errors
 from tokenwire.model.inflate import inflater
-from tokenwire.model.rejection import rejection
+from tokenwire.model.rejection import is_error, rejection
 from tokenwire.model.sse import Event, EventReader
 
 OPENAI: Final = "https://api.openai.com/v1"
@@ -95,6 +95,9 @@ class Upstream:
                             return
             except aiohttp.ClientError:
                 raise errors.UpstreamStreamBroken from None
+        if is_error(reader.rest):
+            # Written plainly into the body, in place of an event.
+            raise errors.UpstreamError
 
     @asynccontextmanager
     async def _response(
@@ -109,7 +112,8 @@ class Upstream:
                 allow_redirects=False,
                 proxy=self._proxy,
             )
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError, UnicodeError):
+            # UnicodeError: a name that is too long to be looked up.
             raise errors.UpstreamUnreachable from None
         try:
             self._watch(response)

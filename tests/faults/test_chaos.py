@@ -1,0 +1,117 @@
+"""Everything at once: hundreds of calls of every kind, drawn by a seed.
+
+`CHAOS_SEED=7` draws the calls of seed 7 again. What they meet depends on the machine's
+timing too, so a failure may take a few runs. `CHAOS_ROUNDS=100` plays 100 fresh seeds.
+"""
+
+import asyncio
+import os
+import random
+import re
+from collections import Counter
+from typing import Final
+
+import pytest
+
+from faults.world import World, assert_clean, open_world
+from soak.failure_table import Ending
+from soak.traffic import Errand, draw, run
+
+CALLS: Final = 300
+AT_ONCE: Final = 30
+HANG_SECONDS: Final = 20
+"""Each call ends far earlier, within the timeouts of LIMITS."""
+SPANS_SECONDS: Final = 5
+
+LIMITS: Final = {
+    "models": "another-model",
+    "first_token_timeout_seconds": 1.0,
+    "idle_timeout_seconds": 0.5,
+    "stream_timeout_seconds": 2.0,
+    "reader_timeout_seconds": 1.0,
+}
+
+FAILED_BEFORE: Final[tuple[int, ...]] = ()
+"""Seeds that have found a bug, each with what it found."""
+
+
+def seeds() -> list[int]:
+    """Return the seeds to play: the one that is asked for, or fresh ones too."""
+    if given := os.environ.get("CHAOS_SEED"):
+        return [int(given)]
+    rounds = int(os.environ.get("CHAOS_ROUNDS", "1"))
+    return [*FAILED_BEFORE, *random.sample(range(10**9), rounds)]
+
+
+@pytest.mark.parametrize("seed", seeds(), ids="seed-{}".format)
+async def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever calls mix, each ends by the table, and nothing of them is left at rest."""
+    print(f"CHAOS_SEED={seed}")  # noqa: T201 - how to see it again
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    max_streams = rng.randrange(6, AT_ONCE)
+    limits = {**LIMITS, "max_streams": max_streams, "max_queue": rng.randrange(8)}
+    async with open_world(monkeypatch, **limits) as world:
+        # As many connections to the upstream as there can be: they are the baseline.
+        await world.warm_up(max_streams)
+        errands = [draw(rng) for _ in range(CALLS)]
+        endings = await meet(world, errands)
+        problems = [
+            (errand.what, errand.manner, problem)
+            for errand, ending in zip(errands, endings, strict=True)
+            if (problem := ending.problem(errand.rows | {35}))
+        ]
+        assert not problems
+        await check(world, endings)
+
+
+async def meet(world: World, errands: list[Errand]) -> list[Ending]:
+    """Run all errands, so many at once; return their endings in the same order."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(errand: Errand) -> Ending:
+        async with places:
+            try:
+                async with asyncio.timeout(HANG_SECONDS):
+                    return await run(errand, world.app.address, world.channel)
+            except TimeoutError:
+                raise AssertionError(f"hangs: {errand}") from None
+
+    return await asyncio.gather(*map(one, errands))
+
+
+async def check(world: World, endings: list[Ending]) -> None:
+    """Assert what must hold when all calls have ended; those that connected count too."""
+    metrics = await world.at_rest()
+    counts = count(metrics)
+    started = total(counts, "grpc_server_started_total")
+    succeeded = total(counts, "grpc_server_handled_total", 'grpc_code="OK"')
+    assert total(counts, "grpc_server_handled_total") == started
+    assert total(counts, "tokenwire_errors_total") == started - succeeded
+
+    seen = Counter((ending.code, ending.reason) for ending in endings)
+    assert seen["OK", ""] <= succeeded
+    for (code, reason), number in seen.items():
+        if reason:
+            # A caller who leaves while its failure is on the way does not see it.
+            series = f'tokenwire_errors_total{{grpc_code="{code}",reason="{reason}"}}'
+            assert number <= counts[series]
+
+    log = world.log.getvalue()
+    async with asyncio.timeout(SPANS_SECONDS):
+        spans = await world.collector.received(started)
+    assert len(spans) == started
+    assert_clean(metrics, log, spans, [ending.shown for ending in endings])
+    assert "Traceback" not in log
+    assert '"level": "error"' not in log
+
+
+def count(metrics: str) -> Counter[str]:
+    """Return the value of each counter of calls, by its series."""
+    lines = re.findall(r"(?m)^((?:grpc_server|tokenwire_errors)\S*_total\S*) (\S+)$", metrics)
+    return Counter({series: round(float(value)) for series, value in lines})
+
+
+def total(counters: Counter[str], name: str, label: str = "") -> int:
+    return sum(
+        value for series, value in counters.items() if series.startswith(name) and label in series
+    )

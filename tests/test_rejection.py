@@ -1,0 +1,247 @@
+"""What an error response means, by the bodies that real upstreams send."""
+
+import json
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from tokenwire import errors
+from tokenwire.model.rejection import rejection, retry_after
+
+
+def meaning(status: int, body: object) -> type[errors.ServiceError]:
+    """Return the failure that a response with this JSON body stands for."""
+    return type(rejection(status, {}, json.dumps(body).encode()))
+
+
+def error(message: str, **fields: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": None, "param": None, "code": None} | fields}
+
+
+TOO_LONG: dict[str, object] = {
+    "OpenAI": error(
+        "This model's maximum context length is 128000 tokens. However, your messages resulted "
+        "in 204308 tokens. Please reduce the length of the messages.",
+        type="invalid_request_error",
+        param="messages",
+        code="context_length_exceeded",
+    ),
+    "OpenAI, one text": error(
+        "Invalid 'messages[0].content': string too long. Expected a string with maximum length "
+        "10485760, but got a string with length 10485800 instead.",
+        type="invalid_request_error",
+        param="messages[0].content",
+        code="string_above_max_length",
+    ),
+    "Azure": error(
+        "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens "
+        "(8000 in the messages, 1000 in the completion).",
+        type="invalid_request_error",
+        param="messages",
+        code="context_length_exceeded",
+    ),
+    "vLLM": error(
+        "You passed 1015 input tokens and requested 10 output tokens. However, the model's "
+        "context length is only 1024 tokens, resulting in a maximum input length of 1014 tokens.",
+        type="BadRequestError",
+        param="input_tokens",
+        code=400,
+    ),
+    "vLLM before 0.10": {
+        "object": "error",
+        "message": "This model's maximum context length is 16384 tokens. However, you requested "
+        "122946 tokens (112946 in the messages, 10000 in the completion).",
+        "type": "BadRequestError",
+        "param": None,
+        "code": 400,
+    },
+    "LiteLLM": error(
+        "litellm.ContextWindowExceededError: litellm.BadRequestError: "
+        "ContextWindowExceededError: OpenAIException - your messages resulted in 9000 tokens",
+        code="400",
+    ),
+    "LiteLLM before Anthropic": error(
+        "litellm.BadRequestError: AnthropicException - prompt is too long: 210000 tokens > "
+        "200000 maximum",
+        code="400",
+    ),
+    "Ollama": error("the input length exceeds the context length", type="invalid_request_error"),
+    "Ollama's own": {"error": "the input length exceeds the context length"},
+    "llama.cpp": error(
+        "request (4390 tokens) exceeds the available context size (4096 tokens), try increasing it",
+        type="exceed_context_size_error",
+        code=400,
+        n_prompt_tokens=4390,
+        n_ctx=4096,
+    ),
+    "llama.cpp in Python": error(
+        "Requested tokens (2285) exceed context window of 2048", type="invalid_request_error"
+    ),
+    "Gemini": [
+        error(
+            "The input token count (1200000) exceeds the maximum number of tokens allowed "
+            "(1048575).",
+            code=400,
+            status="INVALID_ARGUMENT",
+        )
+    ],
+}
+
+AGAINST_POLICY: dict[str, object] = {
+    "OpenAI": error(
+        "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+        type="invalid_request_error",
+        code="invalid_prompt",
+    ),
+    "OpenAI, images": error(
+        "Your request was rejected as a result of our safety system.",
+        type="invalid_request_error",
+        code="content_policy_violation",
+    ),
+    "Azure": error(
+        "The response was filtered due to the prompt triggering Azure OpenAI's content "
+        "management policy. Please modify your prompt and retry.",
+        param="prompt",
+        code="content_filter",
+        status=400,
+        innererror={"code": "ResponsibleAIPolicyViolation"},
+    ),
+    "LiteLLM": error(
+        "litellm.BadRequestError: litellm.ContentPolicyViolationError: AzureException - The "
+        "response was filtered due to the prompt triggering Azure OpenAI's content management "
+        "policy. Please modify your prompt and retry.",
+        code="400",
+    ),
+}
+
+OUR_FAULT: dict[str, object] = {
+    "a parameter": error(
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+        "'max_completion_tokens' instead.",
+        type="invalid_request_error",
+        param="max_tokens",
+        code="unsupported_parameter",
+    ),
+    "too many output tokens": error(
+        "max_tokens is too large: 5000. This model supports at most 4096 completion tokens.",
+        type="invalid_request_error",
+        param="max_tokens",
+        code="invalid_value",
+    ),
+    "vLLM, max_tokens": {
+        "object": "error",
+        "message": "max_tokens must be at least 1, got -186.",
+        "type": "BadRequestError",
+        "param": None,
+        "code": 400,
+    },
+    "no message": {"error": {}},
+    "null": {"error": None},
+    "a number": 400,
+    "a list": [],
+    "a list of numbers": [1],
+    "odd types": {"error": {"message": ["no"], "type": {}, "code": [1]}},
+}
+
+
+@pytest.mark.parametrize("body", TOO_LONG.values(), ids=TOO_LONG)
+def test_a_prompt_that_is_too_long_is_known_by_every_upstreams_words(body: object) -> None:
+    """Whatever upstream says it, a prompt over the context is PROMPT_TOO_LONG."""
+    assert meaning(400, body) is errors.PromptTooLong
+
+
+@pytest.mark.parametrize("body", AGAINST_POLICY.values(), ids=AGAINST_POLICY)
+def test_a_prompt_against_the_policy_is_known_by_every_upstreams_words(body: object) -> None:
+    """Whatever upstream says it, a prompt against its policy is PROMPT_REJECTED."""
+    assert meaning(400, body) is errors.PromptRejected
+
+
+@pytest.mark.parametrize("body", OUR_FAULT.values(), ids=OUR_FAULT)
+def test_any_other_400_is_no_fault_of_the_caller(body: object) -> None:
+    """A 400 that says neither, or nothing sensible, is UPSTREAM_REJECTED_REQUEST."""
+    assert meaning(400, body) is errors.UpstreamRejectedRequest
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 10_000, b"<html>too long</html>"])
+def test_a_body_that_is_no_json_is_no_trouble(body: bytes) -> None:
+    """A body that cannot be decoded decides nothing, and the status decides alone."""
+    assert type(rejection(400, {}, body)) is errors.UpstreamRejectedRequest
+    assert type(rejection(429, {}, body)) is errors.UpstreamRateLimited
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"code": "insufficient_quota"},
+        {"type": "insufficient_quota"},
+        {"type": "insufficient_quota", "code": "insufficient_quota"},
+    ],
+)
+def test_an_exhausted_quota_is_no_rate_limit(fields: dict[str, str]) -> None:
+    """OpenAI says it in the code, the type or both; waiting does not help, so no delay is told."""
+    body = error("You exceeded your current quota, please check your plan.", **fields)
+    failure = rejection(429, {"retry-after": "5"}, json.dumps(body).encode())
+    assert type(failure) is errors.UpstreamQuotaExhausted
+    assert failure.retry_after is None
+
+
+def test_words_about_quota_alone_are_a_rate_limit() -> None:
+    """Some upstreams call their rate limits quotas; only the code tells that money has run out."""
+    body = error("Quota exceeded for requests per minute.", code="rate_limit_exceeded")
+    assert meaning(429, body) is errors.UpstreamRateLimited
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 529])
+def test_a_delay_is_kept_where_a_retry_may_help(status: int) -> None:
+    """Retry-After goes with the failures that another attempt may cure."""
+    assert rejection(status, {"retry-after": "5"}, b"").retry_after == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("\u00b2", None),
+        ("Thu, 32 Jan 1970 00:00:00 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:00 +" + "9" * 20, None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    """Whole seconds and dates are understood; anything else is None, as is no header."""
+    assert retry_after({"retry-after": value}) == seconds
+    assert retry_after({}) is None
+
+
+@pytest.mark.parametrize("ahead", [60, 86_400])
+def test_retry_after_a_date(ahead: int) -> None:
+    """A date becomes the seconds until then."""
+    seconds = retry_after({"retry-after": formatdate(time.time() + ahead, usegmt=True)})
+    assert seconds is not None
+    assert ahead - 5 < seconds <= ahead
+
+
+@pytest.fixture
+def _tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_tokyo")
+@pytest.mark.parametrize("zone", ["", " -0000"])
+def test_retry_after_a_date_without_a_zone(zone: str) -> None:
+    """A date without a zone is UTC, wherever this service runs."""
+    date = time.strftime("%a, %d %b %Y %H:%M:%S", time.gmtime(time.time() + 60))
+    seconds = retry_after({"retry-after": date + zone})
+    assert seconds is not None
+    assert 55 < seconds <= 60
