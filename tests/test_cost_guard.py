@@ -8,9 +8,8 @@ import pytest
 import cost
 
 ALLOWED_RISE = 1.1
-NOTHING = 0.05
-"""A figure below this is none: some are zero but for an odd allocation."""
-
+LEEWAY = {"memory": 0.5, "messages": 0.01}
+"""What chance does: an odd allocation, a block of events that arrives in two reads."""
 
 RECORDED: dict[str, float] = json.loads(cost.RECORD.read_text())
 
@@ -23,7 +22,8 @@ def found() -> dict[str, float]:
 @pytest.mark.parametrize("name", RECORDED)
 def test_costs_no_more_than_recorded(name: str, found: dict[str, float]) -> None:
     """A count that does not depend on the machine has not risen by more than a tenth."""
-    assert found[name] <= RECORDED[name] * ALLOWED_RISE + NOTHING, (
+    leeway = LEEWAY.get(name.split()[0], 0.0)
+    assert found[name] <= RECORDED[name] * ALLOWED_RISE + leeway, (
         f"{name}: {found[name]:.3f}, recorded {RECORDED[name]}; "
         "if that is worth it, `make record-costs`"
     )
