@@ -61,7 +61,7 @@ ROWS: Final[dict[int, frozenset[tuple[str, str]]]] = {
 """Codes and reasons by the rows' numbers. UNAVAILABLE stands for ABORTED too: which of
 the two it is depends on what was sent before."""
 
-IMPATIENCE: Final = frozenset({3, 4, 5, 7})
+IMPATIENCE: Final = frozenset({3, 4, 5, 7, 34})
 """Rows that any call may meet on a machine that stands still for a moment."""
 
 

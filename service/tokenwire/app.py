@@ -44,7 +44,7 @@ OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_metadata_size", 16_384),
 )
-GC_THRESHOLD: Final = 50_000
+GC_THRESHOLD: Final = 5_000
 """New objects before the collector looks for cycles among them."""
 MORE_STREAMS: Final = 1_000
 """Streams of one connection beyond the service's limit: a call over the limit must come
