@@ -1,6 +1,7 @@
 """Shared set-up: an environment without settings, an upstream, a server, a client."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
@@ -23,6 +24,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("bounded")
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and the
+# programs that they start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 StartApp: TypeAlias = Callable[..., Awaitable[App]]
 Stub: TypeAlias = "chatgpt_pb2_grpc.ChatgptAsyncStub"
