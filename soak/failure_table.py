@@ -51,7 +51,7 @@ ROWS: Final[dict[int, frozenset[tuple[str, str]]]] = {
     31: frozenset({("CANCELLED", "")}),
     32: frozenset({("DEADLINE_EXCEEDED", "")}),
     33: frozenset({("CANCELLED", "")}),
-    34: OK | {(_EXHAUSTED, "SLOW_CONSUMER")},
+    34: frozenset({(_EXHAUSTED, "SLOW_CONSUMER")}),
     35: frozenset({(_EXHAUSTED, "SERVER_OVERLOADED")}),
     36: frozenset({(_INVALID, "MALFORMED_REQUEST")}),
     37: frozenset({(_INVALID, "EMPTY_PROMPT")}),

@@ -137,7 +137,7 @@ def _in_some_manner(rng: random.Random, errand: Errand) -> Errand:
     if manner == "hurries":
         return replace(errand, rows=errand.rows | {32}, seconds=rng.choice((0.001, 0.02, 0.2)))
     if manner == "pauses":
-        flood = _ask(FLOOD, frozenset({34}))
+        flood = _ask(FLOOD, frozenset({19, 34}))
         return replace(flood, manner=manner, answers=rng.randrange(1, 4))
     rows = errand.rows | {31, 33}
     if rng.random() < 0.5:  # noqa: PLR2004 - a coin
