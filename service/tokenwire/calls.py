@@ -1,5 +1,6 @@
 """The record of one call, filled in as the call proceeds."""
 
+import asyncio
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ class Call:
         first_token: When the first text came.
         last_token: When the latest text came.
         tokens: Upstream events with text so far.
-        answers_sent: Answers that gRPC has taken; what came last may not be among them.
+        answers_sent: Answers handed to gRPC; the last may still wait for the caller.
+        first_write: The write of the first Answer, which goes on when the call ends within
+            it: gRPC sends the headers with it, and can send no status before they are gone.
         completion: The end of a whole answer.
         code: The status the call ended with.
         reason: Why it ended so; the code's name where there is no more to say.
@@ -43,6 +46,7 @@ class Call:
     last_token: float = 0.0
     tokens: int = 0
     answers_sent: int = 0
+    first_write: asyncio.Future[None] | None = None
     completion: Completion | None = None
     code: StatusCode | None = None
     reason: str = ""

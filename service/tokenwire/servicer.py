@@ -6,16 +6,21 @@ import asyncio
 import math
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 
 from tokenwire import calls
+from tokenwire.calls import Call
 from tokenwire.convert import Defaults, to_answer, to_request
 from tokenwire.domain import ChatModel, Completion, Whole
 from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire.watchdog import Watchdog
+
+# Quoted because grpc's classes are generic only to the type checker.
+Context: TypeAlias = "grpc.aio.ServicerContext[pb.Message, pb.Answer]"
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 
@@ -53,7 +58,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
     # this frame even while a slow reader blocks a write; the stub's types know
     # only generators.
     async def Send(  # type: ignore[override]  # noqa: N802 - the contract's name
-        self, request: pb.Message, context: grpc.aio.ServicerContext[pb.Message, pb.Answer]
+        self, request: pb.Message, context: Context
     ) -> None:
         """Stream the model's answer to `request`.
 
@@ -78,14 +83,30 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                 else:
                     call.received(event.tokens)
                 watchdog.expect_write(patience.reader, SlowConsumer)
-                await context.write(to_answer(event))
+                # Counted first: what gRPC was handed it may deliver, even if nobody waits for it.
                 call.answers_sent += 1
+                if call.answers_sent > 1:
+                    await context.write(to_answer(event))
+                else:
+                    await _write_first(to_answer(event), call, context)
                 watchdog.expect(patience.idle, UpstreamIdleTimeout)
 
-    def _deadline(
-        self, context: grpc.aio.ServicerContext[pb.Message, pb.Answer], watchdog: Watchdog
-    ) -> float:
+    def _deadline(self, context: Context, watchdog: Watchdog) -> float:
         """Return when the first token must have come, by the event loop's clock."""
         remaining: float | None = context.time_remaining()
         seconds = min(self._patience.first_token, math.inf if remaining is None else remaining)
         return min(asyncio.get_running_loop().time() + seconds, watchdog.end)
+
+
+async def _write_first(answer: pb.Answer, call: Call, context: Context) -> None:
+    """Write in a way that goes on when the call ends within it."""
+    call.first_write = asyncio.ensure_future(context.write(answer))
+    call.first_write.add_done_callback(_forgive)
+    await asyncio.wait((call.first_write,))
+    call.first_write.result()
+
+
+def _forgive(write: asyncio.Future[None]) -> None:
+    """Keep asyncio from logging a failure that a caller caused by leaving."""
+    if not write.cancelled():
+        write.exception()

@@ -7,9 +7,10 @@ import grpc
 import pytest
 
 from faults.leaving import Visit
-from faults.world import World, assert_clean, open_world
+from faults.world import PROMPT, World, assert_clean, open_world, within
 from helpers import reason_of, sample, scrape, text_of
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
 
 CANCELLED = (grpc.StatusCode.CANCELLED, "")
 SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
@@ -54,6 +55,21 @@ async def test_row_34_stalled_reader(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (error.code(), reason_of(error)) == SLOW_CONSUMER
         assert_clean(error.details(), error.trailing_metadata())
         await world.check_all([SLOW_CONSUMER, (grpc.StatusCode.OK, "")])
+
+
+async def test_row_34_first_answer_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that does not even take the first Answer gets it, and its status, when it does."""
+    async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
+        world.upstream.script("big-delta 900kB; stall")
+        # Windows that do not grow to what is sent.
+        options = (("grpc.http2.bdp_probe", 0),)
+        async with grpc.aio.insecure_channel(world.app.address, options=options) as channel:
+            call = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content=PROMPT), timeout=5)
+            await within(2, "ended", lambda: "SLOW_CONSUMER" in world.log.getvalue())
+            [answer], error = await ending_of(call)
+        assert len(answer.content) == 900_000
+        assert (error.code(), reason_of(error)) == SLOW_CONSUMER
+        await world.check(*SLOW_CONSUMER)
 
 
 @pytest.mark.parametrize("phase", ["before-headers", "before-first-token", "mid-stream"])

@@ -146,6 +146,8 @@ def _is_cancelled(call: Call, error: BaseException) -> bool:
 
 
 async def _send(failure: ServiceError, call: Call, context: Context) -> None:
+    if call.first_write and not call.first_write.done():
+        await call.first_write
     if call.answers_sent and not call.watchdog.writing:
         # For clients of the original contract, which read only messages.
         await context.write(pb.Answer(error=failure.reason))
