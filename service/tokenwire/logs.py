@@ -48,6 +48,8 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(LIBRARIES_LEVEL)
+    # It warns of a caller without an address: one who was gone before its call began.
+    logging.getLogger("opentelemetry.instrumentation.grpc").setLevel(logging.ERROR)
     logging.getLogger("tokenwire").setLevel(settings.log_level.upper())
 
 
