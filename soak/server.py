@@ -26,6 +26,9 @@ ENVIRONMENT = {
     "TOKENWIRE_STREAM_TIMEOUT_SECONDS": "2",
     "TOKENWIRE_READER_TIMEOUT_SECONDS": "1",
     "TOKENWIRE_DRAIN_SECONDS": "0",
+    # The allocator gives back what is free, so that memory tells what the server holds.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
 }
 
 
