@@ -1,14 +1,17 @@
 """The list of metrics in docs/metrics.md."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import Histogram
+from prometheus_client import Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
 from tokenwire.metrics import OTHER_MODEL, Metrics
+from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
 
+HEAD: Final = ("Name", "Type", "Labels", "Meaning")
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 """What Prometheus' text format adds to the names of these types."""
 
@@ -26,11 +29,22 @@ the output). `grpc_code` is the name of a gRPC status code, and `reason` one of
 [the reasons of failures](errors.md), or CANCELLED or DEADLINE_EXCEEDED.
 """
 
+WORKERS: Final = f"""\
+## Workers
+
+With `TOKENWIRE_WORKERS` above 1 the one endpoint shows the metrics of all workers. Each series
+has the label `{LABEL}`, the worker's number, or `{SUPERVISOR}` for the process that looks after
+them. Nothing is added up: `sum without ({LABEL}) (...)` is the whole. A worker that is replaced
+begins at 0, as any process that is started anew; `rate` and `increase` expect that. What it
+counted after the last scrape is lost with it. While a worker does not serve, it has no series but
+these:
+"""
+
 
 def metrics_doc(root: Path) -> None:
     """Write docs/metrics.md."""
     buckets = "## Buckets\n\nUpper bounds of the histograms, in seconds.\n\n" + _bucket_list()
-    parts = (INTRODUCTION, metrics_table(), buckets)
+    parts = (INTRODUCTION, metrics_table(), WORKERS, _workers_table(), buckets)
     write(root / "docs" / "metrics.md", "service/tokenwire/metrics.py", *parts)
 
 
@@ -39,16 +53,25 @@ def metrics_table() -> str:
     rows = []
     for metric in _metrics():
         [family] = metric.describe()
-        labels = ", ".join(map(code, _labels(metric))) or "none"
-        rows.append((code(_name(metric)), family.type, labels, family.documentation))
-    return table(("Name", "Type", "Labels", "Meaning"), rows)
+        rows.append(_row(family, _labels(metric)))
+    return table(HEAD, rows)
+
+
+def _workers_table() -> str:
+    return table(HEAD, [_row(family, (LABEL,)) for family in own_metrics()])
+
+
+def _row(family: Metric, labels: Iterable[str]) -> tuple[str, ...]:
+    listed = ", ".join(map(code, labels)) or "none"
+    return code(_name(family)), family.type, listed, family.documentation
 
 
 def _bucket_list() -> str:
     return "\n".join(
-        f"- {code(_name(metric))}: {', '.join(f'{bound:g}' for bound in _bounds(metric))}"
+        f"- {code(family.name)}: {', '.join(f'{bound:g}' for bound in _bounds(metric))}"
         for metric in _metrics()
         if isinstance(metric, Histogram)
+        for family in metric.describe()
     )
 
 
@@ -58,8 +81,7 @@ def _metrics() -> list[MetricWrapperBase]:
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]
 
 
-def _name(metric: MetricWrapperBase) -> str:
-    [family] = metric.describe()
+def _name(family: Metric) -> str:
     return family.name + SUFFIXES.get(family.type, "")
 
 

@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         20, description="How long a caller's connection may accept nothing."
     )
 
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Server processes that share the port; the limits below hold for each one.",
+    )
     max_streams: int = Field(
         1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
     )
