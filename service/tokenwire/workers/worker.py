@@ -13,7 +13,8 @@ from typing import Any, Final
 from tokenwire.workers.backoff import Backoff
 from tokenwire.workers.link import line, open_stream
 
-COMMAND: Final = (sys.executable, "-m", "tokenwire", "serve", "--worker")
+# -P: a file of the working directory must not take the place of one of ours.
+COMMAND: Final = (sys.executable, "-P", "-m", "tokenwire", "serve", "--worker")
 
 
 class StartError(Exception):
