@@ -1,5 +1,6 @@
 """The port that workers share."""
 
+import contextlib
 import socket
 
 from tokenwire.settings import cannot_listen
@@ -27,13 +28,15 @@ def reserve(listen: str) -> tuple[str, socket.socket]:
         # Not shared: this fails while anyone listens there, whether they would share or not.
         with socket.create_server(address[:2], family=family) as unshared:
             address = unshared.getsockname()
-        kept = socket.socket(family, socket.SOCK_STREAM)
-        # As create_server does: connections of an earlier server may still be closing.
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        kept.bind(address)
-        # Otherwise one that does not share could listen beside a socket that does not.
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        with contextlib.ExitStack() as until_kept:
+            kept = until_kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            # As create_server does: connections of an earlier server may still be closing.
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            kept.bind(address)
+            # Otherwise one that does not share could listen beside this, which does not listen.
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            until_kept.pop_all()
     except OSError:
         raise cannot_listen("TOKENWIRE_LISTEN", listen) from None
     return f"{host}:{address[1]}", kept
