@@ -21,8 +21,9 @@ from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.tracing import annotate_span
+from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
-from tokenwire.model import build_model
+from tokenwire.model import build_model, provider_name
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, SettingsError
 from tokenwire.telemetry import Telemetry
@@ -74,7 +75,11 @@ class App:
         self._stopped = False
         self._model = model or build_model(settings)
         self._telemetry = Telemetry(settings)
-        self.metrics = Metrics(settings.models | {settings.model})
+        self.metrics = Metrics(
+            settings.models | {settings.model}, provider_name(settings), settings.prices
+        )
+        self.metrics.set_limits(settings.max_streams, settings.max_queue)
+        self._lag = LagMeter(self.metrics.observe_lag)
         self._health = HealthServicer()
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
@@ -148,7 +153,8 @@ class App:
             raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
         await self._server.start()
-        self.metrics.count_tasks_of(asyncio.get_running_loop())
+        self.metrics.watch_tasks_of(asyncio.get_running_loop())
+        self._lag.start()
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
         log.info(
             "serving",
@@ -163,6 +169,7 @@ class App:
     async def drain(self) -> None:
         """Stop without losing an answer: turn new callers away, let running answers finish."""
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
+        self.metrics.set_draining()
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
         await self._outcome.refuse()
@@ -181,6 +188,7 @@ class App:
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
         await closing
+        self._lag.stop()
         await self._model.aclose()
         await asyncio.to_thread(self._telemetry.shutdown)
         await asyncio.to_thread(self._metrics_server.stop)

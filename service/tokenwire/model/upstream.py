@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ import msgspec
 import yarl
 from aiohttp.client_proto import ResponseHandler
 
-from tokenwire import __version__, errors
+from tokenwire import __version__, errors, exchange
+from tokenwire.exchange import Exchange
 from tokenwire.model.inflate import inflater
 from tokenwire.model.rejection import is_error, rejection
 from tokenwire.model.sse import Event, EventReader
@@ -78,11 +80,14 @@ class Upstream:
             ServiceError: The request fails or is rejected, or the response breaks.
         """
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
-        async with self._response(payload) as response:
+        record = exchange.noted()
+        async with self._response(payload, record) as response:
             inflate = inflater(response.headers.get("content-encoding", "identity"))
             body = response.content
             try:
                 while data := await body.readany():
+                    if not record.begun:
+                        record.read = time.monotonic()
                     for count, part in enumerate(inflate(data)):
                         if count:
                             # What unpacks to much must not keep other calls waiting.
@@ -101,9 +106,10 @@ class Upstream:
 
     @asynccontextmanager
     async def _response(
-        self, payload: dict[str, Any]
+        self, payload: dict[str, Any], record: Exchange
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         body = msgspec.json.encode(payload)
+        record.sent = record.sent or time.monotonic()
         try:
             response = await self._open_session().post(
                 self._url,

@@ -16,6 +16,7 @@ from tokenwire.settings.values import (
     Name,
     Names,
     PositiveSeconds,
+    Prices,
     Seconds,
     SecretHeader,
 )
@@ -141,6 +142,11 @@ class Settings(BaseSettings):
         30, description="After that, how long running answers may take to finish."
     )
 
+    prices: Prices = Field(
+        (),
+        description="What tokens cost, for the metric of the cost: `MODEL=INPUT:OUTPUT` or "
+        "`MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, separated by commas.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )
