@@ -87,6 +87,12 @@ VARIABLES: list[tuple[str, str, str, object]] = [
         "prices",
         (Price("gpt-4o-mini", 0.15, 0.6, 0.075), Price("llama3.2:1b", 0, 0, 0)),
     ),
+    (
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        "SPAN_ONLY",
+        "capture_content",
+        "span_only",
+    ),
     ("TOKENWIRE_LOG_LEVEL", "debug", "log_level", "debug"),
     ("TOKENWIRE_LOG_FORMAT", "console", "log_format", "console"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317", "otlp_endpoint", "http://a:4317"),

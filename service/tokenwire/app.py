@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tokenwire import __version__, logs
+from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
@@ -73,18 +74,22 @@ class App:
     def __init__(self, settings: Settings, model: ChatModel | None = None) -> None:
         self._settings = settings
         self._stopped = False
-        self._model = model or build_model(settings)
-        self._telemetry = Telemetry(settings)
-        self.metrics = Metrics(
-            settings.models | {settings.model}, provider_name(settings), settings.prices
-        )
+        provider = provider_name(settings)
+        self.metrics = Metrics(settings.models | {settings.model}, provider, settings.prices)
         self.metrics.set_limits(settings.max_streams, settings.max_queue)
+        self._telemetry = Telemetry(settings, self.metrics.count_dropped)
+        self._model = TracedModel(
+            model or build_model(settings),
+            self._telemetry.provider,
+            provider,
+            capture_content=settings.captures_content,
+        )
         self._lag = LagMeter(self.metrics.observe_lag)
         self._health = HealthServicer()
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
-            observers=(annotate_span, self.metrics.observe, logs.log_call),
+            observers=(end_chat_span, annotate_span, self.metrics.observe, logs.log_call),
         )
         self._server = self._build_server()
         self.address = settings.listen

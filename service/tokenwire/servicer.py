@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -72,7 +71,6 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         chat = to_request(request, self._defaults)
         call.model = chat.model
         watchdog.expect(patience.first_token, UpstreamTimeout)
-        call.exchange.asked = time.monotonic()
         async with aclosing(self._model.stream(chat, self._deadline(context, watchdog))) as answer:
             async for event in answer:
                 if isinstance(event, Whole):

@@ -65,7 +65,7 @@ class RetryingModel:
             delay = _delay(error)
             if begun or delay is None or not self._can_repeat(delay, deadline):
                 raise
-            exchange.noted().retries.append(error.reason)
+            exchange.noted().repeated(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)

@@ -115,6 +115,7 @@ class Upstream:
                 self._url,
                 # As a file it is sent piece by piece, between which other calls go on.
                 data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
+                headers=record.headers(),
                 allow_redirects=False,
                 proxy=self._proxy,
             )

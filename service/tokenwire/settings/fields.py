@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokenwire.settings.files import MountedFiles, names_of
 from tokenwire.settings.values import (
     Address,
+    CaptureContent,
     Header,
     Name,
     Names,
@@ -185,6 +186,13 @@ class Settings(BaseSettings):
         default=False, validation_alias="OTEL_SDK_DISABLED", description="Turns tracing off."
     )
 
+    capture_content: CaptureContent = Field(
+        "false",
+        validation_alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        description="Whether spans hold prompts and answers: they do with `true`, `span_only` and "
+        "`span_and_event`.",
+    )
+
     langsmith_tracing: bool = Field(
         default=False,
         # In LangSmith's own order, so that both see the same one.
@@ -217,6 +225,11 @@ class Settings(BaseSettings):
                 "that needs no key, or use --demo for the built-in demo model",
             )
         return self
+
+    @property
+    def captures_content(self) -> bool:
+        """Whether spans hold prompts and answers."""
+        return self.capture_content in ("true", "span_only", "span_and_event")
 
     @classmethod
     def settings_customise_sources(

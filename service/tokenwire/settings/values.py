@@ -1,7 +1,7 @@
 """What the value of a setting may be."""
 
 import math
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -67,6 +67,12 @@ Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 
 Prices = Annotated[tuple[Price, ...], NoDecode, BeforeValidator(_prices)]
 """What tokens of models cost, separated by commas."""
+
+CaptureContent = Annotated[
+    Literal["false", "true", "no_content", "span_only", "event_only", "span_and_event"],
+    BeforeValidator(lambda value: str(value).lower()),
+]
+"""The forms that OpenTelemetry's variable has had, in either case."""
 
 Address = Annotated[str, BeforeValidator(_address)]
 """HOST:PORT, with an IPv6 host in brackets."""
