@@ -80,17 +80,6 @@ async def test_streams_in_flight_are_visible(stub: Stub, app: App, upstream: Dem
     assert sample(await scrape(app), "tokenwire_streams_in_flight") == 0
 
 
-async def test_invented_model_names_add_no_series(stub: Stub, app: App) -> None:
-    """A model that the settings do not name is counted as "other"."""
-    for index in range(10):
-        params = pb.Params(model=f"invented-{index}")
-        await collect(stub.Send(pb.Message(content="hello", params=params)))
-    metrics = await scrape(app)
-    assert "invented" not in metrics
-    first_tokens = "gen_ai_server_time_to_first_token_seconds_count"
-    assert sample(metrics, first_tokens, **GEN_AI, gen_ai_request_model="other") == 10
-
-
 async def test_the_build_is_told(app: App) -> None:
     """The version that runs is a label of tokenwire_build_info."""
     assert f'version="{__version__}"' in await scrape(app)
