@@ -46,11 +46,12 @@ class Exchange:
                 "retry", {"error.type": reason, "tokenwire.retry.delay_seconds": after_seconds}
             )
 
-    def headers(self) -> Mapping[str, str]:
-        """Return what tells the upstream of the trace: `traceparent` and `tracestate`."""
+    def headers(self) -> Mapping[str, str] | None:
+        """Return what tells the upstream of the trace, if there is one."""
+        if self.span is None or not self.span.get_span_context().is_valid:
+            return None
         headers: dict[str, str] = {}
-        if self.span:
-            PROPAGATOR.inject(headers, set_span_in_context(self.span))
+        PROPAGATOR.inject(headers, set_span_in_context(self.span))
         return headers
 
 

@@ -66,8 +66,10 @@ class ModelSeries:
             self._output_usage.observe(usage.output_tokens)
         self._tokens[TokenType.INPUT].inc(usage.input_tokens)
         self._tokens[TokenType.OUTPUT].inc(usage.output_tokens)
-        self._tokens[TokenType.CACHED].inc(usage.cached_input_tokens)
-        self._tokens[TokenType.REASONING].inc(usage.reasoning_tokens)
+        if usage.cached_input_tokens:
+            self._tokens[TokenType.CACHED].inc(usage.cached_input_tokens)
+        if usage.reasoning_tokens:
+            self._tokens[TokenType.REASONING].inc(usage.reasoning_tokens)
         if self._cost and self._price:
             self._cost.inc(self._price.of(usage))
         return usage.output_tokens
