@@ -52,6 +52,11 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 	$(BIN)/python tools/install.py $(BENCH_TOOLS) litellm nginx
 	$(BIN)/python -m benchmarks --who all $(BENCH_EFFORT) $(BENCH)
 
+.PHONY: bench-workers
+bench-workers: .venv/.ready ## measure two workers beside one
+	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
+	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
+
 .PHONY: bench-doc
 bench-doc: .venv/.ready ## write the latest figures into docs/performance.md
 	$(BIN)/python -m benchmarks.doc $(JSON)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import resource
 import signal
 import sys
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 from benchmarks import rounds
 from benchmarks.figures import Run
 from benchmarks.machine import machine, versions
+from benchmarks.processes import Cores, allow_many_connections
 from benchmarks.scenarios import SCENARIOS, Effort
 from benchmarks.servers import SERVERS, USUAL
 from benchmarks.table import as_text
@@ -23,9 +23,7 @@ def main() -> None:
     args = _arguments()
     # Asked to end, it ends what it has started, as it does at its own end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: asked to end"))
-    # A thousand streams are two thousand connections; programs inherit this.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_many_connections()
     servers = [server for server in SERVERS if server.name in args.who]
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in args.only]
     effort = Effort(args.rounds, args.seconds, args.most_streams, args.long_answer)
@@ -37,7 +35,7 @@ def main() -> None:
         {scenario.name: scenario.title for scenario in scenarios},
     )
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    with rounds.bench(effort) as around:
+    with rounds.bench(effort, Cores.of_this_machine()) as around:
         for scenario in scenarios:
             found.cells[scenario.name] = rounds.run(around, scenario, servers)
             # After each, so that a run that is cut short has not been in vain.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -32,10 +33,15 @@ class Cores:
     others: frozenset[int]
 
     @classmethod
-    def of_this_machine(cls) -> "Cores":
-        """Give the server the last core; with only one, all share it."""
+    def of_this_machine(cls, for_server: int = 1) -> "Cores":
+        """Give the server the last cores; if that leaves none, all share them."""
         cores = sorted(os.sched_getaffinity(0))
-        return cls(frozenset(cores[-1:]), frozenset(cores[:-1] or cores))
+        return cls(frozenset(cores[-for_server:]), frozenset(cores[:-for_server] or cores))
+
+    @property
+    def shared(self) -> bool:
+        """Whether the server competes with those who measure it."""
+        return bool(self.server & self.others)
 
 
 class Program:
@@ -161,6 +167,12 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, usual)
+
+
+def allow_many_connections() -> None:
+    """Let programs have as many as can be: a thousand streams are two thousand connections."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def free_port() -> int:

@@ -108,9 +108,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def bench(effort: Effort) -> Iterator[Bench]:
+def bench(effort: Effort, cores: Cores) -> Iterator[Bench]:
     """Start what stands around the servers; on leaving, end it."""
-    cores = Cores.of_this_machine()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         upstream, collector = (

@@ -11,6 +11,7 @@ Figures: TypeAlias = dict[str, float]
 MICRO = 1e6
 CALLS_PER_SECOND = 200
 """How fast a thousand streams are opened: a server shall be judged by its tokens."""
+STREAMS_OF_A_CONNECTION = 16
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,41 @@ def _blocked(found: Found) -> Figures:
         "probe_p99_ms": meantime["p99"],
         "probe_max_ms": meantime["max"],
     }
+
+
+def workers_scenarios(connections: int) -> tuple[Scenario, Scenario]:
+    """Return what is measured of workers, over so many connections.
+
+    The kernel deals them out by chance, so it takes many to load workers alike.
+    """
+    streams = STREAMS_OF_A_CONNECTION * connections
+    return (
+        Scenario(
+            "workers-burst",
+            f"{connections} streams of answers of 2,000 tokens, as fast as the upstream can send",
+            lambda effort: _options(
+                "closed",
+                streams=connections,
+                connections=connections,
+                tokens=2_000,
+                seconds=effort.seconds,
+            ),
+            _closed,
+        ),
+        Scenario(
+            "workers-carried",
+            f"{streams:,} streams of 40 tokens/s each, {40 * streams:,} tokens/s",
+            lambda effort: _options(
+                "paced",
+                streams=streams,
+                connections=connections,
+                rate=40,
+                ramp=streams / CALLS_PER_SECOND,
+                seconds=effort.seconds,
+            ),
+            _paced,
+        ),
+    )
 
 
 SCENARIOS = (

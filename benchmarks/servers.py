@@ -42,6 +42,17 @@ def _tokenwire(place: Place) -> Mapping[str, str]:
     }
 
 
+def with_workers(count: int) -> Server:
+    """Return tokenwire as so many workers behind one port."""
+    name = f"tokenwire-workers-{count}"
+    title = f"tokenwire, {count} worker{'s' if count > 1 else ''}"
+
+    def variables(place: Place) -> Mapping[str, str]:
+        return {**_tokenwire(place), "TOKENWIRE_WORKERS": str(count)}
+
+    return Server(name, title, PYTHON, _serve, variables, packages=OURS, metrics=True)
+
+
 def _unmerged(place: Place) -> Mapping[str, str]:
     return {**_tokenwire(place), "TOKENWIRE_MERGE_TOKENS": "false"}
 

@@ -110,13 +110,17 @@ def as_text(run: Run) -> str:
     """Render for a terminal."""
     parts = []
     for title, table in tables(run):
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in table
-        ]
-        parts.append("\n".join([f"{title}:", *lines]))
+        parts.append(f"{title}:\n{aligned(table)}")
     return "\n\n".join([*parts, _machine(run)])
+
+
+def aligned(table: Table) -> str:
+    """Render one table for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
 
 
 def as_markdown(run: Run) -> str:

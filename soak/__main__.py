@@ -1,9 +1,11 @@
 """`make soak`: mixed calls with mixed faults for minutes or hours; memory must not climb.
 
 A real `tokenwire serve` runs as a process of its own, in front of the demo
-upstream. A line every few seconds tells calls, memory, tasks, descriptors and
-upstream connections. Exit code 1 means that memory climbs, that something is
-left over at rest, or that a call ended in a way that the table does not know.
+upstream. The calls come in rounds, between which all comes to rest: what is then
+left of a round, and how memory grows from rest to rest, is told from what calls in
+flight need. A line for each round tells what was there at its end and at rest.
+Exit code 1 means that memory climbs, that something is left over at rest, that a
+call ended in a way that the table does not know, or that the server complained.
 """
 
 import argparse
@@ -12,22 +14,27 @@ import random
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 
 import grpc
 
 from soak.readings import Reading, climb, measure
 from soak.server import running_server
-from soak.traffic import draw, run
+from soak.traffic import draw, ordinary, run
 from tokenwire.demo import DemoUpstream
 
-WARM_UP = 1 / 3
-"""The part of the time whose memory does not count: caches and pools fill."""
+ROUNDS = 24
+WARM_UP_ROUNDS = 8
+"""Whose memory does not count: caches and pools fill."""
 ALLOWED_CLIMB_MB = 1.0
 HANG_SECONDS = 30.0
 """Each call ends far earlier, within the server's timeouts."""
 REST_SECONDS = 5.0
-READINGS_PER_LINE = 10
+REST_PAUSE_SECONDS = 0.1
+MOST_PROBLEMS = 30
+HEADINGS = (
+    "                           |  at the round's end                 |  at rest\n"
+    "  seconds    calls calls/s |  RSS MB tasks descriptors upstream  |  RSS MB tasks descriptors"
+)
 
 
 class Soak:
@@ -61,67 +68,69 @@ class Soak:
 
 
 async def soak(minutes: float, at_once: int, seed: int) -> int:
-    """Run for so many minutes; return the exit code."""
+    """Run for about so many minutes; return the exit code."""
+    started = time.monotonic()
+    readings = []
+    print(HEADINGS)
     async with (
         DemoUpstream(log_limit=100) as upstream,
         running_server(upstream.base_url, at_once) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
         work = Soak(seed, server.address)
-        end = time.monotonic() + minutes * 60
-        callers = [asyncio.create_task(work.keep_calling(channel, end)) for _ in range(at_once)]
-        readings = await _watch(server.metrics_address, upstream, work, callers, minutes)
-        await asyncio.gather(*callers)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(REST_SECONDS):
-                await upstream.wait_until_idle()
-        at_rest = await measure(server.metrics_address, work.endings.total())
-        leftovers = []
-        if at_rest.in_flight:
-            leftovers.append(f"{at_rest.in_flight:g} streams in flight at rest")
-        if upstream.active_requests:
-            leftovers.append(f"{upstream.active_requests} upstream requests at rest")
-    return _judge(readings, work, leftovers)
+        await run(ordinary(), server.address, channel)
+        baseline = await measure(server.metrics_address, 0)
+        for number in range(ROUNDS):
+            end = started + minutes * 60 * (number + 1) / ROUNDS
+            callers = [work.keep_calling(channel, end) for _ in range(at_once)]
+            calling = asyncio.gather(*callers)
+            await asyncio.sleep(end - time.monotonic())
+            busy = await measure(server.metrics_address, work.endings.total())
+            connections = upstream.open_connections
+            await calling
+            rest = await _rest(server.metrics_address, upstream, baseline, work)
+            readings.append(rest)
+            seconds = time.monotonic() - started
+            print(
+                f"{seconds:9.0f} {rest.calls:8d} {rest.calls / seconds:7.0f}"
+                f" | {busy.rss_mb:7.1f} {busy.tasks:5.0f} {busy.descriptors:11.0f}"
+                f" {connections:8d}  | {rest.rss_mb:7.1f} {rest.tasks:5.0f}"
+                f" {rest.descriptors:11.0f}",
+                flush=True,
+            )
+    return _judge(readings, [*work.problems, *server.problems], work.endings)
 
 
-async def _watch(
-    metrics_address: str,
-    upstream: DemoUpstream,
-    work: Soak,
-    callers: list[asyncio.Task[None]],
-    minutes: float,
-) -> list[Reading]:
-    """Print a line now and then until all callers are done; return all readings."""
-    readings: list[Reading] = []
-    pause = min(1.0, minutes * 60 / 60)
-    print("  seconds    calls  calls/s   RSS MB  tasks  descriptors  upstream connections")
-    started = time.monotonic()
+async def _rest(
+    metrics_address: str, upstream: DemoUpstream, baseline: Reading, work: Soak
+) -> Reading:
+    """Wait until no more is left than before all calls; note as a problem what is."""
+    end = time.monotonic() + REST_SECONDS
     while True:
-        _, pending = await asyncio.wait(callers, timeout=pause)
-        if not pending:
-            return readings
-        reading = await measure(metrics_address, work.endings.total())
-        readings.append(reading)
-        if len(readings) % READINGS_PER_LINE:
-            continue
-        seconds = time.monotonic() - started
-        print(
-            f"{seconds:9.0f} {reading.calls:8d} {reading.calls / seconds:8.0f}"
-            f" {reading.rss_mb:8.1f} {reading.tasks:6.0f} {reading.descriptors:12.0f}"
-            f" {upstream.open_connections:21d}",
-            flush=True,
-        )
+        now = await measure(metrics_address, work.endings.total())
+        left = {
+            "streams in flight": now.in_flight,
+            "upstream requests": upstream.active_requests,
+            "tasks": now.tasks - baseline.tasks,
+            # The baseline has one connection to the upstream; more are kept for the next calls.
+            "descriptors": now.descriptors - baseline.descriptors - upstream.open_connections + 1,
+        }
+        more = [f"{count:g} {what} left at rest" for what, count in left.items() if count > 0]
+        if not more:
+            return now
+        if time.monotonic() > end:
+            work.problems += more
+            return now
+        await asyncio.sleep(REST_PAUSE_SECONDS)
 
 
-def _judge(readings: list[Reading], work: Soak, leftovers: list[str]) -> int:
-    settled = readings[int(len(readings) * WARM_UP) :]
-    per_10_000 = climb(settled)
-    print(f"endings: {dict(work.endings.most_common())}")
+def _judge(readings: list[Reading], problems: list[str], endings: Counter[str]) -> int:
+    per_10_000 = climb(readings[WARM_UP_ROUNDS:])
+    print(f"endings: {dict(endings.most_common())}")
     print(f"memory climbs by {per_10_000:+.2f} MB per 10,000 calls after warm-up")
-    problems = [*work.problems[:20], *leftovers]
     if per_10_000 > ALLOWED_CLIMB_MB:
         problems.append(f"more than {ALLOWED_CLIMB_MB} MB per 10,000 calls")
-    for problem in problems:
+    for problem in problems[:MOST_PROBLEMS]:
         print(f"PROBLEM: {problem}")
     print("FAILED" if problems else "passed")
     return 1 if problems else 0

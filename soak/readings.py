@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import aiohttp
 
-STRETCHES = 12
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -46,19 +44,12 @@ async def measure(metrics_address: str, calls: int) -> Reading:
 def climb(readings: list[Reading]) -> float:
     """Return the megabytes by which memory grows with each 10,000 calls.
 
-    What large events in flight take comes and goes, so only the least of each
-    stretch of readings counts. Through these goes the Theil-Sen estimator, the
-    median slope of all pairs, which a few outliers do not move.
+    It is the Theil-Sen estimator, the median slope of all pairs of readings, which
+    a few outliers do not move.
     """
-    least = [min(each, key=lambda reading: reading.rss_mb) for each in _stretches(readings)]
     slopes = [
         (later.rss_mb - earlier.rss_mb) / (later.calls - earlier.calls) * 10_000
-        for earlier, later in itertools.combinations(least, 2)
+        for earlier, later in itertools.combinations(readings, 2)
         if later.calls > earlier.calls
     ]
     return statistics.median(slopes) if slopes else 0.0
-
-
-def _stretches(readings: list[Reading]) -> list[list[Reading]]:
-    length = max(1, len(readings) // STRETCHES)
-    return [readings[at : at + length] for at in range(0, len(readings), length)]

@@ -3,12 +3,18 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
-START_SECONDS = 30.0
+from soak.traffic import CANARY
+
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 30.0
+EXPECTED_LEVELS: Final = frozenset({"debug", "info"})
 
 ENVIRONMENT = {
     "TOKENWIRE_LISTEN": "127.0.0.1:0",
@@ -19,20 +25,28 @@ ENVIRONMENT = {
     "TOKENWIRE_IDLE_TIMEOUT_SECONDS": "0.5",
     "TOKENWIRE_STREAM_TIMEOUT_SECONDS": "2",
     "TOKENWIRE_READER_TIMEOUT_SECONDS": "1",
+    "TOKENWIRE_DRAIN_SECONDS": "0",
+    # The allocator gives back what is free, so that memory tells what the server holds.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """Where it listens."""
+    """Where it listens, and what is wrong with what it said and how it ended."""
 
     address: str
     metrics_address: str
+    problems: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
 async def running_server(base_url: str, at_once: int) -> AsyncIterator[Server]:
-    """Run `tokenwire serve` for an upstream; it is overloaded a little by so many calls."""
+    """Run `tokenwire serve` for an upstream; it is overloaded a little by so many calls.
+
+    Leaving the block stops it gently and reads its log to the end.
+    """
     own = {"OPENAI_BASE_URL": base_url, "TOKENWIRE_MAX_STREAMS": str(max(1, at_once * 9 // 10))}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tokenwire", "serve"),
@@ -43,15 +57,30 @@ async def running_server(base_url: str, at_once: int) -> AsyncIterator[Server]:
         assert process.stderr  # noqa: S101 - asked for above
         async with asyncio.timeout(START_SECONDS):
             entry = json.loads(await process.stderr.readline())
-        reading = asyncio.create_task(_discard(process.stderr))
-        yield Server(entry["address"], entry["metrics_address"])
+        server = Server(entry["address"], entry["metrics_address"])
+        reading = asyncio.create_task(_read(process.stderr, server.problems))
+        yield server
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_SECONDS):
+            code = await process.wait()
+        await reading
+        if code:
+            server.problems.append(f"the server exits with {code}")
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    await reading
 
 
-async def _discard(log: asyncio.StreamReader) -> None:
-    while await log.read(1 << 16):
-        pass
+async def _read(log: asyncio.StreamReader, problems: list[str]) -> None:
+    """Read a log to its end; note the lines that no fault of others excuses."""
+    async for line in log:
+        if CANARY.encode() in line:
+            problems.append(f"a secret in the log: {line!r}")
+            continue
+        try:
+            level = json.loads(line)["level"]
+        except ValueError:
+            level = "no JSON"
+        if level not in EXPECTED_LEVELS:
+            problems.append(f"in the log: {line!r}")

@@ -98,8 +98,8 @@ class ServerProcess:
         """Send a signal to the process."""
         self._process.send_signal(number)
 
-    async def logged(self, event: str) -> dict[str, Any]:
-        """Return the first log entry of this event, once it is there.
+    async def logged(self, event: str, times: int = 1) -> dict[str, Any]:
+        """Return the log entry of this event that makes it so many, once it is there.
 
         Raises:
             AssertionError: The process has ended without it.
@@ -107,9 +107,9 @@ class ServerProcess:
         """
         async with asyncio.timeout(SECONDS), self._changed:
             while True:
-                for entry in self.entries:
-                    if entry["event"] == event:
-                        return entry
+                found = [entry for entry in self.entries if entry["event"] == event]
+                if len(found) >= times:
+                    return found[times - 1]
                 if self._ended:
                     raise AssertionError(f"{event!r} is not in {self.log_lines}")
                 await self._changed.wait()

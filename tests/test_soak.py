@@ -30,4 +30,4 @@ async def test_a_short_soak_runs() -> None:
     assert "memory climbs by" in done.stdout
     # In three seconds memory still settles, so only what is wrong with a call counts.
     assert "PROBLEM: scenario" not in done.stdout, done.stdout
-    assert "at rest" not in done.stdout
+    assert "left at rest" not in done.stdout

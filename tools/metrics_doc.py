@@ -1,15 +1,18 @@
 """The list of metrics in docs/metrics.md."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import Histogram
+from prometheus_client import Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
-from tokenwire.metrics import OTHER_MODEL, Metrics, labels
-from tokenwire.metrics.labels import Outcome
+from metrics_labels import label_table, outcome_table
+from tokenwire.metrics import Metrics
+from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
 
+HEAD: Final = ("Name", "Type", "Labels", "Meaning")
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 """What Prometheus' text format adds to the names of these types."""
 
@@ -28,40 +31,16 @@ Counters whose labels are known beforehand are there at 0 from the start, so tha
 first event.
 """
 
-LABELS: Final = {
-    labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS` and "
-    f"`TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every other and for calls that failed "
-    "before their model was known; callers cannot make series.",
-    "gen_ai_operation_name": f"Always `{labels.CHAT}`.",
-    "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
-    labels.DIRECTION: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part of "
-    "the output).",
-    labels.ERROR_TYPE: "Empty for calls that ended with OK, else as `reason`.",
-    labels.CODE: "Name of the gRPC status code.",
-    "grpc_type": f"Always `{labels.SERVER_STREAM}`.",
-    "grpc_service": "Always `openai.Chatgpt`.",
-    "grpc_method": "Always `Send`.",
-    labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
-    "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
-    "many waited for it.",
-    labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
-    labels.PHASE: "`before_first_token` or `streaming`.",
-    labels.OUTCOME: "Each call has one; see below.",
-    "version": "Of tokenwire.",
-    "python": "Version of Python.",
-}
+WORKERS: Final = f"""\
+## Workers
 
-OUTCOMES: Final = {
-    Outcome.OK: "The status is OK: the answer was whole.",
-    Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. No error of "
-    "the service.",
-    Outcome.DEADLINE: "The caller's own deadline passed.",
-    Outcome.REJECTED: "The caller's request or its reading was at fault "
-    f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service took no more calls "
-    f"({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",
-    Outcome.ERROR: "Everything else: the service or its upstream failed. Availability is "
-    "`ok / (ok + error)`.",
-}
+With `TOKENWIRE_WORKERS` above 1 the one endpoint shows the metrics of all workers. Each series
+has the label `{LABEL}`, the worker's number, or `{SUPERVISOR}` for the process that looks after
+them. Nothing is added up: `sum without ({LABEL}) (...)` is the whole. A worker that is replaced
+begins at 0, as any process that is started anew; `rate` and `increase` expect that. What it
+counted after the last scrape is lost with it. While a worker does not serve, it has no series but
+these:
+"""
 
 
 def metrics_doc(root: Path) -> None:
@@ -69,8 +48,9 @@ def metrics_doc(root: Path) -> None:
     parts = (
         INTRODUCTION,
         metrics_table(),
-        f"## Labels\n\n{_label_table()}",
-        f"## Outcomes\n\n{_outcome_table()}",
+        f"## Labels\n\n{label_table(_all_labels())}",
+        f"## Outcomes\n\n{outcome_table()}",
+        f"{WORKERS}\n{_workers_table()}",
         f"## Buckets\n\nUpper bounds of the histograms, in seconds or tokens.\n\n{_bucket_list()}",
     )
     write(root / "docs" / "metrics.md", "service/tokenwire/metrics/declarations.py", *parts)
@@ -81,26 +61,29 @@ def metrics_table() -> str:
     rows = []
     for metric in _metrics():
         [family] = metric.describe()
-        labels = ", ".join(map(code, _labels(metric))) or "none"
-        rows.append((code(_name(metric)), family.type, labels, family.documentation))
-    return table(("Name", "Type", "Labels", "Meaning"), rows)
+        rows.append(_row(family, _labels(metric)))
+    return table(HEAD, rows)
 
 
-def _label_table() -> str:
-    names = dict.fromkeys(name for metric in _metrics() for name in _labels(metric))
-    return table(("Label", "Values"), [(code(name), LABELS[name]) for name in names])
+def _workers_table() -> str:
+    return table(HEAD, [_row(family, (LABEL,)) for family in own_metrics()])
 
 
-def _outcome_table() -> str:
-    rows = [(code(outcome.value), meaning) for outcome, meaning in OUTCOMES.items()]
-    return table(("Outcome", "Calls"), rows)
+def _row(family: Metric, labels: Iterable[str]) -> tuple[str, ...]:
+    listed = ", ".join(map(code, labels)) or "none"
+    return code(_name(family)), family.type, listed, family.documentation
+
+
+def _all_labels() -> Iterable[str]:
+    return dict.fromkeys(name for metric in _metrics() for name in _labels(metric))
 
 
 def _bucket_list() -> str:
     return "\n".join(
-        f"- {code(_name(metric))}: {', '.join(f'{bound:.10g}' for bound in _bounds(metric))}"
+        f"- {code(family.name)}: {', '.join(f'{bound:.10g}' for bound in _bounds(metric))}"
         for metric in _metrics()
         if isinstance(metric, Histogram)
+        for family in metric.describe()
     )
 
 
@@ -110,8 +93,7 @@ def _metrics() -> list[MetricWrapperBase]:
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]
 
 
-def _name(metric: MetricWrapperBase) -> str:
-    [family] = metric.describe()
+def _name(family: Metric) -> str:
     return family.name + SUFFIXES.get(family.type, "")
 
 

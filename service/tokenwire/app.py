@@ -1,18 +1,18 @@
 """The composition root: what is built, and in which order it starts and stops."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import time
+from functools import partial
 from typing import Final, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tokenwire import __version__, logs
+from tokenwire import __version__, garbage, logs
 from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
@@ -26,9 +26,10 @@ from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
 from tokenwire.model import build_model, provider_name
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
-from tokenwire.settings import Settings, SettingsError
+from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire.workers import Link
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_SECOND_SIGNAL: Final = 130
 
 OPTIONS: Final = (
-    # A second server on the same port would otherwise start silently and take half the calls.
-    ("grpc.so_reuseport", 0),
     # The default turns callers away with CANCELLED when thousands connect at once.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
@@ -46,8 +45,6 @@ OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_metadata_size", 16_384),
 )
-GC_THRESHOLD: Final = 5_000
-"""New objects before the collector looks for cycles among them."""
 MORE_STREAMS: Final = 1_000
 """Streams of one connection beyond the service's limit: a call over the limit must come
 through to be told so, and a health check must come through in any case."""
@@ -64,6 +61,7 @@ class App:
     Args:
         settings: All that can be set.
         model: In place of the one that `settings` describe.
+        share_port: Whether other servers may listen on the same port.
 
     Attributes:
         address: Where the gRPC server listens, HOST:PORT.
@@ -71,7 +69,9 @@ class App:
         metrics: The process's metrics.
     """
 
-    def __init__(self, settings: Settings, model: ChatModel | None = None) -> None:
+    def __init__(
+        self, settings: Settings, model: ChatModel | None = None, *, share_port: bool = False
+    ) -> None:
         self._settings = settings
         self._stopped = False
         provider = provider_name(settings)
@@ -82,7 +82,7 @@ class App:
             model or build_model(settings),
             self._telemetry.provider,
             provider,
-            capture_content=settings.captures_content,
+            capture_content=settings.capture_content,
         )
         self._lag = LagMeter(self.metrics.observe_lag)
         self._health = HealthServicer()
@@ -91,7 +91,7 @@ class App:
             on_start=self.metrics.start,
             observers=(end_chat_span, annotate_span, self.metrics.observe, logs.log_call),
         )
-        self._server = self._build_server()
+        self._server = self._build_server(share_port=share_port)
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
 
@@ -102,7 +102,7 @@ class App:
     async def __aexit__(self, *_: object) -> None:
         await self.stop(grace_seconds=0)
 
-    def _build_server(self) -> grpc.aio.Server:
+    def _build_server(self, *, share_port: bool) -> grpc.aio.Server:
         settings = self._settings
         admission = AdmissionInterceptor(
             settings.max_streams,
@@ -124,6 +124,8 @@ class App:
         )
         options = (
             *OPTIONS,
+            # By default a second server on the same port starts silently and takes half the calls.
+            ("grpc.so_reuseport", int(share_port)),
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_concurrent_streams", settings.max_streams + MORE_STREAMS),
             ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
@@ -149,27 +151,18 @@ class App:
         try:
             self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
         except OSError:
-            raise _cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
+            raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
         self.metrics_address = self._metrics_server.address
         try:
             port = self._server.add_insecure_port(settings.listen)
         except RuntimeError:
             self._metrics_server.stop()
-            raise _cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
+            raise cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
         await self._server.start()
         self.metrics.watch_tasks_of(asyncio.get_running_loop())
         self._lag.start()
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
-        log.info(
-            "serving",
-            extra={
-                "version": __version__,
-                "address": self.address,
-                "metrics_address": self.metrics_address,
-                "model": settings.model,
-            },
-        )
 
     async def drain(self) -> None:
         """Stop without losing an answer: turn new callers away, let running answers finish."""
@@ -200,10 +193,15 @@ class App:
         log.info("stopped")
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, link: Link | None = None) -> int:
     """Run a server until SIGTERM or SIGINT, then drain it.
 
-    A second signal ends the process at once.
+    A second signal ends the process at once, unless a supervisor decides about that.
+
+    Args:
+        settings: All that can be set.
+        link: To the supervisor, for a worker that shares the port with others:
+            it drains also when the link closes.
 
     Returns:
         The exit code.
@@ -215,10 +213,23 @@ async def serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.log_loop_error)
     for number in SIGNALS:
-        loop.add_signal_handler(number, _on_signal, stopping)
-    app = App(settings)
+        loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
+    app = App(settings, share_port=link is not None)
     await app.start()
-    _tune_collector()
+    garbage.tune_collector()
+    if link:
+        link.tell_serving(app.metrics_address)
+        link.on_close(stopping.set)
+    else:
+        log.info(
+            "serving",
+            extra={
+                "version": __version__,
+                "address": app.address,
+                "metrics_address": app.metrics_address,
+                "model": settings.model,
+            },
+        )
     await stopping.wait()
     started = time.monotonic()
     await app.drain()
@@ -226,21 +237,7 @@ async def serve(settings: Settings) -> int:
     return 0
 
 
-def _tune_collector() -> None:
-    """Keep the garbage collector off what lives as long as the process, and rare otherwise.
-
-    A call frees its objects by reference counts; collecting only finds cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
-
-
 def _on_signal(stopping: asyncio.Event) -> None:
     if stopping.is_set():
         os._exit(EXIT_SECOND_SIGNAL)
     stopping.set()
-
-
-def _cannot_listen(variable: str, address: str) -> SettingsError:
-    return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])

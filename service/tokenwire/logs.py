@@ -4,17 +4,22 @@ An exception leaves its type and where it was raised, never its text or the
 values around it: both may hold a prompt.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from tokenwire.calls import Call
 from tokenwire.settings import Settings
+
+if TYPE_CHECKING:
+    # Not otherwise: the supervisor of workers logs too, and has no use for gRPC.
+    from tokenwire.calls import Call
 
 MOST_FRAMES: Final = 40
 """An endless recursion has a thousand, nearly all alike."""
@@ -29,8 +34,11 @@ log = logging.getLogger(__name__)
 call_log = logging.getLogger("tokenwire.call")
 
 
-def configure(settings: Settings) -> None:
-    """Send all logs of the process to stderr in the form that `settings` ask for."""
+def configure(settings: Settings, worker: int | None = None) -> None:
+    """Send all logs of the process to stderr in the form that `settings` ask for.
+
+    A worker's number, if given, is a field of every line.
+    """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -39,6 +47,8 @@ def configure(settings: Settings) -> None:
         _add_trace,
         _reduce_exception,
     ]
+    if worker is not None:
+        shared.append(lambda _, __, event: {**event, "worker": worker})
     renderer: Processor = structlog.processors.JSONRenderer()
     if _is_console(settings):
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

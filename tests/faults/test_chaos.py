@@ -31,8 +31,9 @@ LIMITS: Final = {
     "reader_timeout_seconds": 1.0,
 }
 
-FAILED_BEFORE: Final[tuple[int, ...]] = ()
-"""Seeds that have found a bug, each with what it found."""
+FAILED_BEFORE: Final = (338_587_973, 260_083_747, 247_298_779, 471_199_792)
+"""Seeds that have found a bug: each of these had a call that got no status, because it had
+ended within its first write."""
 
 
 def seeds() -> list[int]:

@@ -144,3 +144,13 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
         await within(1, "our side closed", lambda: count_descriptors() == before + 1)
         over.set()
         await world.check(CANCELLED)
+
+
+async def test_row_32_deadline_before_the_call_begins(world: World) -> None:
+    """Calls whose time is up about when they begin leave no complaint in the log."""
+    timeouts = [0.004 + 0.0004 * step for step in range(50)]
+    for _ in range(10):
+        await asyncio.gather(*(world.ended(world.send(timeout=each)) for each in timeouts))
+    await world.at_rest()
+    levels = {json.loads(line)["level"] for line in world.log.getvalue().splitlines()}
+    assert levels <= {"info", "debug"}

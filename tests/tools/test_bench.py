@@ -76,6 +76,25 @@ async def test_litellm_relays_whole_answers(bench: Bench) -> None:
     assert cell["figures"]["errors"]["median"] == 0
 
 
+async def test_workers_are_measured_beside_one(tmp_path: Path) -> None:
+    """One worker and two relay whole answers in each scenario, and the tables show both."""
+    into = tmp_path / "workers.json"
+    small = ("--rounds", "1", "--seconds", "0.3", "--connections", "8")
+    command = (sys.executable, "-m", "benchmarks.workers", *small, "--json", str(into))
+    done = await run(*command, within=550)
+
+    assert done.code == 0, done.stderr
+    assert done.stdout.count("tokenwire, 1 worker ") == done.stdout.count("tokenwire, 2 workers")
+    cells = json.loads(into.read_text())["cells"]
+    assert list(cells) == ["workers-burst", "workers-carried"]
+    for of_servers in cells.values():
+        assert list(of_servers) == ["tokenwire-workers-1", "tokenwire-workers-2"]
+        for cell in of_servers.values():
+            assert cell["failures"] == []
+            assert cell["figures"]["errors"]["median"] == 0
+            assert cell["figures"]["cpu_us_per_token"]["median"] > 0
+
+
 @pytest.mark.parametrize("command", [("test", "./..."), ("vet", "./...")], ids=lambda it: it[0])
 async def test_go_is_content_with_the_load_generator(command: tuple[str, ...]) -> None:
     """The load generator's own tests pass, and `go vet` finds nothing in it."""

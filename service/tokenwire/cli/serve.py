@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 
 from tokenwire.cli._connection import silence_grpc
-from tokenwire.cli._settings import demo_overrides, tell
+from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, tell
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,6 +23,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="answer with the built-in demo model, a simulator that needs no key",
     )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="so many processes that share the port (default: TOKENWIRE_WORKERS, or 1)",
+    )
+    # How a supervisor starts its workers: a number, and the descriptor of the link to it.
+    parser.add_argument("--worker", nargs=2, type=int, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
@@ -39,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve_demo() if args.demo else _serve())
+            if args.worker:
+                return runner.run(_serve_as_worker(*args.worker))
+            overrides = {"workers": args.workers} if args.workers else {}
+            return runner.run(_serve_demo(**overrides) if args.demo else _serve(**overrides))
     except SettingsError as error:
         return tell(error)
 
@@ -55,14 +65,36 @@ async def _serve(**overrides: object) -> int:
     logs.configure(loaded)
     for line in settings.unknown_variables():
         logs.log.warning(line)
+    if loaded.workers > 1:
+        from tokenwire.workers.supervisor import supervise  # noqa: PLC0415 - see run
+
+        return await supervise(loaded, overrides)
     # After the settings, so that a bad one is told before the model's libraries load.
     from tokenwire import app  # noqa: PLC0415
 
     return await app.serve(loaded)
 
 
-async def _serve_demo() -> int:
+async def _serve_as_worker(number: int, descriptor: int) -> int:
+    from tokenwire import logs, settings  # noqa: PLC0415 - see run
+    from tokenwire.workers import Link  # noqa: PLC0415
+
+    link = await Link.open(descriptor)
+    try:
+        loaded = settings.load(**link.overrides)
+        logs.configure(loaded, worker=number)
+        from tokenwire import app  # noqa: PLC0415 - see _serve
+
+        return await app.serve(loaded, link)
+    except settings.SettingsError as error:
+        link.tell_problems(error.problems)
+        return EXIT_BAD_SETTINGS
+    finally:
+        await link.close()
+
+
+async def _serve_demo(**overrides: object) -> int:
     from tokenwire.demo import DemoUpstream  # noqa: PLC0415 - see run
 
     async with DemoUpstream(time_to_first_token=0.2, tokens_per_second=30) as upstream:
-        return await _serve(**demo_overrides(upstream.base_url))
+        return await _serve(**overrides, **demo_overrides(upstream.base_url))

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         20, description="How long a caller's connection may accept nothing."
     )
 
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Server processes that share the port; the limits below hold for each one.",
+    )
     max_streams: int = Field(
         1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
     )
@@ -187,10 +193,10 @@ class Settings(BaseSettings):
     )
 
     capture_content: CaptureContent = Field(
-        "false",
+        default=False,
         validation_alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        description="Whether spans hold prompts and answers: they do with `true`, `span_only` and "
-        "`span_and_event`.",
+        description="Whether spans hold prompts and answers; the conventions' newer values "
+        "`span_only`, `no_content` and so on are understood too.",
     )
 
     langsmith_tracing: bool = Field(
@@ -225,11 +231,6 @@ class Settings(BaseSettings):
                 "that needs no key, or use --demo for the built-in demo model",
             )
         return self
-
-    @property
-    def captures_content(self) -> bool:
-        """Whether spans hold prompts and answers."""
-        return self.capture_content in ("true", "span_only", "span_and_event")
 
     @classmethod
     def settings_customise_sources(

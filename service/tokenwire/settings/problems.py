@@ -21,6 +21,11 @@ class SettingsError(Exception):
         self.problems = problems
 
 
+def cannot_listen(variable: str, address: str) -> SettingsError:
+    """Return the error of an address that is taken, or not one of this machine."""
+    return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])
+
+
 def shown(value: object) -> str:
     """Return `value` on one short line, without the credentials that a URL may hold."""
     text = QUERY.sub(r"\1***", USER_INFO.sub("//***@", str(value)))

@@ -1,7 +1,7 @@
 """What the value of a setting may be."""
 
 import math
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,12 @@ from pydantic_settings import NoDecode
 from tokenwire.prices import Price
 
 LARGEST_PORT: Final = 65_535
+CAPTURE_CONTENT: Final = {
+    "no_content": False,
+    "event_only": False,
+    "span_only": True,
+    "span_and_event": True,
+}
 
 
 def _address(value: object) -> object:
@@ -53,6 +59,10 @@ def _price(entry: str) -> Price:
     return Price(model.strip(), input_, output, *(cached or [input_]))
 
 
+def _capture_content(value: object) -> object:
+    return CAPTURE_CONTENT.get(str(value).lower(), value)
+
+
 def _header(value: object) -> object:
     if isinstance(value, str):
         value = value.strip()
@@ -68,11 +78,8 @@ Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 Prices = Annotated[tuple[Price, ...], NoDecode, BeforeValidator(_prices)]
 """What tokens of models cost, separated by commas."""
 
-CaptureContent = Annotated[
-    Literal["false", "true", "no_content", "span_only", "event_only", "span_and_event"],
-    BeforeValidator(lambda value: str(value).lower()),
-]
-"""The forms that OpenTelemetry's variable has had, in either case."""
+CaptureContent = Annotated[bool, BeforeValidator(_capture_content)]
+"""OpenTelemetry's variable, which says yes and no or, of late, where to."""
 
 Address = Annotated[str, BeforeValidator(_address)]
 """HOST:PORT, with an IPv6 host in brackets."""

@@ -1,0 +1,37 @@
+"""The port that workers share, and nobody else."""
+
+import socket
+
+import pytest
+
+from tokenwire.settings import SettingsError
+from tokenwire.workers.port import reserve
+
+
+def test_a_reserved_port_is_taken() -> None:
+    """While no worker listens yet, a second server is turned away, and its port is told."""
+    address, kept = reserve("127.0.0.1:0")
+    with kept, pytest.raises(SettingsError, match=f"TOKENWIRE_LISTEN={address}: cannot listen"):
+        reserve(address)
+
+
+def test_workers_get_the_connections() -> None:
+    """One that asks to share can listen there, and what keeps the port takes no connection."""
+    address, kept = reserve("127.0.0.1:0")
+    place = ("127.0.0.1", int(address.rpartition(":")[2]))
+    with kept:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(place)
+        with socket.create_server(place, reuse_port=True) as worker:
+            for _ in range(20):
+                with socket.create_connection(place):
+                    worker.accept()[0].close()
+
+
+def test_a_port_is_free_again() -> None:
+    """What was kept can be reserved anew once it is let go."""
+    address, kept = reserve("127.0.0.1:0")
+    kept.close()
+    again, kept = reserve(address)
+    kept.close()
+    assert again == address
