@@ -10,6 +10,7 @@ import grpc
 import hypothesis
 import pytest
 
+from otlp import Collector
 from tokenwire import settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
@@ -80,3 +81,23 @@ async def channel(app: App) -> AsyncIterator[grpc.aio.Channel]:
 @pytest.fixture
 def stub(channel: grpc.aio.Channel) -> Stub:
     return chatgpt_pb2_grpc.ChatgptStub(channel)
+
+
+@pytest.fixture
+async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
+    """Receives the spans of all servers that start after it."""
+    running = Collector()
+    await running.start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{running.address}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def traced_stub(collector: Collector, start_app: StartApp) -> AsyncIterator[Stub]:
+    """A client of a server whose spans `collector` receives."""
+    del collector
+    app = await start_app()
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        yield chatgpt_pb2_grpc.ChatgptStub(channel)

@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
@@ -46,13 +47,30 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
             self._arrived.notify_all()
         return trace_service_pb2.ExportTraceServiceResponse()
 
-    async def received(self, count: int) -> list[Span]:
-        """Return all spans once there are `count`."""
+    async def received(
+        self, count: int, kind: "Span.SpanKind.ValueType" = Span.SPAN_KIND_SERVER
+    ) -> list[Span]:
+        """Return all spans of a kind once there are `count`: one for each call of the server."""
+
+        def of_kind() -> list[Span]:
+            return [span for span in self.spans if span.kind == kind]
+
         async with self._arrived:
-            await self._arrived.wait_for(lambda: len(self.spans) >= count)
-        return self.spans
+            await self._arrived.wait_for(lambda: len(of_kind()) >= count)
+        return of_kind()
+
+    async def answered(self, count: int) -> list[Span]:
+        """Return all spans of answers that the model was asked for, once there are `count`."""
+        return await self.received(count, Span.SPAN_KIND_CLIENT)
 
 
-def attributes_of(span: Span) -> dict[str, str | int]:
-    """Return the attributes that are texts or whole numbers."""
-    return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
+def attributes_of(span: Span) -> dict[str, Any]:
+    """Return the attributes by their names."""
+    return {each.key: _value(each.value) for each in span.attributes}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None

@@ -43,10 +43,10 @@ def test_every_setting_is_documented() -> None:
         "Upstream",
         "Model",
         "Limits and timing",
-        "Logs and traces",
+        "Metrics, logs and traces",
     ]
     assert "From 0 to 86,400 seconds." in tables["Limits and timing"]
-    assert "One of `debug`, `info`, `warning`, `error`." in tables["Logs and traces"]
+    assert "One of `debug`, `info`, `warning`, `error`." in tables["Metrics, logs and traces"]
 
 
 def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path) -> None:

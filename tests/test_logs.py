@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from conftest import MODEL, StartApp
+from faults.world import within
 from helpers import collect, failure_of, reason_of
 from log_stream import captured
 from tokenwire import settings
@@ -14,6 +15,7 @@ from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.logs import log_loop_error
+from tokenwire.model.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -78,6 +80,34 @@ async def test_a_failed_call_is_one_line_too(start_app: StartApp, upstream: Demo
     assert entry["tokens"] == 2
     assert "output_tokens" not in entry
     assert entry["request_id"]
+
+
+async def test_what_held_up_a_call_is_in_its_line(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """The line tells why the upstream was asked again, and how long the call waited for a place."""
+    with captured() as stream:
+        app = await start_app(max_streams=1, queue_timeout_seconds=30)
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+            for _ in range(COST):
+                await collect(stub.Send(pb.Message(content="hello")))
+            upstream.script("barrier hold; answer", "status 500", "answer")
+            metadata = (("x-request-id", "waited"),)
+            first = asyncio.create_task(collect(stub.Send(pb.Message(content="hello"))))
+            await upstream.barrier("hold").reached()
+            call = stub.Send(pb.Message(content="hello"), metadata=metadata)
+            length = "tokenwire_queue_length"
+            await within(1, "queued", lambda: app.metrics.registry.get_sample_value(length) == 1)
+            upstream.barrier("hold").release()
+            await first
+            await collect(call)
+        await stream.text_with('"waited"')
+    [entry] = [each for each in stream.entries if each.get("request_id") == "waited"]
+    assert entry["retries"] == ["UPSTREAM_ERROR"]
+    assert 0 < entry["queued_seconds"] < entry["seconds"]
+    others = [each for each in stream.entries if each.get("request_id") != "waited"]
+    assert not any("retries" in each or "queued_seconds" in each for each in others)
 
 
 async def test_a_cancelled_call_is_one_line_too(

@@ -9,6 +9,7 @@ import pytest
 
 import tokenwire
 from tokenwire import settings
+from tokenwire.prices import Price
 from tokenwire.settings import Settings, load
 
 KEY = "sk-canary-4711"
@@ -82,6 +83,18 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("TOKENWIRE_KEEPALIVE_TIMEOUT_SECONDS", "7", "keepalive_timeout_seconds", 7),
     ("TOKENWIRE_DRAIN_SECONDS", "0", "drain_seconds", 0),
     ("TOKENWIRE_GRACE_SECONDS", "1.5", "grace_seconds", 1.5),
+    (
+        "TOKENWIRE_PRICES",
+        " gpt-4o-mini=0.15:0.6:0.075, llama3.2:1b=0:0,",
+        "prices",
+        (Price("gpt-4o-mini", 0.15, 0.6, 0.075), Price("llama3.2:1b", 0, 0, 0)),
+    ),
+    (
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        "SPAN_ONLY",
+        "capture_content",
+        True,
+    ),
     ("TOKENWIRE_LOG_LEVEL", "debug", "log_level", "debug"),
     ("TOKENWIRE_LOG_FORMAT", "console", "log_format", "console"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317", "otlp_endpoint", "http://a:4317"),

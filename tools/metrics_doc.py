@@ -8,25 +8,27 @@ from prometheus_client import Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
-from tokenwire.metrics import OTHER_MODEL, Metrics
+from metrics_labels import label_table, outcome_table
+from tokenwire.metrics import Metrics
 from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
 
 HEAD: Final = ("Name", "Type", "Labels", "Meaning")
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 """What Prometheus' text format adds to the names of these types."""
 
-INTRODUCTION: Final = f"""\
+INTRODUCTION: Final = """\
 # Metrics
 
-Prometheus reads them from `/metrics` at `TOKENWIRE_METRICS_LISTEN`. Names follow
-OpenTelemetry's GenAI conventions in Prometheus' spelling where they have one. The endpoint also
-has the usual `process_*` and `python_*` metrics of Python's Prometheus client.
+Prometheus reads them from `/metrics` at `TOKENWIRE_METRICS_LISTEN`, in its text format or, if it
+asks for that, in OpenMetrics. There the histograms of times have exemplars: the id of a trace that
+fell into the bucket, if its span is recorded. Names follow OpenTelemetry's GenAI conventions in
+Prometheus' spelling and go-grpc-middleware where they have one. The endpoint also has the usual
+`process_*` and `python_*` metrics of Python's Prometheus client.
 
-The label `gen_ai_request_model` is one of the models that `TOKENWIRE_MODEL` and
-`TOKENWIRE_MODELS` name, and `{OTHER_MODEL}` for every other, so that callers cannot make series.
-`gen_ai_token_type` is `input`, `output`, `cached` (a part of the input) or `reasoning` (a part of
-the output). `grpc_code` is the name of a gRPC status code, and `reason` one of
-[the reasons of failures](errors.md), or CANCELLED or DEADLINE_EXCEEDED.
+All of a call is counted when it ends, before its status is sent; only `grpc_server_started_total`
+and `grpc_server_msg_received_total` count its begin. Health checks and reflection are not counted.
+Counters whose labels are known beforehand are there at 0 from the start, so that `rate()` sees the
+first event.
 """
 
 WORKERS: Final = f"""\
@@ -43,9 +45,15 @@ these:
 
 def metrics_doc(root: Path) -> None:
     """Write docs/metrics.md."""
-    buckets = "## Buckets\n\nUpper bounds of the histograms, in seconds.\n\n" + _bucket_list()
-    parts = (INTRODUCTION, metrics_table(), WORKERS, _workers_table(), buckets)
-    write(root / "docs" / "metrics.md", "service/tokenwire/metrics.py", *parts)
+    parts = (
+        INTRODUCTION,
+        metrics_table(),
+        f"## Labels\n\n{label_table(_all_labels())}",
+        f"## Outcomes\n\n{outcome_table()}",
+        f"{WORKERS}\n{_workers_table()}",
+        f"## Buckets\n\nUpper bounds of the histograms, in seconds or tokens.\n\n{_bucket_list()}",
+    )
+    write(root / "docs" / "metrics.md", "service/tokenwire/metrics/declarations.py", *parts)
 
 
 def metrics_table() -> str:
@@ -66,9 +74,13 @@ def _row(family: Metric, labels: Iterable[str]) -> tuple[str, ...]:
     return code(_name(family)), family.type, listed, family.documentation
 
 
+def _all_labels() -> Iterable[str]:
+    return dict.fromkeys(name for metric in _metrics() for name in _labels(metric))
+
+
 def _bucket_list() -> str:
     return "\n".join(
-        f"- {code(family.name)}: {', '.join(f'{bound:g}' for bound in _bounds(metric))}"
+        f"- {code(family.name)}: {', '.join(f'{bound:.10g}' for bound in _bounds(metric))}"
         for metric in _metrics()
         if isinstance(metric, Histogram)
         for family in metric.describe()
@@ -77,7 +89,7 @@ def _bucket_list() -> str:
 
 def _metrics() -> list[MetricWrapperBase]:
     # The registry's public side shows a metric's labels only once it has samples.
-    collectors = Metrics(frozenset()).registry._collector_to_names  # noqa: SLF001 - see above
+    collectors = Metrics(()).registry._collector_to_names  # noqa: SLF001 - see above
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]
 
 

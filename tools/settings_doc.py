@@ -13,7 +13,7 @@ GROUPS: Final = {
     "api_key": "Upstream",
     "provider": "Model",
     "connect_timeout_seconds": "Limits and timing",
-    "log_level": "Logs and traces",
+    "prices": "Metrics, logs and traces",
 }
 
 INTRODUCTION: Final = """\

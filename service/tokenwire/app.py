@@ -1,7 +1,6 @@
 """The composition root: what is built, and in which order it starts and stops."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -13,7 +12,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tokenwire import __version__, logs
+from tokenwire import __version__, garbage, logs
+from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
@@ -22,8 +22,9 @@ from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.tracing import annotate_span
+from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
-from tokenwire.model import build_model
+from tokenwire.model import build_model, provider_name
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
@@ -44,8 +45,6 @@ OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_metadata_size", 16_384),
 )
-GC_THRESHOLD: Final = 5_000
-"""New objects before the collector looks for cycles among them."""
 MORE_STREAMS: Final = 1_000
 """Streams of one connection beyond the service's limit: a call over the limit must come
 through to be told so, and a health check must come through in any case."""
@@ -75,14 +74,22 @@ class App:
     ) -> None:
         self._settings = settings
         self._stopped = False
-        self._model = model or build_model(settings)
-        self._telemetry = Telemetry(settings)
-        self.metrics = Metrics(settings.models | {settings.model})
+        provider = provider_name(settings)
+        self.metrics = Metrics(settings.models | {settings.model}, provider, settings.prices)
+        self.metrics.set_limits(settings.max_streams, settings.max_queue)
+        self._telemetry = Telemetry(settings, self.metrics.count_dropped)
+        self._model = TracedModel(
+            model or build_model(settings),
+            self._telemetry.provider,
+            provider,
+            capture_content=settings.capture_content,
+        )
+        self._lag = LagMeter(self.metrics.observe_lag)
         self._health = HealthServicer()
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
-            observers=(annotate_span, self.metrics.observe, logs.log_call),
+            observers=(end_chat_span, annotate_span, self.metrics.observe, logs.log_call),
         )
         self._server = self._build_server(share_port=share_port)
         self.address = settings.listen
@@ -153,12 +160,14 @@ class App:
             raise cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
         await self._server.start()
-        self.metrics.count_tasks_of(asyncio.get_running_loop())
+        self.metrics.watch_tasks_of(asyncio.get_running_loop())
+        self._lag.start()
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:
         """Stop without losing an answer: turn new callers away, let running answers finish."""
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
+        self.metrics.set_draining()
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
         await self._outcome.refuse()
@@ -177,6 +186,7 @@ class App:
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
         await closing
+        self._lag.stop()
         await self._model.aclose()
         await asyncio.to_thread(self._telemetry.shutdown)
         await asyncio.to_thread(self._metrics_server.stop)
@@ -206,7 +216,7 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
         loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
     app = App(settings, share_port=link is not None)
     await app.start()
-    _tune_collector()
+    garbage.tune_collector()
     if link:
         link.tell_serving(app.metrics_address)
         link.on_close(stopping.set)
@@ -225,16 +235,6 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
     await app.drain()
     log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})
     return 0
-
-
-def _tune_collector() -> None:
-    """Keep the garbage collector off what lives as long as the process, and rare otherwise.
-
-    A call frees its objects by reference counts; collecting only finds cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
 
 
 def _on_signal(stopping: asyncio.Event) -> None:

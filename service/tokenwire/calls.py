@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from grpc import StatusCode
 
 from tokenwire.domain import Completion
+from tokenwire.exchange import Exchange
 from tokenwire.watchdog import Watchdog
 
 
@@ -22,8 +23,10 @@ class Call:
         method: The full method name.
         peer: The caller's address.
         watchdog: Ends the call when something takes too long.
+        exchange: What happened between the service and its upstream.
         model: The model asked for, or empty before the request is understood.
         started: When the call began.
+        queued: Seconds that it waited for a place; 0 if one was free.
         first_token: When the first text came.
         last_token: When the latest text came.
         tokens: Upstream events with text so far.
@@ -34,14 +37,17 @@ class Call:
         code: The status the call ended with.
         reason: Why it ended so; the code's name where there is no more to say.
         ended: When the call ended.
+        trace_id: Id of its trace in hexadecimal, if its span is recorded.
     """
 
     request_id: str
     method: str
     peer: str
     watchdog: Watchdog
+    exchange: Exchange = field(default_factory=Exchange)
     model: str = ""
     started: float = field(default_factory=time.monotonic)
+    queued: float = 0.0
     first_token: float = 0.0
     last_token: float = 0.0
     tokens: int = 0
@@ -51,11 +57,14 @@ class Call:
     code: StatusCode | None = None
     reason: str = ""
     ended: float = 0.0
+    trace_id: str = ""
 
     def received(self, tokens: int) -> None:
         """Note text made of `tokens` upstream events."""
         now = time.monotonic()
-        self.first_token = self.first_token or now
+        if not self.first_token:
+            self.first_token = now
+            self.exchange.begun = True
         self.last_token = now
         self.tokens += tokens
 

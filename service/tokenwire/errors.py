@@ -36,15 +36,16 @@ class ServiceError(Exception):
         super().__init__(self.text)
         self.retry_after = retry_after
 
-    def code_after(self, answers_sent: int) -> StatusCode:
+    @classmethod
+    def code_after(cls, answers_sent: int) -> StatusCode:
         """Return the status once `answers_sent` Answers have gone to the caller.
 
         UNAVAILABLE invites clients to retry by themselves; with half an answer
         delivered that would replay it and pay for it twice, so it is ABORTED.
         """
-        if answers_sent and self.code is StatusCode.UNAVAILABLE:
+        if answers_sent and cls.code is StatusCode.UNAVAILABLE:
             return StatusCode.ABORTED
-        return self.code
+        return cls.code
 
 
 # --- The caller's request -----------------------------------------------------

@@ -26,6 +26,10 @@ MOST_FRAMES: Final = 40
 LIBRARIES_LEVEL: Final = logging.WARNING
 """Libraries log prompts and answers below this level, so no setting lowers it."""
 
+GRPC_CORE: Final = "grpc._cython.cygrpc"
+CALLER_LEFT: Final = "ExecuteBatchError raised in core by servicer method"
+EXPORTERS: Final = ("opentelemetry.exporter.", "opentelemetry.sdk._shared_internal")
+
 log = logging.getLogger(__name__)
 call_log = logging.getLogger("tokenwire.call")
 
@@ -49,6 +53,7 @@ def configure(settings: Settings, worker: int | None = None) -> None:
     if _is_console(settings):
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_news)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -58,8 +63,6 @@ def configure(settings: Settings, worker: int | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(LIBRARIES_LEVEL)
-    # It warns of a caller without an address: one who was gone before its call began.
-    logging.getLogger("opentelemetry.instrumentation.grpc").setLevel(logging.ERROR)
     logging.getLogger("tokenwire").setLevel(settings.log_level.upper())
 
 
@@ -73,12 +76,14 @@ def log_call(call: Call) -> None:
         "model": call.model or None,
         "peer": call.peer,
         "seconds": round(call.ended - call.started, 6),
+        "queued_seconds": round(call.queued, 6) if call.queued else None,
         "first_token_seconds": (
             round(call.first_token - call.started, 6) if call.first_token else None
         ),
         "tokens": call.tokens,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
+        "retries": call.exchange.retries or None,
         "finish_reason": call.completion.finish_reason.value if call.completion else None,
     }
     present = {name: value for name, value in fields.items() if value is not None}
@@ -108,6 +113,19 @@ def _is_console(settings: Settings) -> bool:
     if settings.log_format == "auto":
         return sys.stderr.isatty()
     return settings.log_format == "console"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell what is worth a line from what libraries say of things that the service tells itself.
+
+    When a caller leaves just as its call's status is sent, gRPC logs an error with a
+    traceback; "call ended" has said how the call ended. Exporters say of each attempt
+    where it went; `tokenwire.spans` says once a minute that spans are lost.
+    """
+    if record.name.startswith(EXPORTERS):
+        return False
+    left = record.name == GRPC_CORE and str(record.msg).startswith(CALLER_LEFT)
+    return not left
 
 
 def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

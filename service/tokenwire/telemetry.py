@@ -8,10 +8,11 @@ from opentelemetry.sdk.resources import (
     Resource,
 )
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from tokenwire import __version__
 from tokenwire.settings import Settings
+from tokenwire.spans import CountingProcessor, OnDropped
 
 
 class Telemetry:
@@ -20,11 +21,15 @@ class Telemetry:
     Sampling, resource attributes and batching follow the standard OTEL_*
     variables, which the SDK reads.
 
+    Args:
+        settings: Where spans go.
+        on_dropped: Told how many spans were lost and why, by any thread.
+
     Attributes:
         provider: Makes spans; they go nowhere without an exporter.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_dropped: OnDropped) -> None:
         exporter = _exporter(settings)
         self.provider: trace.TracerProvider
         self._sdk: TracerProvider | None = None
@@ -35,7 +40,7 @@ class Telemetry:
         self._sdk = TracerProvider(
             resource=resource.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
         )
-        self._sdk.add_span_processor(BatchSpanProcessor(exporter))
+        self._sdk.add_span_processor(CountingProcessor(exporter, on_dropped))
         self.provider = self._sdk
 
     def shutdown(self) -> None:

@@ -1,10 +1,12 @@
 """Bounds the answers in flight, so that a full service says so at once."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from tokenwire import calls
 from tokenwire.errors import ServerOverloaded
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
 
@@ -65,6 +67,7 @@ class AdmissionInterceptor(Interceptor):
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(place)
         self._changed()
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await place
@@ -74,6 +77,8 @@ class AdmissionInterceptor(Interceptor):
         except asyncio.CancelledError:
             self._leave(place)
             raise
+        finally:
+            calls.current.get().queued = time.monotonic() - begun
 
     def _leave(self, place: asyncio.Future[None]) -> None:
         if place in self._queue:

@@ -14,7 +14,7 @@ from typing import Final
 
 import grpc
 
-from tokenwire import calls
+from tokenwire import calls, exchange
 from tokenwire.calls import Call
 from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
@@ -70,6 +70,7 @@ class OutcomeInterceptor(Interceptor):
         watchdog = Watchdog(self._stream_seconds)
         call = Call(_request_id(context), method, context.peer(), watchdog)
         calls.current.set(call)
+        exchange.current.set(call.exchange)
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
         _tell((self._on_start,), call)
         self._running.add(watchdog)
@@ -94,9 +95,13 @@ class OutcomeInterceptor(Interceptor):
         if failure is None:
             self._close(call, grpc.StatusCode.OK)
         else:
-            self._close(call, failure.code_after(call.answers_sent), failure.reason)
+            code = failure.code_after(call.answers_sent)
+            in_words = call.answers_sent > 0 and not call.watchdog.writing
+            # Counted first, as every Answer is.
+            call.answers_sent += in_words
+            self._close(call, code, failure.reason)
             try:
-                await _send(failure, call, context)
+                await _send(failure, call, context, in_words=in_words)
             except grpc.aio.InternalError:
                 # The caller has left without waiting for it.
                 raise asyncio.CancelledError from None
@@ -145,13 +150,14 @@ def _is_cancelled(call: Call, error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-async def _send(failure: ServiceError, call: Call, context: Context) -> None:
+async def _send(failure: ServiceError, call: Call, context: Context, *, in_words: bool) -> None:
+    assert call.code is not None  # noqa: S101 - the record is closed
     if call.first_write and not call.first_write.done():
         await call.first_write
-    if call.answers_sent and not call.watchdog.writing:
+    if in_words:
         # For clients of the original contract, which read only messages.
         await context.write(pb.Answer(error=failure.reason))
-    status = to_status(failure, failure.code_after(call.answers_sent), call.request_id)
+    status = to_status(failure, call.code, call.request_id)
     request_id = ((REQUEST_ID, call.request_id),)
     trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)
     await context.abort(status.code, status.details, trailers)

@@ -1,5 +1,7 @@
 """OpenTelemetry's server spans, made to tell how streams really end."""
 
+from __future__ import annotations
+
 import grpc
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc._aio_server import OpenTelemetryAioServerInterceptor
@@ -40,7 +42,7 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
             ending: BaseException | None = None
             with (
                 self._set_remote_context(context),
-                self._start_span(handler_call_details, context),  # type: ignore[no-untyped-call] # the same
+                self._start_span(handler_call_details, _known_peer(context)),  # type: ignore[no-untyped-call] # the same
             ):
                 try:
                     await behavior(request, context)
@@ -53,11 +55,30 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
         return traced
 
 
+class _GoneCaller:
+    """Stands in for the context of a call whose caller is gone before it begins.
+
+    Such a call has no peer, which the original warns of; a local socket has no
+    address either, and of that it says nothing.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.invocation_metadata = context.invocation_metadata
+
+    def peer(self) -> str:
+        return "unix:"
+
+
+def _known_peer(context: Context) -> Context | _GoneCaller:
+    return context if context.peer() else _GoneCaller(context)
+
+
 def annotate_span(call: Call) -> None:
-    """Write how `call` ended into the current span."""
+    """Write how `call` ended into the current span, and the span's trace into the call."""
     span = trace.get_current_span()
     if not span.is_recording() or call.code is None:
         return
+    call.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
     span.set_attribute("rpc.grpc.status_code", call.code.value[0])
     span.set_attribute("tokenwire.request_id", call.request_id)
     if call.code is not grpc.StatusCode.OK:

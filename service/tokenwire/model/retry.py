@@ -5,7 +5,7 @@ import random
 from contextlib import aclosing
 from typing import Final
 
-from tokenwire import errors
+from tokenwire import errors, exchange
 from tokenwire.domain import AnswerStream, ChatModel, ChatRequest
 
 REPEATED: Final = (
@@ -65,6 +65,7 @@ class RetryingModel:
             delay = _delay(error)
             if begun or delay is None or not self._can_repeat(delay, deadline):
                 raise
+            exchange.noted().repeated(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)

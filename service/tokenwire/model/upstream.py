@@ -3,6 +3,7 @@
 import asyncio
 import io
 import socket
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ import msgspec
 import yarl
 from aiohttp.client_proto import ResponseHandler
 
-from tokenwire import __version__, errors
+from tokenwire import __version__, errors, exchange
+from tokenwire.exchange import Exchange
 from tokenwire.model.inflate import inflater
 from tokenwire.model.rejection import is_error, rejection
 from tokenwire.model.sse import Event, EventReader
@@ -85,11 +87,14 @@ class Upstream:
             ServiceError: The request fails or is rejected, or the response breaks.
         """
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
-        async with self._response(payload) as response:
+        record = exchange.noted()
+        async with self._response(payload, record) as response:
             inflate = inflater(response.headers.get("content-encoding", "identity"))
             body = response.content
             try:
                 while data := await body.read(READ_BYTES):
+                    if not record.begun:
+                        record.read = time.monotonic()
                     for count, part in enumerate(inflate(data)):
                         if count:
                             # What unpacks to much must not keep other calls waiting.
@@ -108,14 +113,16 @@ class Upstream:
 
     @asynccontextmanager
     async def _response(
-        self, payload: dict[str, Any]
+        self, payload: dict[str, Any], record: Exchange
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         body = msgspec.json.encode(payload)
+        record.sent = record.sent or time.monotonic()
         try:
             response = await self._open_session().post(
                 self._url,
                 # As a file it is sent piece by piece, between which other calls go on.
                 data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
+                headers=record.headers(),
                 allow_redirects=False,
                 proxy=self._proxy,
             )

@@ -12,10 +12,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokenwire.settings.files import MountedFiles, names_of
 from tokenwire.settings.values import (
     Address,
+    CaptureContent,
     Header,
     Name,
     Names,
     PositiveSeconds,
+    Prices,
     Seconds,
     SecretHeader,
 )
@@ -147,6 +149,11 @@ class Settings(BaseSettings):
         30, description="After that, how long running answers may take to finish."
     )
 
+    prices: Prices = Field(
+        (),
+        description="What tokens cost, for the metric of the cost: `MODEL=INPUT:OUTPUT` or "
+        "`MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, separated by commas.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )
@@ -183,6 +190,13 @@ class Settings(BaseSettings):
     )
     otel_disabled: bool = Field(
         default=False, validation_alias="OTEL_SDK_DISABLED", description="Turns tracing off."
+    )
+
+    capture_content: CaptureContent = Field(
+        default=False,
+        validation_alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        description="Whether spans hold prompts and answers; the conventions' newer values "
+        "`span_only`, `no_content` and so on are understood too.",
     )
 
     langsmith_tracing: bool = Field(

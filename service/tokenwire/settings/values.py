@@ -1,12 +1,21 @@
 """What the value of a setting may be."""
 
+import math
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from tokenwire.prices import Price
+
 LARGEST_PORT: Final = 65_535
+CAPTURE_CONTENT: Final = {
+    "no_content": False,
+    "event_only": False,
+    "span_only": True,
+    "span_and_event": True,
+}
 
 
 def _address(value: object) -> object:
@@ -27,6 +36,33 @@ def _split(value: object) -> object:
     return value
 
 
+def _prices(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(_price(entry.strip()) for entry in value.split(",") if entry.strip())
+    return value
+
+
+def _price(entry: str) -> Price:
+    model, _, texts = entry.rpartition("=")
+    try:
+        dollars = [float(text) for text in texts.split(":")]
+    except ValueError:
+        dollars = []
+    free_of_doubt = all(math.isfinite(each) and each >= 0 for each in dollars)
+    if not (model.strip() and len(dollars) in (2, 3) and free_of_doubt):
+        raise PydanticCustomError(
+            "price",
+            "must be MODEL=INPUT:OUTPUT or MODEL=INPUT:OUTPUT:CACHED, dollars per million "
+            "tokens, separated by commas, as in gpt-4o-mini=0.15:0.6:0.075",
+        )
+    input_, output, *cached = dollars
+    return Price(model.strip(), input_, output, *(cached or [input_]))
+
+
+def _capture_content(value: object) -> object:
+    return CAPTURE_CONTENT.get(str(value).lower(), value)
+
+
 def _header(value: object) -> object:
     if isinstance(value, str):
         value = value.strip()
@@ -38,6 +74,12 @@ def _header(value: object) -> object:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 """Names separated by commas."""
+
+Prices = Annotated[tuple[Price, ...], NoDecode, BeforeValidator(_prices)]
+"""What tokens of models cost, separated by commas."""
+
+CaptureContent = Annotated[bool, BeforeValidator(_capture_content)]
+"""OpenTelemetry's variable, which says yes and no or, of late, where to."""
 
 Address = Annotated[str, BeforeValidator(_address)]
 """HOST:PORT, with an IPv6 host in brackets."""

@@ -1,0 +1,80 @@
+"""Prompts and answers in spans: only where the conventions' variable asks for them."""
+
+import json
+
+import grpc
+import pytest
+
+from conftest import StartApp
+from helpers import collect, failure_of
+from otlp import Collector, attributes_of
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2_grpc
+from traced import CANARIES
+
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.mark.parametrize("value", ["true", "SPAN_ONLY", "span_and_event"])
+async def test_content_is_captured_where_asked_for(
+    collector: Collector,
+    start_app: StartApp,
+    upstream: DemoUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+) -> None:
+    """The conventions' variable puts the conversation into the answer's span, and only there."""
+    monkeypatch.setenv(CAPTURE, value)
+    app = await start_app()
+    upstream.script("text canary-; text text; finish stop; done")
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(CANARIES))
+    [server] = await collector.received(1)
+    [span] = await collector.answered(1)
+    attributes = attributes_of(span)
+    assert said(attributes["gen_ai.input.messages"]) == [
+        ("user", "canary-question"),
+        ("assistant", "canary-answer"),
+        ("user", "canary-content"),
+    ]
+    assert json.loads(attributes["gen_ai.system_instructions"]) == [
+        {"type": "text", "content": "canary-system"}
+    ]
+    assert attributes["gen_ai.request.stop_sequences"] == ["canary-stop"]
+    assert said(attributes["gen_ai.output.messages"]) == [("assistant", "canary-text")]
+    assert json.loads(attributes["gen_ai.output.messages"])[0]["finish_reason"] == "stop"
+    assert "canary" not in str(server)
+
+
+async def test_a_broken_answer_is_captured_too(
+    collector: Collector,
+    start_app: StartApp,
+    upstream: DemoUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of an answer that was cut short the span holds what came."""
+    monkeypatch.setenv(CAPTURE, "true")
+    app = await start_app()
+    upstream.script("text half; reset")
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        await failure_of(chatgpt_pb2_grpc.ChatgptStub(channel).Send(CANARIES))
+    [span] = await collector.answered(1)
+    assert said(attributes_of(span)["gen_ai.output.messages"]) == [("assistant", "half")]
+
+
+@pytest.mark.parametrize("value", ["false", "NO_CONTENT", "event_only"])
+async def test_content_stays_out_otherwise(
+    collector: Collector, start_app: StartApp, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """Every other value of the variable keeps the conversation out of all spans."""
+    monkeypatch.setenv(CAPTURE, value)
+    app = await start_app()
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(CANARIES))
+    await collector.received(1)
+    assert "canary" not in str(collector.spans)
+
+
+def said(messages: str) -> list[tuple[str, str]]:
+    """Return role and text of each message."""
+    return [(each["role"], each["parts"][0]["content"]) for each in json.loads(messages)]

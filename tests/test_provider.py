@@ -1,0 +1,34 @@
+"""The provider's name in metrics and spans."""
+
+import pytest
+
+from conftest import StartApp
+from exposed import read
+from tokenwire import settings
+from tokenwire.model import provider_name
+
+
+@pytest.mark.parametrize(
+    ("provider", "base_url", "name"),
+    [
+        ("openai", None, "openai"),
+        ("openai", "http://127.0.0.1:1/v1", "openai"),
+        ("openai", "https://x.openai.azure.com/openai/deployments/x", "azure.ai.openai"),
+        ("openai", "https://azure.com.example/v1", "openai"),
+        ("azure_openai", None, "azure.ai.openai"),
+        ("google_genai", None, "gcp.gemini"),
+        ("mistralai", None, "mistral_ai"),
+        ("anthropic", None, "anthropic"),
+    ],
+)
+def test_it_is_opentelemetrys(provider: str, base_url: str | None, name: str) -> None:
+    """LangChain's name of a provider becomes the one that the conventions list."""
+    loaded = settings.load(provider=provider, base_url=base_url, api_key="key")
+    assert provider_name(loaded) == name
+
+
+async def test_it_labels_the_metrics(start_app: StartApp) -> None:
+    """The GenAI metrics of a server have the name of its provider."""
+    exposed = await read(await start_app())
+    names = {dict(labels).get("gen_ai_provider_name") for _, labels in exposed.values}
+    assert names == {None, "openai"}

@@ -1,0 +1,54 @@
+"""What the labels of the metrics mean, for docs/metrics.md."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from documents import code, table
+from tokenwire.metrics import OTHER_MODEL, labels
+from tokenwire.metrics.labels import Outcome
+
+LABELS: Final = {
+    labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS` and "
+    f"`TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every other and for calls that failed "
+    "before their model was known; callers cannot make series.",
+    "gen_ai_operation_name": f"Always `{labels.CHAT}`.",
+    "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
+    labels.DIRECTION: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part of "
+    "the output).",
+    labels.ERROR_TYPE: "Empty for calls that ended with OK, else as `reason`.",
+    labels.CODE: "Name of the gRPC status code.",
+    "grpc_type": f"Always `{labels.SERVER_STREAM}`.",
+    "grpc_service": "Always `openai.Chatgpt`.",
+    "grpc_method": "Always `Send`.",
+    labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
+    "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
+    "many waited for it.",
+    labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
+    labels.PHASE: "`before_first_token` or `streaming`.",
+    labels.OUTCOME: "Each call has one; see below.",
+    "version": "Of tokenwire.",
+    "python": "Version of Python.",
+}
+
+OUTCOMES: Final = {
+    Outcome.OK: "The status is OK: the answer was whole.",
+    Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. No error of "
+    "the service.",
+    Outcome.DEADLINE: "The caller's own deadline passed.",
+    Outcome.REJECTED: "The caller's request or its reading was at fault "
+    f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service took no more calls "
+    f"({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",
+    Outcome.ERROR: "Everything else: the service or its upstream failed. Availability is "
+    "`ok / (ok + error)`.",
+}
+
+
+def label_table(names: Iterable[str]) -> str:
+    """Return the labels of these names and their values as a Markdown table."""
+    return table(("Label", "Values"), [(code(name), LABELS[name]) for name in names])
+
+
+def outcome_table() -> str:
+    """Return the outcomes of calls and what they mean as a Markdown table."""
+    rows = [(code(outcome.value), meaning) for outcome, meaning in OUTCOMES.items()]
+    return table(("Outcome", "Calls"), rows)
