@@ -57,6 +57,11 @@ bench-workers: .venv/.ready ## measure two workers beside one
 	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
 
+.PHONY: flame
+flame: .venv/.ready ## draw where the time of a token goes: docs/images/flame.svg
+	$(BIN)/python tools/install.py $(BENCH_TOOLS)
+	$(BIN)/python -m benchmarks.flame
+
 .PHONY: bench-doc
 bench-doc: .venv/.ready ## write the latest figures into docs/performance.md
 	$(BIN)/python -m benchmarks.doc $(JSON)
