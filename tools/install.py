@@ -8,22 +8,22 @@ so a second run is quick and a broken install is done again.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
-change tools/litellm or benchmarks/peers/requirements.in and run `make lock`.
+change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
+see tools/kubernetes_tools.py for those of the chart.
 """
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ROOT / ".tools"
-BIN = TOOLS / "bin"
+from kubernetes_tools import kubernetes_tools
+from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, run
+
 LOAD = ROOT / "benchmarks" / "load"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
@@ -35,71 +35,6 @@ GO_TOOLS = {
     "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
     "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
 }
-
-
-@dataclass(frozen=True)
-class Tool:
-    """One thing to install.
-
-    Attributes:
-        name: the name of its stamp.
-        pin: what must be installed; another pin means installing again.
-        proof: a file that a good install leaves behind.
-        install: installs it.
-    """
-
-    name: str
-    pin: str
-    proof: Path
-    install: Callable[[], None]
-
-    @property
-    def stamp(self) -> Path:
-        """The file that holds the pin of the last good install."""
-        return TOOLS / "stamps" / self.name
-
-    def ready(self) -> bool:
-        """Tell whether exactly this pin is installed."""
-        return self.proof.exists() and self.stamp.exists() and self.stamp.read_text() == self.pin
-
-    def bring(self) -> None:
-        """Install the pin unless it is there already."""
-        if self.ready():
-            return
-        print(f"installing {self.name}", flush=True)
-        self.stamp.parent.mkdir(parents=True, exist_ok=True)
-        self.stamp.unlink(missing_ok=True)
-        self.install()
-        if not self.proof.exists():
-            sys.exit(
-                f"make tools: {self.name} was installed but {self.proof} is not there; "
-                "it may have no build for this platform"
-            )
-        self.stamp.write_text(self.pin)
-
-
-def run(*command: str | Path, cwd: Path = ROOT, **extra_environment: str) -> None:
-    """Run one installer; a failure ends the run with the installer's own words above."""
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **extra_environment}, check=False)
-    if done.returncode != 0:
-        words = " ".join(map(str, command))
-        sys.exit(f"make tools: `{words}` failed with exit code {done.returncode}; see above")
-
-
-def digest(*parts: Path | str) -> str:
-    """Hash files and words into a pin."""
-    pin = hashlib.sha256()
-    for part in parts:
-        pin.update(part.read_bytes() if isinstance(part, Path) else part.encode())
-    return pin.hexdigest()
-
-
-def link(program: Path) -> None:
-    """Make `program` callable from the one folder where all tools are found."""
-    BIN.mkdir(parents=True, exist_ok=True)
-    place = BIN / program.name
-    place.unlink(missing_ok=True)
-    place.symlink_to(os.path.relpath(program, BIN))
 
 
 def npm_ci(folder: Path) -> None:
@@ -114,13 +49,6 @@ def buf() -> None:
     shutil.copytree(ROOT / "tools" / "node", folder)
     npm_ci(folder)
     link(folder / "node_modules" / ".bin" / "buf")
-
-
-def environment(folder: Path, lock: Path) -> None:
-    """Install what the lock file says into an environment of its own: its pins are not ours."""
-    run(sys.executable, "-m", "venv", "--clear", folder)
-    pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
-    run(*pip, "--require-hashes", "--requirement", lock)
 
 
 def litellm() -> None:
@@ -173,11 +101,7 @@ def tools() -> Iterator[Tool]:
         lambda: npm_ci(example),
     )
     for name, package in GO_TOOLS.items():
-
-        def go_install(package: str = package) -> None:
-            run("go", "install", package, GOBIN=str(BIN))
-
-        yield Tool(name, package, BIN / name, go_install)
+        yield Tool(name, package, BIN / name, partial(go_install, package))
 
     sources = [*sorted(LOAD.glob("*.go")), LOAD / "go.mod", LOAD / "go.sum"]
     contract = ROOT / "proto" / "tokenwire" / "v1" / "chatgpt.proto"
@@ -187,6 +111,7 @@ def tools() -> Iterator[Tool]:
     peers_python = TOOLS / "bench-peers" / "bin" / "python"
     yield Tool("bench-peers", digest(PEERS_LOCK, *here), peers_python, bench_peers)
     yield Tool("litellm", digest(LITELLM_LOCK, *here), BIN / "litellm", litellm)
+    yield from kubernetes_tools()
 
 
 def extras() -> Iterator[Tool]:

@@ -1,4 +1,4 @@
-"""Write every Python lock file: the server's, the tests', the benchmark's peers', LiteLLM's.
+"""Write every Python lock file: for the server, its tests, and what they are put beside.
 
 All carry hashes and hold on every platform and Python that pyproject.toml
 allows. They name no package host, so they work with whichever index pip uses.
@@ -33,6 +33,11 @@ if __name__ == "__main__":
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",
         *("--python-version", "3.11"),  # no pyproject.toml says it here
+    )
+    lock(
+        "tools/kubernetes/requirements.in",
+        "tools/kubernetes/requirements.lock",
+        *("--python-version", "3.11"),
     )
     lock(
         "benchmarks/peers/requirements.in",

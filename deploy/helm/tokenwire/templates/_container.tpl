@@ -1,0 +1,88 @@
+{{- define "tokenwire.container" -}}
+name: tokenwire
+image: {{ include "tokenwire.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+command:
+  - tokenwire
+  - serve
+  {{- if .Values.demo.enabled }}
+  - --demo
+  {{- end }}
+ports:
+  - name: grpc
+    containerPort: {{ .Values.ports.grpc }}
+  - name: metrics
+    containerPort: {{ .Values.ports.metrics }}
+envFrom:
+  - configMapRef:
+      name: {{ include "tokenwire.fullname" . }}
+  {{- with .Values.extraEnvFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+env:
+  - name: TOKENWIRE_LISTEN
+    value: {{ printf "%s:%v" .Values.listenHost .Values.ports.grpc | quote }}
+  - name: TOKENWIRE_METRICS_LISTEN
+    value: {{ printf "%s:%v" .Values.listenHost .Values.ports.metrics | quote }}
+  {{- if include "tokenwire.secretName" . }}
+  - name: TOKENWIRE_SECRETS_DIR
+    value: /etc/tokenwire
+  {{- end }}
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  # Where spans come from, with what the settings say besides.
+  - name: OTEL_RESOURCE_ATTRIBUTES
+    value: {{ list "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)" (printf "k8s.namespace.name=%s" .Release.Namespace) (printf "k8s.deployment.name=%s" (include "tokenwire.fullname" .)) .Values.settings.OTEL_RESOURCE_ATTRIBUTES | compact | join "," | quote }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+# The kubelet stops asking for liveness once a pod is told to end, so NOT_SERVING ends no drain.
+{{- range $probe, $service := dict "startup" "openai.Chatgpt" "readiness" "openai.Chatgpt" "liveness" "" }}
+{{ $probe }}Probe:
+  {{- $times := get $.Values.probes $probe }}
+  {{- if eq $.Values.probes.type "grpc" }}
+  grpc:
+    # The number: a gRPC probe takes no name.
+    port: {{ $.Values.ports.grpc }}
+    {{- with $service }}
+    service: {{ . }}
+    {{- end }}
+  {{- else }}
+  exec:
+    command:
+      - grpc_health_probe
+      - -addr=localhost:{{ $.Values.ports.grpc }}
+      - -service={{ $service }}
+      - -connect-timeout={{ $times.timeoutSeconds }}s
+      - -rpc-timeout={{ $times.timeoutSeconds }}s
+  {{- end }}
+  {{- toYaml $times | nindent 2 }}
+{{- end }}
+{{- if .Values.preStopSeconds }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ .Values.preStopSeconds }}
+{{- end }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+  {{- if include "tokenwire.secretName" . }}
+  - name: upstream-key
+    mountPath: /etc/tokenwire
+    readOnly: true
+  {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}

@@ -1,0 +1,92 @@
+{{- define "tokenwire.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "tokenwire.fullname" -}}
+{{- $name := include "tokenwire.name" . }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- .Values.fullnameOverride | default $full | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Labels that select the server's pods, and not those of `helm test`. They never change. */}}
+{{- define "tokenwire.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "tokenwire.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{- define "tokenwire.commonLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: tokenwire
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "tokenwire.labels" -}}
+{{ include "tokenwire.selectorLabels" . }}
+{{ include "tokenwire.commonLabels" . }}
+{{- end }}
+
+{{- define "tokenwire.testLabels" -}}
+app.kubernetes.io/name: {{ include "tokenwire.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}
+
+{{- define "tokenwire.image" -}}
+{{- with .Values.image }}
+{{- $name := empty .registry | ternary .repository (printf "%s/%s" (trimSuffix "/" .registry) .repository) }}
+{{- if .digest }}
+{{- printf "%s@%s" $name .digest }}
+{{- else }}
+{{- printf "%s:%s" $name (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tokenwire.serviceAccountName" -}}
+{{- $own := ternary (include "tokenwire.fullname" .) "default" .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default $own }}
+{{- end }}
+
+{{/* The Secret that holds the upstream's key; nothing if there is none. */}}
+{{- define "tokenwire.secretName" -}}
+{{- if .Values.apiKey.existingSecret.name }}
+{{- .Values.apiKey.existingSecret.name }}
+{{- else if or .Values.apiKey.value .Values.apiKey.externalSecret.enabled }}
+{{- include "tokenwire.fullname" . }}-upstream
+{{- end }}
+{{- end }}
+
+{{/* The entry of that Secret. */}}
+{{- define "tokenwire.secretKey" -}}
+{{- ternary .Values.apiKey.existingSecret.key "OPENAI_API_KEY" (not (empty .Values.apiKey.existingSecret.name)) }}
+{{- end }}
+
+{{/* Whether something else decides about the number of pods: "true" or nothing. */}}
+{{- define "tokenwire.scaled" -}}
+{{- if or .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}true{{ end }}
+{{- end }}
+
+{{/* The least number of pods. */}}
+{{- define "tokenwire.leastPods" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicas (eq (include "tokenwire.scaled" .) "true") }}
+{{- end }}
+
+{{- define "tokenwire.terminationGracePeriodSeconds" -}}
+{{- $drain := ceil .Values.settings.TOKENWIRE_DRAIN_SECONDS | int }}
+{{- $grace := ceil .Values.settings.TOKENWIRE_GRACE_SECONDS | int }}
+{{- add .Values.preStopSeconds $drain $grace .Values.terminationMarginSeconds }}
+{{- end }}
+
+{{/* A setting as an environment variable has it; toString would write 4194304 as 4.194304e+06. */}}
+{{- define "tokenwire.setting" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{- define "tokenwire.target" -}}
+dns:///{{ include "tokenwire.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+{{- end }}

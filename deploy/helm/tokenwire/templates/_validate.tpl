@@ -1,0 +1,60 @@
+{{/* What the schema cannot say: values that exclude or need each other. */}}
+{{- define "tokenwire.validate" -}}
+{{- $keys := list }}
+{{- if .Values.apiKey.value }}{{ $keys = append $keys "apiKey.value" }}{{ end }}
+{{- if .Values.apiKey.existingSecret.name }}{{ $keys = append $keys "apiKey.existingSecret.name" }}{{ end }}
+{{- if .Values.apiKey.externalSecret.enabled }}{{ $keys = append $keys "apiKey.externalSecret.enabled" }}{{ end }}
+{{- range .Values.extraEnv }}
+{{- if eq .name "OPENAI_API_KEY" }}{{ $keys = append $keys "extraEnv's OPENAI_API_KEY" }}{{ end }}
+{{- end }}
+{{- if gt (len $keys) 1 }}
+{{- fail (printf "the upstream's key is given more than once, by %s; keep one of them" (join " and " $keys)) }}
+{{- end }}
+{{- if and .Values.demo.enabled $keys }}
+{{- fail (printf "demo.enabled needs no key, but %s gives one; unset one of them" (first $keys)) }}
+{{- end }}
+{{- $other := ne (get .Values.settings "TOKENWIRE_PROVIDER" | default "openai") "openai" }}
+{{- if not (or .Values.demo.enabled $keys .Values.settings.OPENAI_BASE_URL $other .Values.extraEnvFrom) }}
+{{- fail "no upstream: set apiKey.existingSecret.name to a Secret with the upstream's key, or settings.OPENAI_BASE_URL to an upstream that needs none, or demo.enabled=true for the built-in demo model" }}
+{{- end }}
+{{- with .Values.apiKey.externalSecret }}
+{{- if and .enabled (not .secretStoreRef.name) }}
+{{- fail "apiKey.externalSecret.enabled needs apiKey.externalSecret.secretStoreRef.name, the store that holds the key" }}
+{{- end }}
+{{- if and .enabled (not .remoteRef.key) }}
+{{- fail "apiKey.externalSecret.enabled needs apiKey.externalSecret.remoteRef.key, the entry's name in the store" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}
+{{- fail "autoscaling.hpa.enabled and autoscaling.keda.enabled would both scale the Deployment; keep one of them" }}
+{{- end }}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas is %v and autoscaling.maxReplicas %v; the first must not be greater" .Values.autoscaling.minReplicas .Values.autoscaling.maxReplicas) }}
+{{- end }}
+{{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled }}
+{{- fail "monitoring.podMonitor.enabled and monitoring.serviceMonitor.enabled would both scrape each pod; keep one of them" }}
+{{- end }}
+{{- if eq (int .Values.ports.grpc) (int .Values.ports.metrics) }}
+{{- fail (printf "ports.grpc and ports.metrics are both %v; they must differ" .Values.ports.grpc) }}
+{{- end }}
+{{- if eq (int .Values.service.port) (int .Values.service.metricsPort) }}
+{{- fail (printf "service.port and service.metricsPort are both %v; they must differ" .Values.service.port) }}
+{{- end }}
+{{- if and .Values.service.headless (or (ne (int .Values.service.port) (int .Values.ports.grpc)) (ne (int .Values.service.metricsPort) (int .Values.ports.metrics))) }}
+{{- fail "a headless Service maps no ports: with service.headless, service.port must equal ports.grpc and service.metricsPort must equal ports.metrics" }}
+{{- end }}
+{{- if and (eq (int .Values.rollingUpdate.maxSurge) 0) (eq (int .Values.rollingUpdate.maxUnavailable) 0) }}
+{{- fail "rollingUpdate.maxSurge and rollingUpdate.maxUnavailable are both 0; then no pod can ever be replaced" }}
+{{- end }}
+{{- if and .Values.grpcRoute.enabled (not .Values.grpcRoute.parentRefs) }}
+{{- fail "grpcRoute.enabled needs grpcRoute.parentRefs, the Gateways to attach to" }}
+{{- end }}
+{{- with .Values.certificate }}
+{{- if and .enabled (not .issuerRef.name) }}
+{{- fail "certificate.enabled needs certificate.issuerRef.name, who signs" }}
+{{- end }}
+{{- if and .enabled (not .dnsNames) (not $.Values.grpcRoute.hostnames) }}
+{{- fail "certificate.enabled needs certificate.dnsNames or grpcRoute.hostnames, the names in it" }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,79 @@
+"""What the Helm chart takes from elsewhere: version, settings, alert rules, dashboards."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tokenwire import __version__
+from tokenwire.settings import Settings, variables
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+CHART: Final = Path("deploy/helm/tokenwire")
+RULES: Final = Path("observability/prometheus")
+DASHBOARDS: Final = Path("observability/dashboards")
+
+DECIDED_BY_THE_CHART: Final = {"listen", "metrics_listen", "api_key"}
+NEEDED_BY_THE_CHART: Final = ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"]
+
+
+def chart(root: Path) -> None:
+    """Write the parts of the chart that have their source elsewhere."""
+    folder = root / CHART
+    folder.mkdir(parents=True, exist_ok=True)
+    head = (ROOT / CHART / "Chart.yaml").read_text("utf-8")
+    head = re.sub(r"^version: .*$", f"version: {__version__}", head, flags=re.MULTILINE)
+    head = re.sub(r"^appVersion: .*$", f'appVersion: "{__version__}"', head, flags=re.MULTILINE)
+    (folder / "Chart.yaml").write_text(head, "utf-8")
+
+    schema = json.loads((ROOT / CHART / "values.schema.json").read_text("utf-8"))
+    schema["properties"]["settings"] = settings_schema()
+    text = json.dumps(schema, indent=2, ensure_ascii=False)
+    (folder / "values.schema.json").write_text(f"{text}\n", "utf-8")
+
+    copies = {"rules": list(rule_files()), "dashboards": sorted((ROOT / DASHBOARDS).glob("*.json"))}
+    for kind, sources in copies.items():
+        place = folder / "files" / kind
+        place.mkdir(parents=True, exist_ok=True)
+        for stale in place.iterdir():
+            stale.unlink()
+        for source in sources:
+            (place / source.name).write_bytes(source.read_bytes())
+
+
+def rule_files() -> Iterator[Path]:
+    """Yield the files of alerting and recording rules, not their tests or Prometheus' own."""
+    for path in sorted((ROOT / RULES).glob("*.yml")):
+        if "groups" in yaml.safe_load(path.read_text("utf-8")):
+            yield path
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON schema of the chart's value `settings`."""
+    properties = Settings.model_json_schema()["properties"]
+    own = {
+        name: _property(properties[variables(field)[0]])
+        for field in Settings.model_fields
+        if field not in DECIDED_BY_THE_CHART
+        for name in variables(field)
+    }
+    return {
+        "type": "object",
+        "required": NEEDED_BY_THE_CHART,
+        "additionalProperties": False,
+        "properties": own,
+        # Those that the OpenTelemetry SDK reads by itself.
+        "patternProperties": {"^OTEL_[A-Z0-9_]+$": {"type": ["string", "number", "boolean"]}},
+    }
+
+
+def _property(schema: dict[str, Any]) -> dict[str, Any]:
+    # An optional setting is one of its type or nothing; here it is simply left out then.
+    value = schema.get("anyOf", [schema])[0]
+    if value["type"] == "array":
+        value = {"type": "string"}
+    kept = {key: part for key, part in value.items() if key not in {"default", "title", "format"}}
+    return {"description": schema["description"], **kept}
