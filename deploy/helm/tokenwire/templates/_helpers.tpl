@@ -82,9 +82,11 @@ app.kubernetes.io/component: test
 {{- add .Values.preStopSeconds $drain $grace .Values.terminationMarginSeconds }}
 {{- end }}
 
-{{/* A setting as an environment variable has it; toString would write 4194304 as 4.194304e+06. */}}
-{{- define "tokenwire.setting" -}}
-{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{/* The settings as environment variables; toString would write 4194304 as 4.194304e+06. */}}
+{{- define "tokenwire.settings" -}}
+{{- range $name, $value := omit .Values.settings "OTEL_RESOURCE_ATTRIBUTES" }}
+{{ $name }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "tokenwire.target" -}}

@@ -43,7 +43,7 @@
 {{- if and .Values.service.headless (or (ne (int .Values.service.port) (int .Values.ports.grpc)) (ne (int .Values.service.metricsPort) (int .Values.ports.metrics))) }}
 {{- fail "a headless Service maps no ports: with service.headless, service.port must equal ports.grpc and service.metricsPort must equal ports.metrics" }}
 {{- end }}
-{{- if and (eq (int .Values.rollingUpdate.maxSurge) 0) (eq (int .Values.rollingUpdate.maxUnavailable) 0) }}
+{{- if and (has (toString .Values.rollingUpdate.maxSurge) (list "0" "0%")) (has (toString .Values.rollingUpdate.maxUnavailable) (list "0" "0%")) }}
 {{- fail "rollingUpdate.maxSurge and rollingUpdate.maxUnavailable are both 0; then no pod can ever be replaced" }}
 {{- end }}
 {{- if and .Values.grpcRoute.enabled (not .Values.grpcRoute.parentRefs) }}
