@@ -76,8 +76,18 @@ format: .venv/.ready ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .
 
 .PHONY: generate
-generate: .venv/.ready ## make every generated file again: stubs and docs
+generate: .venv/.ready ## make every generated file again: stubs, docs, parts of the chart
 	$(BIN)/python tools/generate.py
+
+.PHONY: rendered
+rendered: .venv/.ready ## make again what comes from the chart: its README and deploy/k8s
+	$(BIN)/python tools/install.py helm helm-docs
+	$(BIN)/python tools/rendered.py
+
+.PHONY: chart
+chart: .venv/.ready ## package the Helm chart into dist/
+	$(BIN)/python tools/install.py helm
+	.tools/bin/helm package --destination dist deploy/helm/tokenwire
 
 .PHONY: lock
 lock: .venv/.ready ## resolve the dependencies again and write every Python lock file

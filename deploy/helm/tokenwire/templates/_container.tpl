@@ -32,13 +32,17 @@ env:
     valueFrom:
       fieldRef:
         fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
   - name: NODE_NAME
     valueFrom:
       fieldRef:
         fieldPath: spec.nodeName
   # Where spans come from, with what the settings say besides.
   - name: OTEL_RESOURCE_ATTRIBUTES
-    value: {{ list "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)" (printf "k8s.namespace.name=%s" .Release.Namespace) (printf "k8s.deployment.name=%s" (include "tokenwire.fullname" .)) .Values.settings.OTEL_RESOURCE_ATTRIBUTES | compact | join "," | quote }}
+    value: {{ list "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)" "k8s.namespace.name=$(POD_NAMESPACE)" (printf "k8s.deployment.name=%s" (include "tokenwire.fullname" .)) .Values.settings.OTEL_RESOURCE_ATTRIBUTES | compact | join "," | quote }}
   {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -6,6 +6,9 @@
 {{- if .Values.apiKey.externalSecret.enabled }}{{ $keys = append $keys "apiKey.externalSecret.enabled" }}{{ end }}
 {{- range .Values.extraEnv }}
 {{- if eq .name "OPENAI_API_KEY" }}{{ $keys = append $keys "extraEnv's OPENAI_API_KEY" }}{{ end }}
+{{- if has .name (list "TOKENWIRE_DRAIN_SECONDS" "TOKENWIRE_GRACE_SECONDS") }}
+{{- fail (printf "extraEnv sets %s; set settings.%s, from which terminationGracePeriodSeconds is made" .name .name) }}
+{{- end }}
 {{- end }}
 {{- if gt (len $keys) 1 }}
 {{- fail (printf "the upstream's key is given more than once, by %s; keep one of them" (join " and " $keys)) }}
