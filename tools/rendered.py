@@ -44,7 +44,15 @@ def chart_readme(root: Path) -> None:
         shutil.copytree(ROOT / CHART, place, dirs_exist_ok=True)
         (place / "README.md").unlink(missing_ok=True)
     subprocess.run(
-        [BIN / "helm-docs", "--chart-search-root", place, "--sort-values-order", "file"],
+        [
+            BIN / "helm-docs",
+            "--chart-search-root",
+            place,
+            "--sort-values-order",
+            "file",
+            "--log-level",
+            "warning",
+        ],
         check=True,
     )
 

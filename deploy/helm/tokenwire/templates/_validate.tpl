@@ -28,6 +28,9 @@
 {{- fail "apiKey.externalSecret.enabled needs apiKey.externalSecret.remoteRef.key, the entry's name in the store" }}
 {{- end }}
 {{- end }}
+{{- if and .Values.preStopSeconds (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) }}
+{{- fail (printf "preStopSeconds needs Kubernetes 1.30, this is %s; set it to 0, the service's own drain is enough" .Capabilities.KubeVersion.Version) }}
+{{- end }}
 {{- if and .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}
 {{- fail "autoscaling.hpa.enabled and autoscaling.keda.enabled would both scale the Deployment; keep one of them" }}
 {{- end }}

@@ -1,0 +1,52 @@
+"""What the chart has from elsewhere is what is there."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from chart import CHART, DASHBOARDS, DECIDED_BY_THE_CHART, ROOT, rule_files
+from tokenwire import __version__
+from tokenwire.settings import Settings, variables
+
+FILES = ROOT / CHART / "files"
+
+
+def test_the_chart_has_the_projects_version() -> None:
+    """Chart and image carry the version of the package."""
+    head = yaml.safe_load((ROOT / CHART / "Chart.yaml").read_text("utf-8"))
+    assert (head["version"], head["appVersion"]) == (__version__, __version__)
+
+
+def test_the_chart_packages_every_rule_and_dashboard_and_nothing_else() -> None:
+    """No file of rules or dashboards is missing in the chart, and none is left over."""
+    rules = {path.name for path in rule_files()}
+    dashboards = {path.name for path in (ROOT / DASHBOARDS).glob("*.json")}
+    assert {path.name for path in (FILES / "rules").glob("*")} == rules
+    assert {path.name for path in (FILES / "dashboards").glob("*")} == dashboards
+    assert rules
+    assert dashboards
+
+
+def test_every_setting_is_a_value() -> None:
+    """The schema knows each setting but those that the chart decides itself."""
+    schema = json.loads((ROOT / CHART / "values.schema.json").read_text("utf-8"))
+    known = set(schema["properties"]["settings"]["properties"])
+    for field in Settings.model_fields:
+        assert (set(variables(field)) <= known) == (field not in DECIDED_BY_THE_CHART), field
+
+
+@pytest.mark.parametrize("name", ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"])
+def test_the_values_default_is_the_services(name: str) -> None:
+    """The chart computes with the same drain and grace as the service has without it."""
+    values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text("utf-8"))
+    field = name.removeprefix("TOKENWIRE_").lower()
+    assert values["settings"][name] == Settings.model_fields[field].default
+
+
+def test_no_registry_is_named() -> None:
+    """The image's default name says nothing of a place where it would be published."""
+    values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text("utf-8"))
+    assert values["image"]["registry"] == ""
+    assert re.fullmatch(r"\w+", values["image"]["repository"])

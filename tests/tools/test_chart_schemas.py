@@ -1,0 +1,103 @@
+"""What the chart makes is what Kubernetes and the operators' definitions know."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import kubernetes_schemas
+from helm import CI, CI_NAMES, ci, objects, rendering
+from programs import ROOT
+
+pytestmark = pytest.mark.tools
+
+BIN = ROOT / ".tools" / "bin"
+CUSTOM = {
+    "Certificate",
+    "ExternalSecret",
+    "GRPCRoute",
+    "PodMonitor",
+    "PrometheusRule",
+    "ScaledObject",
+    "ServiceMonitor",
+}
+
+
+@pytest.fixture(scope="session")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Where kubeconform finds the schemas of Kubernetes and of the custom resources."""
+    own = kubernetes_schemas.of_kubernetes(tmp_path_factory.mktemp("kubernetes"))
+    return own, kubernetes_schemas.of_definitions(tmp_path_factory.mktemp("definitions"))
+
+
+def kubeconform(
+    text: str, schemas: tuple[str, str], version: str = kubernetes_schemas.VERSIONS[-1]
+) -> subprocess.CompletedProcess[str]:
+    """Check objects against the schemas of one version of Kubernetes."""
+    return subprocess.run(
+        [
+            *(BIN / "kubeconform", "-strict", "-summary", "-kubernetes-version", version),
+            *(part for place in schemas for part in ("-schema-location", place)),
+        ],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("version", kubernetes_schemas.VERSIONS)
+@pytest.mark.parametrize("values", CI, ids=CI_NAMES)
+def test_every_object_fits_its_schema(values: Path, version: str, schemas: tuple[str, str]) -> None:
+    """Each object passes its schema, which rejects unknown fields; none is skipped."""
+    old = ("--set", "preStopSeconds=0") if version == "1.27.0" else ()  # its hook came with 1.30
+    text = rendering(values, "--kube-version", version, *old)
+    done = kubeconform(text, schemas, version)
+    assert done.returncode == 0, done.stdout
+    assert f"Valid: {len(objects(text))}, Invalid: 0, Errors: 0, Skipped: 0" in done.stdout
+
+
+def test_every_kind_is_made_once_at_least() -> None:
+    """Between them the values files make every custom resource that the chart can make."""
+    made = {each["kind"] for values in CI for each in objects(rendering(values))}
+    assert made >= CUSTOM
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("terminationGracePeriodSeconds: 60", "terminationGracePeriodSecond: 60"),
+        ("secretStoreRef:", "secretStore:"),
+        ("maxReplicas: 8", "maxReplicas: many"),
+        ("    - port: metrics\n      interval", "    - port: metrics\n      intervall"),
+    ],
+    ids=["Deployment", "ExternalSecret", "HorizontalPodAutoscaler", "ServiceMonitor"],
+)
+def test_a_broken_object_is_noticed(before: str, after: str, schemas: tuple[str, str]) -> None:
+    """An object with a misspelt field or a wrong type does not pass."""
+    text = rendering(ci("everything"))
+    assert before in text
+    done = kubeconform(text.replace(before, after), schemas)
+    assert done.returncode == 1
+    assert "Invalid: 1" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["demo", "server"])
+def test_the_plain_manifests_build_and_fit(name: str, schemas: tuple[str, str]) -> None:
+    """Kustomize builds each folder of deploy/k8s into objects that pass their schemas."""
+    folder = ROOT / "deploy" / "k8s" / name
+    built = subprocess.run(
+        [BIN / "kustomize", "build", folder],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert "Helm" not in built.stdout
+    assert "helm.sh" not in built.stdout
+    # One file besides is the kustomization itself.
+    assert len(objects(built.stdout)) == len(list(folder.iterdir())) - 1
+    done = kubeconform(built.stdout, schemas)
+    assert done.returncode == 0, done.stdout
