@@ -1,0 +1,144 @@
+"""Every command of docs/kubernetes.md is run, or what it is about is rendered."""
+
+import functools
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kubernetes_doc as doc
+from helm import CHART, helm, objects, pod_specs
+from programs import ROOT, run
+from tokenwire.app import App
+
+pytestmark = pytest.mark.tools
+
+DEMO = "helm install tokenwire deploy/helm/tokenwire --set demo.enabled=true"
+
+
+@functools.cache
+def rendered(command: str) -> str:
+    """Return what an installation's command would send to the cluster."""
+    options = doc.rendering_options(command)
+    done = helm("template", doc.RELEASE, "deploy/helm/tokenwire", *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    """Each command of the page belongs to exactly one of the kinds below."""
+    assert sorted(command for kind in doc.KINDS for command in kind) == sorted(doc.COMMANDS)
+    assert all(doc.KINDS)
+
+
+@pytest.mark.parametrize("command", doc.INSTALLS)
+def test_every_installation_renders(command: str) -> None:
+    """Each installation has the release's name and namespace, and makes a Deployment."""
+    assert doc.RELEASE in doc.words(command)
+    assert f"--namespace {doc.NAMESPACE}" in command
+    assert "Deployment/tokenwire" in pod_specs(rendered(command))
+
+
+def test_installations_do_what_the_page_says() -> None:
+    """Each option of an installation changes what is rendered."""
+    plain = rendered(DEMO)
+    for command in doc.INSTALLS[1:]:
+        assert rendered(command) != plain, command
+
+
+@pytest.mark.parametrize("command", doc.RELEASES)
+def test_commands_on_the_release_are_ones_that_helm_has(command: str) -> None:
+    """Helm knows the command and its options; the release is the one that was installed."""
+    _, subcommand, release, *options = doc.words(command)
+    known = helm(subcommand, "--help").stdout
+    assert f"helm {subcommand}" in known
+    assert release == doc.RELEASE
+    assert all(option in known for option in options if option.startswith("--"))
+    if subcommand == "test":
+        assert "helm.sh/hook: test" in rendered(DEMO)
+
+
+@pytest.mark.parametrize("command", doc.OBJECTS)
+def test_commands_on_objects_name_ones_that_are_made(command: str) -> None:
+    """The object exists under this name, in this namespace, and has the port."""
+    [(kind, name)] = re.findall(r" (\w+)/(\w+)", command)
+    found: list[dict[str, Any]] = [
+        each
+        for each in objects(rendered(DEMO))
+        if each["kind"].lower() == kind and each["metadata"]["name"] == name
+    ]
+    assert found
+    assert f"--namespace {doc.NAMESPACE}" in command
+    if "port-forward" in command:
+        [pod] = [
+            pod for at, pod in pod_specs(rendered(DEMO)).items() if at == "Deployment/tokenwire"
+        ]
+        ports = [port["containerPort"] for port in pod["containers"][0]["ports"]]
+        assert int(doc.words(command)[3]) in ports
+
+
+@pytest.mark.parametrize("command", doc.SECRETS)
+def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
+    """The Secret's name and entry are those that the installation with a key mounts."""
+    [install] = [each for each in doc.INSTALLS if "apiKey.existingSecret.name" in each]
+    [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
+    [secret] = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+    assert f"secret generic {secret['secretName']} " in command
+    assert f"--from-literal={secret['items'][0]['key']}=" in command
+
+
+@pytest.mark.parametrize("command", doc.APPLIES)
+def test_the_plain_manifests_build(command: str) -> None:
+    """Kustomize builds the folder, with a Deployment in it."""
+    folder = ROOT / doc.words(command)[3]
+    built = subprocess.run(
+        [ROOT / ".tools" / "bin" / "kustomize", "build", folder],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "Deployment/tokenwire" in pod_specs(built.stdout)
+    assert doc.NAMESPACES == [f"kubectl create namespace {doc.NAMESPACE}"]
+    assert f"--namespace {doc.NAMESPACE}" in command
+
+
+@pytest.mark.parametrize("command", doc.NODES)
+def test_draining_a_node_needs_its_options(command: str) -> None:
+    """The pods have an emptyDir, without the option for which a node's drain stops."""
+    [pod] = [pod for name, pod in pod_specs(rendered(DEMO)).items() if "Deployment" in name]
+    assert any("emptyDir" in volume for volume in pod["volumes"])
+    assert "--delete-emptydir-data" in command
+
+
+@pytest.mark.parametrize("command", doc.CLIENTS)
+async def test_every_client_command_works(command: str, app: App) -> None:
+    """Each command that calls a server gets its answer."""
+    there = command.replace("localhost:50051", app.address)
+    there = there.replace("localhost:9464", app.metrics_address)
+    program, *arguments = doc.words(there)
+    path = Path(sys.executable).parent / program if program == "tokenwire" else program
+    done = await run(path, *arguments)
+    assert done.code == 0, done.stderr
+    assert re.search(r"built-in demo model|^# HELP ", done.stdout)
+
+
+def test_every_value_that_the_page_names_is_one() -> None:
+    """What stands in code and looks like a path of values is in the chart's README."""
+    readme = (CHART / "README.md").read_text("utf-8")
+    named = re.findall(
+        r"`((?:apiKey|autoscaling|image|monitoring|networkPolicy|service|topologySpread)[.\w]*)",
+        doc.TEXT,
+    )
+    assert named
+    assert [name for name in named if f"| {name}" not in readme] == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Each relative link of the page names a file that is there."""
+    links = re.findall(r"\]\(([^)#]+)\)", doc.TEXT)
+    assert links
+    assert [link for link in links if not (ROOT / "docs" / Path(link)).exists()] == []
