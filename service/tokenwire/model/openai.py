@@ -102,12 +102,9 @@ class StreamingChatOpenAI(ChatOpenAI):
         whole = False
         async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
             async for batch in batches:
-                texts, failure = _read(answer, batch)
-                if merge_tokens and len(texts) > 1:
-                    yield Delta("".join(texts), len(texts))
-                else:
-                    for text in texts:
-                        yield Delta(text)
+                deltas, failure = _read(answer, batch, merge_tokens=merge_tokens)
+                for delta in deltas:
+                    yield delta
                 if failure:
                     raise failure
                 if answer.finished and not whole:
@@ -136,19 +133,26 @@ class StreamingChatOpenAI(ChatOpenAI):
                     yield batch
 
 
-def _read(answer: chunks.Answer, batch: list[Event]) -> tuple[list[str], ServiceError | None]:
-    """Return the texts of a batch, and the failure that cut them short, if one did.
+def _read(
+    answer: chunks.Answer, batch: list[Event], *, merge_tokens: bool
+) -> tuple[list[Delta], ServiceError | None]:
+    """Empty a batch; return its texts, and the failure that cut them short, if one did.
 
     What follows the finish reason cannot make a whole answer a failure.
     """
     texts = []
+    failure = None
     try:
         for event in batch:
             if text := answer.add(chunks.decode(event)):
                 texts.append(text)  # noqa: PERF401 - those before a failure are kept
-    except ServiceError as failure:
-        return texts, None if answer.finished else failure
-    return texts, None
+    except ServiceError as error:
+        failure = None if answer.finished else error
+    # Whoever handed it over would keep it for as long as the caller takes.
+    batch.clear()
+    if merge_tokens and len(texts) > 1:
+        return [Delta("".join(texts), len(texts))], failure
+    return [Delta(text) for text in texts], failure
 
 
 async def _rest(source: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event], None]:
