@@ -34,8 +34,8 @@ test-tools: tools ## every test that needs a tool from outside Python; none may 
 	$(BIN)/pytest -m tools
 
 .PHONY: soak
-MINUTES ?= 3
-soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=3)
+MINUTES ?= 5
+soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=5)
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 # A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.

@@ -1,6 +1,7 @@
 """What libraries say of things that the service tells itself."""
 
 import logging
+from itertools import chain, repeat
 from typing import Any
 from unittest import mock
 
@@ -48,13 +49,15 @@ async def test_everything_else_is_heard(logger: str, message: str) -> None:
     assert entry["event"] == message % "x"
 
 
-async def test_a_caller_who_is_gone_before_the_call_is_no_warning() -> None:
-    """A call whose peer is not known any more has a span like any other, and no line."""
+@pytest.mark.parametrize("looks", [0, 1, 2])
+async def test_a_caller_who_is_gone_before_the_call_is_no_warning(looks: int) -> None:
+    """A call whose peer is forgotten, after however many looks, has a span and no line."""
+    peers = chain(repeat("ipv4:127.0.0.1:1234", looks), repeat(""))
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     details = mock.Mock(method=METHOD)
-    context = mock.Mock(invocation_metadata=tuple, peer=str)
+    context = mock.Mock(invocation_metadata=tuple, peer=lambda: next(peers))
     told: list[object] = []
 
     async def behaviour(request: object, _: Context) -> None:
@@ -71,5 +74,5 @@ async def test_a_caller_who_is_gone_before_the_call_is_no_warning() -> None:
         assert stream.entries == []
     [span] = exporter.get_finished_spans()
     assert span.name == METHOD
-    assert "net.peer.ip" not in (span.attributes or {})
+    assert (span.attributes or {}).get("net.peer.ip") == ("127.0.0.1" if looks else None)
     assert told == ["request"]

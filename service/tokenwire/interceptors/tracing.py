@@ -42,7 +42,7 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
             ending: BaseException | None = None
             with (
                 self._set_remote_context(context),
-                self._start_span(handler_call_details, _known_peer(context)),  # type: ignore[no-untyped-call] # the same
+                self._start_span(handler_call_details, _Caller(context)),  # type: ignore[no-untyped-call] # the same
             ):
                 try:
                     await behavior(request, context)
@@ -55,22 +55,20 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
         return traced
 
 
-class _GoneCaller:
-    """Stands in for the context of a call whose caller is gone before it begins.
+class _Caller:
+    """The context of a call as far as a span is about the caller, with a peer that stays.
 
-    Such a call has no peer, which the original warns of; a local socket has no
+    gRPC forgets the peer as soon as the caller leaves, be it between two looks; the
+    original looks three times, and warns when there is none. A local socket has no
     address either, and of that it says nothing.
     """
 
     def __init__(self, context: Context) -> None:
         self.invocation_metadata = context.invocation_metadata
+        self._peer = context.peer() or "unix:"
 
     def peer(self) -> str:
-        return "unix:"
-
-
-def _known_peer(context: Context) -> Context | _GoneCaller:
-    return context if context.peer() else _GoneCaller(context)
+        return self._peer
 
 
 def annotate_span(call: Call) -> None:
