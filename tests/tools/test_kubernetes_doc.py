@@ -102,7 +102,8 @@ def test_the_plain_manifests_build(command: str) -> None:
         check=True,
     )
     assert "Deployment/tokenwire" in pod_specs(built.stdout)
-    assert doc.NAMESPACES == [f"kubectl create namespace {doc.NAMESPACE}"]
+    [namespace] = doc.NAMESPACES
+    assert namespace == f"kubectl create namespace {doc.NAMESPACE}"
     assert f"--namespace {doc.NAMESPACE}" in command
 
 
