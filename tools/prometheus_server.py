@@ -119,7 +119,7 @@ class Prometheus:
     async def scraped(self) -> None:
         """Return once what is exposed now can be queried, and every rule has seen it."""
         count = sum(map(len, self._targets.values()))
-        await self.until(f"count(timestamp(up) > {time.time()}) == {count}")
+        await self.until(f"count(up == 1 and timestamp(up) > {time.time()}) == {count}")
         seen = time.time()
         await _poll(self._all_evaluated, seen)
 
