@@ -111,10 +111,14 @@ class Prometheus:
         groups = (await self._get("rules"))["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
-    async def firing(self) -> set[str]:
-        """Return the names of the alerts that fire."""
-        alerts = (await self._get("alerts"))["alerts"]
-        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
+    async def firing(self) -> set[tuple[str, str]]:
+        """Return job and name of the alerts that fire."""
+        alerts = [
+            each["labels"]
+            for each in (await self._get("alerts"))["alerts"]
+            if each["state"] == "firing"
+        ]
+        return {(each["job"], each["alertname"]) for each in alerts}
 
     async def scraped(self) -> None:
         """Return once what is exposed now can be queried, and every rule has seen it."""
