@@ -39,6 +39,13 @@ async def test_the_rules_are_valid(tools: Path) -> None:
     assert done.code == 0, done.stderr
 
 
+async def test_the_configuration_is_valid(tools: Path) -> None:
+    """Prometheus accepts the configuration that compose.yml gives it, rules included."""
+    done = await run(tools / "promtool", "check", "config", RULES / "prometheus.yml")
+    assert done.code == 0, done.stderr
+    assert done.stdout.count("rules found") == 2
+
+
 @pytest.mark.parametrize("file", sorted((RULES / "tests").iterdir()), ids=lambda file: file.stem)
 async def test_the_rules_do_what_their_tests_say(tools: Path, file: Path) -> None:
     """Alerts fire where their unit tests say so, and stay silent elsewhere."""
