@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,29 @@ def test_a_query_obeys_what_is_chosen(query: PanelQuery) -> None:
         assert not own or f"`{base}`" in DOCUMENTED
     for window in re.findall(r"\[([^]]*)\]", query.expr):
         assert window in {"$__rate_interval", "$__range"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_pictures_show_every_panel(file: Path) -> None:
+    """The picture of each dashboard has all its panels, and says that Grafana did not draw it."""
+    picture = (ROOT / "docs" / "images" / f"dashboard-{file.stem}.svg").read_text()
+    for panel in json.loads(file.read_text())["panels"]:
+        assert f">{panel['title']}</text>" in picture, "stale: run `make pictures`"
+    assert "drawn from the queries of the panels, not by Grafana" in picture
+
+
+def test_the_runbook_names_panels_that_are_there() -> None:
+    """Each panel that the runbook sends its reader to is on a dashboard."""
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    looked_at = re.findall(r"\*\*Look at\.\*\*(.*)", runbook)
+    named = {name for line in looked_at for name in re.findall(r'"([^"]+)"', line)}
+    assert len(named) > 5
+    assert named <= {query.title for query in QUERIES}
+
+
+def test_documents_link_to_what_is_there() -> None:
+    """Each relative link of the user's page and of the runbook names a file."""
+    for name in ("observability.md", "runbook.md"):
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / "docs" / name).read_text())
+        assert links
+        assert [link for link in links if not (ROOT / "docs" / link).exists()] == []

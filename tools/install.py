@@ -234,7 +234,8 @@ def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
 def main() -> None:
     """Bring every tool, and what the examples are built from; or only what is named."""
     chosen = set(sys.argv[1:])
-    need("Go", (1, 26), "go", "env", "GOVERSION")
+    if chosen != {"prometheus"}:
+        need("Go", (1, 26), "go", "env", "GOVERSION")
     if not chosen:
         need("Node", (20,), "node", "--version")
         need("npm", (10,), "npm", "--version")

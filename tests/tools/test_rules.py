@@ -101,3 +101,10 @@ def test_every_alert_tells_what_to_do(alert: dict[str, Any]) -> None:
     )
     for part in ("**Means.**", "**Look at.**", "**Do.**"):
         assert part in section
+
+
+def test_the_users_page_lists_every_alert() -> None:
+    """docs/observability.md has each alert with its severity."""
+    page = (ROOT / "docs" / "observability.md").read_text()
+    listed = dict(re.findall(r"^\| `(Tokenwire\w+)` \| (\w+) \|", page, re.MULTILINE))
+    assert listed == {alert["alert"]: alert["labels"]["severity"] for alert in alerts()}
