@@ -34,8 +34,8 @@ test-tools: tools ## every test that needs a tool from outside Python; none may 
 	$(BIN)/pytest -m tools
 
 .PHONY: soak
-MINUTES ?= 3
-soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=3)
+MINUTES ?= 5
+soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=5)
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 # A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
@@ -56,6 +56,11 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 bench-workers: .venv/.ready ## measure two workers beside one
 	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
+
+.PHONY: flame
+flame: .venv/.ready ## draw where the time of a token goes: docs/images/flame.svg
+	$(BIN)/python tools/install.py $(BENCH_TOOLS)
+	$(BIN)/python -m benchmarks.flame
 
 .PHONY: bench-doc
 bench-doc: .venv/.ready ## write the latest figures into docs/performance.md

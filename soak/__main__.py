@@ -23,7 +23,7 @@ from soak.traffic import draw, ordinary, run
 from tokenwire.demo import DemoUpstream
 
 ROUNDS = 24
-WARM_UP_ROUNDS = 8
+WARM_UP_ROUNDS = 12
 """Whose memory does not count: caches and pools fill."""
 ALLOWED_CLIMB_MB = 1.0
 HANG_SECONDS = 30.0
@@ -139,7 +139,7 @@ def _judge(readings: list[Reading], problems: list[str], endings: Counter[str]) 
 def main() -> None:
     """Read the arguments and exit with the run's verdict."""
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--at-once", type=int, default=40, help="calls at once")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     arguments = parser.parse_args()

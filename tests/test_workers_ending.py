@@ -19,8 +19,9 @@ from crew import (
     held_streams,
     pid_of,
 )
+from faults.world import within
 from helpers import collect
-from process import FREE_PORTS, TOKENWIRE
+from process import FREE_PORTS, SECONDS, TOKENWIRE
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.workers.backoff import HEALTHY_SECONDS, MOST_SECONDS, Backoff
@@ -174,6 +175,10 @@ async def test_workers_do_not_outlive_a_killed_supervisor(upstream: DemoUpstream
     assert upstream.open_connections == 0
 
 
+def has_children(pid: int) -> bool:
+    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 async def test_a_signal_during_the_start_ends_all(
     upstream: DemoUpstream, tmp_path: Path, number: signal.Signals, code: int
@@ -194,6 +199,8 @@ async def test_a_signal_during_the_start_ends_all(
     )
     try:
         await asyncio.to_thread(key.write_text, "sk-supervisor")
+        # Not the supervisor's own end of the pipe, which it may not yet have closed.
+        await within(SECONDS, "a worker starts", lambda: has_children(process.pid))
         writing = await asyncio.to_thread(os.open, key, os.O_WRONLY)
         process.send_signal(number)
         # Also waits until the last worker has let go of the log.

@@ -15,6 +15,7 @@ from tokenwire.calls import Call
 from tokenwire.convert import Defaults, to_answer, to_request
 from tokenwire.domain import ChatModel, Completion, Whole
 from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
+from tokenwire.turnstile import Turnstile
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire.watchdog import Watchdog
@@ -53,6 +54,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         self._model = model
         self._defaults = defaults
         self._patience = patience
+        self._turnstile = Turnstile()
 
     # Writing to the context, rather than yielding, keeps cancellation inside
     # this frame even while a slow reader blocks a write; the stub's types know
@@ -68,6 +70,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         call = calls.current.get()
         patience = self._patience
         watchdog = call.watchdog
+        turnstile = self._turnstile
         chat = to_request(request, self._defaults)
         call.model = chat.model
         watchdog.expect(patience.first_token, UpstreamTimeout)
@@ -82,6 +85,8 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                     call.completion = event
                 else:
                     call.received(event.tokens)
+                if turnstile.crowded():
+                    await turnstile.wait()
                 watchdog.expect_write(patience.reader, SlowConsumer)
                 # Counted first: what gRPC was handed it may deliver, even if nobody waits for it.
                 call.answers_sent += 1

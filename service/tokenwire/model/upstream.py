@@ -105,7 +105,9 @@ class Upstream:
                         if reader.ended:
                             await _finish(body)
                             return
-            except aiohttp.ClientError:
+            except aiohttp.ClientError as error:
+                # The body keeps it, and it this frame: a cycle.
+                error.__traceback__ = None
                 raise errors.UpstreamStreamBroken from None
         if is_error(reader.rest):
             # Written plainly into the body, in place of an event.

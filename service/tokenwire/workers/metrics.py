@@ -15,7 +15,7 @@ from tokenwire.workers.worker import Worker
 LABEL: Final = "worker"
 SUPERVISOR: Final = "supervisor"
 """In the place of a number, for the metrics of the supervisor's own process."""
-SCRAPE_SECONDS: Final = 2.0
+SCRAPE_SECONDS: Final = 4.0
 """How long a worker may take to answer; Prometheus gives us ten seconds for all."""
 OPENMETRICS: Final = {"Accept": "application/openmetrics-text; version=1.0.0"}
 

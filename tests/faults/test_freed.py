@@ -1,0 +1,48 @@
+"""After every row: what a call held is free at once, not when the garbage collector comes."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from faults.world import World, open_world, within
+from tokenwire.model.sse import EventReader
+
+PLANS = (
+    "answer",
+    "status 401",
+    "tokens 1; data nope",
+    "big-delta 2MB; finish; done",
+    "tokens 1; close",
+    "tokens 1; reset",
+    "tokens 1; stall",
+)
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def readers() -> int:
+    """Return how many readers of events there are; each may hold a large one."""
+    return sum(isinstance(each, EventReader) for each in gc.get_objects())
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("plan", PLANS)
+async def test_all_rows_free_what_they_held(monkeypatch: pytest.MonkeyPatch, plan: str) -> None:
+    """A call that has ended, well or not, holds nothing of the upstream's in memory."""
+    async with open_world(monkeypatch, idle_timeout_seconds=0.2) as world:
+        before = readers()
+        await play(world, plan)
+        await within(1, "the reader is freed", lambda: readers() == before)
+
+
+async def play(world: World, plan: str) -> None:
+    world.upstream.script(plan)
+    await world.ended(world.send())
+    await world.at_rest()
