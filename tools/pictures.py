@@ -2,7 +2,8 @@
 
 import math
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from panel_queries import PanelQuery, panel_queries, substituted
 from prometheus_server import Prometheus
@@ -10,6 +11,12 @@ from svg import Box, Points, formatted, frame, lines, text
 
 COLUMN, ROW, MARGIN, HEAD = 48, 26, 4, 44
 """Pixels of the grid's column and row, around panels, and above them all."""
+STAT_COLORS: Final = {
+    "green": "#37872d",
+    "orange": "#e0752d",
+    "red": "#c4162a",
+    "text": "#222",
+}
 INTERVAL: Final = "15s"
 STEP: Final = 2.0
 """Seconds between two points."""
@@ -76,10 +83,17 @@ async def _content(
         return [text(box.x + box.width / 2 - 24, box.y + box.height / 2, "No data")]
     if panel["type"] == "stat":
         [(_, points)] = series
-        value = formatted(points[-1][1], unit)
-        big = 'fill="#37872d" font-weight="600" text-anchor="middle"'
-        return [text(box.x + box.width / 2, box.y + 68, value, 30, big)]
+        last = points[-1][1]
+        look = f'fill="{_color(panel, last)}" font-weight="600" text-anchor="middle"'
+        return [text(box.x + box.width / 2, box.y + 68, formatted(last, unit), 30, look)]
     return lines(box, series, unit)
+
+
+def _color(panel: Mapping[str, Any], value: float) -> str:
+    """Return the colour of a stat, by its thresholds."""
+    steps = panel["fieldConfig"]["defaults"].get("thresholds", {"steps": []})["steps"]
+    names = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]
+    return STAT_COLORS[names[-1] if names else "text"]
 
 
 async def _table(prometheus: Prometheus, queries: list[PanelQuery], box: Box) -> list[str]:

@@ -1,5 +1,6 @@
 """Drawing a panel's data as SVG."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,8 +10,8 @@ COLORS: Final = (
     *("#3274d9", "#56a64b", "#e0752d", "#e02f44", "#a352cc", "#e0b400"),
     *("#0a93a7", "#8f3bb8", "#7c8b99", "#c15c17"),
 )
-LEGENDS: Final = 6
-"""More lines of a legend do not fit."""
+CHARACTER: Final = 6.2
+"""Width of a legend's character, in pixels, and a little more."""
 
 Points = list[tuple[float, float]]
 
@@ -52,42 +53,47 @@ def lines(box: Box, series: Sequence[tuple[str, Points]], unit: str) -> list[str
             f'<path d="M{plot.x:.0f} {y:.0f}h{plot.width:.0f}" stroke="#eceef0" fill="none"/>'
         )
         drawn.append(text(box.x + 8, y + 4, formatted(top * share, unit), 10))
-    for number, (_, points) in enumerate(series):
+    for (_, points), color in zip(series, itertools.cycle(COLORS), strict=False):
         path = " ".join(
             f"{plot.x + plot.width * (moment - first) / (last - first or 1):.1f},"
             f"{plot.y + plot.height * (1 - value / top):.1f}"
             for moment, value in points
         )
-        color = COLORS[number % len(COLORS)]
         drawn.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.4"/>')
     return drawn + _legend(box, [name for name, _ in series])
 
 
 def _legend(box: Box, names: Sequence[str]) -> list[str]:
+    """Return as many entries, one after the other, as two lines take."""
     drawn = []
-    for number, name in enumerate(names[:LEGENDS]):
-        x = box.x + 10 + (number % 3) * (box.width - 16) / 3
-        y = box.y + box.height - 22 + 13 * (number // 3)
-        color = COLORS[number % len(COLORS)]
+    x, y, right = box.x + 10, box.y + box.height - 22, box.x + box.width - 6
+    for name, color in zip(names, itertools.cycle(COLORS), strict=False):
+        width = 13 + CHARACTER * len(name)
+        if x + width > right and x > box.x + 10:
+            x, y = box.x + 10, y + 13
+        if y > box.y + box.height:
+            break
         drawn.append(f'<rect x="{x:.0f}" y="{y - 4:.0f}" width="9" height="3" fill="{color}"/>')
-        drawn.append(text(x + 13, y, shortened(name, int(box.width / 3 / 6.2)), 10))
+        drawn.append(text(x + 13, y, name, 10))
+        x += width + 12
     return drawn
-
-
-def shortened(name: str, length: int) -> str:
-    """Return a name that fits."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def formatted(value: float, unit: str) -> str:
     """Return a value as Grafana would write it in that unit."""
     if unit == "percentunit":
-        return f"{value * 100:.3g} %"
+        return f"{rounded(value * 100)} %"
     if unit == "currencyUSD":
-        return f"${value:.2g}"
+        return f"${rounded(value)}"
     if unit == "bytes":
         return f"{value / 2**20:.0f} MiB"
     if unit == "s":
-        return f"{value:.2g} s" if value >= 1 or not value else f"{value * 1000:.2g} ms"
+        return f"{rounded(value)} s" if value >= 1 or not value else f"{rounded(value * 1000)} ms"
     suffix = {"reqps": "/s", "cps": "/s", "tokens/s": "/s"}.get(unit, "")
-    return f"{value:.3g}{suffix}"
+    return f"{rounded(value)}{suffix}"
+
+
+def rounded(value: float) -> str:
+    """Return a number in three digits, or more if it is larger."""
+    short = f"{value:.3g}"
+    return f"{value:.0f}" if "e+" in short else short
