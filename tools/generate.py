@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from dashboards import dashboards
 from errors_doc import errors_doc
 from metrics_doc import metrics_doc
 from settings_doc import settings_table
@@ -61,6 +62,7 @@ GENERATORS: tuple[Callable[[Path], None], ...] = (
     settings_table,
     errors_doc,
     metrics_doc,
+    dashboards,
 )
 
 
