@@ -57,6 +57,13 @@ def _unmerged(place: Place) -> Mapping[str, str]:
     return {**_tokenwire(place), "TOKENWIRE_MERGE_TOKENS": "false"}
 
 
+def _unobserved(place: Place) -> Mapping[str, str]:
+    """Turn off all that can be: no spans, no line for each call; nobody scrapes it."""
+    observed = _tokenwire(place)
+    kept = {name: value for name, value in observed.items() if not name.startswith("OTEL_")}
+    return {**kept, "TOKENWIRE_LOG_LEVEL": "error"}
+
+
 def _serve(_: Place) -> Arguments:
     return "-m", "tokenwire", "serve"
 
@@ -109,6 +116,14 @@ SERVERS = (
         _unmerged,
         packages=OURS,
         metrics=True,
+    ),
+    Server(
+        "tokenwire-unobserved",
+        "tokenwire without traces, scrapes and call log",
+        PYTHON,
+        _serve,
+        _unobserved,
+        packages=OURS,
     ),
     Server(
         "floor",
@@ -164,4 +179,7 @@ SERVERS = (
         path="/v1/chat/completions",
     ),
 )
-USUAL = ("tokenwire", "tokenwire-unmerged", "floor", "astream", "article")
+USUAL = (
+    *("tokenwire", "tokenwire-unmerged", "tokenwire-unobserved"),
+    *("floor", "astream", "article"),
+)
