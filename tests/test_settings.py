@@ -17,6 +17,9 @@ KEY = "sk-canary-4711"
 DEFAULTS: dict[str, Any] = {
     "listen": "127.0.0.1:50051",
     "metrics_listen": "127.0.0.1:9464",
+    "tls_certificate_file": None,
+    "tls_key_file": None,
+    "tls_client_ca_file": None,
     "base_url": None,
     "organization": None,
     "project": None,
