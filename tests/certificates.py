@@ -1,5 +1,6 @@
 """Certificates for tests of TLS, in files as Kubernetes mounts them."""
 
+import datetime as dt
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,12 @@ HOST: Final = "127.0.0.1"
 
 
 class Pair:
-    """A certificate for 127.0.0.1 and its key, in PEM; without an authority a public-looking one.
+    """A certificate and its key, in PEM.
+
+    Args:
+        ca: The authority at its root; a new one without.
+        name: A host's name, or an address.
+        not_after: When it expires; in many years without.
 
     Attributes:
         authority: The root that vouches for the certificate.
@@ -23,9 +29,14 @@ class Pair:
         key: Not encrypted.
     """
 
-    def __init__(self, ca: trustme.CA | None = None, name: str = HOST) -> None:
+    def __init__(
+        self,
+        ca: trustme.CA | None = None,
+        name: str = HOST,
+        not_after: dt.datetime | None = None,
+    ) -> None:
         root = ca or trustme.CA()
-        leaf = root.create_child_ca().issue_cert(name)
+        leaf = root.create_child_ca().issue_cert(name, not_after=not_after)
         self.authority = root.cert_pem.bytes()
         self.certificate = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         self.key = leaf.private_key_pem.bytes()
