@@ -66,6 +66,16 @@ flame: .venv/.ready ## draw where the time of a token goes: docs/images/flame.sv
 bench-doc: .venv/.ready ## write the latest figures into docs/performance.md
 	$(BIN)/python -m benchmarks.doc $(JSON)
 
+.PHONY: observe
+observe: .venv/.ready ## the demo model with traffic, under a real Prometheus, until Ctrl-C
+	$(BIN)/python tools/install.py prometheus
+	$(BIN)/python tools/observe.py
+
+.PHONY: pictures
+pictures: .venv/.ready ## draw docs/images from two minutes of such traffic
+	$(BIN)/python tools/install.py prometheus
+	$(BIN)/python tools/observe.py --pictures docs/images
+
 .PHONY: record-costs
 record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
 	$(BIN)/python tests/cost.py

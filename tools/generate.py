@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chart import chart
+from dashboards import dashboards
 from errors_doc import errors_doc
 from metrics_doc import metrics_doc
 from settings_doc import settings_table
@@ -62,6 +63,7 @@ GENERATORS: tuple[Callable[[Path], None], ...] = (
     settings_table,
     errors_doc,
     metrics_doc,
+    dashboards,
     chart,
 )
 

@@ -9,7 +9,8 @@ so a second run is quick and a broken install is done again.
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
 change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
-see tools/kubernetes_tools.py for those of the chart.
+change tools/otelcol/manifest.yaml; see tools/kubernetes_tools.py for those of
+the chart. Debian decides about Prometheus and nginx.
 """
 
 import os
@@ -17,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,7 @@ from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, 
 LOAD = ROOT / "benchmarks" / "load"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
+OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 
 # Name of the program -> package and version for `go install`.
 GO_TOOLS = {
@@ -62,20 +65,34 @@ def bench_peers() -> None:
     environment(TOOLS / "bench-peers", PEERS_LOCK)
 
 
-def nginx() -> None:
-    """Take Debian's nginx out of its package: installing that would start a service."""
-    folder = TOOLS / "nginx"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    hint = "make bench-peers: needs nginx on PATH; install it and run this again"
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        sys.exit(hint)
-    run("apt-get", "download", "--quiet", "nginx", cwd=folder)
-    run("dpkg", "--extract", *folder.glob("nginx_*.deb"), folder)
-    program = folder / "usr" / "sbin" / "nginx"
-    if subprocess.run([program, "-v"], check=False).returncode != 0:
-        sys.exit(hint)
-    link(program)
+def debian(package: str, *programs: str) -> None:
+    """Link what is on PATH, else take it out of Debian's package: installing starts a service."""
+    found = [shutil.which(Path(program).name) for program in programs]
+    if not all(found):
+        folder = TOOLS / package
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if not shutil.which("apt-get") or not shutil.which("dpkg"):
+            sys.exit(f"make tools: needs {package} on PATH; install it and run this again")
+        run("apt-get", "download", "--quiet", package, cwd=folder)
+        run("dpkg", "--extract", *folder.glob(f"{package}_*.deb"), folder)
+        found = [str(folder / program) for program in programs]
+    for program in map(str, found):
+        subprocess.run([program, "-h"], check=True, capture_output=True)
+        link(Path(program))
+
+
+def otelcol() -> None:
+    """Build a collector of just what its manifest names."""
+    source = OTELCOL_MANIFEST.read_text("utf-8")
+    [version] = re.findall(r"^  version: (\S+)$", source, re.MULTILINE)
+    with tempfile.TemporaryDirectory() as folder:
+        builder = f"go.opentelemetry.io/collector/cmd/builder@v{version}"
+        run("go", "install", builder, GOBIN=folder)
+        manifest = Path(folder) / "manifest.yaml"
+        manifest.write_text(source.replace("dist:\n", f"dist:\n  output_path: {folder}/out\n"))
+        run(Path(folder) / "builder", "--config", manifest, "--ldflags=-s -w")
+        shutil.copy(Path(folder) / "out" / "otelcol", BIN / "otelcol")
 
 
 def load() -> None:
@@ -111,13 +128,15 @@ def tools() -> Iterator[Tool]:
     peers_python = TOOLS / "bench-peers" / "bin" / "python"
     yield Tool("bench-peers", digest(PEERS_LOCK, *here), peers_python, bench_peers)
     yield Tool("litellm", digest(LITELLM_LOCK, *here), BIN / "litellm", litellm)
+    yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
+    yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()
 
 
-def extras() -> Iterator[Tool]:
-    """List what comes only by name."""
-    if not shutil.which("nginx"):
-        yield Tool("nginx", "as Debian has it", BIN / "nginx", nginx)
+def from_debian(package: str, *programs: str) -> Tool:
+    """Return what Debian's package has, at the version that the distribution has."""
+    proof = BIN / Path(programs[0]).name
+    return Tool(package, "as Debian has it", proof, lambda: debian(package, *programs))
 
 
 def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
@@ -140,11 +159,13 @@ def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
 def main() -> None:
     """Bring every tool, and what the examples are built from; or only what is named."""
     chosen = set(sys.argv[1:])
-    need("Go", (1, 26), "go", "env", "GOVERSION")
+    if chosen != {"prometheus"}:
+        need("Go", (1, 26), "go", "env", "GOVERSION")
     if not chosen:
         need("Node", (20,), "node", "--version")
         need("npm", (10,), "npm", "--version")
-    for tool in (*tools(), *extras()) if chosen else tools():
+    only_by_name = from_debian("nginx", "usr/sbin/nginx")
+    for tool in (*tools(), only_by_name) if chosen else tools():
         if not chosen or tool.name in chosen:
             tool.bring()
     if not chosen:

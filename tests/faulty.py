@@ -1,0 +1,153 @@
+"""A service for each fault, each a job of its own under one Prometheus."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import MODEL
+from crew import WORKERS, crew, pid_of
+from observed import LATE, WHOLE, caller
+from process import ServerProcess
+from programs import started
+from prometheus_server import Prometheus
+from scaled_rules import scaled_rules
+from tokenwire import settings
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+HELLO = pb.Message(content="hello")
+BLANK = pb.Message(content=" ")
+LAGGING = Path(__file__).parent / "lagging_server.py"
+REFUSING = "http://127.0.0.1:1"
+LAG_FROM_THE_START = {("lagging", "TokenwireEventLoopLag")}
+"""The lagging service cannot be started well."""
+A_FEW = 20
+"""Calls, which at five a second are more than a minute's."""
+
+
+class Services:
+    """Starts services, each a job; `begin` begins their faults.
+
+    Attributes:
+        targets: Address of the metrics of each service, by job.
+    """
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._faults: list[Callable[[], Awaitable[None]]] = []
+        self.targets: dict[str, list[str]] = {}
+
+    async def start(self) -> None:
+        """Start every service, all of them well."""
+        await self._called("well")
+        await self._called("failing", "status 500")
+        await self._called("late", LATE)
+        await self._called("full", "stall", max_streams=2, max_queue=0)
+        await self._called("rejecting", message=BLANK)
+        await self._called("silent", count=A_FEW)
+        await self._called("traceless", otlp_endpoint=REFUSING)
+        draining = await self._called("draining", drain_seconds=600)
+        self._faults.append(draining.drain)
+        await self._lagging()
+        await self._killed()
+        await self._crashing()
+
+    async def begin(self) -> None:
+        """Begin to call the services, and all faults."""
+        running = [asyncio.ensure_future(fault()) for fault in self._faults]
+
+        async def end() -> None:
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+        self._stack.push_async_callback(end)
+
+    async def _called(
+        self,
+        job: str,
+        plan: str = WHOLE,
+        message: pb.Message = HELLO,
+        count: int | None = None,
+        **overrides: Any,
+    ) -> App:
+        """Start a server that is called five times a second, for ever or `count` times."""
+        upstream = await self._stack.enter_async_context(DemoUpstream(plan=plan))
+        values = {
+            "base_url": upstream.base_url,
+            "model": MODEL,
+            "listen": "127.0.0.1:0",
+            "metrics_listen": "127.0.0.1:0",
+        }
+        app = await self._stack.enter_async_context(App(settings.load(**(values | overrides))))
+        self.targets[job] = [app.metrics_address]
+
+        async def call() -> None:
+            async with caller(app.address) as stub, asyncio.TaskGroup() as group:
+                for _ in itertools.count() if count is None else range(count):
+                    group.create_task(_ended(stub.Send(message)))
+                    await asyncio.sleep(0.2)
+
+        self._faults.append(call)
+        return app
+
+    async def _lagging(self) -> None:
+        process = await self._stack.enter_async_context(started(sys.executable, LAGGING))
+        assert process.stdout is not None
+        self.targets["lagging"] = [(await process.stdout.readline()).decode().strip()]
+
+    async def _killed(self) -> None:
+        server = await self._stack.enter_async_context(ServerProcess("--demo"))
+        self.targets["killed"] = [server.metrics_address]
+
+        async def kill() -> None:
+            server.signal(signal.SIGKILL)
+
+        self._faults.append(kill)
+
+    async def _crashing(self) -> None:
+        upstream = await self._stack.enter_async_context(DemoUpstream())
+        server = await self._stack.enter_async_context(crew(upstream))
+        self.targets["crashing"] = [server.metrics_address]
+
+        async def kill_again_and_again() -> None:
+            for times in itertools.count(1):
+                os.kill(pid_of(server, 0), signal.SIGKILL)
+                await server.logged("worker serving", WORKERS + times)
+
+        self._faults.append(kill_again_and_again)
+
+
+async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]") -> None:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        async for _ in call:
+            pass
+
+
+@asynccontextmanager
+async def faulty(folder: Path) -> AsyncIterator[Prometheus]:
+    """Run every service under a Prometheus whose rules have short times, with all faults."""
+    async with AsyncExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        environment.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
+        services = Services(stack)
+        await services.start()
+        prometheus = await stack.enter_async_context(
+            Prometheus(folder, services.targets, scaled_rules(folder), interval=0.5)
+        )
+        await prometheus.scraped()
+        assert await prometheus.firing() <= LAG_FROM_THE_START
+        await services.begin()
+        yield prometheus

@@ -1,0 +1,36 @@
+"""The rules with all times a hundredth as long, so that a test need not wait for hours.
+
+Ranges, offsets and `for` are rewritten; expressions and thresholds are as they are.
+"""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from observed import RULES
+
+FACTOR = 1 / 100
+SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+def scaled_rules(folder: Path) -> list[Path]:
+    """Write the rules into `folder`, with times of seconds instead of minutes."""
+    return [_scaled(source, folder / source.name) for source in RULES]
+
+
+def _scaled(source: Path, target: Path) -> Path:
+    content = yaml.safe_load(source.read_text())
+    for group in content["groups"]:
+        for rule in group["rules"]:
+            rule["expr"] = re.sub(
+                r"(?<=\[)\w+(?=\])|(?<=offset )\w+", lambda found: _shorter(found[0]), rule["expr"]
+            )
+            if "for" in rule:
+                rule["for"] = _shorter(rule["for"])
+    target.write_text(yaml.safe_dump(content))
+    return target
+
+
+def _shorter(duration: str) -> str:
+    return f"{int(duration[:-1]) * SECONDS[duration[-1]] * FACTOR * 1000:.0f}ms"

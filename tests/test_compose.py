@@ -1,0 +1,96 @@
+"""The compose file and what it mounts, by their structure; nothing is pulled or run."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from panel_queries import DASHBOARDS
+from programs import ROOT
+from tokenwire.settings import Settings, variables
+
+FOLDER = ROOT / "observability"
+COMPOSE = yaml.safe_load((FOLDER / "compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def mounts(service: str) -> dict[str, Path]:
+    """Return what is mounted, by its place in the container."""
+    found = {}
+    for volume in SERVICES[service]["volumes"]:
+        source, target, mode = volume.split(":")
+        assert mode == "ro"
+        found[target] = FOLDER / source
+    return found
+
+
+def loaded(name: str) -> Any:
+    return yaml.safe_load((FOLDER / name).read_text())
+
+
+def test_images_are_pinned() -> None:
+    """Each image that comes from elsewhere has a version for its tag."""
+    for name, service in SERVICES.items():
+        assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local$", service["image"]), name
+    built = SERVICES["tokenwire"]["build"]["dockerfile_inline"]
+    assert re.search(r"^FROM python:3\.\d+-slim$", built, re.MULTILINE)
+    for copied in re.findall(r"^COPY (\S+)", built, re.MULTILINE):
+        assert (ROOT / copied).exists()
+
+
+def test_what_is_mounted_is_there() -> None:
+    """Each mounted file or folder is in the repository, and read-only."""
+    for name, service in SERVICES.items():
+        if "volumes" in service:
+            assert [path for path in mounts(name).values() if not path.exists()] == []
+
+
+def test_ports_are_for_this_machine_only() -> None:
+    """Nothing listens beyond 127.0.0.1: the demo has no password."""
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(ports) == 4
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_everybody_is_called_by_a_name_that_is_there() -> None:
+    """Each host that a file of observability/ names is a service of the compose file."""
+    files = ("compose.yml", "prometheus/prometheus.yml", "grafana/datasources.yml")
+    text = "\n".join((FOLDER / name).read_text() for name in files)
+    hosts = set(re.findall(r"\b([a-z]+):(?:4317|9464|9090|16686|50051|3000)\b", text))
+    assert hosts - {"localhost"} == {"tokenwire", "collector", "jaeger", "prometheus"}
+    assert hosts - {"localhost"} <= set(SERVICES)
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", ())) <= set(SERVICES)
+
+
+def test_the_service_gets_settings_that_it_knows() -> None:
+    """Each variable that the service is given is a setting."""
+    known = {name for field in Settings.model_fields for name in variables(field)}
+    assert set(SERVICES["tokenwire"]["environment"]) <= known
+
+
+def test_prometheus_reads_every_rule() -> None:
+    """Its configuration names both files of rules, where they are mounted."""
+    assert mounts("prometheus") == {"/etc/prometheus": FOLDER / "prometheus"}
+    config = loaded("prometheus/prometheus.yml")
+    assert config["rule_files"] == ["rules.yml", "alerts.yml"]
+    assert [job["job_name"] for job in config["scrape_configs"]] == ["tokenwire"]
+
+
+def test_grafana_is_provisioned() -> None:
+    """It finds the dashboards where they are mounted, and leads from exemplars to traces."""
+    [provider] = loaded("grafana/dashboards.yml")["providers"]
+    mounted = mounts("grafana")
+    assert mounted[provider["options"]["path"]].resolve() == DASHBOARDS
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (DASHBOARDS / Path(home).name).exists()
+    prometheus, jaeger = loaded("grafana/datasources.yml")["datasources"]
+    [link] = prometheus["jsonData"]["exemplarTraceIdDestinations"]
+    assert link == {"name": "trace_id", "datasourceUid": jaeger["uid"]}
+
+
+def test_the_collector_is_the_one_that_is_tested() -> None:
+    """Its image has the version of which tests build their own."""
+    manifest = yaml.safe_load((ROOT / "tools" / "otelcol" / "manifest.yaml").read_text())
+    assert SERVICES["collector"]["image"].endswith(f":{manifest['dist']['version']}")

@@ -1,0 +1,127 @@
+"""The dashboards' files: what Grafana and whoever is on call need of them."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panel_queries import DASHBOARDS, PanelQuery, panel_queries
+from programs import ROOT
+
+FILES = sorted(DASHBOARDS.glob("*.json"))
+QUERIES = panel_queries()
+DOCUMENTED = (ROOT / "docs" / "metrics.md").read_text()
+RULES = (ROOT / "observability" / "prometheus" / "rules.yml").read_text()
+
+
+def loaded() -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in FILES]
+
+
+def id_of(query: PanelQuery) -> str:
+    return f"{query.dashboard}-{query.title}-{query.legend}"
+
+
+def test_dashboards_can_be_provisioned() -> None:
+    """Each has a uid of its own that stays, and nothing that must be asked for on import."""
+    assert {each["uid"] for each in loaded()} == {
+        "tokenwire-overview",
+        "tokenwire-model",
+        "tokenwire-process",
+    }
+    for dashboard in loaded():
+        assert not {"__inputs", "__requires", "id"} & set(dashboard)
+
+
+def test_dashboards_let_choose_what_they_show() -> None:
+    """Data source, job, instance and model can be chosen, the last three several at once."""
+    for dashboard in loaded():
+        source, *others = dashboard["templating"]["list"]
+        assert (source["name"], source["type"]) == ("datasource", "datasource")
+        assert [each["name"] for each in others] == ["job", "instance", "model"]
+        assert all(each["multi"] and each["includeAll"] for each in others)
+        sources = list(all_of("datasource", dashboard))
+        assert sources
+        assert all(each["uid"] == "${datasource}" for each in sources)
+
+
+def all_of(key: str, node: Any) -> Iterator[Any]:
+    """Yield what stands under a key, anywhere."""
+    if isinstance(node, dict):
+        if key in node:
+            yield node[key]
+        for each in node.values():
+            yield from all_of(key, each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from all_of(key, each)
+
+
+def test_panels_explain_themselves() -> None:
+    """Each panel has a title of its own, a description and a unit."""
+    for dashboard in loaded():
+        titles = [panel["title"] for panel in dashboard["panels"]]
+        assert len(set(titles)) == len(titles)
+        for panel in dashboard["panels"]:
+            assert panel["description"].endswith(".")
+            assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_panels_do_not_overlap() -> None:
+    """No two panels of a dashboard cover the same place, and none is wider than the grid."""
+    for dashboard in loaded():
+        places = [
+            (x, y)
+            for panel in dashboard["panels"]
+            for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+            for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+        ]
+        assert len(set(places)) == len(places)
+        assert max(x for x, _ in places) < 24
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=id_of)
+def test_a_query_obeys_what_is_chosen(query: PanelQuery) -> None:
+    """Each selector has the job and the instance, or is of a recording rule; rates adapt."""
+    names = re.findall(r"([a-z_:0-9]+)\{([^}]*)\}", query.expr)
+    assert names
+    for name, labels in names:
+        assert 'job=~"$job"' in labels
+        if name.startswith("job:"):
+            assert f"record: {name}\n" in RULES
+            continue
+        assert 'instance=~"$instance"' in labels
+        base = re.sub(r"_(bucket|count|sum)$", "", name)
+        own = name != "up" and not name.startswith(("process_", "python_"))
+        assert not own or f"`{base}`" in DOCUMENTED
+    for window in re.findall(r"\[([^]]*)\]", query.expr):
+        assert window in {"$__rate_interval", "$__range"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_pictures_show_every_panel(file: Path) -> None:
+    """The picture of each dashboard has all its panels, and says that Grafana did not draw it."""
+    picture = (ROOT / "docs" / "images" / f"dashboard-{file.stem}.svg").read_text()
+    for panel in json.loads(file.read_text())["panels"]:
+        assert f">{panel['title']}</text>" in picture, "stale: run `make pictures`"
+    assert "drawn from the queries of the panels, not by Grafana" in picture
+
+
+def test_the_runbook_names_panels_that_are_there() -> None:
+    """Each panel that the runbook sends its reader to is on a dashboard."""
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    looked_at = re.findall(r"\*\*Look at\.\*\*(.*)", runbook)
+    named = {name for line in looked_at for name in re.findall(r'"([^"]+)"', line)}
+    assert len(named) > 5
+    assert named <= {query.title for query in QUERIES}
+
+
+def test_documents_link_to_what_is_there() -> None:
+    """Each relative link of the user's page and of the runbook names a file."""
+    for name in ("observability.md", "runbook.md"):
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / "docs" / name).read_text())
+        assert links
+        assert [link for link in links if not (ROOT / "docs" / link).exists()] == []

@@ -1,0 +1,137 @@
+"""Traces through a real OpenTelemetry collector, with the settings that users get."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import MODEL, StartApp
+from helpers import collect, failure_of
+from real_collector import RealCollector, real_collector
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2_grpc
+from traced import CANARIES, PARENT_ID, TRACE_ID, TRACEPARENT
+
+pytestmark = pytest.mark.tools
+
+SERVER, CLIENT = 2, 3
+UNSET, ERROR = 0, 2
+"""Numbers of OTLP's enumerations, as its JSON has them."""
+
+
+@pytest.fixture
+async def collector(tools: Path, tmp_path: Path) -> AsyncIterator[RealCollector]:
+    async with real_collector(tools / "otelcol", tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def stub(
+    collector: RealCollector, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    app = await start_app(otlp_endpoint=collector.endpoint)
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        yield chatgpt_pb2_grpc.ChatgptStub(channel)
+
+
+def attributes(span: dict[str, Any]) -> dict[str, Any]:
+    """Return a span's attributes; OTLP's JSON writes whole numbers as strings."""
+    return {each["key"]: _value(each["value"]) for each in span["attributes"]}
+
+
+def _value(value: dict[str, Any]) -> Any:
+    [(kind, content)] = value.items()
+    if kind == "arrayValue":
+        return [_value(each) for each in content["values"]]
+    return int(content) if kind == "intValue" else content
+
+
+async def pair(collector: RealCollector) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two spans of one call, the server's and the answer's."""
+    spans = {span["kind"]: span for span in await collector.spans(2)}
+    server, answer = spans[SERVER], spans[CLIENT]
+    assert server["traceId"] == answer["traceId"] == TRACE_ID
+    assert server["parentSpanId"] == PARENT_ID
+    assert answer["parentSpanId"] == server["spanId"]
+    assert "canary" not in str(spans)
+    return server, answer
+
+
+def status(span: dict[str, Any]) -> int:
+    return int(span["status"].get("code", UNSET))
+
+
+def went_on(upstream: DemoUpstream, answer: dict[str, Any]) -> bool:
+    """Tell whether the upstream got the caller's trace, with the answer's span as parent."""
+    header = upstream.requests[0].headers["traceparent"]
+    return bool(header == f"00-{TRACE_ID}-{answer['spanId']}-01")
+
+
+async def test_a_good_call_arrives(
+    stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
+) -> None:
+    """Below the caller's span are the call's and the answer's, which says what GenAI spans say."""
+    upstream.script('text "canary-text"; finish length; usage 10 5 4 2; done')
+    await collect(stub.Send(CANARIES, metadata=(TRACEPARENT,)))
+    server, answer = await pair(collector)
+    assert (status(server), status(answer)) == (UNSET, UNSET)
+    assert answer["name"] == f"chat {MODEL}"
+    told = attributes(answer)
+    assert (
+        told.items()
+        >= {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": MODEL,
+            "gen_ai.request.temperature": 0.5,
+            "gen_ai.request.max_tokens": 7,
+            "gen_ai.response.model": MODEL,
+            "gen_ai.usage.input_tokens": 10,
+            "gen_ai.usage.output_tokens": 5,
+        }.items()
+    )
+    assert told["gen_ai.response.finish_reasons"] == ["length"]
+    assert told["gen_ai.response.time_to_first_chunk"] > 0
+    assert "error.type" not in told
+    assert went_on(upstream, answer)
+
+
+async def test_a_failed_call_arrives(
+    stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
+) -> None:
+    """The upstream's failure is an error of both spans, with its reason."""
+    upstream.script("status 500 message=canary-body")
+    await failure_of(stub.Send(CANARIES, metadata=(TRACEPARENT,)))
+    server, answer = await pair(collector)
+    assert (status(server), status(answer)) == (ERROR, ERROR)
+    assert attributes(answer)["error.type"] == "UPSTREAM_ERROR"
+    assert went_on(upstream, answer)
+
+
+async def test_a_cancelled_call_arrives(
+    stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
+) -> None:
+    """A caller who left is told, and is no error."""
+    upstream.script("tokens 1; stall")
+    call = stub.Send(CANARIES, metadata=(TRACEPARENT,))
+    await call.read()
+    call.cancel()
+    server, answer = await pair(collector)
+    assert (status(server), status(answer)) == (UNSET, UNSET)
+    assert attributes(answer)["error.type"] == "CANCELLED"
+    assert went_on(upstream, answer)
+
+
+async def test_a_call_out_of_time_arrives(
+    stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
+) -> None:
+    """A deadline that passed is an error, by its own name."""
+    upstream.script("tokens 1; stall")
+    await failure_of(stub.Send(CANARIES, timeout=0.3, metadata=(TRACEPARENT,)))
+    server, answer = await pair(collector)
+    assert (status(server), status(answer)) == (ERROR, ERROR)
+    assert attributes(answer)["error.type"] == "DEADLINE_EXCEEDED"
+    assert went_on(upstream, answer)

@@ -1,0 +1,132 @@
+"""The dashboard of processes: pods, and workers within them."""
+
+from typing import Final
+
+from panels import Panel, Query, gauge, quantile, quantiles, rate, total
+
+EACH: Final = "{{instance}} {{worker}}"
+"""Worker is empty where a process has no others beside it."""
+BY: Final = "instance, worker"
+
+
+PANELS: Final = (
+    Panel(
+        "Up",
+        "1 where Prometheus can read the metrics.",
+        "short",
+        (Query(gauge("up"), "{{instance}}"),),
+    ),
+    Panel(
+        "CPU",
+        "Seconds of CPU each second. A process has one event loop: at 1 it is at its limit.",
+        "percentunit",
+        (Query(rate("process_cpu_seconds_total"), EACH),),
+    ),
+    Panel(
+        "Memory",
+        "Resident memory.",
+        "bytes",
+        (Query(gauge("process_resident_memory_bytes"), EACH),),
+    ),
+    Panel(
+        "Event loop lag",
+        "How late timers are. Tokens wait as long.",
+        "s",
+        quantiles("tokenwire_event_loop_lag_seconds"),
+    ),
+    Panel(
+        "Event loop lag by process, p99",
+        "Which process it is.",
+        "s",
+        (Query(quantile(0.99, "tokenwire_event_loop_lag_seconds", by=BY), EACH),),
+    ),
+    Panel(
+        "Tasks",
+        "Tasks of the event loop. A climb without calls is a leak.",
+        "short",
+        (Query(gauge("tokenwire_event_loop_tasks"), EACH),),
+    ),
+    Panel(
+        "Streams",
+        "Answers in flight in each process.",
+        "short",
+        (Query(gauge("tokenwire_streams_in_flight"), EACH),),
+    ),
+    Panel(
+        "Places taken",
+        "Answers in flight, of as many as may be in flight in that process.",
+        "percentunit",
+        (
+            Query(
+                f"{gauge('tokenwire_streams_in_flight')} / {gauge('tokenwire_streams_limit')}", EACH
+            ),
+        ),
+    ),
+    Panel(
+        "Wait for a place",
+        "How long calls waited in the queue, of those that had to wait.",
+        "s",
+        quantiles("tokenwire_queue_wait_seconds"),
+    ),
+    Panel(
+        "Own part of the time to the first token",
+        "What the service itself adds, waiting for a place included.",
+        "s",
+        quantiles("tokenwire_overhead_seconds"),
+    ),
+    Panel(
+        "Calls begun and answers sent",
+        "Calls that began and messages that were sent, each second.",
+        "cps",
+        (
+            Query(total("grpc_server_started_total"), "calls"),
+            Query(total("grpc_server_msg_sent_total"), "answers"),
+        ),
+    ),
+    Panel(
+        "Open files",
+        "Descriptors: connections of callers and to the upstream, mostly.",
+        "short",
+        (Query(gauge("process_open_fds"), EACH),),
+    ),
+    Panel(
+        "Garbage collections",
+        "Python's, each second, by generation.",
+        "cps",
+        (
+            Query(
+                total("python_gc_collections_total", by="generation"), "generation {{generation}}"
+            ),
+        ),
+    ),
+    Panel(
+        "Draining",
+        "1 from the signal to stop until the end.",
+        "short",
+        (Query(gauge("tokenwire_draining"), EACH),),
+    ),
+    Panel(
+        "Replaced workers",
+        "Each second; empty without workers.",
+        "cps",
+        (Query(rate("tokenwire_worker_restarts_total"), EACH),),
+    ),
+    Panel(
+        "Lost spans",
+        "Spans that the collector did not take (export) or that were too many (queue).",
+        "cps",
+        (Query(total("tokenwire_spans_dropped_total", by="reason"), "{{reason}}"),),
+    ),
+    Panel(
+        "What is running",
+        "Versions of tokenwire and Python.",
+        "short",
+        (
+            Query(
+                f"count by (job, instance, version, python) ({gauge('tokenwire_build_info')})",
+            ),
+        ),
+        kind="table",
+        width=16,
+    ),
+)

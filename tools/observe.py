@@ -1,0 +1,110 @@
+"""The service on its demo model, called a little, scraped by a real Prometheus.
+
+`make observe` runs it until Ctrl-C; `make pictures` for a while, and then draws the
+dashboards.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from mixed_traffic import LARGE, PRICES, SMALL, mixed_traffic
+from panel_queries import panel_queries, substituted
+from pictures import draw
+from prometheus_server import PROGRAM, ROOT, Prometheus
+from tokenwire import settings
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+
+RULES: Final = [
+    ROOT / "observability" / "prometheus" / name for name in ("rules.yml", "alerts.yml")
+]
+CALLS_PER_SECOND: Final = 4.0
+
+
+@asynccontextmanager
+async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
+    """Run the service with its traffic, and a Prometheus that scrapes it each second."""
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(
+            DemoUpstream(time_to_first_token=0.15, tokens_per_second=60)
+        )
+        loaded = settings.load(
+            base_url=upstream.base_url,
+            api_key=None,
+            model=LARGE,
+            models=SMALL,
+            prices=PRICES,
+            listen="127.0.0.1:0",
+            metrics_listen="127.0.0.1:0",
+            max_streams=20,
+            drain_seconds=0,
+        )
+        app = await stack.enter_async_context(App(loaded))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        targets = {"tokenwire": [app.metrics_address]}
+        prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, interval=1))
+        await prometheus.scraped()
+        traffic = asyncio.create_task(mixed_traffic(app.address, CALLS_PER_SECOND))
+        yield app, prometheus
+        traffic.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await traffic
+
+
+def tell(app: App, prometheus: Prometheus) -> None:
+    """Print where to look."""
+    print(f"service:    {app.address} (gRPC), with {CALLS_PER_SECOND:g} calls a second")
+    print(f"metrics:    http://{app.metrics_address}/metrics")
+    print(f"Prometheus: {prometheus.url}")
+    print(f"alerts:     {prometheus.url}/alerts")
+    print("\nthe overview's panels, as graphs of Prometheus:")
+    for query in panel_queries():
+        if query.dashboard == "overview" and query.panel["type"] == "timeseries":
+            expr = quote(substituted(query.expr, "1m", "5m"))
+            name = f"{query.title} {query.legend if '{' not in query.legend else ''}"
+            print(f"  {name}\n    {prometheus.url}/graph?g0.tab=0&g0.range_input=5m&g0.expr={expr}")
+    print("\nCtrl-C ends everything.", flush=True)
+
+
+def write(folder: Path, pictures: dict[str, str]) -> None:
+    """Write the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        (folder / name).write_text(picture, "utf-8")
+        print(f"drawn: {folder / name}")
+
+
+async def observe(folder: Path | None, seconds: float) -> None:
+    """Observe until cancelled; or for so many seconds, and draw into `folder`."""
+    async with observed() as (app, prometheus):
+        if folder is None:
+            tell(app, prometheus)
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(seconds)
+            pictures = await draw(prometheus, seconds)
+            write(folder, pictures)
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw, and end")
+    parser.add_argument("--seconds", type=float, default=120, help="how long before drawing")
+    arguments = parser.parse_args()
+    if not PROGRAM.exists():
+        parser.error(f"{PROGRAM} is not there: run `python tools/install.py prometheus`")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(observe(arguments.pictures, arguments.seconds))
+    print("ended")
+
+
+if __name__ == "__main__":
+    main()
