@@ -32,9 +32,33 @@ class RawUpstream:
     def __init__(self) -> None:
         self.base_url = ""
         self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
+        self._serving: set[asyncio.Task[None]] = set()
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection in a task of its own."""
+        task = asyncio.ensure_future(self.answer(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def aclose(self) -> None:
+        """End every connection."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        try:
+            await self._answer_request(reader, writer)
+        finally:
+            # What a client that left has not read must not hold its connection.
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer_request(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         # A client may leave at any moment; what it saw of the answer is its own affair.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await _read_request(reader)
@@ -64,8 +88,9 @@ async def _read_request(reader: asyncio.StreamReader) -> None:
 async def raw_upstream() -> AsyncIterator[RawUpstream]:
     """Listen on a free port."""
     upstream = RawUpstream()
-    server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     upstream.base_url = f"http://{host}:{port}/v1"
     async with server:
         yield upstream
+        await upstream.aclose()

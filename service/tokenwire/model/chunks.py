@@ -16,6 +16,7 @@ from tokenwire.model.sse import Event
 MAX_COUNT: Final = 2**53
 """Token counts above this are not counts: JSON numbers end being exact here."""
 
+LEAST_USAGE_BYTES: Final = len("null")
 MAX_USAGE_BYTES: Final = 10_000
 MAX_NAME_BYTES: Final = 256
 """A model or an id above this is not a name."""
@@ -100,7 +101,8 @@ class Answer:
         Raises:
             ContentFiltered: The upstream's content filter ended the answer.
         """
-        if chunk.usage:
+        # No longer is `null`, which every chunk but the last has.
+        if len(chunk.usage) > LEAST_USAGE_BYTES:
             self._usage = _usage(chunk.usage) or self._usage
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id

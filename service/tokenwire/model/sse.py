@@ -3,7 +3,9 @@
 Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from tokenwire.errors import ServiceError, UpstreamEventTooLarge, UpstreamResponseTooLarge
 
@@ -13,7 +15,7 @@ FIELDS = (b"data", b"event", b"id", b"retry")
 MOST_SILENCE: Final = 16
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One event: its name (empty for the default) and its data, still encoded."""
 
     name: bytes
