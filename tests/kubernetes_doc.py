@@ -25,11 +25,16 @@ INSTALLS: Final = commands("helm install ", "helm upgrade ")
 RELEASES: Final = commands("helm test ", "helm rollback ")
 APPLIES: Final = commands("kubectl apply -k ")
 NAMESPACES: Final = commands("kubectl create namespace ")
-SECRETS: Final = commands("kubectl create secret ")
+SECRETS: Final = commands("kubectl create secret generic ")
+TLS_SECRETS: Final = commands("kubectl create secret tls ")
 OBJECTS: Final = commands("kubectl rollout ", "kubectl get ", "kubectl port-forward ")
 NODES: Final = commands("kubectl drain ")
-CLIENTS: Final = commands("tokenwire ", "curl ")
-KINDS: Final = (INSTALLS, RELEASES, APPLIES, NAMESPACES, SECRETS, OBJECTS, NODES, CLIENTS)
+TLS_CLIENTS: Final = [command for command in commands("tokenwire ") if " --ca " in command]
+CLIENTS: Final = [each for each in commands("tokenwire ", "curl ") if each not in TLS_CLIENTS]
+KINDS: Final = (
+    *(INSTALLS, RELEASES, APPLIES, NAMESPACES, SECRETS, TLS_SECRETS),
+    *(OBJECTS, NODES, CLIENTS, TLS_CLIENTS),
+)
 
 
 def words(command: str) -> list[str]:

@@ -29,11 +29,12 @@ def blocks(language: str) -> list[Block]:
     return [Block(each, code.strip()) for each, code in found if each == language]
 
 
-SERVE = [block for block in blocks("sh") if "tokenwire serve" in block.code]
+TLS = [block for block in blocks("sh") if ".crt" in block.code]
+SERVE = [block for block in blocks("sh") if "tokenwire serve" in block.code and block not in TLS]
 MAKE = [block for block in blocks("sh") if block.code.startswith("make ")]
 GRPCURL = [block for block in blocks("sh") if block.code.startswith("grpcurl ")]
 CLIENTS = [
     block
     for block in blocks("sh")
-    if block.code.startswith(("tokenwire chat", "tokenwire probe", "curl "))
+    if block.code.startswith(("tokenwire chat", "tokenwire probe", "curl ")) and block not in TLS
 ]

@@ -140,6 +140,10 @@ async def test_waits_for_a_server_that_starts() -> None:
         (["--address"], "expected one argument"),
         (["--ca", "no-such-file"], "cannot read 'no-such-file': No such file or directory"),
         (["--ca", __file__], "holds no PEM certificate"),
+        (["--cert", str(TLS / "cert.pem")], "expected 2 arguments"),
+        (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "holds no PEM certificate"),
+        (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "holds no PEM private key"),
+        (["--cert", str(TLS / "cert.pem"), "no-such-file"], "cannot read 'no-such-file'"),
     ],
 )
 async def test_bad_arguments_are_1(options: list[str], complaint: str) -> None:

@@ -40,6 +40,7 @@ def test_every_setting_is_documented() -> None:
         assert text.count(f"| {names} |") == 1
     assert list(tables) == [
         "Addresses",
+        "TLS",
         "Upstream",
         "Model",
         "Limits and timing",

@@ -3,12 +3,14 @@
 import os
 import re
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
 
+from certificates import Pair
 from programs import ROOT, run, started
-from readme import CLIENTS, GRPCURL, MAKE, SERVE, Block, blocks
+from readme import CLIENTS, GRPCURL, MAKE, SERVE, TLS, Block, blocks
 from tokenwire.app import App
 from tokenwire.client import Client
 from tokenwire.demo import DemoUpstream
@@ -28,7 +30,7 @@ def addresses(app: App) -> dict[str, str]:
 
 def test_every_command_is_run_by_a_test() -> None:
     """Each sh block belongs to one of the kinds that the tests run."""
-    kinds = [*SERVE, *MAKE, *GRPCURL, *CLIENTS]
+    kinds = [*SERVE, *TLS, *MAKE, *GRPCURL, *CLIENTS]
     assert sorted(block.code for block in kinds) == sorted(block.code for block in blocks("sh"))
     assert {block.language for block in blocks("python")} == {"python"}
 
@@ -65,17 +67,36 @@ async def test_every_way_to_serve_serves(block: Block, upstream: DemoUpstream) -
     if "OPENAI_BASE_URL" not in block.code:
         # OpenAI itself is out of reach for a test.
         env["OPENAI_BASE_URL"] = base_url
-    async with started("sh", "-c", block.pointed_at(ollama_vllm_azure), env=env) as process:
-        assert process.stderr
-        async for line in process.stderr:
-            if match := re.search(rb'"address": "([\d.:]+)"', line):
-                address = match[1].decode()
-                break
-        else:
-            raise AssertionError("the server did not start")
-        async with Client(address) as client:
-            text = "".join([answer.content async for answer in client.send("hello")])
+    async with (
+        started("sh", "-c", block.pointed_at(ollama_vllm_azure), env=env) as process,
+        Client(await address_of(process)) as client,
+    ):
+        text = "".join([answer.content async for answer in client.send("hello")])
     assert text.startswith(ANSWER)
+
+
+async def address_of(process: Process) -> str:
+    """Return where a server listens, once its log says so."""
+    assert process.stderr
+    async for line in process.stderr:
+        if match := re.search(rb'"address": "([\d.:]+)"', line):
+            return match[1].decode()
+    raise AssertionError("the server did not start")
+
+
+async def test_tls_is_served_and_called(tmp_path: Path) -> None:
+    """The server of the README's certificate answers the README's call that trusts it."""
+    pair = Pair()
+    files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": pair.authority}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    serve, call = TLS
+    env = with_path(TOKENWIRE_LISTEN="127.0.0.1:0", TOKENWIRE_METRICS_LISTEN="127.0.0.1:0")
+    async with started("sh", "-c", serve.code, env=env, cwd=tmp_path) as process:
+        there = {"localhost:50051": await address_of(process)}
+        done = await run("sh", "-c", call.pointed_at(there), env=env, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert done.stdout.startswith(ANSWER)
 
 
 @pytest.mark.parametrize("block", CLIENTS, ids=lambda block: block.code[:20])

@@ -17,6 +17,9 @@ KEY = "sk-canary-4711"
 DEFAULTS: dict[str, Any] = {
     "listen": "127.0.0.1:50051",
     "metrics_listen": "127.0.0.1:9464",
+    "tls_certificate_file": None,
+    "tls_key_file": None,
+    "tls_client_ca_file": None,
     "base_url": None,
     "organization": None,
     "project": None,
@@ -145,6 +148,18 @@ def test_the_key_and_urls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(loaded.proxy) == "http://127.0.0.1:3128/"
 
 
+def test_the_files_of_tls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three files, which are set together, come from their variables as they are."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKENWIRE_TLS_CERTIFICATE_FILE", "/etc/tls/tls.crt")
+    monkeypatch.setenv("TOKENWIRE_TLS_KEY_FILE", "tls.key")
+    monkeypatch.setenv("TOKENWIRE_TLS_CLIENT_CA_FILE", "/etc/tls/ca.crt")
+    loaded = load()
+    assert loaded.tls_certificate_file == Path("/etc/tls/tls.crt")
+    assert loaded.tls_key_file == Path("tls.key")
+    assert loaded.tls_client_ca_file == Path("/etc/tls/ca.crt")
+
+
 def test_every_setting_is_tested() -> None:
     """No setting is missing from the tests above."""
     tested = {field for _, _, field, _ in VARIABLES} | {
@@ -152,6 +167,9 @@ def test_every_setting_is_tested() -> None:
         "base_url",
         "proxy",
         "langsmith_tracing",
+        "tls_certificate_file",
+        "tls_key_file",
+        "tls_client_ca_file",
     }
     assert tested == set(Settings.model_fields)
 

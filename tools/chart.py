@@ -16,7 +16,14 @@ CHART: Final = Path("deploy/helm/tokenwire")
 RULES: Final = Path("observability/prometheus")
 DASHBOARDS: Final = Path("observability/dashboards")
 
-DECIDED_BY_THE_CHART: Final = {"listen", "metrics_listen", "api_key"}
+DECIDED_BY_THE_CHART: Final = {
+    "listen",
+    "metrics_listen",
+    "tls_certificate_file",
+    "tls_key_file",
+    "tls_client_ca_file",
+    "api_key",
+}
 NEEDED_BY_THE_CHART: Final = ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"]
 
 

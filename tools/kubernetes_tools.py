@@ -47,6 +47,10 @@ DEFINITIONS = {
         "sigs.k8s.io/gateway-api@v1.6.0",
         "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml",
     ),
+    "backendtlspolicy": (
+        "sigs.k8s.io/gateway-api@v1.6.0",
+        "config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
+    ),
     "certificate": (
         "github.com/cert-manager/cert-manager@v1.21.2",
         "deploy/crds/cert-manager.io_certificates.yaml",

@@ -10,6 +10,7 @@ from tokenwire.settings import Settings, variables
 # A group begins at its field and ends where the next begins, so new fields need no entry here.
 GROUPS: Final = {
     "listen": "Addresses",
+    "tls_certificate_file": "TLS",
     "api_key": "Upstream",
     "provider": "Model",
     "connect_timeout_seconds": "Limits and timing",

@@ -28,6 +28,7 @@ from tokenwire.model import build_model, provider_name
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
+from tokenwire.tls import server_credentials
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire.workers import Link
 
@@ -144,9 +145,10 @@ class App:
         """Listen, then report SERVING.
 
         Raises:
-            SettingsError: An address cannot be listened on.
+            SettingsError: An address cannot be listened on, or a file of TLS not be used.
         """
         settings = self._settings
+        credentials = server_credentials(settings)
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
@@ -154,7 +156,10 @@ class App:
             raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
         self.metrics_address = self._metrics_server.address
         try:
-            port = self._server.add_insecure_port(settings.listen)
+            if credentials is None:
+                port = self._server.add_insecure_port(settings.listen)
+            else:
+                port = self._server.add_secure_port(settings.listen, credentials)
         except RuntimeError:
             self._metrics_server.stop()
             raise cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.tools
 
 BIN = ROOT / ".tools" / "bin"
 CUSTOM = {
+    "BackendTLSPolicy",
     "Certificate",
     "ExternalSecret",
     "GRPCRoute",

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import kubernetes_doc as doc
+from certificates import Mount, Pair
+from conftest import StartApp
 from helm import CHART, helm, objects, pod_specs
 from programs import ROOT, run
 from tokenwire.app import App
@@ -90,6 +92,32 @@ def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
     assert f"--from-literal={secret['items'][0]['key']}=" in command
 
 
+def test_the_certificate_is_the_one_that_is_served() -> None:
+    """The Secret of TLS is the one that the installation mounts, with the entries of kubectl's."""
+    [command] = doc.TLS_SECRETS
+    [install] = [each for each in doc.INSTALLS if "tls.existingSecret" in each]
+    [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
+    [volume] = [each["projected"] for each in pod["volumes"] if "projected" in each]
+    [source] = volume["sources"]
+    assert f"secret tls {source['secret']['name']} --namespace {doc.NAMESPACE} " in command
+    assert [item["key"] for item in source["secret"]["items"]] == ["tls.crt", "tls.key"]
+
+
+@pytest.mark.parametrize("command", doc.TLS_CLIENTS)
+async def test_every_client_command_over_tls_works(
+    command: str, start_app: StartApp, tmp_path: Path
+) -> None:
+    """A call as the page tells it gets its answer from a server with the Service's certificate."""
+    pair = Pair(name="tokenwire.llm.svc")
+    app = await start_app(
+        **Mount(tmp_path).put(pair, pair.authority).settings | {"tls_client_ca_file": None}
+    )
+    program, *arguments = doc.words(command.replace("localhost:50051", app.address))
+    done = await run(Path(sys.executable).parent / program, *arguments, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert "built-in demo model" in done.stdout
+
+
 @pytest.mark.parametrize("command", doc.APPLIES)
 def test_the_plain_manifests_build(command: str) -> None:
     """Kustomize builds the folder, with a Deployment in it."""
@@ -131,7 +159,7 @@ def test_every_value_that_the_page_names_is_one() -> None:
     """What stands in code and looks like a path of values is in the chart's README."""
     readme = (CHART / "README.md").read_text("utf-8")
     named = re.findall(
-        r"`((?:apiKey|autoscaling|image|monitoring|networkPolicy|service|topologySpread)[.\w]*)",
+        r"`((?:apiKey|autoscaling|certificate|grpcRoute|image|monitoring|networkPolicy|service|tls|topologySpread)[.\w]*)",
         doc.TEXT,
     )
     assert named

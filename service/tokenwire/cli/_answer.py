@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from tokenwire.cli._connection import credentials
+from tokenwire.cli._connection import channel_options, credentials
 from tokenwire.cli._interrupt import prompt_interrupts
 from tokenwire.cli._text import printable, printable_line
 from tokenwire.client import Answer, ChatError, Client, FinishReason
@@ -44,7 +44,7 @@ class Screen:
 
 def make_client(args: argparse.Namespace) -> Client:
     """Make the client that the options describe."""
-    return Client(args.address, credentials=credentials(args))
+    return Client(args.address, credentials=credentials(args), options=channel_options(args))
 
 
 async def stream_answer(

@@ -4,8 +4,9 @@ import argparse
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import grpc
@@ -30,6 +31,19 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
         type=certificates,
         metavar="FILE",
         help="trust the certificates in this PEM file instead of the public ones; implies --tls",
+    )
+    parser.add_argument(
+        "--cert",
+        nargs=2,
+        action=_ReadPair,
+        metavar=("FILE", "KEYFILE"),
+        help="show the server the certificate in the first PEM file, with the private key in "
+        "the second; implies --tls",
+    )
+    parser.add_argument(
+        "--server-name",
+        metavar="NAME",
+        help="the name in the server's certificate, if it is not the address's; implies --tls",
     )
 
 
@@ -58,12 +72,35 @@ def seconds(text: str) -> float:
 
 def certificates(path: str) -> bytes:
     """Read a PEM file of certificates."""
+    return _read_pem(path, "-----BEGIN CERTIFICATE-----", "certificate")
+
+
+class _ReadPair(argparse.Action):
+    """Reads the PEM files of a certificate and its private key."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del parser, option_string
+        certificate, key = list(values or ())
+        try:
+            pair = (certificates(certificate), _read_pem(key, "PRIVATE KEY-----", "private key"))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+        setattr(namespace, self.dest, pair)
+
+
+def _read_pem(path: str, mark: str, content: str) -> bytes:
     try:
         pem = Path(path).read_bytes()
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error.strerror}") from None
-    if b"-----BEGIN CERTIFICATE-----" not in pem:
-        raise argparse.ArgumentTypeError(f"{path!r} holds no PEM certificate")
+    if mark.encode() not in pem:
+        raise argparse.ArgumentTypeError(f"{path!r} holds no PEM {content}")
     return pem
 
 
@@ -71,9 +108,17 @@ def credentials(args: argparse.Namespace) -> "grpc.ChannelCredentials | None":
     """Make what the options ask for: TLS credentials, or None for plaintext."""
     import grpc  # noqa: PLC0415 - other subcommands and --help start without it
 
-    if args.tls or args.ca:
-        return grpc.ssl_channel_credentials(args.ca)
+    if args.tls or args.ca or args.cert or args.server_name:
+        certificate, key = args.cert or (None, None)
+        return grpc.ssl_channel_credentials(args.ca, key, certificate)
     return None
+
+
+def channel_options(args: argparse.Namespace) -> list[tuple[str, str | int]]:
+    """Make the channel options that the options ask for."""
+    if args.server_name:
+        return [("grpc.ssl_target_name_override", args.server_name)]
+    return []
 
 
 def silence_grpc() -> None:

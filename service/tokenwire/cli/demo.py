@@ -57,6 +57,10 @@ async def _demo() -> int:
         loaded = settings.load(
             listen="127.0.0.1:0",
             metrics_listen="127.0.0.1:0",
+            # The call below is plaintext, and nothing of it leaves this machine.
+            tls_certificate_file=None,
+            tls_key_file=None,
+            tls_client_ca_file=None,
             **demo_overrides(upstream.base_url),
         )
         async with App(loaded) as app, Client(app.address) as client:

@@ -4,7 +4,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tokenwire.cli._connection import add_connection_options, credentials, seconds, silence_grpc
+from tokenwire.cli._connection import (
+    add_connection_options,
+    channel_options,
+    credentials,
+    seconds,
+    silence_grpc,
+)
 from tokenwire.cli._text import printable_line
 
 if TYPE_CHECKING:
@@ -123,7 +129,11 @@ def _open_channel(args: argparse.Namespace) -> "grpc.Channel":
     import grpc  # noqa: PLC0415 - see _probe
 
     # A server may begin to listen within --connect-timeout, so try often.
-    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200)]
+    options: list[tuple[str, str | int]] = [
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 200),
+        *channel_options(args),
+    ]
     secret = credentials(args)
     if secret is None:
         return grpc.insecure_channel(args.address, options)

@@ -3,12 +3,14 @@
 docs/settings.md is made from them.
 """
 
+from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import AliasChoices, AliasGenerator, Field, HttpUrl, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tokenwire.settings.combinations import require_whole_tls
 from tokenwire.settings.files import MountedFiles, names_of
 from tokenwire.settings.values import (
     Address,
@@ -42,7 +44,22 @@ class Settings(BaseSettings):
         "127.0.0.1:50051", description="HOST:PORT of the gRPC server. Port 0: any free one."
     )
     metrics_listen: Address = Field(
-        "127.0.0.1:9464", description="HOST:PORT of the Prometheus endpoint, `/metrics`."
+        "127.0.0.1:9464",
+        description="HOST:PORT of the Prometheus endpoint, `/metrics`; always plain HTTP.",
+    )
+
+    tls_certificate_file: Path | None = Field(
+        None,
+        description="PEM file with the gRPC port's certificate and those up to its authority; "
+        "unset: plaintext. New connections use files that take the place of these.",
+    )
+    tls_key_file: Path | None = Field(
+        None, description="PEM file with that certificate's private key, not encrypted."
+    )
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="PEM file with authorities: callers must then show a certificate that one of "
+        "them signed (mTLS).",
     )
 
     api_key: SecretHeader = Field(
@@ -220,6 +237,11 @@ class Settings(BaseSettings):
                 "LANGSMITH_TRACING=true would send prompts and answers to LangSmith; "
                 "unset it, or set TOKENWIRE_ALLOW_LANGSMITH=true if that is wanted",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        require_whole_tls(self.tls_certificate_file, self.tls_key_file, self.tls_client_ca_file)
         return self
 
     @model_validator(mode="after")

@@ -28,6 +28,16 @@ env:
   - name: TOKENWIRE_SECRETS_DIR
     value: /etc/tokenwire
   {{- end }}
+  {{- if .Values.tls.enabled }}
+  - name: TOKENWIRE_TLS_CERTIFICATE_FILE
+    value: /etc/tokenwire-tls/tls.crt
+  - name: TOKENWIRE_TLS_KEY_FILE
+    value: /etc/tokenwire-tls/tls.key
+  {{- if .Values.tls.clientCA.existingSecret }}
+  - name: TOKENWIRE_TLS_CLIENT_CA_FILE
+    value: /etc/tokenwire-tls/client-ca.crt
+  {{- end }}
+  {{- end }}
   - name: POD_NAME
     valueFrom:
       fieldRef:
@@ -50,7 +60,7 @@ env:
 {{- range $probe, $service := dict "startup" "openai.Chatgpt" "readiness" "openai.Chatgpt" "liveness" "" }}
 {{ $probe }}Probe:
   {{- $times := get $.Values.probes $probe }}
-  {{- if eq $.Values.probes.type "grpc" }}
+  {{- if eq ($.Values.probes.type | default (ternary "exec" "grpc" $.Values.tls.enabled)) "grpc" }}
   grpc:
     # The number: a gRPC probe takes no name.
     port: {{ $.Values.ports.grpc }}
@@ -65,6 +75,9 @@ env:
       - -service={{ $service }}
       - -connect-timeout={{ $times.timeoutSeconds }}s
       - -rpc-timeout={{ $times.timeoutSeconds }}s
+      {{- with include "tokenwire.probeFlags" $ }}
+      {{- . | nindent 6 }}
+      {{- end }}
   {{- end }}
   {{- toYaml $times | nindent 2 }}
 {{- end }}
@@ -85,6 +98,9 @@ volumeMounts:
   - name: upstream-key
     mountPath: /etc/tokenwire
     readOnly: true
+  {{- end }}
+  {{- if .Values.tls.enabled }}
+  - {{ include "tokenwire.tlsMount" . | nindent 4 | trim }}
   {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}

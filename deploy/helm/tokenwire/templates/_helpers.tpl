@@ -90,5 +90,5 @@ app.kubernetes.io/component: test
 {{- end }}
 
 {{- define "tokenwire.target" -}}
-dns:///{{ include "tokenwire.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+dns:///{{ include "tokenwire.host" . }}:{{ .Values.service.port }}
 {{- end }}

@@ -9,6 +9,9 @@
 {{- if has .name (list "TOKENWIRE_DRAIN_SECONDS" "TOKENWIRE_GRACE_SECONDS") }}
 {{- fail (printf "extraEnv sets %s; set settings.%s, from which terminationGracePeriodSeconds is made" .name .name) }}
 {{- end }}
+{{- if hasPrefix "TOKENWIRE_TLS_" .name }}
+{{- fail (printf "extraEnv sets %s; set tls.enabled and what is beside it, so that probes and `helm test` know" .name) }}
+{{- end }}
 {{- end }}
 {{- if gt (len $keys) 1 }}
 {{- fail (printf "the upstream's key is given more than once, by %s; keep one of them" (join " and " $keys)) }}
@@ -59,8 +62,38 @@
 {{- if and .enabled (not .issuerRef.name) }}
 {{- fail "certificate.enabled needs certificate.issuerRef.name, who signs" }}
 {{- end }}
-{{- if and .enabled (not .dnsNames) (not $.Values.grpcRoute.hostnames) }}
+{{- if and .enabled (not (include "tokenwire.certificateNames" $ | fromJsonArray)) }}
 {{- fail "certificate.enabled needs certificate.dnsNames or grpcRoute.hostnames, the names in it" }}
+{{- end }}
+{{- end }}
+{{- include "tokenwire.validateTLS" . }}
+{{- end }}
+
+{{- define "tokenwire.validateTLS" -}}
+{{- $given := dict "tls.existingSecret" .Values.tls.existingSecret "tls.serverName" .Values.tls.serverName "tls.clientCA.existingSecret" .Values.tls.clientCA.existingSecret "tls.probeSecret" .Values.tls.probeSecret "tls.caConfigMap" .Values.tls.caConfigMap }}
+{{- range $name, $value := $given }}
+{{- if and $value (not $.Values.tls.enabled) }}
+{{- fail (printf "%s is set, but without tls.enabled=true the pods speak no TLS; set that, or unset %s" $name $name) }}
+{{- end }}
+{{- end }}
+{{- if .Values.tls.enabled }}
+{{- if not (or .Values.tls.existingSecret .Values.certificate.enabled) }}
+{{- fail "tls.enabled needs a certificate: set tls.existingSecret to a Secret with tls.crt and tls.key, or certificate.enabled=true for one of cert-manager's" }}
+{{- end }}
+{{- if eq .Values.probes.type "grpc" }}
+{{- fail "probes.type=grpc cannot be with tls.enabled: the kubelet's own gRPC probe speaks no TLS; unset probes.type, or set it to exec" }}
+{{- end }}
+{{- if eq .Values.service.appProtocol "kubernetes.io/h2c" }}
+{{- fail "service.appProtocol=kubernetes.io/h2c cannot be with tls.enabled: it means HTTP/2 without TLS; unset service.appProtocol" }}
+{{- end }}
+{{- if and .Values.tls.clientCA.existingSecret (not .Values.tls.probeSecret) }}
+{{- fail "tls.clientCA.existingSecret needs tls.probeSecret, the certificate that probes and `helm test` show the server: a Secret with tls.crt and tls.key that this authority signed, which may be the server's own" }}
+{{- end }}
+{{- if and .Values.tls.probeSecret (not .Values.tls.clientCA.existingSecret) }}
+{{- fail "tls.probeSecret needs tls.clientCA.existingSecret: without an authority of callers nobody asks for the probes' certificate" }}
+{{- end }}
+{{- if and .Values.tls.caConfigMap (not .Values.grpcRoute.enabled) }}
+{{- fail "tls.caConfigMap needs grpcRoute.enabled: only a Gateway reads it" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,157 @@
+"""TLS of the gRPC port, with certificates that may be replaced while the server runs."""
+
+import logging
+import ssl
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import grpc
+
+from tokenwire.settings import Settings, SettingsError, variables
+from tokenwire.settings.problems import shown
+
+log = logging.getLogger(__name__)
+
+CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+KEY: Final = b"PRIVATE KEY-----"
+ENCRYPTED: Final = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED")
+OF_ANOTHER: Final = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
+"""OpenSSL's reasons for a key that is not the certificate's; the last: of another algorithm."""
+MOST_READS: Final = 5
+"""Files that change while they are read are read again, so often at most."""
+
+Identity: TypeAlias = tuple[tuple[int, ...] | None, ...]
+
+
+def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """Return credentials for the gRPC port that follow the files; None for plaintext.
+
+    Raises:
+        SettingsError: A file is missing, broken or does not fit the others.
+    """
+    if settings.tls_certificate_file is None:
+        return None
+    files = TlsFiles(settings)
+    return grpc.dynamic_ssl_server_credentials(
+        files.load(),
+        files.load_if_changed,  # type: ignore[arg-type] # None keeps what is there
+        require_client_authentication=settings.tls_client_ca_file is not None,
+    )
+
+
+class TlsFiles:
+    """The certificate, its key and the authority of callers, as the settings name them.
+
+    Args:
+        settings: With TLS.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._paths: dict[str, Path] = {
+            variables(field)[0]: path
+            for field in ("tls_certificate_file", "tls_key_file", "tls_client_ca_file")
+            if (path := getattr(settings, field))
+        }
+        self._seen: Identity = ()
+
+    def load(self) -> grpc.ServerCertificateConfiguration:
+        """Read the files.
+
+        Raises:
+            SettingsError: A file is missing, broken or does not fit the others.
+        """
+        for _ in range(MOST_READS):
+            self._seen = self._identity()
+            pems, problems = self._read()
+            # Otherwise one may be of the old pair and the other of the new.
+            if self._identity() == self._seen:
+                break
+        if problems:
+            raise SettingsError(problems)
+        certificate, key, *client_ca = pems
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], *client_ca)
+
+    def load_if_changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Read the files if others are there now; None keeps what is in use.
+
+        gRPC calls this before each handshake, one at a time, in threads of its own.
+        """
+        if self._identity() == self._seen:
+            return None
+        try:
+            configuration = self.load()
+        except SettingsError as error:
+            extra = {"problems": error.problems}
+            log.warning("new certificate cannot be used, the old one stays", extra=extra)
+            return None
+        log.info("new certificate in use")
+        return configuration
+
+    def _identity(self) -> Identity:
+        """Tell these files from those that may take their place, behind links too."""
+        return tuple(_identity(path) for path in self._paths.values())
+
+    def _read(self) -> tuple[list[bytes], list[str]]:
+        """Return what the files hold, and a line for each one that cannot be used."""
+        pems: dict[str, bytes] = {}
+        problems: dict[str, str] = {}
+        for name, path in self._paths.items():
+            try:
+                pems[name] = path.read_bytes()
+            except OSError as error:
+                problems[name] = f"cannot be read: {error.strerror}"
+                continue
+            is_key = name == variables("tls_key_file")[0]
+            if problem := _problem_of_key(pems[name]) if is_key else _problem_of(pems[name]):
+                problems[name] = problem
+        if not problems:
+            problems |= self._problem_of_pair()
+        return list(pems.values()), [
+            f"{name}={shown(self._paths[name])}: {problem}" for name, problem in problems.items()
+        ]
+
+    def _problem_of_pair(self) -> dict[str, str]:
+        """Return what is wrong with the certificate and its key, by the name of the culprit."""
+        (certificate, certificate_file), (key, key_file), *_ = self._paths.items()
+        try:
+            # With a passphrase OpenSSL would not ask the terminal for one.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate_file, key_file, password="")
+        except ssl.SSLError as error:
+            if error.reason in OF_ANOTHER:
+                return {key: f"is not the key of the certificate in {certificate}"}
+            if error.reason:
+                reason = error.reason.lower().replace("_", " ")
+                return {certificate: f"cannot be used: {reason}"}
+            return {key: "the private key in it is damaged"}
+        except OSError as error:
+            return {key: f"cannot be read: {error.strerror}"}
+        return {}
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _problem_of(pem: bytes) -> str | None:
+    if CERTIFICATE not in pem:
+        return f"must hold a certificate in PEM, which begins with {CERTIFICATE.decode()}"
+    try:
+        # What stands around the certificates may be in any alphabet.
+        text = pem.decode("ascii", "ignore")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
+    except ssl.SSLError:
+        return "a certificate in it is damaged"
+    return None
+
+
+def _problem_of_key(pem: bytes) -> str | None:
+    if KEY not in pem:
+        return "must hold a private key in PEM, which begins with -----BEGIN PRIVATE KEY-----"
+    if any(mark in pem for mark in ENCRYPTED):
+        return "must not be encrypted, as nobody is there to type the passphrase"
+    return None

@@ -1,0 +1,75 @@
+"""The commands that call a server, against one with TLS."""
+
+from pathlib import Path
+
+import pytest
+import trustme
+
+from certificates import Mount, Pair
+from conftest import StartApp
+from process import ServerProcess, run_tokenwire
+
+ANSWER = "This is tokenwire's built-in demo model"
+SERVING = "status: SERVING\n"
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Mount:
+    return Mount(tmp_path)
+
+
+async def test_chat_and_probe_trust_an_authority(start_app: StartApp, mount: Mount) -> None:
+    """`--ca` is all that a call needs whose address is in the certificate."""
+    pair = Pair()
+    app = await start_app(**mount.put(pair, pair.authority).settings | {"tls_client_ca_file": None})
+    reach = ("--address", app.address, "--ca", str(mount["ca.crt"]))
+    probed = await run_tokenwire("probe", *reach, "--connect-timeout=30", "--rpc-timeout=30")
+    assert (probed.code, probed.stdout) == (0, SERVING)
+    answered = await run_tokenwire("chat", *reach, "hello")
+    assert (answered.code, answered.stdout[: len(ANSWER)]) == (0, ANSWER)
+
+
+async def test_chat_and_probe_show_a_certificate(start_app: StartApp, mount: Mount) -> None:
+    """`--cert` shows what a server with mTLS asks for; without it there is no connection."""
+    callers = trustme.CA()
+    pair = Pair(callers)
+    app = await start_app(**mount.put(pair, pair.authority).settings)
+    reach = ("--address", app.address, "--ca", str(mount["ca.crt"]))
+    shown = ("--cert", str(mount["tls.crt"]), str(mount["tls.key"]))
+    probed = await run_tokenwire(
+        "probe", *reach, *shown, "--connect-timeout=30", "--rpc-timeout=30"
+    )
+    assert (probed.code, probed.stdout) == (0, SERVING)
+    answered = await run_tokenwire("chat", *reach, *shown, "hello")
+    assert (answered.code, answered.stdout[: len(ANSWER)]) == (0, ANSWER)
+    refused = await run_tokenwire("chat", *reach, "hello")
+    assert (refused.code, refused.stdout) == (1, "")
+
+
+async def test_chat_and_probe_expect_another_name(start_app: StartApp, mount: Mount) -> None:
+    """`--server-name` says which name the certificate has, where it is not the address's."""
+    pair = Pair(name="tokenwire.models.svc")
+    app = await start_app(**mount.put(pair).settings)
+    reach = ("--address", app.address, "--ca", str(mount["tls.crt"]))
+    name = "--server-name=tokenwire.models.svc"
+    probed = await run_tokenwire("probe", *reach, name, "--connect-timeout=30", "--rpc-timeout=30")
+    assert (probed.code, probed.stdout) == (0, SERVING)
+    answered = await run_tokenwire("chat", *reach, name, "hello")
+    assert (answered.code, answered.stdout[: len(ANSWER)]) == (0, ANSWER)
+    unnamed = await run_tokenwire("chat", *reach, "hello")
+    assert unnamed.code == 1
+
+
+async def test_the_demo_runs_beside_settings_of_tls(mount: Mount) -> None:
+    """`tokenwire demo` calls its own server in plaintext, whatever the environment says."""
+    done = await run_tokenwire("demo", env=mount.put(Pair()).environment)
+    assert done.code == 0, done.stderr
+    assert "health: SERVING" in done.stdout
+
+
+async def test_serve_speaks_tls(mount: Mount) -> None:
+    """`tokenwire serve` takes the files from its environment and answers over TLS."""
+    async with ServerProcess("--demo", env=mount.put(Pair()).environment) as server:
+        reach = ("--address", server.address, "--ca", str(mount["tls.crt"]))
+        answered = await run_tokenwire("chat", *reach, "hello")
+    assert (answered.code, answered.stdout[: len(ANSWER)]) == (0, ANSWER)

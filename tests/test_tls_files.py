@@ -1,0 +1,149 @@
+"""Files of TLS that cannot be used: what the operator is told at the start, and what not."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from certificates import Mount, Pair
+from conftest import StartApp
+from process import FREE_PORTS, run_tokenwire
+from tokenwire.settings import SettingsError, load
+
+PAIR = Pair()
+CERTIFICATE = "TOKENWIRE_TLS_CERTIFICATE_FILE"
+KEY = "TOKENWIRE_TLS_KEY_FILE"
+CLIENT_CA = "TOKENWIRE_TLS_CLIENT_CA_FILE"
+FILES = {CERTIFICATE: "tls.crt", KEY: "tls.key", CLIENT_CA: "ca.crt"}
+
+
+def damaged(pem: bytes) -> bytes:
+    """Return a PEM file whose second half is lost."""
+    return pem[: len(pem) // 2]
+
+
+def encrypted(pem: bytes) -> bytes:
+    key = serialization.load_pem_private_key(pem, None)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+
+
+def of_another_algorithm(_: bytes) -> bytes:
+    return trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("a").private_key_pem.bytes()
+
+
+def of_a_short_key(_: bytes) -> bytes:
+    """Return a certificate whose RSA key is shorter than TLS takes today."""
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it must be refused
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "short")])
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, begin, begin.replace(year=2126)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Mount:
+    return Mount(tmp_path).put(PAIR, PAIR.authority)
+
+
+@pytest.mark.parametrize(
+    ("variable", "change", "problem"),
+    [
+        (CERTIFICATE, lambda _: b"", "must hold a certificate in PEM"),
+        (CERTIFICATE, lambda _: PAIR.key, "must hold a certificate in PEM"),
+        (CERTIFICATE, damaged, "a certificate in it is damaged"),
+        (CERTIFICATE, lambda pem: pem + damaged(pem), "a certificate in it is damaged"),
+        (CERTIFICATE, of_a_short_key, "cannot be used: ee key too small"),
+        (KEY, lambda _: b"", "must hold a private key in PEM"),
+        (KEY, lambda _: PAIR.certificate, "must hold a private key in PEM"),
+        (KEY, damaged, "the private key in it is damaged"),
+        (KEY, encrypted, "must not be encrypted"),
+        (KEY, lambda _: Pair().key, f"is not the key of the certificate in {CERTIFICATE}"),
+        (KEY, of_another_algorithm, f"is not the key of the certificate in {CERTIFICATE}"),
+        (CLIENT_CA, lambda _: b"\n", "must hold a certificate in PEM"),
+        (CLIENT_CA, damaged, "a certificate in it is damaged"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_is_one_line(
+    start_app: StartApp,
+    mount: Mount,
+    variable: str,
+    change: Callable[[bytes], bytes],
+    problem: str,
+) -> None:
+    """The line names the variable, the file and what is wrong, and holds nothing of the key."""
+    path = mount[FILES[variable]]
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(SettingsError) as caught:
+        await start_app(**mount.settings)
+    [line] = caught.value.problems
+    assert line.startswith(f"{variable}={path}: {problem}")
+    assert PAIR.key.decode().splitlines()[1] not in line
+
+
+@pytest.mark.parametrize("variable", FILES)
+async def test_a_missing_file_is_one_line(start_app: StartApp, mount: Mount, variable: str) -> None:
+    """A file that is not there, or is none, is told by its variable."""
+    settings = mount.settings
+    mount[FILES[variable]].unlink()
+    with pytest.raises(SettingsError) as caught:
+        await start_app(**settings)
+    missing = f"{variable}={mount[FILES[variable]]}: cannot be read: No such file or directory"
+    assert caught.value.problems == [missing]
+
+
+async def test_every_bad_file_is_told_at_once(start_app: StartApp, mount: Mount) -> None:
+    """Several bad files are several lines, so that one start finds them all."""
+    mount.put_files({"tls.crt": b"", "tls.key": b"", "ca.crt": b""})
+    with pytest.raises(SettingsError) as caught:
+        await start_app(**mount.settings)
+    assert [line.partition("=")[0] for line in caught.value.problems] == list(FILES)
+
+
+async def test_a_server_that_cannot_start_holds_no_port(start_app: StartApp, mount: Mount) -> None:
+    """A bad file is found before anything listens, so that the next start finds its ports free."""
+    app = await start_app()
+    mount["tls.key"].write_bytes(b"")
+    with pytest.raises(SettingsError) as caught:
+        await start_app(**mount.settings, metrics_listen=app.metrics_address)
+    assert [line.partition("=")[0] for line in caught.value.problems] == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([CERTIFICATE], f"{KEY} is not set; set it too, or unset {CERTIFICATE} to serve without"),
+        ([KEY], f"{CERTIFICATE} is not set; set it too, or unset {KEY} to serve without TLS"),
+        ([CLIENT_CA], f"{CLIENT_CA} is set, but the server has no TLS; set {CERTIFICATE} and"),
+    ],
+)
+def test_half_of_tls_is_told(monkeypatch: pytest.MonkeyPatch, given: list[str], told: str) -> None:
+    """A certificate without its key, or callers' authorities without both, stop the start."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
+    for variable in given:
+        monkeypatch.setenv(variable, "/etc/tls/some.pem")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    [line] = caught.value.problems
+    assert line.startswith(told)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_program_ends_with_2(mount: Mount, workers: str) -> None:
+    """`tokenwire serve` tells the same lines and exits as with any bad setting, workers too."""
+    mount["tls.key"].write_bytes(Pair().key)
+    env = {**FREE_PORTS, **mount.environment, "TOKENWIRE_WORKERS": workers}
+    done = await run_tokenwire("serve", "--demo", env=env)
+    assert done.code == 2
+    problem = f"is not the key of the certificate in {CERTIFICATE}"
+    assert done.stderr == f"tokenwire: {KEY}={mount['tls.key']}: {problem}\n"

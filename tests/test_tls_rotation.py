@@ -1,0 +1,151 @@
+"""Certificates that are replaced while the server runs."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import trustme
+
+from certificates import Mount, Pair, answer_of, caller
+from conftest import StartApp
+from helpers import collect, text_of
+from tokenwire.app import App
+from tokenwire.client import ChatError
+from tokenwire.demo import DemoUpstream
+
+ANSWER = "This is tokenwire's built-in demo model"
+BROKEN = "new certificate cannot be used, the old one stays"
+RELOADED = "new certificate in use"
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Mount:
+    return Mount(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _every_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="tokenwire")
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged of certificates."""
+    return [record.getMessage() for record in caplog.records if record.name == "tokenwire.tls"]
+
+
+async def serves(app: App, pair: Pair, shown: Pair | None = None) -> bool:
+    """Tell whether a new connection finds this certificate."""
+    try:
+        text = await answer_of(caller(app.address, pair.authority, shown))
+    except ChatError:
+        return False
+    assert text.startswith(ANSWER)
+    return True
+
+
+async def test_new_connections_find_the_new_certificate(
+    start_app: StartApp, mount: Mount, upstream: DemoUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A replaced pair is served from the next connection on; an answer on an old one goes on."""
+    old, new = Pair(), Pair()
+    app = await start_app(**mount.put(old).settings)
+    upstream.script("tokens 1; barrier held; answer")
+    async with caller(app.address, old.authority) as client:
+        stream = client.send("hello", timeout=30)
+        first = await anext(stream)
+        await upstream.barrier("held").reached()
+        mount.put(new)
+        assert await serves(app, new)
+        assert not await serves(app, old)
+        upstream.barrier("held").release()
+        answers = [first, *await collect(stream)]
+    assert ANSWER in text_of(answers)
+    assert answers[-1].finish_reason
+    assert lines(caplog) == [RELOADED]
+
+
+async def test_a_pair_replaced_before_the_first_connection_counts(
+    start_app: StartApp, mount: Mount
+) -> None:
+    """Nobody has to connect for the server to notice: the first caller finds the new pair."""
+    app = await start_app(**mount.put(Pair()).settings)
+    new = Pair()
+    mount.put(new)
+    assert await serves(app, new)
+
+
+async def test_a_broken_pair_changes_nothing(
+    start_app: StartApp, mount: Mount, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key of another certificate, or none, is told once for each change; the old pair stays."""
+    old, new = Pair(), Pair()
+    app = await start_app(**mount.put(old).settings)
+    mount.put_files({"tls.crt": new.certificate, "tls.key": old.key})
+    assert await serves(app, old)
+    assert await serves(app, old)
+    assert lines(caplog) == [BROKEN]
+    problem = f"TOKENWIRE_TLS_KEY_FILE={mount['tls.key']}: is not the key of the certificate"
+    [[told]] = [vars(each)["problems"] for each in caplog.records if each.getMessage() == BROKEN]
+    assert told.startswith(problem)
+    mount.put_files({"tls.crt": new.certificate})
+    assert await serves(app, old)
+    assert lines(caplog) == [BROKEN] * 2
+    mount.put(new)
+    assert await serves(app, new)
+    assert lines(caplog) == [BROKEN, BROKEN, RELOADED]
+    for pair in (old, new):
+        body = pair.key.decode().splitlines()[1]
+        assert not [each for each in caplog.records if body in str(vars(each))]
+
+
+async def test_files_that_are_written_in_place_count_too(start_app: StartApp, mount: Mount) -> None:
+    """Without links, one file after the other: the old pair stays until the new one is whole."""
+    old, new = Pair(), Pair()
+    app = await start_app(**mount.put(old).settings)
+    mount["tls.crt"].write_bytes(new.certificate)
+    assert await serves(app, old)
+    mount["tls.key"].write_bytes(new.key)
+    assert await serves(app, new)
+
+
+async def test_callers_authority_is_replaced_too(start_app: StartApp, mount: Mount) -> None:
+    """After a change of the callers' authority only those of the new one connect."""
+    server, former, latter = Pair(), trustme.CA(), trustme.CA()
+    app = await start_app(**mount.put(server, former.cert_pem.bytes()).settings)
+    assert await serves(app, server, shown=Pair(former))
+    mount.put(server, latter.cert_pem.bytes())
+    assert not await serves(app, server, shown=Pair(former))
+    assert await serves(app, server, shown=Pair(latter))
+
+
+async def test_a_pair_that_changes_while_it_is_read_is_read_again(
+    start_app: StartApp, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even at the start, a certificate of the old pair is never put beside a key of the new."""
+    old, new = Pair(), Pair()
+    mount.put(old)
+    read, reads = Path.read_bytes, []
+
+    def read_slowly(path: Path) -> bytes:
+        content = read(path)
+        reads.append(path.name)
+        if reads == ["tls.crt"]:
+            mount.put(new)
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_slowly)
+    app = await start_app(**mount.settings)
+    assert reads == ["tls.crt", "tls.key"] * 2
+    assert await serves(app, new)
+
+
+async def test_unchanged_files_are_not_read_again(
+    start_app: StartApp, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection costs a look at the files, not another reading of them."""
+    pair = Pair()
+    app = await start_app(**mount.put(pair).settings)
+    reads: list[Path] = []
+    monkeypatch.setattr(Path, "read_bytes", reads.append)
+    assert await serves(app, pair)
+    assert reads == []
