@@ -63,7 +63,7 @@ flame: .venv/.ready ## draw where the time of a token goes: docs/images/flame.sv
 	$(BIN)/python -m benchmarks.flame
 
 .PHONY: bench-doc
-bench-doc: .venv/.ready ## write the latest figures into docs/performance.md
+bench-doc: .venv/.ready ## write the latest figures into docs/performance.md and README.md
 	$(BIN)/python -m benchmarks.doc $(JSON)
 
 .PHONY: observe

@@ -1,14 +1,14 @@
-"""Writes the figures of a run into docs/performance.md: `make bench-doc`."""
+"""Writes the figures of a run into docs/performance.md and README.md: `make bench-doc`."""
 
 import json
 import sys
 from pathlib import Path
 
 from benchmarks.figures import Run
-from benchmarks.table import as_markdown
+from benchmarks.table import as_markdown, headline
 
-LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+ROOT = Path(__file__).resolve().parent.parent
+LATEST = ROOT / "benchmarks" / "results" / "latest.json"
 BEGIN = "<!-- benchmark: begin -->"
 END = "<!-- benchmark: end -->"
 
@@ -17,9 +17,16 @@ def main() -> None:
     """Replace what stands between the markers."""
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else LATEST
     run = Run.from_json(json.loads(source.read_text()))
-    head, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{as_markdown(run)}\n\n{END}{tail}")
+    _replace(ROOT / "docs" / "performance.md", as_markdown(run))
+    _replace(ROOT / "README.md", headline(run))
+
+
+def _replace(document: Path, text: str) -> None:
+    head, begin, rest = document.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{document} must have the lines {BEGIN} and {END}")
+    document.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A run's figures as tables, for the terminal and for the documentation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.figures import Run
@@ -42,6 +42,12 @@ RATIOS = (
     ("swift", "cpu_us_per_token"),
     ("percall", "cpu_us_per_call"),
 )
+HEADLINE = (
+    Column("CPU in bursts, µs/token", "burst", "cpu_us_per_token", "{:.1f}"),
+    Column("at 25 tokens/s, µs/token", "paced", "cpu_us_per_token", "{:.0f}"),
+    Column("1,000 streams in time, %", "carried", "in_time_percent", "{:.0f}"),
+    Column("first token later by, ms", "ttft", "added_p50_ms", "{:.1f}"),
+)
 OWN_COSTS = (
     ("upstream, µs/token", "upstream_us_per_token"),
     ("load generator, µs/token", "generator_us_per_token"),
@@ -54,7 +60,7 @@ def tables(run: Run) -> Iterator[tuple[str, Table]]:
     """Yield each table with its title."""
     yield (
         "CPU time is the server's; each figure is the median of the rounds (lowest-highest)",
-        (_figures(run)),
+        _figures(run, COLUMNS, run.titles),
     )
     yield "tokenwire's CPU time as a multiple of the others'", _ratios(run)
     yield (
@@ -67,11 +73,11 @@ def tables(run: Run) -> Iterator[tuple[str, Table]]:
     yield "what measuring tokenwire cost, beside it", _own_costs(run)
 
 
-def _figures(run: Run) -> Table:
-    columns = [column for column in COLUMNS if column.scenario in run.cells]
+def _figures(run: Run, wanted: tuple[Column, ...], servers: Iterable[str]) -> Table:
+    columns = [column for column in wanted if column.scenario in run.cells]
     rows = [["server", *(column.head for column in columns)]]
-    for server, title in run.titles.items():
-        rows.append([title, *(_shown(run, column, server) for column in columns)])
+    for server in servers:
+        rows.append([run.titles[server], *(_shown(run, column, server) for column in columns)])
     return rows
 
 
@@ -125,15 +131,21 @@ def aligned(table: Table) -> str:
 
 def as_markdown(run: Run) -> str:
     """Render for docs/performance.md."""
-    parts = []
-    for title, (head, *rows) in tables(run):
-        lines = [head, ["---"] * len(head), *rows]
-        parts.append("\n".join([f"{title.capitalize()}:", "", *map(_markdown_row, lines)]))
+    parts = [f"{title.capitalize()}:\n\n{_markdown(table)}" for title, table in tables(run)]
     return "\n\n".join([*parts, _machine(run)])
 
 
-def _markdown_row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def headline(run: Run) -> str:
+    """Render the few figures that stand in README.md."""
+    variants = f"{OURS}-"
+    servers = [server for server in run.titles if not server.startswith(variants)]
+    return _markdown(_figures(run, HEADLINE, servers))
+
+
+def _markdown(table: Table) -> str:
+    head, *rows = table
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _machine(run: Run) -> str:
