@@ -75,10 +75,11 @@ def tables(run: Run) -> Iterator[tuple[str, Table]]:
 
 def _figures(run: Run, wanted: tuple[Column, ...], servers: Iterable[str]) -> Table:
     columns = [column for column in wanted if column.scenario in run.cells]
-    rows = [["server", *(column.head for column in columns)]]
-    for server in servers:
-        rows.append([run.titles[server], *(_shown(run, column, server) for column in columns)])
-    return rows
+    rows = [
+        [run.titles[server], *(_shown(run, column, server) for column in columns)]
+        for server in servers
+    ]
+    return [["server", *(column.head for column in columns)], *rows]
 
 
 def _shown(run: Run, column: Column, server: str) -> str:
