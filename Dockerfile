@@ -60,6 +60,9 @@ ENV PYTHONPYCACHEPREFIX=/opt/tokenwire/pycache
 RUN OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 /opt/tokenwire/bin/tokenwire demo
 
 FROM ${PYTHON_IMAGE}
+# The base's own pip, which no test or SBOM would watch.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/* \
+    /usr/local/lib/python3*/ensurepip
 COPY --from=probe /out/grpc-health-probe /usr/local/bin/grpc_health_probe
 COPY --from=compiled /opt/tokenwire /opt/tokenwire
 # The rule takes the project's name for a token.

@@ -104,11 +104,11 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/tokenwire/__in
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .PHONY: image
-image: .venv/.ready ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
+image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
 	$(BUILD) --build-arg REVISION=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
 
 .PHONY: sbom
-sbom: .venv/.ready ## write the image's software bill of materials into dist/
+sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/
 	$(BUILD) --target sbom --output type=local,dest=dist .
 
 .PHONY: chart

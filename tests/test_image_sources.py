@@ -7,17 +7,11 @@ from pathlib import Path
 import pytest
 
 from image import RECIPES, STAND_INS
+from image_sources import ARGUMENTS, COPIED, TEXT
 from install import GO_TOOLS
 from programs import ROOT, run
 from tokenwire import __version__
 
-TEXT = (ROOT / "Dockerfile").read_text("utf-8")
-ARGUMENTS = dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE))
-COPIED = [
-    source
-    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", TEXT, re.MULTILINE)
-    for source in sources.split()
-]
 FILES = ["Dockerfile", *sorted(str(path.relative_to(ROOT)) for path in RECIPES.glob("*file"))]
 
 
