@@ -24,12 +24,12 @@ STORE: Final = ("--root", str(PLACE / "store"), "--runroot", "/run/tokenwire-ima
 
 SUITE: Final = "bookworm"
 DEBIAN: Final = f"docker.io/library/debian:{SUITE}-slim"
-# Base image -> what it is made by, and the folder that goes into it.
-STAND_INS: Final = {
-    f"docker.io/library/python:3.11-slim-{SUITE}": ("python.Containerfile", "/var/empty"),
-    f"docker.io/library/golang:1.26-{SUITE}": ("golang.Containerfile", "GOROOT"),
-}
 RECIPES: Final = ROOT / "tools" / "image"
+# Base image -> what makes it.
+STAND_INS: Final = {
+    f"docker.io/library/python:3.11-slim-{SUITE}": RECIPES / "python.Containerfile",
+    f"docker.io/library/golang:1.26-{SUITE}": RECIPES / "golang.Containerfile",
+}
 
 # What Docker's slim images leave out, and what is about the builder alone.
 NOT_SLIM: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
@@ -68,16 +68,17 @@ def build(*arguments: str | Path) -> None:
 
 def bring_bases() -> None:
     """Make the stand-ins that are missing or made by an older recipe."""
-    pin = digest(Path(__file__), *sorted(RECIPES.glob("*.Containerfile")), go_root())
+    pin = digest(Path(__file__), *STAND_INS.values(), go_root())
     stamp = PLACE / "bases"
     if stamp.exists() and stamp.read_text("utf-8") == pin:
         return
     PLACE.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
+    # What stands on older bases is of no use any more.
+    run(podman("rmi", "--all", "--force"))
     debian()
-    for name, (recipe, context) in STAND_INS.items():
-        folder = go_root() if context == "GOROOT" else context
-        build("--file", RECIPES / recipe, "--tag", name, folder)
+    for name, recipe in STAND_INS.items():
+        build("--file", recipe, "--tag", name, go_root())
     stamp.write_text(pin, "utf-8")
 
 
@@ -120,6 +121,8 @@ def main() -> None:
         sys.exit("make image: ENGINE=local needs root; use Docker or Podman without it")
     bring_bases()
     build(*sys.argv[1:])
+    # Earlier builds' stages quicken the next one, but add up.
+    run(podman("image", "prune", "--force", "--filter", "until=24h"))
 
 
 if __name__ == "__main__":
