@@ -43,6 +43,7 @@ if __name__ == "__main__":
         "tools/image/requirements.in",
         "tools/image/requirements.lock",
         *("--python-version", "3.11"),
+        *("--constraint", "requirements-dev.lock"),
     )
     lock(
         "benchmarks/peers/requirements.in",
