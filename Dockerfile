@@ -72,14 +72,11 @@ ENV PATH=/opt/tokenwire/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     TOKENWIRE_LISTEN=0.0.0.0:50051 \
     TOKENWIRE_METRICS_LISTEN=0.0.0.0:9464
-# `make generate` writes the version.
-ARG VERSION=0.1.0
-ARG REVISION=unknown
+# `make generate` writes the version; `make image` adds the revision.
 LABEL org.opencontainers.image.title="tokenwire" \
     org.opencontainers.image.description="A gRPC service that streams a language model's answer token by token." \
     org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}"
+    org.opencontainers.image.version="0.1.0"
 USER 65532:65532
 EXPOSE 50051 9464
 STOPSIGNAL SIGTERM

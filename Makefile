@@ -105,7 +105,7 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .PHONY: image
 image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
-	$(BUILD) --build-arg REVISION=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+	$(BUILD) --label org.opencontainers.image.revision=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
 
 .PHONY: sbom
 sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/

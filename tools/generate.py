@@ -51,8 +51,8 @@ def dockerfile(root: Path) -> None:
     """Write the versions into the Dockerfile: the project's, and the health probe's."""
     text = (ROOT / "Dockerfile").read_text("utf-8")
     probe = GO_TOOLS["grpc-health-probe"].partition("@")[2]
-    for name, version in {"VERSION": __version__, "GRPC_HEALTH_PROBE": probe}.items():
-        text = re.sub(rf"^ARG {name}=.*$", f"ARG {name}={version}", text, flags=re.MULTILINE)
+    text = re.sub(r"(?<=^ARG GRPC_HEALTH_PROBE=).*$", probe, text, flags=re.MULTILINE)
+    text = re.sub(r'(?<=image\.version=").*(?="$)', __version__, text, flags=re.MULTILINE)
     (root / "Dockerfile").write_text(text, "utf-8")
 
 
