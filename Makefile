@@ -94,6 +94,23 @@ rendered: .venv/.ready ## make again what comes from the chart: its README and d
 	$(BIN)/python tools/install.py helm helm-docs
 	$(BIN)/python tools/rendered.py
 
+# Docker, or `ENGINE=podman`. `ENGINE=local` needs no daemon and no registry: tools/image.py.
+ENGINE ?= docker
+BUILD = BUILDAH_FORMAT=docker $(ENGINE) build
+ifeq ($(ENGINE),local)
+BUILD = $(BIN)/python tools/install.py containers && $(BIN)/python tools/image.py
+endif
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/tokenwire/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
+.PHONY: image
+image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
+	$(BUILD) --label org.opencontainers.image.revision=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+
+.PHONY: sbom
+sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/
+	$(BUILD) --target sbom --output type=local,dest=dist .
+
 .PHONY: chart
 chart: .venv/.ready ## package the Helm chart into dist/
 	$(BIN)/python tools/install.py helm

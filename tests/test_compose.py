@@ -33,10 +33,7 @@ def test_images_are_pinned() -> None:
     """Each image that comes from elsewhere has a version for its tag."""
     for name, service in SERVICES.items():
         assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local$", service["image"]), name
-    built = SERVICES["tokenwire"]["build"]["dockerfile_inline"]
-    assert re.search(r"^FROM python:3\.\d+-slim$", built, re.MULTILINE)
-    for copied in re.findall(r"^COPY (\S+)", built, re.MULTILINE):
-        assert (ROOT / copied).exists()
+    assert (FOLDER / SERVICES["tokenwire"]["build"] / "Dockerfile").exists()
 
 
 def test_what_is_mounted_is_there() -> None:
@@ -62,6 +59,13 @@ def test_everybody_is_called_by_a_name_that_is_there() -> None:
     assert hosts - {"localhost"} <= set(SERVICES)
     for service in SERVICES.values():
         assert set(service.get("depends_on", ())) <= set(SERVICES)
+
+
+def test_only_the_server_is_asked_for_its_health() -> None:
+    """Others of the same image have no server that its HEALTHCHECK could ask."""
+    ours = {name: each for name, each in SERVICES.items() if each["image"] == "tokenwire:local"}
+    assert {name for name, each in ours.items() if "healthcheck" not in each} == {"tokenwire"}
+    assert ours["caller"]["depends_on"]["tokenwire"] == {"condition": "service_healthy"}
 
 
 def test_the_service_gets_settings_that_it_knows() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from certificates import Pair
 from programs import ROOT, run, started
-from readme import CLIENTS, GRPCURL, MAKE, SERVE, TLS, Block, blocks
+from readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, SERVE, TLS, Block, blocks
 from tokenwire.app import App
 from tokenwire.client import Client
 from tokenwire.demo import DemoUpstream
@@ -30,7 +30,7 @@ def addresses(app: App) -> dict[str, str]:
 
 def test_every_command_is_run_by_a_test() -> None:
     """Each sh block belongs to one of the kinds that the tests run."""
-    kinds = [*SERVE, *TLS, *MAKE, *GRPCURL, *CLIENTS]
+    kinds = [*SERVE, *TLS, *MAKE, *GRPCURL, *CLIENTS, *CONTAINERS]
     assert sorted(block.code for block in kinds) == sorted(block.code for block in blocks("sh"))
     assert {block.language for block in blocks("python")} == {"python"}
 

@@ -4,6 +4,7 @@ Each generator takes the root to write under, so that a test can generate into
 an empty folder and compare.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +13,10 @@ from pathlib import Path
 from chart import chart
 from dashboards import dashboards
 from errors_doc import errors_doc
+from install import GO_TOOLS
 from metrics_doc import metrics_doc
 from settings_doc import settings_table
+from tokenwire import __version__
 from tokenwire.demo import scenario_table, step_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +47,15 @@ def demo_upstream(root: Path) -> None:
     fill(root, "docs/demo-upstream.md", tables)
 
 
+def dockerfile(root: Path) -> None:
+    """Write the versions into the Dockerfile: the project's, and the health probe's."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    probe = GO_TOOLS["grpc-health-probe"].partition("@")[2]
+    text = re.sub(r"(?<=^ARG GRPC_HEALTH_PROBE=).*$", probe, text, flags=re.MULTILINE)
+    text = re.sub(r'(?<=image\.version=").*(?="$)', __version__, text, flags=re.MULTILINE)
+    (root / "Dockerfile").write_text(text, "utf-8")
+
+
 def fill(root: Path, document: str, parts: dict[str, str]) -> None:
     """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
     text = (ROOT / document).read_text(encoding="utf-8")
@@ -65,6 +77,7 @@ GENERATORS: tuple[Callable[[Path], None], ...] = (
     metrics_doc,
     dashboards,
     chart,
+    dockerfile,
 )
 
 

@@ -35,9 +35,11 @@ OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 GO_TOOLS = {
     "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
     "grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
+    "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
     "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
     "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
 }
+CONTAINERS = ("buildah", "podman", "runc", "debootstrap")
 
 
 def npm_ci(folder: Path) -> None:
@@ -95,6 +97,16 @@ def otelcol() -> None:
         shutil.copy(Path(folder) / "out" / "otelcol", BIN / "otelcol")
 
 
+def containers() -> None:
+    """Install what builds and runs the image where there is no Docker: Debian's packages."""
+    hint = f"make tools: needs {', '.join(CONTAINERS)} on PATH; install them and run this again"
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        sys.exit(hint)
+    install = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends")
+    run("apt-get", "update", "--quiet")
+    run(*install, *CONTAINERS, DEBIAN_FRONTEND="noninteractive")
+
+
 def load() -> None:
     """Build the benchmark's load generator and upstream."""
     # protoc comes as a Python package, its plugins by GO_TOOLS.
@@ -131,6 +143,8 @@ def tools() -> Iterator[Tool]:
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()
+    if not all(map(shutil.which, CONTAINERS)):
+        yield Tool("containers", "as Debian has them", Path("/usr/bin/podman"), containers)
 
 
 def from_debian(package: str, *programs: str) -> Tool:

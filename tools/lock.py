@@ -40,6 +40,12 @@ if __name__ == "__main__":
         *("--python-version", "3.11"),
     )
     lock(
+        "tools/image/requirements.in",
+        "tools/image/requirements.lock",
+        *("--python-version", "3.11"),
+        *("--constraint", "requirements-dev.lock"),
+    )
+    lock(
         "benchmarks/peers/requirements.in",
         "benchmarks/peers/requirements.lock",
         *("--python-version", "3.11"),

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+import containers
 from conftest import StartApp
 from litellm_proxy import Proxy, running_proxy
 from no_skip import (  # noqa: F401 - pytest finds its hooks by name here
@@ -37,6 +38,12 @@ async def draining_app(start_app: StartApp) -> AsyncIterator[App]:
 def tools() -> Path:
     """The folder of all outside programs, as `make tools` fills it."""
     return ROOT / ".tools" / "bin"
+
+
+@pytest.fixture(scope="session")
+def image() -> None:
+    """The image, built by `make image` in the store that tests/containers.py runs it from."""
+    containers.build()
 
 
 @pytest.fixture(scope="session")

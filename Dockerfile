@@ -1,0 +1,87 @@
+# The image of the service: `make image` builds it, docs/image.md tells more. To pin the bases,
+# name digests: --build-arg PYTHON_IMAGE=docker.io/library/python@sha256:...
+ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
+ARG GO_IMAGE=docker.io/library/golang:1.26-bookworm
+ARG GRPC_HEALTH_PROBE=v0.4.61
+
+# The secrets are for builders behind a mirror or a proxy that signs with a CA of its own; where
+# none are given, nothing is mounted.
+FROM ${GO_IMAGE} AS probe
+ARG GRPC_HEALTH_PROBE
+ENV CGO_ENABLED=0 GOBIN=/out
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=secret,id=go,target=/root/.config/go/env \
+    go install -trimpath -ldflags="-s -w" \
+    github.com/grpc-ecosystem/grpc-health-probe@${GRPC_HEALTH_PROBE}
+
+FROM ${PYTHON_IMAGE} AS builder
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+    PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+WORKDIR /src
+COPY tools/image/requirements.lock builder.lock
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    python -m venv /builder \
+    && /builder/bin/pip install --require-hashes --requirement builder.lock
+# An environment without pip: nothing in the image installs anything.
+COPY requirements.lock ./
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    python -m venv --without-pip /opt/tokenwire \
+    && /builder/bin/pip --python /opt/tokenwire/bin/python install \
+    --no-compile --require-hashes --only-binary :all: --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY service service
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /builder/bin/pip --python /opt/tokenwire/bin/python install \
+    --no-compile --no-deps --no-index dist/*.whl
+
+FROM builder AS inventory
+ARG GRPC_HEALTH_PROBE
+COPY tools/image/inventory.py ./
+RUN /builder/bin/cyclonedx-py environment --output-reproducible --spec-version 1.6 \
+    --pyproject pyproject.toml --output-file python.json /opt/tokenwire/bin/python \
+    && /opt/tokenwire/bin/python inventory.py ${GRPC_HEALTH_PROBE} < python.json > sbom.json
+
+# `make sbom` takes this stage's only file.
+FROM scratch AS sbom
+COPY --from=inventory /src/sbom.json /tokenwire.cdx.json
+
+# Wheels carry 40 MB of debugging symbols, and only the Go image has a `strip`.
+FROM ${GO_IMAGE} AS stripped
+COPY --from=builder /opt/tokenwire /opt/tokenwire
+RUN find /opt/tokenwire/lib -name "*.so*" -type f -exec strip --strip-unneeded {} +
+
+# One answer of the demo model compiles what the server imports, the standard library's part too,
+# and shows that the environment works.
+FROM ${PYTHON_IMAGE} AS compiled
+COPY --from=stripped /opt/tokenwire /opt/tokenwire
+ENV PYTHONPYCACHEPREFIX=/opt/tokenwire/pycache
+RUN OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 /opt/tokenwire/bin/tokenwire demo
+
+FROM ${PYTHON_IMAGE}
+# The base's own pip, which no test or SBOM would watch.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/* \
+    /usr/local/lib/python3*/ensurepip
+COPY --from=probe /out/grpc-health-probe /usr/local/bin/grpc_health_probe
+COPY --from=compiled /opt/tokenwire /opt/tokenwire
+# The rule takes the project's name for a token.
+# hadolint ignore=DL3064
+ENV PATH=/opt/tokenwire/bin:${PATH} \
+    PYTHONPYCACHEPREFIX=/opt/tokenwire/pycache \
+    PYTHONUNBUFFERED=1 \
+    TOKENWIRE_LISTEN=0.0.0.0:50051 \
+    TOKENWIRE_METRICS_LISTEN=0.0.0.0:9464
+# `make generate` writes the version; `make image` adds the revision.
+LABEL org.opencontainers.image.title="tokenwire" \
+    org.opencontainers.image.description="A gRPC service that streams a language model's answer token by token." \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="0.1.0"
+USER 65532:65532
+EXPOSE 50051 9464
+STOPSIGNAL SIGTERM
+# Kubernetes asks with its own probes; this is for Compose and the like.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["grpc_health_probe", "-addr=localhost:50051", "-service=openai.Chatgpt", "-connect-timeout=3s", "-rpc-timeout=3s"]
+ENTRYPOINT ["tokenwire"]
+CMD ["serve"]

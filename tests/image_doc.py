@@ -1,0 +1,22 @@
+"""The commands of docs/image.md, by what runs them."""
+
+import itertools
+import re
+import shlex
+from typing import Final
+
+from programs import ROOT
+
+TEXT: Final = (ROOT / "docs" / "image.md").read_text("utf-8")
+COMMANDS: Final = [
+    command.strip() for command in re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+]
+MAKES: Final = [command for command in COMMANDS if command.startswith("make ")]
+BUILDS: Final = [command for command in COMMANDS if command.startswith("docker build ")]
+RUNS: Final = [command for command in COMMANDS if command.startswith("docker run ")]
+
+
+def options(command: str, option: str) -> list[str]:
+    """Return the values of an option that may be given several times."""
+    words = shlex.split(command)
+    return [value for name, value in itertools.pairwise(words) if name == option]

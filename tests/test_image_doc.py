@@ -1,0 +1,44 @@
+"""The commands of docs/image.md that build; tests/tools/test_image_doc.py has those that run."""
+
+import re
+
+import pytest
+
+from image_doc import BUILDS, COMMANDS, MAKES, RUNS, TEXT, options
+from image_sources import ARGUMENTS
+from image_sources import TEXT as DOCKERFILE
+from programs import ROOT, run
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    """Each command of the page belongs to exactly one of the kinds."""
+    assert sorted([*MAKES, *BUILDS, *RUNS]) == sorted(COMMANDS)
+    assert MAKES
+    assert BUILDS
+    assert RUNS
+
+
+@pytest.mark.parametrize("command", MAKES)
+async def test_every_make_target_is_there(command: str) -> None:
+    """Make knows each target that the page names."""
+    done = await run(*command.split(), "--dry-run")
+    assert done.code == 0, done.stderr
+    assert " build --" in done.stdout or "tools/image.py" in done.stdout
+
+
+@pytest.mark.parametrize("command", BUILDS)
+def test_every_build_gives_what_the_dockerfile_takes(command: str) -> None:
+    """Each argument and secret of a build is one of the Dockerfile's."""
+    arguments = {each.partition("=")[0] for each in options(command, "--build-arg")}
+    secrets = set(re.findall(r"id=(\w+)", " ".join(options(command, "--secret"))))
+    assert arguments | secrets
+    assert arguments <= set(ARGUMENTS)
+    assert secrets <= set(re.findall(r"type=secret,id=(\w+)", DOCKERFILE))
+    assert command.endswith(" --tag tokenwire:local .")
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Each relative link of the page names a file that is there."""
+    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert links
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []

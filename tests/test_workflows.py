@@ -1,0 +1,77 @@
+"""The public forge's workflows do what `.ci/run` does, with pinned actions and few rights."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from programs import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+NAMES = [path.name for path in WORKFLOWS]
+PINNED = re.compile(r"^ +(?:- )?uses: ([\w./-]+)@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+IN_THIS_REPOSITORY = re.compile(r"^ +uses: \./\.github/workflows/([\w-]+\.yml)$")
+
+
+def loaded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows" / name).read_text("utf-8"))
+    return found
+
+
+def commands(name: str) -> str:
+    """Return everything that a workflow's steps run."""
+    steps = [step for job in loaded(name)["jobs"].values() for step in job.get("steps", [])]
+    return "\n".join(step["run"] for step in steps if "run" in step)
+
+
+def targets(text: str) -> set[str]:
+    return set(re.findall(r"^make ([\w-]+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=NAMES)
+def test_every_action_is_pinned(path: Path) -> None:
+    """Each action is named by a full commit, with its version beside it; tags can move."""
+    lines = [line for line in path.read_text("utf-8").splitlines() if "uses:" in line]
+    assert lines
+    for line in lines:
+        assert PINNED.match(line) or IN_THIS_REPOSITORY.match(line), line
+
+
+def test_an_action_has_one_version() -> None:
+    """All workflows use the same commit of an action."""
+    text = "".join(path.read_text("utf-8") for path in WORKFLOWS)
+    found = set(re.findall(r"uses: ([\w./-]+)@(\S+)", text))
+    assert len({name for name, _ in found}) == len(found)
+
+
+def test_ci_runs_what_must_hold() -> None:
+    """The forge runs the targets of `.ci/run`, and those that build what is shipped."""
+    ours = targets((ROOT / ".ci" / "run").read_text("utf-8"))
+    assert ours == {"test", "test-tools"}
+    assert targets(commands("ci.yml")) == ours | {"image", "sbom", "chart"}
+
+
+def test_a_release_follows_the_tests_and_ships_the_same() -> None:
+    """Publishing needs a good run of ci.yml, and makes image, SBOM and chart the same way."""
+    jobs = loaded("release.yml")["jobs"]
+    assert jobs["ci"] == {"uses": "./.github/workflows/ci.yml"}
+    assert jobs["publish"]["needs"] == "ci"
+    assert targets(commands("release.yml")) == {"image", "sbom", "chart"}
+
+
+def test_every_target_is_there() -> None:
+    """Make has each target that a workflow runs."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name in NAMES:
+        for target in targets(commands(name)):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_workflows_may_only_read(name: str) -> None:
+    """Rights beyond reading are given to single jobs, and only to the one that publishes."""
+    workflow = loaded(name)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert {job for job, each in workflow["jobs"].items() if "permissions" in each} <= {"publish"}

@@ -1,0 +1,186 @@
+"""The image, built for real and run as the chart runs it."""
+
+import asyncio
+import mmap
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import MODEL
+from containers import (
+    CANARY,
+    IMAGE,
+    ON_THIS_MACHINE,
+    Container,
+    chart_options,
+    chart_pod,
+    inspected,
+    output_of,
+)
+from image import podman
+from programs import ROOT
+from tokenwire import __version__
+from tokenwire.client import Client
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+# The first test waits for the build.
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]
+
+ANSWER = "This is tokenwire's built-in demo model"
+STREAMS = 20
+# The second path is that of the older kind of control groups.
+STATUS = """
+import pathlib
+print(pathlib.Path("/proc/1/status").read_text())
+groups = pathlib.Path("/sys/fs/cgroup")
+limits = groups / "memory.max", groups / "memory" / "memory.limit_in_bytes"
+print("memory", *[limit.read_text().strip() for limit in limits if limit.exists()])
+"""
+RESTRICTED = (
+    "Uid:\t65532\t65532\t65532\t65532\n",
+    "Gid:\t65532\t65532\t65532\t65532\n",
+    "CapEff:\t0000000000000000\n",
+    "CapBnd:\t0000000000000000\n",
+    "NoNewPrivs:\t1\n",
+    "Seccomp:\t2\n",
+)
+IMPORTED = """
+import sys, tokenwire.__main__, tokenwire.app, pathlib
+files = [m.__cached__ for m in list(sys.modules.values()) if getattr(m, "__cached__", None)]
+print(len(files), *[file for file in files if not pathlib.Path(file).exists()])
+"""
+INSTALLERS = """
+import importlib.util, pathlib
+print([name for name in ("pip", "setuptools") if importlib.util.find_spec(name)])
+print(sorted(map(str, pathlib.Path("/usr/local").rglob("pip*"))))
+"""
+
+
+def test_the_image_is_small() -> None:
+    """It has at most 250 MB, the base included."""
+    assert inspected()["Size"] <= 250_000_000
+
+
+def test_the_image_says_what_it_is() -> None:
+    """Labels, user, ports and commands are those that the chart and Compose users expect."""
+    config = inspected()["Config"]
+    labels = config["Labels"]
+    asked = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    revision = "unknown" if asked.returncode else asked.stdout.strip()
+    assert labels["org.opencontainers.image.version"] == __version__
+    assert labels["org.opencontainers.image.revision"] == revision
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert config["User"] == "65532:65532"
+    assert config["User"].startswith(f"{chart_pod()['securityContext']['runAsUser']}:")
+    assert set(config["ExposedPorts"]) == {"50051/tcp", "9464/tcp"}
+    assert (config["Entrypoint"], config["Cmd"]) == (["tokenwire"], ["serve"])
+    assert config["StopSignal"] == "SIGTERM"
+
+
+async def test_it_streams_under_the_charts_security_context() -> None:
+    """Restricted as the chart says, it streams the demo model's answer to a client outside."""
+    command = tuple(chart_pod()["containers"][0]["command"][1:])
+    async with (
+        Container(*chart_options(), *ON_THIS_MACHINE, command=command) as server,
+        Client(server.address) as client,
+    ):
+        answers = [answer async for answer in client.send("hello")]
+        process = (await server.exec("python", "-c", STATUS)).stdout
+        write = await server.exec("python", "-c", "open('/opt/tokenwire/x', 'w')")
+    assert "".join(answer.content for answer in answers).startswith(ANSWER)
+    assert len(answers) > 1
+    for line in RESTRICTED:
+        assert line in process
+    assert f"memory {1024**3}\n" in process
+    assert "Read-only file system" in write.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_it_needs_no_writable_file_at_all(workers: str) -> None:
+    """With no /tmp either, one process and several serve."""
+    command = ("serve", "--demo", "--workers", workers)
+    async with (
+        Container(*chart_options(tmp=False), *ON_THIS_MACHINE, command=command) as server,
+        Client(server.address) as client,
+    ):
+        text = "".join([answer.content async for answer in client.send("hello")])
+    assert text.startswith(ANSWER)
+
+
+async def test_it_needs_no_shell() -> None:
+    """Where every shell of the image is gone, it serves all the same."""
+    gone = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
+    async with (
+        Container(*chart_options(), *gone, *ON_THIS_MACHINE, command=("serve", "--demo")) as server,
+        Client(server.address) as client,
+    ):
+        assert (await server.exec("sh", "-c", "true")).code != 0
+        assert [answer async for answer in client.send("hello")]
+
+
+async def test_the_probe_inside_finds_it_serving() -> None:
+    """The image's own addresses, grpc_health_probe and HEALTHCHECK fit together."""
+    # A network of its own has the ports of its own.
+    network = "--network=none"
+    async with Container(*chart_options(), network, command=("serve", "--demo")) as server:
+        assert (server.address, server.metrics_address) == ("0.0.0.0:50051", "0.0.0.0:9464")
+        probe = await server.exec(
+            "grpc_health_probe", "-addr=localhost:50051", "-service=openai.Chatgpt"
+        )
+        assert probe.code == 0, probe.stderr
+        assert "SERVING" in probe.stdout + probe.stderr
+        assert await server.healthcheck() == 0
+        server.signal(signal.SIGTERM)
+        await server.logged("draining")
+        assert await server.healthcheck() == 1
+
+
+async def test_sigterm_lets_every_answer_finish(upstream: DemoUpstream) -> None:
+    """SIGTERM to process 1 while it streams 20 answers: all complete, and it exits with 0."""
+    upstream.script(*["tokens 1; barrier all; answer"] * STREAMS)
+    settings = {"OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_MODEL": MODEL}
+    given = [f"--env={name}={value}" for name, value in settings.items()]
+    async with (
+        Container(*chart_options(), *given, *ON_THIS_MACHINE) as server,
+        Client(server.address) as client,
+    ):
+
+        async def finish() -> int:
+            return [answer async for answer in client.send("hello")][-1].finish_reason
+
+        calls = [asyncio.create_task(finish()) for _ in range(STREAMS)]
+        await upstream.barrier("all").reached(STREAMS)
+        assert (await server.exec("python", "-c", "import os; os.kill(1, 15)")).code == 0
+        await server.logged("draining")
+        upstream.barrier("all").release()
+        assert await asyncio.gather(*calls) == [pb.FINISH_REASON_STOP] * STREAMS
+        assert await server.wait() == 0
+
+
+async def test_what_a_server_imports_is_compiled() -> None:
+    """Nothing that a start imports has to be compiled first."""
+    printed = await output_of(*chart_options(), "--entrypoint=python", command=("-c", IMPORTED))
+    modules, *missing = printed.split()
+    assert int(modules) > 1000
+    assert missing == []
+
+
+async def test_nothing_installs_anything() -> None:
+    """Neither the environment nor the base has a pip left."""
+    printed = await output_of("--entrypoint=python", command=("-c", INSTALLERS))
+    assert printed.splitlines() == ["[]", "[]"]
+
+
+def test_nothing_of_the_builder_is_in_it(tmp_path: Path) -> None:
+    """No key, mirror, proxy or certificate of the builder's is in a file or in the history."""
+    archive = tmp_path / "image.tar"
+    saved = ("save", "--quiet", "--output", archive, IMAGE)
+    subprocess.run(podman(*saved), check=True, stdout=subprocess.DEVNULL)
+    with archive.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        assert text.find(b"org.opencontainers.image.revision") > 0
+        assert text.find(CANARY.encode()) == -1

@@ -1,0 +1,58 @@
+"""The commands of README and docs/image.md that run a container."""
+
+import shlex
+
+import pytest
+
+from containers import ON_THIS_MACHINE, Container, output_of
+from image_doc import RUNS
+from readme import CONTAINERS
+from tokenwire.client import Client
+from tokenwire.demo import DemoUpstream
+
+# The first test waits for the build.
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]
+
+COMMANDS = [*RUNS, *(block.code for block in CONTAINERS)]
+DEMOS = [command for command in COMMANDS if command.endswith(" demo")]
+SERVERS = [command for command in COMMANDS if command not in DEMOS]
+ANSWER = "This is tokenwire's built-in demo model"
+
+
+def parts(command: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return a command's options, without the ports of a network of its own, and what it runs."""
+    docker, run, remove, *words = shlex.split(command)
+    assert (docker, run, remove) == ("docker", "run", "--rm")
+    image = words.index("tokenwire:local")
+    options = words[:image]
+    while "--publish" in options:
+        at = options.index("--publish")
+        assert options[at + 1] in {"50051:50051", "9464:9464"}
+        del options[at : at + 2]
+    return options, tuple(words[image + 1 :])
+
+
+@pytest.mark.parametrize("command", SERVERS)
+async def test_every_server_answers(
+    command: str, upstream: DemoUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container that a command starts streams an answer."""
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    options, inside = parts(command)
+    # OpenAI itself is out of reach for a test.
+    model = f"--env=OPENAI_BASE_URL={upstream.base_url}"
+    async with (
+        Container(*options, model, *ON_THIS_MACHINE, command=inside) as server,
+        Client(server.address) as client,
+    ):
+        text = "".join([answer.content async for answer in client.send("hello")])
+    assert text.startswith(ANSWER)
+
+
+@pytest.mark.parametrize("command", DEMOS)
+async def test_every_demo_tells_its_story(command: str) -> None:
+    """The container prints an answer and ends with 0."""
+    options, inside = parts(command)
+    printed = await output_of(*options, "--network=none", command=inside)
+    assert ANSWER in printed
+    assert "stopped cleanly" in printed

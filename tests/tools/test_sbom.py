@@ -1,0 +1,68 @@
+"""The image's software bill of materials."""
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from image_sources import ARGUMENTS
+from programs import ROOT
+from tokenwire import __version__
+
+# The first test waits for the image's build, unless another has done that.
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500)]
+
+IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux"}
+
+
+@pytest.fixture(scope="module")
+def sbom() -> dict[str, Any]:
+    """What `make sbom` writes."""
+    path = ROOT / "dist" / "tokenwire.cdx.json"
+    path.unlink(missing_ok=True)
+    subprocess.run(["make", "sbom", "ENGINE=local"], cwd=ROOT, check=True)
+    written: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return written
+
+
+def versions(sbom: dict[str, Any], kind: str) -> dict[str, str]:
+    """Return name and version of each component whose package URL is of this kind."""
+    found = [each for each in sbom["components"] if each["purl"].startswith(f"pkg:{kind}/")]
+    return {each["name"]: each["version"] for each in found}
+
+
+def locked() -> dict[str, str]:
+    """Return the packages of the runtime's lock that the image's platform needs."""
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    lines = re.findall(r"^([a-z0-9].*?) \\$", text, re.MULTILINE)
+    needs = [Requirement(line) for line in lines]
+    return {
+        canonicalize_name(need.name): str(need.specifier).removeprefix("==")
+        for need in needs
+        if need.marker is None or need.marker.evaluate(IN_THE_IMAGE)
+    }
+
+
+def test_it_is_the_projects(sbom: dict[str, Any]) -> None:
+    """It is CycloneDX, about this version of tokenwire."""
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
+    component = sbom["metadata"]["component"]
+    assert (component["name"], component["version"]) == ("tokenwire", __version__)
+
+
+def test_it_names_every_package_of_the_lock(sbom: dict[str, Any]) -> None:
+    """The image's Python packages are those of the lock, in its versions, and no others."""
+    named = versions(sbom, "pypi")
+    assert {canonicalize_name(name): version for name, version in named.items()} == locked()
+
+
+def test_it_names_what_else_is_in_the_image(sbom: dict[str, Any]) -> None:
+    """Debian's packages, Python itself and the health probe have their versions too."""
+    debian = versions(sbom, "deb")
+    assert {"libc6", "libssl3", "ca-certificates"} <= set(debian)
+    assert versions(sbom, "generic")["python"].startswith("3.11.")
+    assert versions(sbom, "golang") == {"grpc-health-probe": ARGUMENTS["GRPC_HEALTH_PROBE"]}
