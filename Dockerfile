@@ -1,7 +1,7 @@
 # The image of the service: `make image` builds it, docs/image.md tells more. To pin the bases,
-# name digests: --build-arg PYTHON_IMAGE=docker.io/library/python@sha256:...
-ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
-ARG GO_IMAGE=docker.io/library/golang:1.26-bookworm
+# name digests: --build-arg PYTHON_IMAGE=python@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG GO_IMAGE=golang:1.26-bookworm
 ARG GRPC_HEALTH_PROBE=v0.4.61
 
 # The secrets are for builders behind a mirror or a proxy that signs with a CA of its own; where

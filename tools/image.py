@@ -23,12 +23,12 @@ PLACE: Final = TOOLS.resolve() / "image"
 STORE: Final = ("--root", str(PLACE / "store"), "--runroot", "/run/tokenwire-image")
 
 SUITE: Final = "bookworm"
-DEBIAN: Final = f"docker.io/library/debian:{SUITE}-slim"
+DEBIAN: Final = f"debian:{SUITE}-slim"
 RECIPES: Final = ROOT / "tools" / "image"
 # Base image -> what makes it.
 STAND_INS: Final = {
-    f"docker.io/library/python:3.11-slim-{SUITE}": RECIPES / "python.Containerfile",
-    f"docker.io/library/golang:1.26-{SUITE}": RECIPES / "golang.Containerfile",
+    f"python:3.11-slim-{SUITE}": RECIPES / "python.Containerfile",
+    f"golang:1.26-{SUITE}": RECIPES / "golang.Containerfile",
 }
 
 # What Docker's slim images leave out, and what is about the builder alone.
