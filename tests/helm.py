@@ -9,8 +9,8 @@ from typing import Any, Final
 import yaml
 
 from programs import ROOT
+from tool import BIN
 
-BIN: Final = ROOT / ".tools" / "bin"
 CHART: Final = ROOT / "deploy" / "helm" / "tokenwire"
 CI: Final = sorted((CHART / "ci").glob("*-values.yaml"))
 CI_NAMES: Final = [path.name.removesuffix("-values.yaml") for path in CI]

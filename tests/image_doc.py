@@ -1,16 +1,14 @@
 """The commands of docs/image.md, by what runs them."""
 
 import itertools
-import re
 import shlex
 from typing import Final
 
+from fenced import fenced
 from programs import ROOT
 
 TEXT: Final = (ROOT / "docs" / "image.md").read_text("utf-8")
-COMMANDS: Final = [
-    command.strip() for command in re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-]
+COMMANDS: Final = fenced(TEXT, "sh")
 MAKES: Final = [command for command in COMMANDS if command.startswith("make ")]
 BUILDS: Final = [command for command in COMMANDS if command.startswith("docker build ")]
 RUNS: Final = [command for command in COMMANDS if command.startswith("docker run ")]

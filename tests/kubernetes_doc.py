@@ -1,19 +1,16 @@
 """The commands of docs/kubernetes.md, by what runs them."""
 
-import re
 import shlex
 from typing import Final
 
+from fenced import fenced
 from programs import ROOT
 
-BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RELEASE: Final = "tokenwire"
 NAMESPACE: Final = "llm"
 
 TEXT: Final = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
-COMMANDS: Final = [
-    command for block in BLOCK.findall(TEXT) for command in block.strip().splitlines()
-]
+COMMANDS: Final = [command for block in fenced(TEXT, "sh") for command in block.splitlines()]
 
 
 def commands(*beginnings: str) -> list[str]:

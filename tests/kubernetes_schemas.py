@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import yaml
 
-from programs import ROOT
+from tool import TOOLS
 
-TOOLS: Final = ROOT / ".tools"
 DEFINITIONS: Final = TOOLS / "crds"
 VERSIONS: Final = ("1.27.0", "1.31.0", "1.34.0", "1.37.0")
 """From the oldest that the chart installs on to the newest that kubernetes-validate has."""

@@ -13,8 +13,7 @@ import grpc
 from conftest import MODEL
 from crew import crew
 from helpers import collect, failure_of
-from programs import ROOT
-from prometheus_server import Prometheus
+from prometheus_server import RULES, Prometheus
 from tokenwire import settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
@@ -22,7 +21,6 @@ from tokenwire.model.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
-RULES = [ROOT / "observability" / "prometheus" / name for name in ("rules.yml", "alerts.yml")]
 JOB = "tokenwire"
 PRICED = "priced"
 HELLO = pb.Message(content="hello")

@@ -1,11 +1,9 @@
 """The README's code blocks, made to run against servers of a test."""
 
-import re
 from dataclasses import dataclass
 
+from fenced import fenced
 from programs import ROOT
-
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,8 @@ class Block:
 
 def blocks(language: str) -> list[Block]:
     """Return the README's blocks in a language, in their order."""
-    found = BLOCK.findall((ROOT / "README.md").read_text())
-    return [Block(each, code.strip()) for each, code in found if each == language]
+    text = (ROOT / "README.md").read_text()
+    return [Block(language, code) for code in fenced(text, language)]
 
 
 TLS = [block for block in blocks("sh") if ".crt" in block.code]

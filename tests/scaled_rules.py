@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from observed import RULES
+from prometheus_server import RULES
 
 FACTOR = 1 / 100
 SECONDS = {"m": 60, "h": 3600, "d": 86400}

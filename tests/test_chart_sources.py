@@ -6,7 +6,8 @@ import re
 import pytest
 import yaml
 
-from chart import CHART, DASHBOARDS, DECIDED_BY_THE_CHART, ROOT, rule_files
+from chart import CHART, DASHBOARDS, DECIDED_BY_THE_CHART, rule_files
+from programs import ROOT
 from tokenwire import __version__
 from tokenwire.settings import Settings, variables
 

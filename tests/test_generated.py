@@ -7,6 +7,7 @@ import pytest
 
 import generate
 from errors_doc import error_tables
+from programs import ROOT
 from settings_doc import settings_table, settings_tables
 from tokenwire.settings import Settings, variables
 
@@ -23,12 +24,12 @@ def test_what_is_committed_is_what_is_generated(
 ) -> None:
     """Run into an empty folder, a generator writes exactly the files that are committed."""
     # Some generators write into the README, between markers.
-    (tmp_path / README).write_bytes((generate.ROOT / README).read_bytes())
+    (tmp_path / README).write_bytes((ROOT / README).read_bytes())
     generator(tmp_path)
     written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 1
     for path in written:
-        assert (tmp_path / path).read_bytes() == (generate.ROOT / path).read_bytes(), path
+        assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes(), path
 
 
 def test_every_setting_is_documented() -> None:

@@ -10,8 +10,8 @@ import yaml
 
 from tokenwire import __version__
 from tokenwire.settings import Settings, variables
+from tool import ROOT
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = Path("deploy/helm/tokenwire")
 RULES: Final = Path("observability/prometheus")
 DASHBOARDS: Final = Path("observability/dashboards")

@@ -18,8 +18,8 @@ from metrics_doc import metrics_doc
 from settings_doc import settings_table
 from tokenwire import __version__
 from tokenwire.demo import scenario_table, step_tables
+from tool import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PROTO = "tokenwire/v1/chatgpt.proto"
 
 

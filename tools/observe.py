@@ -17,14 +17,11 @@ from urllib.parse import quote
 from mixed_traffic import LARGE, PRICES, SMALL, mixed_traffic
 from panel_queries import panel_queries, substituted
 from pictures import draw
-from prometheus_server import PROGRAM, ROOT, Prometheus
+from prometheus_server import PROGRAM, RULES, Prometheus
 from tokenwire import settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 
-RULES: Final = [
-    ROOT / "observability" / "prometheus" / name for name in ("rules.yml", "alerts.yml")
-]
 CALLS_PER_SECOND: Final = 4.0
 
 

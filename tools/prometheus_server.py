@@ -13,8 +13,13 @@ from typing import Any, Final, Self
 
 import httpx2
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-PROGRAM: Final = ROOT / ".tools" / "bin" / "prometheus"
+from tool import BIN, ROOT
+
+PROGRAM: Final = BIN / "prometheus"
+RULES: Final = [
+    ROOT / "observability" / "prometheus" / name for name in ("rules.yml", "alerts.yml")
+]
+"""Those that users get."""
 SECONDS: Final = 45.0
 """The longest wait for anything; machines can be busy."""
 

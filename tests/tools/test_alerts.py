@@ -11,8 +11,7 @@ import pytest_asyncio
 import yaml
 
 from faulty import faulty
-from observed import RULES
-from prometheus_server import Prometheus
+from prometheus_server import RULES, Prometheus
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
 together = pytest.mark.asyncio(loop_scope="module")

@@ -11,6 +11,7 @@ import rendered
 from helm import CHART, CI, CI_NAMES, helm, of_kind, rendering
 from programs import ROOT
 from tokenwire import __version__
+from tool import BIN
 
 pytestmark = pytest.mark.tools
 
@@ -19,7 +20,7 @@ VALUES = pytest.mark.parametrize("values", CI, ids=CI_NAMES)
 
 def unit_tests(chart: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [ROOT / ".tools" / "bin" / "helm-unittest", chart, "--strict"],
+        [BIN / "helm-unittest", chart, "--strict"],
         capture_output=True,
         text=True,
         timeout=60,

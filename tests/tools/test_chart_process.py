@@ -8,8 +8,9 @@ import pytest
 from helm import CI, CI_NAMES, ci
 from pods import Pod
 from process import ServerProcess, run_tokenwire
-from programs import ROOT, run
+from programs import run
 from tokenwire.demo import DemoUpstream
+from tool import BIN
 
 pytestmark = pytest.mark.tools
 
@@ -69,7 +70,7 @@ async def test_the_exec_probes_are_content(
             assert program == "grpc_health_probe"
             there = [each.replace(here, server.address) for each in arguments]
             assert there != arguments
-            done = await run(ROOT / ".tools" / "bin" / "grpc-health-probe", *there)
+            done = await run(BIN / "grpc-health-probe", *there)
             assert done.code == 0, done.stderr
 
 

@@ -8,10 +8,10 @@ import pytest
 import kubernetes_schemas
 from helm import CI, CI_NAMES, ci, objects, rendering
 from programs import ROOT
+from tool import BIN
 
 pytestmark = pytest.mark.tools
 
-BIN = ROOT / ".tools" / "bin"
 CUSTOM = {
     "BackendTLSPolicy",
     "Certificate",

@@ -13,11 +13,11 @@ import yaml
 
 from helm import CI, CI_NAMES, ci, objects, pod_specs, rendering
 from pod_security import violations
-from programs import ROOT
+from tool import BIN, TOOLS
 
 pytestmark = pytest.mark.tools
 
-CHECKOV = ROOT / ".tools" / "kubernetes" / "bin" / "checkov"
+CHECKOV = TOOLS / "kubernetes" / "bin" / "checkov"
 SERVER = "Deployment.models.llm-tokenwire"
 HELM_TEST = "Pod.models.llm-tokenwire-test"
 EXEMPTIONS = {
@@ -171,7 +171,7 @@ def test_checkov_notices_a_broken_manifest(tmp_path: Path) -> None:
 
 def test_promtool_reads_the_rules_of_the_rendering(tmp_path: Path) -> None:
     """The rules inside the rendered PrometheusRules are ones that Prometheus loads."""
-    promtool = shutil.which("promtool", path=str(ROOT / ".tools" / "bin"))
+    promtool = shutil.which("promtool", path=str(BIN))
     assert promtool, "run `make tools`"
     rules = [
         each for each in objects(rendering(ci("production"))) if each["kind"] == "PrometheusRule"

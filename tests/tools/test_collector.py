@@ -70,6 +70,13 @@ def went_on(upstream: DemoUpstream, answer: dict[str, Any]) -> bool:
     return bool(header == f"00-{TRACE_ID}-{answer['spanId']}-01")
 
 
+async def ending(collector: RealCollector, upstream: DemoUpstream) -> tuple[int, int, str]:
+    """Return the status of both spans, and what the answer's calls the error."""
+    server, answer = await pair(collector)
+    assert went_on(upstream, answer)
+    return status(server), status(answer), attributes(answer)["error.type"]
+
+
 async def test_a_good_call_arrives(
     stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
 ) -> None:
@@ -105,10 +112,7 @@ async def test_a_failed_call_arrives(
     """The upstream's failure is an error of both spans, with its reason."""
     upstream.script("status 500 message=canary-body")
     await failure_of(stub.Send(CANARIES, metadata=(TRACEPARENT,)))
-    server, answer = await pair(collector)
-    assert (status(server), status(answer)) == (ERROR, ERROR)
-    assert attributes(answer)["error.type"] == "UPSTREAM_ERROR"
-    assert went_on(upstream, answer)
+    assert await ending(collector, upstream) == (ERROR, ERROR, "UPSTREAM_ERROR")
 
 
 async def test_a_cancelled_call_arrives(
@@ -119,10 +123,7 @@ async def test_a_cancelled_call_arrives(
     call = stub.Send(CANARIES, metadata=(TRACEPARENT,))
     await call.read()
     call.cancel()
-    server, answer = await pair(collector)
-    assert (status(server), status(answer)) == (UNSET, UNSET)
-    assert attributes(answer)["error.type"] == "CANCELLED"
-    assert went_on(upstream, answer)
+    assert await ending(collector, upstream) == (UNSET, UNSET, "CANCELLED")
 
 
 async def test_a_call_out_of_time_arrives(
@@ -131,7 +132,4 @@ async def test_a_call_out_of_time_arrives(
     """A deadline that passed is an error, by its own name."""
     upstream.script("tokens 1; stall")
     await failure_of(stub.Send(CANARIES, timeout=0.3, metadata=(TRACEPARENT,)))
-    server, answer = await pair(collector)
-    assert (status(server), status(answer)) == (ERROR, ERROR)
-    assert attributes(answer)["error.type"] == "DEADLINE_EXCEEDED"
-    assert went_on(upstream, answer)
+    assert await ending(collector, upstream) == (ERROR, ERROR, "DEADLINE_EXCEEDED")

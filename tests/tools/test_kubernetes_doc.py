@@ -15,6 +15,7 @@ from conftest import StartApp
 from helm import CHART, helm, objects, pod_specs
 from programs import ROOT, run
 from tokenwire.app import App
+from tool import BIN
 
 pytestmark = pytest.mark.tools
 
@@ -123,7 +124,7 @@ def test_the_plain_manifests_build(command: str) -> None:
     """Kustomize builds the folder, with a Deployment in it."""
     folder = ROOT / doc.words(command)[3]
     built = subprocess.run(
-        [ROOT / ".tools" / "bin" / "kustomize", "build", folder],
+        [BIN / "kustomize", "build", folder],
         capture_output=True,
         text=True,
         timeout=60,
