@@ -3,10 +3,11 @@
 from urllib.parse import urlsplit
 
 from tokenwire.domain import ChatModel
+from tokenwire.model.endpoint import Credentials
 from tokenwire.model.langchain import LangChainModel
 from tokenwire.model.openai import StreamingChatOpenAI
 from tokenwire.model.retry import RetryingModel
-from tokenwire.model.upstream import OPENAI, Credentials, Upstream
+from tokenwire.model.upstream import OPENAI, Upstream
 from tokenwire.settings import Settings, SettingsError
 
 
