@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 import ssl
 import struct
@@ -9,7 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
-CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 LAST_CHUNK = b"0\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -36,6 +39,12 @@ class Line:
     def reused(self) -> bool:
         """Whether this is not its first request."""
         return len(self.requests) > 1
+
+    def is_asked(self) -> bool:
+        """Whether any byte of another request has arrived."""
+        poll = select.poll()
+        poll.register(self._writer.get_extra_info("socket"), select.POLLIN)
+        return not self._writer.is_closing() and bool(self._reader._buffer or poll.poll(0))  # type: ignore[attr-defined] # there is no other way to know
 
     async def read_request(self) -> str:
         """Return the content of the next request's last message.
@@ -66,7 +75,9 @@ class Line:
 
     def reset(self) -> None:
         """Close with a reset."""
-        sock: socket.socket = self._writer.get_extra_info("socket")
+        sock: socket.socket | None = self._writer.get_extra_info("socket")
+        if sock is None:
+            return
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._writer.transport.abort()
 

@@ -196,3 +196,14 @@ async def test_row_49_bytes_before_the_request(
     assert FOREIGN not in text
     assert [line.requests for line in raw.lines] == [["first"], ["second"]]
     await upstream.aclose()
+
+
+async def test_row_49_a_caught_upstream_is_not_trusted(stub: Stub, raw: KeepAliveUpstream) -> None:
+    """After one stray byte no connection is used again for a while: the next may come too late."""
+    assert await ask(stub, "first") == "first"
+    await raw.lines[0].send(b"H")
+    async with asyncio.timeout(SECONDS):
+        await raw.lines[0].closed.wait()
+    for number in range(3):
+        assert await ask(stub, f"call {number}") == f"call {number}"
+    assert [len(line.requests) for line in raw.lines] == [1] * 4

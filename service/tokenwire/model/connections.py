@@ -8,10 +8,12 @@ nothing is due, so whatever comes closes the connection. See docs/adr/0012-upstr
 
 import asyncio
 import select
+from collections.abc import Callable
 from typing import Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tokenwire.errors import UpstreamResponseTooLarge
 
@@ -19,10 +21,15 @@ MAX_HEAD_BYTES: Final = 1 << 16
 """Of a response: its status line and all its headers."""
 READABLE: Final = select.POLLIN | select.POLLPRI | select.POLLRDHUP
 """Bytes, or the end of them. An error is always told."""
+ENDED: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
 class Connection(ResponseHandler):
     """One connection, from one request to the next.
+
+    Args:
+        loop: The event loop.
+        on_stray: Called when bytes have come that no request asked for.
 
     Attributes:
         reused: Whether an earlier request has had its whole response on it.
@@ -30,8 +37,9 @@ class Connection(ResponseHandler):
         ended_by: The error that ended the connection; None also if it was closed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_stray: Callable[[], None]) -> None:
         super().__init__(loop)
+        self._on_stray = on_stray
         self.reused = False
         self.answered = False
         self.ended_by: BaseException | None = None
@@ -45,14 +53,17 @@ class Connection(ResponseHandler):
         if self.transport is None or self.transport.is_closing():
             return
         # Not looked for on a fresh connection: TLS brings its session tickets there.
-        if self.should_close or (self.reused and self._is_readable()):
+        if self.should_close or (self.reused and self._has_bytes_or_end()):
             self.abort()
         else:
             self.transport.set_protocol(_Head(self))
 
     def rest(self) -> bool:
         """Refuse all bytes until the next request; return False if this cannot be used again."""
-        if not self.is_fit() or self._holds_the_begin_of_a_response():
+        if self._has_read_too_far():
+            self._on_stray()
+            return False
+        if not self.is_fit():
             return False
         assert self.transport is not None  # noqa: S101 - it is connected
         self.transport.set_protocol(_Idle(self))
@@ -65,7 +76,12 @@ class Connection(ResponseHandler):
         if self.transport is None or self.transport.is_closing() or self.should_close:
             return False
         # What the upstream has not taken of the latest request, it would take for the next one.
-        return not self.transport.get_write_buffer_size() and not self._is_readable()
+        return not self.transport.get_write_buffer_size() and not self._has_bytes_or_end()
+
+    def refuse(self) -> None:
+        """Close the connection: what has come is nobody's, and must not become anybody's."""
+        self.abort()
+        self._on_stray()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note the end, and fail the response if it is not whole.
@@ -79,21 +95,25 @@ class Connection(ResponseHandler):
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError())
 
-    def _is_readable(self) -> bool:
+    def _has_bytes_or_end(self) -> bool:
         """Tell whether the kernel or the TLS layer holds bytes, or the end of them."""
         assert self.transport is not None  # noqa: S101 - asked only while connected
         tls = self.transport.get_extra_info("ssl_object")
-        if tls is not None and tls.pending():
-            return True
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), READABLE)
-        return bool(poll.poll(0))
+        found = poll.poll(0)
+        if (tls is not None and tls.pending()) or (found and not found[0][1] & ENDED):
+            self._on_stray()
+            return True
+        return bool(found)
 
-    def _holds_the_begin_of_a_response(self) -> bool:
-        """Tell whether the parser has read into a second response; it cannot be used any more."""
+    def _has_read_too_far(self) -> bool:
+        """Tell whether anything was read behind the response; the parser is of no use after it."""
         parser, self._parser = self._parser, None
+        if self._buffer or self._tail or isinstance(self.exception(), HttpProcessingError):
+            return True
         try:
-            # At the end of the bytes it hands out a message that it has begun.
+            # At the end of the bytes a parser hands out a message that it has begun.
             return parser is not None and parser.feed_eof() is not None
         except Exception:  # noqa: BLE001 - of many kinds, each of which says yes
             return True
@@ -122,9 +142,9 @@ class _Idle(_Guard):
     """While no response is due."""
 
     def data_received(self, data: bytes) -> None:
-        """Close the connection: what has come is nobody's, and must not become anybody's."""
+        """Refuse them."""
         del data
-        self._connection.abort()
+        self._connection.refuse()
 
 
 class _Head(_Guard):

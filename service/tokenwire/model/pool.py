@@ -1,6 +1,8 @@
 """aiohttp's connector, request and response, taught to mistrust the connections they share."""
 
 import asyncio
+import logging
+import math
 import socket
 from functools import partial
 from typing import Final
@@ -20,8 +22,14 @@ that, requests are seldom sent into a connection that the upstream is closing.""
 RECEIVE_BUFFER_BYTES: Final = 1 << 15
 """Of a connection's socket: without a bound one read brings 256 KiB, however little is asked
 for. Linux takes twice the number, which lets 6 MB/s pass at a round trip of 10 ms."""
+DISTRUST_SECONDS: Final = 60.0
+"""For how long no connection is used again after one has brought bytes that no request asked
+for. Those that come while the next request is on its way cannot be told from its response."""
 BODILESS: Final = (204, 304)
 """Statuses whose response has no body: one that is sent all the same is read as the next one."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Attempt:
@@ -128,8 +136,10 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=_small_socket,
             resolver=Resolver(),
         )
+        self._loop = asyncio.get_running_loop()
+        self._distrusted_until = -math.inf
         self._factory = partial(  # type: ignore[assignment] # partial is invariant
-            Connection, loop=asyncio.get_running_loop()
+            Connection, loop=self._loop, on_stray=self._distrust
         )
 
     async def _get(
@@ -138,7 +148,11 @@ class Connector(aiohttp.TCPConnector):
         if isinstance(key, _FreshKey):
             return None
         while found := await super()._get(key, traces):
-            if isinstance(found.protocol, Connection) and found.protocol.is_fit():
+            if (
+                isinstance(found.protocol, Connection)
+                and found.protocol.is_fit()
+                and self._is_trusting()
+            ):
                 return found
             found.close()
         return None
@@ -146,8 +160,24 @@ class Connector(aiohttp.TCPConnector):
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
     ) -> None:
-        can_rest = not should_close and isinstance(protocol, Connection) and protocol.rest()
+        can_rest = (
+            not should_close
+            and isinstance(protocol, Connection)
+            and protocol.rest()
+            and self._is_trusting()
+        )
         super()._release(key, protocol, should_close=not can_rest)
+
+    def _is_trusting(self) -> bool:
+        return self._loop.time() >= self._distrusted_until
+
+    def _distrust(self) -> None:
+        if self._is_trusting():
+            log.warning(
+                "the upstream sent bytes that no request asked for",
+                extra={"connections_not_reused_seconds": DISTRUST_SECONDS},
+            )
+        self._distrusted_until = self._loop.time() + DISTRUST_SECONDS
 
 
 class _FreshKey(ConnectionKey):
