@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, Self
 
 from opentelemetry.trace import Span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -19,38 +19,45 @@ PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 class Cause(Enum):
-    """Why a connection to the upstream failed: a fixed vocabulary that names no host."""
+    """Why a connection to the upstream failed: a fixed vocabulary that names no host.
 
-    REFUSED = "connection_refused"
-    """Nothing listens at the upstream's address."""
-    DNS = "dns"
-    """The upstream's name does not resolve."""
-    TLS = "tls"
-    """The TLS handshake fails, or the certificate is not trusted."""
-    CONNECT_TIMEOUT = "connect_timeout"
-    """Connecting takes longer than `TOKENWIRE_CONNECT_TIMEOUT_SECONDS`."""
-    NO_ROUTE = "no_route"
-    """The network or the host cannot be reached from here."""
-    NO_LOCAL_ADDRESS = "no_local_address"
-    """This host has no address or no free port to connect from."""
-    PROXY = "proxy"
-    """The proxy refuses to connect to the upstream."""
-    RESET = "reset"
-    """The connection is reset before the end of the response."""
-    EOF = "eof"
-    """The connection is closed before the end of the response."""
-    NOT_HTTP = "not_http"
-    """What the upstream sends is not an HTTP response."""
-    STALE = "stale_connection"
-    """A reused connection dies before any byte of the response; the request is repeated."""
-    DESCRIPTORS = "file_descriptors"
-    """This process, or its host, has no file descriptor left."""
-    THREADS = "threads"
-    """This process cannot start a thread."""
-    MEMORY = "memory"
-    """The kernel has no memory for another connection."""
-    OTHER = "other"
-    """None of these."""
+    Attributes:
+        meaning: For docs/metrics.md.
+    """
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Make a member whose value is the first of the pair."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    REFUSED = "connection_refused", "Nothing listens at the upstream's address."
+    DNS = "dns", "The upstream's name does not resolve."
+    TLS = "tls", "The TLS handshake fails, or the certificate is not trusted."
+    CONNECT_TIMEOUT = (
+        "connect_timeout",
+        "Connecting takes longer than `TOKENWIRE_CONNECT_TIMEOUT_SECONDS`.",
+    )
+    NO_ROUTE = "no_route", "The network or the host cannot be reached from here."
+    NO_LOCAL_ADDRESS = (
+        "no_local_address",
+        "This host has no address or no free port to connect from.",
+    )
+    PROXY = "proxy", "The proxy refuses to connect to the upstream."
+    RESET = "reset", "The connection is reset before the end of the response."
+    EOF = "eof", "The connection is closed before the end of the response."
+    NOT_HTTP = "not_http", "What the upstream sends is not an HTTP response."
+    STALE = (
+        "stale_connection",
+        "A reused connection dies before any byte of the response; the request is repeated.",
+    )
+    DESCRIPTORS = "file_descriptors", "This process, or its host, has no file descriptor left."
+    THREADS = "threads", "This process cannot start a thread."
+    MEMORY = "memory", "The kernel has no memory for another connection."
+    OTHER = "other", "None of these."
 
 
 @dataclass(slots=True)

@@ -107,7 +107,7 @@ class Misbehaviour:
 @pytest.fixture(autouse=True)
 def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let connections be used again, however often the upstream is caught."""
-    monkeypatch.setattr("tokenwire.model.pool.DISTRUST_SECONDS", 0.0)
+    monkeypatch.setattr("tokenwire.model.pool.KEEP_NONE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -22,9 +22,9 @@ that, requests are seldom sent into a connection that the upstream is closing.""
 RECEIVE_BUFFER_BYTES: Final = 1 << 15
 """Of a connection's socket: without a bound one read brings 256 KiB, however little is asked
 for. Linux takes twice the number, which lets 6 MB/s pass at a round trip of 10 ms."""
-DISTRUST_SECONDS: Final = 60.0
+KEEP_NONE_SECONDS: Final = 60.0
 """For how long no connection is used again after one has brought bytes that no request asked
-for. Those that come while the next request is on its way cannot be told from its response."""
+for, or file descriptors have run out."""
 BODILESS: Final = (204, 304)
 """Statuses whose response has no body: one that is sent all the same is read as the next one."""
 
@@ -137,9 +137,9 @@ class Connector(aiohttp.TCPConnector):
             resolver=Resolver(),
         )
         self._loop = asyncio.get_running_loop()
-        self._distrusted_until = -math.inf
+        self._keeps_none_until = -math.inf
         self._factory = partial(  # type: ignore[assignment] # partial is invariant
-            Connection, loop=self._loop, on_stray=self._distrust
+            Connection, loop=self._loop, on_stray=self._on_stray
         )
 
     async def _get(
@@ -148,11 +148,7 @@ class Connector(aiohttp.TCPConnector):
         if isinstance(key, _FreshKey):
             return None
         while found := await super()._get(key, traces):
-            if (
-                isinstance(found.protocol, Connection)
-                and found.protocol.is_fit()
-                and self._is_trusting()
-            ):
+            if isinstance(found.protocol, Connection) and found.protocol.is_fit() and self._keeps():
                 return found
             found.close()
         return None
@@ -164,20 +160,25 @@ class Connector(aiohttp.TCPConnector):
             not should_close
             and isinstance(protocol, Connection)
             and protocol.rest()
-            and self._is_trusting()
+            and self._keeps()
         )
         super()._release(key, protocol, should_close=not can_rest)
 
-    def _is_trusting(self) -> bool:
-        return self._loop.time() >= self._distrusted_until
+    def keep_none(self) -> None:
+        """Use no connection again for KEEP_NONE_SECONDS."""
+        self._keeps_none_until = self._loop.time() + KEEP_NONE_SECONDS
 
-    def _distrust(self) -> None:
-        if self._is_trusting():
+    def _keeps(self) -> bool:
+        return self._loop.time() >= self._keeps_none_until
+
+    def _on_stray(self) -> None:
+        # Those that come while the next request is on its way look like its response.
+        if self._keeps():
             log.warning(
                 "the upstream sent bytes that no request asked for",
-                extra={"connections_not_reused_seconds": DISTRUST_SECONDS},
+                extra={"connections_not_reused_seconds": KEEP_NONE_SECONDS},
             )
-        self._distrusted_until = self._loop.time() + DISTRUST_SECONDS
+        self.keep_none()
 
 
 class _FreshKey(ConnectionKey):

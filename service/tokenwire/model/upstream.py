@@ -133,9 +133,10 @@ class Upstream:
 
     async def _attempt(self, body: bytes, record: Exchange, attempt: Attempt) -> Response | None:
         """Return the response to a request, or None if its connection was stale."""
+        session = self._open_session()
         record.asking()
         try:
-            response = await self._open_session().post(
+            response = await session.post(
                 self._url,
                 # As a file it is sent piece by piece, between which other calls go on.
                 data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
@@ -152,6 +153,9 @@ class Upstream:
                 record.failed(Cause.STALE)
                 return None
             record.failed(cause)
+            if cause is Cause.DESCRIPTORS and isinstance(session.connector, Connector):
+                # Callers and health checks need them more than the pool.
+                session.connector.keep_none()
             raise failure(cause) from None
         finally:
             record.attempts += attempt.sent
