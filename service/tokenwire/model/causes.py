@@ -62,8 +62,9 @@ def cause_of(error: Exception, connection: Connection | None) -> Cause | None:
         error: What sending the request raised.
         connection: Where it went out, if there was a connection.
     """
-    if NO_THREAD in (str(error), str(error.__cause__)):
-        return Cause.THREADS
+    for each in (error, error.__cause__):
+        if isinstance(each, RuntimeError) and str(each) == NO_THREAD:
+            return Cause.THREADS
     if isinstance(error, aiohttp.ClientConnectorError):
         found = _by_number(error.os_error)
         if found in OURS or type(error) not in BY_KIND:
