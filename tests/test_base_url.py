@@ -153,6 +153,30 @@ async def test_proxies_of_the_environment_have_no_effect(
         assert not [line for line in server.log_lines if "proxy" in line.lower()]
 
 
+async def test_a_proxy_never_sees_the_key(start_app: StartApp) -> None:
+    """What a proxy is told to reach an HTTPS upstream is its name, and nothing of who asks."""
+    heads = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        app = await start_app(
+            base_url="https://upstream.test/v1",
+            api_key="canary-key",
+            organization="canary-organization",
+            proxy=f"http://me:pass@127.0.0.1:{proxy.sockets[0].getsockname()[1]}",
+        )
+        with pytest.raises(grpc.aio.AioRpcError):
+            await ask(app.address)
+    [head] = heads
+    assert head.startswith("CONNECT upstream.test:443 ")
+    assert "canary" not in head
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'me:pass').decode()}" in head
+
+
 def test_the_endpoint_holds_no_credentials() -> None:
     """User and password are in no URL that is sent or told."""
     base_url = str(settings.load(base_url="http://me:s%40cret@host/v1").base_url)

@@ -5,7 +5,6 @@ asked reads it at the end.
 """
 
 import time
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -112,10 +111,10 @@ class Exchange:
                 "retry", {"error.type": reason, "tokenwire.retry.delay_seconds": after_seconds}
             )
 
-    def headers(self) -> Mapping[str, str] | None:
-        """Return what tells the upstream of the trace, if there is one."""
+    def headers(self) -> dict[str, str]:
+        """Return what tells the upstream of the trace; nothing if there is none."""
         if self.span is None or not self.span.get_span_context().is_valid:
-            return None
+            return {}
         headers: dict[str, str] = {}
         PROPAGATOR.inject(headers, set_span_in_context(self.span))
         return headers

@@ -140,7 +140,7 @@ class Upstream:
                 self._url,
                 # As a file it is sent piece by piece, between which other calls go on.
                 data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
-                headers=record.headers(),
+                headers=self._headers | record.headers(),
                 allow_redirects=False,
                 proxy=self._proxy,
                 middlewares=(attempt,),
@@ -172,7 +172,7 @@ class Upstream:
             self._session = aiohttp.ClientSession(
                 connector=Connector(),
                 timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
-                headers=self._headers,
+                # No headers here: aiohttp sends those to a proxy too, which would see the key.
                 request_class=Request,
                 response_class=Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
