@@ -8,7 +8,7 @@ from prometheus_client import Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
-from metrics_labels import label_table, outcome_table
+from metrics_labels import cause_table, label_table, outcome_table
 from tokenwire.metrics import Metrics
 from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
 
@@ -50,6 +50,7 @@ def metrics_doc(root: Path) -> None:
         metrics_table(),
         f"## Labels\n\n{label_table(_all_labels())}",
         f"## Outcomes\n\n{outcome_table()}",
+        f"## Causes\n\nWhy a connection to the upstream failed.\n\n{cause_table()}",
         f"{WORKERS}\n{_workers_table()}",
         f"## Buckets\n\nUpper bounds of the histograms, in seconds or tokens.\n\n{_bucket_list()}",
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from documents import code, table
+from tokenwire.exchange import Cause
 from tokenwire.metrics import OTHER_MODEL, labels
 from tokenwire.metrics.labels import Outcome
 
@@ -23,6 +24,7 @@ LABELS: Final = {
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
     "many waited for it.",
+    labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
     labels.OUTCOME: "Each call has one; see below.",
@@ -46,6 +48,12 @@ OUTCOMES: Final = {
 def label_table(names: Iterable[str]) -> str:
     """Return the labels of these names and their values as a Markdown table."""
     return table(("Label", "Values"), [(code(name), LABELS[name]) for name in names])
+
+
+def cause_table() -> str:
+    """Return the causes of failed connections and what they mean as a Markdown table."""
+    rows = [(code(cause.value), cause.meaning) for cause in Cause]
+    return table(("Cause", "Meaning"), rows)
 
 
 def outcome_table() -> str:

@@ -298,6 +298,15 @@ class ServerShuttingDown(ServiceError):
     retryable = True
 
 
+class ServerResourcesExhausted(ServiceError):
+    """File descriptors, threads or memory of this process or its host run out."""
+
+    reason = "SERVER_RESOURCES_EXHAUSTED"
+    code = StatusCode.UNAVAILABLE
+    text = "This service has no resources left to ask the upstream."
+    retryable = True
+
+
 class InternalError(ServiceError):
     """A bug: the log holds the details under the request id."""
 

@@ -59,10 +59,12 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 async def _serve(**overrides: object) -> int:
-    from tokenwire import logs, settings  # noqa: PLC0415 - see run
+    from tokenwire import descriptors, logs, settings  # noqa: PLC0415 - see run
 
     loaded = settings.load(**overrides)
     logs.configure(loaded)
+    # Of each process's own streams; workers inherit the limit.
+    descriptors.raise_limit(loaded.max_streams)
     for line in settings.unknown_variables():
         logs.log.warning(line)
     if loaded.workers > 1:

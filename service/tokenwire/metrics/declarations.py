@@ -151,6 +151,12 @@ class Declarations:
             "Requests to the upstream that were repeated, by the reason of the first's failure.",
             by_reason,
         )
+        self.connection_failures = self._counter(
+            "tokenwire_upstream_connection_failures",
+            "Connections to the upstream that could not be made or broke, by cause. A "
+            "`stale_connection` has cost no call anything.",
+            (labels.CAUSE,),
+        )
         self.overhead = self._histogram(
             "tokenwire_overhead_seconds",
             "The service's own part of the time to the first token: from the call's begin to "

@@ -16,6 +16,7 @@ GEN_AI: Final = ("gen_ai_operation_name", "gen_ai_provider_name", MODEL)
 DIRECTION: Final = "gen_ai_token_type"
 ERROR_TYPE: Final = "error_type"
 REASON: Final = "reason"
+CAUSE: Final = "cause"
 OUTCOME: Final = "outcome"
 FINISH_REASON: Final = "finish_reason"
 PHASE: Final = "phase"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from grpc import StatusCode
 
 from tokenwire.calls import Call
+from tokenwire.exchange import Cause
 from tokenwire.metrics import labels
 from tokenwire.metrics.by_model import ModelSeries
 from tokenwire.metrics.declarations import Declarations
@@ -57,6 +58,9 @@ class Metrics:
         rejections = sorted(labels.CALLERS_REASONS | labels.TURNED_AWAY)
         self._rejected = {reason: declared.rejected.labels(reason) for reason in rejections}
         self._cancelled = {phase: declared.cancelled.labels(phase.value) for phase in Phase}
+        self._connection_failures = {
+            cause: declared.connection_failures.labels(cause.value) for cause in Cause
+        }
         self._spans_dropped = {
             reason: declared.spans_dropped.labels(reason.value) for reason in Dropped
         }
@@ -115,6 +119,8 @@ class Metrics:
         for reason in call.exchange.retries:
             series.upstream_retries[reason].inc()
             series.upstream_errors[reason].inc()
+        for cause in call.exchange.failures:
+            self._connection_failures[cause].inc()
         if call.reason in labels.UPSTREAM_REASONS and call.exchange.asked:
             series.upstream_errors[call.reason].inc()
         self._observe_times(call, code, series)

@@ -10,7 +10,11 @@ from pydantic import AliasChoices, AliasGenerator, Field, HttpUrl, model_validat
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tokenwire.settings.combinations import require_whole_tls
+from tokenwire.settings.combinations import (
+    require_no_fragment,
+    require_one_credential,
+    require_whole_tls,
+)
 from tokenwire.settings.files import MountedFiles, names_of
 from tokenwire.settings.values import (
     Address,
@@ -72,7 +76,8 @@ class Settings(BaseSettings):
         validation_alias="OPENAI_BASE_URL",
         repr=False,
         description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. "
-        "A query string is sent along, as Azure's `api-version` needs.",
+        "A query string is sent along, as Azure's `api-version` needs; a user and password are "
+        "sent as `Authorization: Basic`. `/chat/completions` at its end makes no difference.",
     )
     organization: Header = Field(
         None,
@@ -252,6 +257,13 @@ class Settings(BaseSettings):
                 "OPENAI_API_KEY is not set; set it, or set OPENAI_BASE_URL for an upstream "
                 "that needs no key, or use --demo for the built-in demo model",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _base_url_can_be_sent(self) -> Self:
+        base_url = str(self.base_url or "")
+        require_no_fragment(base_url)
+        require_one_credential(base_url, key_is_set=self.api_key is not None)
         return self
 
     @classmethod
