@@ -17,10 +17,12 @@ from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
+from tokenwire.field_limits import FieldLimits
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
+from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.interceptors.tracing import annotate_span
 from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
@@ -77,7 +79,9 @@ class App:
         self._stopped = False
         provider = provider_name(settings)
         self.metrics = Metrics(settings.models | {settings.model}, provider, settings.prices)
-        self.metrics.set_limits(settings.max_streams, settings.max_queue)
+        self.metrics.set_limits(
+            settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
+        )
         self._telemetry = Telemetry(settings, self.metrics.count_dropped)
         self._model = TracedModel(
             model or build_model(settings),
@@ -111,7 +115,16 @@ class App:
             settings.queue_timeout_seconds,
             on_change=self.metrics.set_load,
         )
-        chain = build_chain(self._telemetry.provider, self._outcome, admission)
+        request_bytes = RequestBytesInterceptor(
+            settings.max_request_bytes_in_flight, on_change=self.metrics.set_request_bytes
+        )
+        chain = build_chain(
+            self._telemetry.provider,
+            self._outcome,
+            request_bytes,
+            admission,
+            FieldLimits(settings.max_turns),
+        )
         defaults = Defaults(
             model=settings.model,
             temperature=settings.temperature,

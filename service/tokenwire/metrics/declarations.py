@@ -174,6 +174,12 @@ class Declarations:
             (),
             buckets.QUEUE,
         )
+        self.request_bytes = self._gauge(
+            "tokenwire_request_bytes_in_flight", "Bytes of the requests of all calls."
+        )
+        self.request_bytes_limit = self._gauge(
+            "tokenwire_request_bytes_limit", "Bytes that the requests of all calls may have."
+        )
         self.draining = self._gauge(
             "tokenwire_draining", "1 from the signal to stop until the end, 0 before."
         )

@@ -1,7 +1,6 @@
 """HTTP to an OpenAI-compatible upstream: one request in, its events out."""
 
 import asyncio
-import io
 import socket
 import time
 from collections.abc import AsyncGenerator
@@ -11,12 +10,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
-import msgspec
 import yarl
 from aiohttp.client_proto import ResponseHandler
 
 from tokenwire import __version__, errors, exchange
 from tokenwire.exchange import Exchange
+from tokenwire.model.body import request_body
 from tokenwire.model.inflate import inflater
 from tokenwire.model.rejection import is_error, rejection
 from tokenwire.model.sse import Event, EventReader
@@ -29,7 +28,6 @@ ERROR_BODY_SECONDS: Final = 1.0
 KEEPALIVE_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
-LARGE_BODY_BYTES: Final = 1 << 18
 READ_BYTES: Final = 1 << 14
 """How much is read at once. It bounds the text of one Answer, but for a large event, and what
 an answer holds while its caller takes nothing."""
@@ -89,6 +87,8 @@ class Upstream:
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
         record = exchange.noted()
         async with self._response(payload, record) as response:
+            # It has been sent, and an answer can take long.
+            del payload
             inflate = inflater(response.headers.get("content-encoding", "identity"))
             body = response.content
             try:
@@ -117,20 +117,8 @@ class Upstream:
     async def _response(
         self, payload: dict[str, Any], record: Exchange
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        body = msgspec.json.encode(payload)
-        record.sent = record.sent or time.monotonic()
-        try:
-            response = await self._open_session().post(
-                self._url,
-                # As a file it is sent piece by piece, between which other calls go on.
-                data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
-                headers=record.headers(),
-                allow_redirects=False,
-                proxy=self._proxy,
-            )
-        except (aiohttp.ClientError, TimeoutError, UnicodeError):
-            # UnicodeError: a name that is too long to be looked up.
-            raise errors.UpstreamUnreachable from None
+        response = await self._post(payload, record)
+        del payload
         try:
             self._watch(response)
             if response.status != HTTPStatus.OK:
@@ -144,6 +132,21 @@ class Upstream:
             # Ends the request at once, without waiting for anything; a response that was
             # read to its end has given its connection back already.
             response.close()
+
+    async def _post(self, payload: dict[str, Any], record: Exchange) -> aiohttp.ClientResponse:
+        body = await request_body(payload)
+        record.sent = record.sent or time.monotonic()
+        try:
+            return await self._open_session().post(
+                self._url,
+                data=body,
+                headers=record.headers(),
+                allow_redirects=False,
+                proxy=self._proxy,
+            )
+        except (aiohttp.ClientError, TimeoutError, UnicodeError):
+            # UnicodeError: a name that is too long to be looked up.
+            raise errors.UpstreamUnreachable from None
 
     def _watch(self, response: aiohttp.ClientResponse) -> None:
         """Fail the response's body when its connection is lost before the body's end.

@@ -24,3 +24,17 @@ def require_whole_tls(certificate: Path | None, key: Path | None, client_ca: Pat
             "TOKENWIRE_TLS_CLIENT_CA_FILE is set, but the server has no TLS; set "
             "TOKENWIRE_TLS_CERTIFICATE_FILE and TOKENWIRE_TLS_KEY_FILE, or unset it",
         )
+
+
+def require_room_for_a_request(largest: int, in_flight: int) -> None:
+    """Require that the largest request in bytes fits into those of all calls.
+
+    Raises:
+        PydanticCustomError: It would never be accepted.
+    """
+    if largest > in_flight:
+        raise PydanticCustomError(
+            "request_bytes",
+            "TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT is below TOKENWIRE_MAX_REQUEST_BYTES, so that "
+            "the largest requests would never be accepted; raise the former or lower the latter",
+        )
