@@ -10,7 +10,6 @@ from typing import Final, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from tokenwire import __version__, garbage, logs
 from tokenwire.chat_span import TracedModel, end_chat_span
@@ -27,6 +26,7 @@ from tokenwire.interceptors.tracing import annotate_span
 from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
 from tokenwire.model import build_model, provider_name
+from tokenwire.reflection import enable_reflection
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
@@ -90,7 +90,7 @@ class App:
             capture_content=settings.capture_content,
         )
         self._lag = LagMeter(self.metrics.observe_lag)
-        self._health = HealthServicer()
+        self._health = HealthServicer(self.metrics.set_watches)
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
@@ -151,7 +151,7 @@ class App:
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        enable_reflection(names, server, self.metrics.set_reflection_streams)
         return server
 
     async def start(self) -> None:

@@ -80,6 +80,14 @@ class Metrics:
         """Set how many bytes the requests of all calls have."""
         self._declared.request_bytes.set(held)
 
+    def set_watches(self, watches: int) -> None:
+        """Set how many Watch calls of the health service are open."""
+        self._declared.watches.set(watches)
+
+    def set_reflection_streams(self, streams: int) -> None:
+        """Set how many streams of reflection are open."""
+        self._declared.reflection_streams.set(streams)
+
     def set_draining(self) -> None:
         """Tell that the process stops."""
         self._declared.draining.set(1)
