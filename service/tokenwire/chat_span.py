@@ -4,7 +4,6 @@ https://github.com/open-telemetry/semantic-conventions-genai. The upstream's
 host is left out on purpose.
 """
 
-import asyncio
 import json
 import time
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from tokenwire import exchange
 from tokenwire.calls import Call
 from tokenwire.domain import AnswerStream, ChatModel, ChatRequest, Completion, Delta
 from tokenwire.json_pieces import pieces
+from tokenwire.large_work import next_step
 
 CHAT: Final = "chat"
 NO_ERROR: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
@@ -162,9 +162,9 @@ async def _json(value: list[dict[str, Any]]) -> str:
     """Return the JSON of `value`; others have their turn between one piece and the next."""
     made = []
     for piece in pieces(value):
-        made.append(piece)
-        await asyncio.sleep(0)
-    return b"".join(made).decode()
+        made.append(piece.decode())
+        await next_step()
+    return "".join(made)
 
 
 def _message(role: str, text: str) -> dict[str, object]:

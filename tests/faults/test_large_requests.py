@@ -1,5 +1,6 @@
 """Row 48: the largest requests that are allowed, and those that hold too much, block nobody."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from faults.raw_upstream import raw_upstream
 from faults.requests import VALID, check_refused, send_bytes
 from faults.world import World, open_world
 from helpers import violated_fields_of
+from otlp import attributes_of
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 LONGEST_ROUND: Final = 0.02
@@ -19,6 +21,8 @@ LONGEST_ROUND: Final = 0.02
 LARGEST: Final = 4 * MB
 """What the server accepts by default."""
 MAX_TURNS: Final = 4_096
+CROWD: Final = 30
+"""Large requests that fit into the server at once."""
 
 # Fields of a Message, a Turn or Params: their number and wire type.
 CONTENT, PARAMS, HISTORY, UNKNOWN = b"\x12", b"\x1a", b"\x22", b"\x30"
@@ -82,6 +86,16 @@ OVER_A_BOUND: Final = {
         "empty stops": HELLO + delimited(PARAMS, filled(delimited(STOP, b""))),
         "stops one by one": HELLO + filled(delimited(PARAMS, delimited(STOP, b"x"))),
     },
+    "params.model": {
+        "one long name": pb.Message(
+            content="hello", params=pb.Params(model=text("\u00fc"))
+        ).SerializeToString(),
+    },
+    "params.user": {
+        "one long user": pb.Message(
+            content="hello", params=pb.Params(user=text("\u2028"))
+        ).SerializeToString(),
+    },
     "message": {
         "contents": filled(delimited(CONTENT, b"")) + HELLO,
         "parameters": HELLO + filled(delimited(PARAMS, b"")),
@@ -119,6 +133,38 @@ async def test_row_48_the_largest_request_blocks_nobody(
     assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
     assert watch.longest < LONGEST_ROUND
     await raw_world.check(grpc.StatusCode.OK)
+
+
+async def test_row_48_capturing_a_large_request_blocks_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A span that holds what a request says is written in pieces too."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    # Or the collector would not take the span.
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1000")
+    data = pb.Message(content=text("\x01")).SerializeToString()
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        with watch_loop() as watch:
+            _, error = await send_bytes(world, data)
+        assert error is None
+        assert watch.longest < LONGEST_ROUND
+        [_, span] = await world.collector.answered(2)
+    assert len(attributes_of(span)["gen_ai.input.messages"]) == 1_000
+
+
+@pytest.mark.timeout(180)
+async def test_row_48_many_large_requests_block_nobody(raw_world: World) -> None:
+    """Large requests at once take turns: together they keep others waiting no longer than one."""
+    data = pb.Message(content=text("\x01")).SerializeToString()
+    with watch_loop() as watch:
+        calls = []
+        for _ in range(CROWD):
+            calls.append(asyncio.create_task(send_bytes(raw_world, data)))
+            # For gRPC's client to copy each request in a round of its own.
+            await asyncio.sleep(0)
+        endings = await asyncio.gather(*calls)
+    assert [error for _, error in endings] == [None] * CROWD
+    assert watch.longest < LONGEST_ROUND
 
 
 @pytest.mark.parametrize(("field", "request_"), TOO_MANY)

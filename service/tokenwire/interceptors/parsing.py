@@ -6,7 +6,6 @@ traceback; so it gets no parser, and the innermost interceptor does it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import grpc
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 from tokenwire.errors import MalformedRequest
 from tokenwire.field_limits import FieldLimits
 from tokenwire.interceptors.base import Behaviour, Context, Continuation, Handler, Interceptor
+from tokenwire.large_work import next_step
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 LARGE_BYTES: Final = 1 << 16
@@ -53,10 +53,13 @@ class ParsingInterceptor(Interceptor):
         """
         del method
         assert isinstance(request, bytes)  # noqa: S101 - as intercept_service arranged
+        large = len(request) > LARGE_BYTES
+        if large:
+            await next_step()
         self._limits.check(request)
-        if len(request) > LARGE_BYTES:
+        if large:
             # What is to come, up to the upstream's request, takes milliseconds too.
-            await asyncio.sleep(0)
+            await next_step()
         # Handed on without a name here, which would hold it until the call's end.
         await proceed(_parse(request), context)
 

@@ -1,6 +1,5 @@
 """The body of a request to the upstream."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -8,16 +7,18 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 from tokenwire.json_pieces import is_large, pieces
+from tokenwire.large_work import next_step
 
 
 async def request_body(payload: dict[str, Any]) -> bytes | Payload:
     """Return the JSON of `payload`, or what makes it while it is sent if it is large."""
     if not is_large(payload):
         return msgspec.json.encode(payload)
+    await next_step()
     size = 0
     for piece in pieces(payload):
         size += len(piece)
-        await asyncio.sleep(0)
+        await next_step()
     return _LargeBody(payload, size)
 
 
@@ -40,5 +41,4 @@ class _LargeBody(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         for piece in pieces(self._value):
             await writer.write(piece)
-            # Returns at once while the connection takes more.
-            await asyncio.sleep(0)
+            await next_step()

@@ -1,12 +1,12 @@
 """From a request to what LangChain is given."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from tokenwire.domain import ChatRequest, Role
+from tokenwire.large_work import next_step
 
 Kind: TypeAlias = type[SystemMessage] | type[HumanMessage] | type[AIMessage]
 Line: TypeAlias = tuple[Kind, str]
@@ -29,6 +29,6 @@ async def to_messages(lines: Sequence[Line]) -> list[BaseMessage]:
     messages: list[BaseMessage] = []
     for start in range(0, len(lines), SLICE):
         if start:
-            await asyncio.sleep(0)
+            await next_step()
         messages.extend(kind(text) for kind, text in lines[start : start + SLICE])
     return messages
