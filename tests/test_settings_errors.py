@@ -32,6 +32,16 @@ def test_an_upstream_without_a_key_is_enough(monkeypatch: pytest.MonkeyPatch) ->
     load()
 
 
+def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of all requests below that of one is refused; both settings are named."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKENWIRE_MAX_REQUEST_BYTES", "2048")
+    monkeypatch.setenv("TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT", "2047")
+    [problem] = problems()
+    assert problem.startswith("TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT is below ")
+    assert "TOKENWIRE_MAX_REQUEST_BYTES," in problem
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [

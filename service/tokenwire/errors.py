@@ -272,11 +272,11 @@ class ContentFiltered(UpstreamError):
 
 
 class ServerOverloaded(ServiceError):
-    """As many answers as allowed are in flight, and no place became free in time."""
+    """As many answers as allowed, or as many bytes of requests, are in flight."""
 
     reason = "SERVER_OVERLOADED"
     code = StatusCode.RESOURCE_EXHAUSTED
-    text = "This service is at its limit of answers in flight."
+    text = "This service is at its limit of answers or of request bytes in flight."
     retryable = True
 
 

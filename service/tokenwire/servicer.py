@@ -74,7 +74,10 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         chat = to_request(request, self._defaults)
         call.model = chat.model
         watchdog.expect(patience.first_token, UpstreamTimeout)
-        async with aclosing(self._model.stream(chat, self._deadline(context, watchdog))) as answer:
+        stream = self._model.stream(chat, self._deadline(context, watchdog))
+        # The model lets go of them once the answer has begun, and an answer can take long.
+        del request, chat
+        async with aclosing(stream) as answer:
             async for event in answer:
                 if isinstance(event, Whole):
                     # Nothing that is still to come can fail the answer, so no time of ours may.

@@ -180,6 +180,18 @@ class Declarations:
             (),
             buckets.QUEUE,
         )
+        self.request_bytes = self._gauge(
+            "tokenwire_request_bytes_in_flight", "Bytes of the requests of all calls."
+        )
+        self.request_bytes_limit = self._gauge(
+            "tokenwire_request_bytes_limit", "Bytes that the requests of all calls may have."
+        )
+        self.watches = self._gauge(
+            "tokenwire_health_watches", "Open Watch calls of the health service."
+        )
+        self.reflection_streams = self._gauge(
+            "tokenwire_reflection_streams", "Open streams of reflection."
+        )
         self.draining = self._gauge(
             "tokenwire_draining", "1 from the signal to stop until the end, 0 before."
         )

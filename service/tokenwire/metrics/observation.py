@@ -69,15 +69,28 @@ class Metrics:
         """Tell the tasks of `loop` from now on, counted whenever the metrics are read."""
         self._declared.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
-    def set_limits(self, streams: int, queued: int) -> None:
-        """Set how many answers may be streamed at once, and how many calls may wait to be."""
+    def set_limits(self, streams: int, queued: int, request_bytes: int) -> None:
+        """Set how many answers may be streamed at once, and what else is limited."""
         self._declared.streams_limit.set(streams)
         self._declared.queue_limit.set(queued)
+        self._declared.request_bytes_limit.set(request_bytes)
 
     def set_load(self, in_flight: int, queued: int) -> None:
         """Set how many answers are being streamed, and how many calls wait to be."""
         self._declared.streams.set(in_flight)
         self._declared.queue.set(queued)
+
+    def set_request_bytes(self, held: int) -> None:
+        """Set how many bytes the requests of all calls have."""
+        self._declared.request_bytes.set(held)
+
+    def set_watches(self, watches: int) -> None:
+        """Set how many Watch calls of the health service are open."""
+        self._declared.watches.set(watches)
+
+    def set_reflection_streams(self, streams: int) -> None:
+        """Set how many streams of reflection are open."""
+        self._declared.reflection_streams.set(streams)
 
     def set_draining(self) -> None:
         """Tell that the process stops."""

@@ -59,7 +59,10 @@ class RetryingModel:
         try:
             async with aclosing(self._model.stream(request, deadline)) as answer:
                 async for event in answer:
-                    begun = True
+                    if not begun:
+                        begun = True
+                        # It will not be repeated, and an answer can take long.
+                        request = ChatRequest("", request.model)
                     yield event
         except errors.ServiceError as error:
             delay = _delay(error)

@@ -1,7 +1,6 @@
 """HTTP to an OpenAI-compatible upstream: one request in, its events out."""
 
 import asyncio
-import io
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -9,10 +8,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
-import msgspec
+from aiohttp.payload import Payload
 
 from tokenwire import errors, exchange
 from tokenwire.exchange import Cause, Exchange
+from tokenwire.model.body import request_body
 from tokenwire.model.causes import cause_of, cause_of_end, failure, is_idle_timeout
 from tokenwire.model.connections import MAX_HEAD_BYTES, Connection
 from tokenwire.model.endpoint import Credentials, endpoint, headers
@@ -31,7 +31,6 @@ MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
 MAX_HEADERS: Final = MAX_HEAD_BYTES // len("a:\r\n")
 """What the limit of the head's size leaves room for."""
-LARGE_BODY_BYTES: Final = 1 << 18
 READ_BYTES: Final = 1 << 14
 """How much is read at once. It bounds the text of one Answer, but for a large event, and what
 an answer holds while its caller takes nothing."""
@@ -77,6 +76,8 @@ class Upstream:
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
         record = exchange.noted()
         async with self._response(payload, record) as response:
+            # It has been sent, and an answer can take long.
+            del payload
             inflate = inflater(response.headers.get("content-encoding", "identity"))
             body = response.content
             try:
@@ -106,7 +107,8 @@ class Upstream:
     async def _response(
         self, payload: dict[str, Any], record: Exchange
     ) -> AsyncGenerator[Response, None]:
-        response = await self._ask(msgspec.json.encode(payload), record)
+        response = await self._ask(payload, record)
+        del payload
         try:
             record.upstream_status = response.status
             record.upstream_request_id = request_id(response.headers, self._key)
@@ -123,23 +125,25 @@ class Upstream:
             # Ends the request at once, without waiting for anything, unless it has ended.
             response.close()
 
-    async def _ask(self, body: bytes, record: Exchange) -> Response:
+    async def _ask(self, payload: dict[str, Any], record: Exchange) -> Response:
         """Send a request, and once more where the pool's connection had gone stale meanwhile."""
+        body = await request_body(payload)
         response = await self._attempt(body, record, Attempt(fresh=False))
         if response is None:
             response = await self._attempt(body, record, Attempt(fresh=True))
         assert response is not None  # noqa: S101 - a fresh connection is not stale
         return response
 
-    async def _attempt(self, body: bytes, record: Exchange, attempt: Attempt) -> Response | None:
+    async def _attempt(
+        self, body: bytes | Payload, record: Exchange, attempt: Attempt
+    ) -> Response | None:
         """Return the response to a request, or None if its connection was stale."""
         session = self._open_session()
         record.asking()
         try:
             response = await session.post(
                 self._url,
-                # As a file it is sent piece by piece, between which other calls go on.
-                data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
+                data=body,
                 headers=self._headers | record.headers(),
                 allow_redirects=False,
                 proxy=self._proxy,

@@ -52,3 +52,17 @@ def require_no_fragment(base_url: str) -> None:
         raise PydanticCustomError(
             "fragment", "OPENAI_BASE_URL has a fragment (`#...`), which is never sent; remove it"
         )
+
+
+def require_room_for_a_request(largest: int, in_flight: int) -> None:
+    """Require that the largest request in bytes fits into those of all calls.
+
+    Raises:
+        PydanticCustomError: It would never be accepted.
+    """
+    if largest > in_flight:
+        raise PydanticCustomError(
+            "request_bytes",
+            "TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT is below TOKENWIRE_MAX_REQUEST_BYTES, so that "
+            "the largest requests would never be accepted; raise the former or lower the latter",
+        )

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokenwire.settings.combinations import (
     require_no_fragment,
     require_one_credential,
+    require_room_for_a_request,
     require_whole_tls,
 )
 from tokenwire.settings.files import MountedFiles, names_of
@@ -156,6 +157,16 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
     )
+    max_request_bytes_in_flight: int = Field(
+        134_217_728,
+        ge=1_024,
+        le=1 << 40,
+        description="Bytes that the requests of all calls in this process may have together. "
+        "Each takes up to five times its bytes of memory until its answer begins.",
+    )
+    max_turns: int = Field(
+        4_096, ge=1, le=65_536, description="Turns that the history of a request may have."
+    )
     keepalive_seconds: PositiveSeconds = Field(
         30, description="After how long without data a caller's connection is pinged."
     )
@@ -247,6 +258,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         require_whole_tls(self.tls_certificate_file, self.tls_key_file, self.tls_client_ca_file)
+        return self
+
+    @model_validator(mode="after")
+    def _a_request_has_room(self) -> Self:
+        require_room_for_a_request(self.max_request_bytes, self.max_request_bytes_in_flight)
         return self
 
     @model_validator(mode="after")
