@@ -54,8 +54,6 @@ DEFAULTS: dict[str, Any] = {
     "otlp_traces_protocol": None,
     "traces_exporter": None,
     "otel_disabled": False,
-    "langsmith_tracing": False,
-    "allow_langsmith": False,
 }
 
 VARIABLES: list[tuple[str, str, str, object]] = [
@@ -111,7 +109,6 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "otlp_traces_protocol", "grpc"),
     ("OTEL_TRACES_EXPORTER", "console", "traces_exporter", "console"),
     ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
-    ("TOKENWIRE_ALLOW_LANGSMITH", "true", "allow_langsmith", True),
 ]
 
 
@@ -166,7 +163,6 @@ def test_every_setting_is_tested() -> None:
         "api_key",
         "base_url",
         "proxy",
-        "langsmith_tracing",
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_ca_file",
