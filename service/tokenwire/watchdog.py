@@ -30,6 +30,7 @@ class Watchdog:
         self._time = self._end
         self._error: type[ServiceError] = StreamDurationLimit
         self._writing = False
+        self._whole = False
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.Handle | None = None
         self._timer_time = math.inf
@@ -45,13 +46,19 @@ class Watchdog:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        """Raise the reason in place of the cancellation that it caused."""
+    ) -> bool:
+        """Raise the reason in place of the cancellation that it caused, or drop both.
+
+        They are dropped, which makes the task go on behind the context, if the answer is whole.
+        """
         task, self._task = self._task, None
         if self._timer:
             self._timer.cancel()
-        if self._bite and task and task.uncancel() == 0 and kind is asyncio.CancelledError:
-            raise self._bite from None
+        if not (self._bite and task and task.uncancel() == 0 and kind is asyncio.CancelledError):
+            return False
+        if self._whole:
+            return True
+        raise self._bite from None
 
     @property
     def end(self) -> float:
@@ -83,12 +90,22 @@ class Watchdog:
         self._writing = True
         self._set(self._loop.time() + seconds, otherwise)
 
+    def answer_is_whole(self) -> None:
+        """Let no time and no shutdown make the task fail any more.
+
+        They still end it within the write of the last Answer.
+        """
+        self._whole = True
+        self._writing = False
+        self._time = math.inf
+
     def interrupt(self, error: type[ServiceError]) -> None:
         """End the task with `error`; does nothing once it has left the context."""
         if self._task:
             self._end = self._loop.time()
             self._end_error = error
-            self._set(self._time, self._error)
+            if self._writing or not self._whole:
+                self._set(self._time, self._error)
 
     def _set(self, time: float, error: type[ServiceError]) -> None:
         end = self._end + LAST_WRITE_SECONDS if self._writing else self._end

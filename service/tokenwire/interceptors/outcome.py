@@ -91,6 +91,9 @@ class OutcomeInterceptor(Interceptor):
             self._running.discard(watchdog)
         if failure is None:
             self._close(call, grpc.StatusCode.OK)
+            # gRPC sends the status once this returns; the last Answer goes first.
+            if call.last_write and not call.last_write.done():
+                await asyncio.wait((call.last_write,))
         else:
             code = failure.code_after(call.answers_sent)
             in_words = call.answers_sent > 0 and not call.watchdog.writing
