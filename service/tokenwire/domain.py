@@ -81,7 +81,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The text is whole; the Completion comes within so many seconds."""
+    """The text is whole as far as known; what else comes, comes within so many seconds."""
 
     seconds: float
 
@@ -99,7 +99,7 @@ class Completion:
 AnswerStream: TypeAlias = AsyncGenerator[Delta | Whole | Completion, None]
 """Deltas with text, then exactly one Completion. Closing it ends the upstream request.
 
-Where the Completion may take a while to come, Whole says so."""
+Where the Completion may take a while to come, Whole says so; a Delta behind it takes it back."""
 
 
 class ChatModel(Protocol):

@@ -76,7 +76,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         async with aclosing(self._model.stream(chat, self._deadline(context, watchdog))) as answer:
             async for event in answer:
                 if isinstance(event, Whole):
-                    # Nothing that is still to come can fail the answer, so no time of ours may.
+                    # The model gives up by itself, and well; no time of ours may come first.
                     watchdog.expect(event.seconds + patience.idle, UpstreamIdleTimeout)
                     continue
                 if isinstance(event, Completion):
