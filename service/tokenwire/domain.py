@@ -39,7 +39,9 @@ class Sampling:
 class ChatRequest:
     """A validated request, with the service's defaults filled in.
 
-    `system` is the system prompt, or empty for none.
+    `system` is the system prompt, or empty for none. `set_by_caller` names the fields of the
+    contract's Params that are the caller's own choice, as in `params.temperature`; a model
+    that the settings name is not.
     """
 
     content: str
@@ -47,6 +49,7 @@ class ChatRequest:
     system: str = ""
     history: tuple[Turn, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    set_by_caller: frozenset[str] = frozenset()
 
 
 class FinishReason(enum.Enum):
