@@ -73,16 +73,21 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         chat = to_request(request, self._defaults)
         call.model = chat.model
         watchdog.expect(patience.first_token, UpstreamTimeout)
+        whole = False
         async with aclosing(self._model.stream(chat, self._deadline(context, watchdog))) as answer:
             async for event in answer:
                 if isinstance(event, Whole):
                     # The model gives up by itself, and well; no time of ours may come first.
-                    watchdog.expect(event.seconds + patience.idle, UpstreamIdleTimeout)
+                    watchdog.expect_rest(event.seconds, patience.idle, UpstreamIdleTimeout)
+                    whole = True
                     continue
                 if isinstance(event, Completion):
                     call.completion = event
                     watchdog.answer_is_whole()
                     break
+                if whole:
+                    whole = False
+                    watchdog.expect(patience.idle, UpstreamIdleTimeout)
                 # Before the write, during which the caller may leave: this much was received.
                 call.received(event.tokens)
                 if turnstile.crowded():

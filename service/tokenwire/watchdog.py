@@ -31,6 +31,7 @@ class Watchdog:
         self._error: type[ServiceError] = StreamDurationLimit
         self._writing = False
         self._whole = False
+        self._beyond_end = 0.0
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.Handle | None = None
         self._timer_time = math.inf
@@ -77,10 +78,22 @@ class Watchdog:
             ServiceError: The watch was over before this, during a write.
         """
         self._writing = False
+        self._beyond_end = 0.0
         now = self._loop.time()
         if now >= self._end:
             raise self._end_error
         self._set(now + seconds, otherwise)
+
+    def expect_rest(
+        self, rest_seconds: float, seconds: float, otherwise: type[ServiceError]
+    ) -> None:
+        """Give what follows a text that is whole its `rest_seconds`, when the watch is over too.
+
+        Give it `seconds` more while the watch is not over, or end the task with `otherwise`.
+        """
+        self._writing = False
+        self._beyond_end = rest_seconds
+        self._set(self._loop.time() + rest_seconds + seconds, otherwise)
 
     def expect_write(self, seconds: float, otherwise: type[ServiceError]) -> None:
         """Give a write so many `seconds`, and a moment more than others when the watch is over.
@@ -88,6 +101,7 @@ class Watchdog:
         gRPC takes no other write before this one is done, not even that of the last Answer.
         """
         self._writing = True
+        self._beyond_end = LAST_WRITE_SECONDS
         self._set(self._loop.time() + seconds, otherwise)
 
     def answer_is_whole(self) -> None:
@@ -108,7 +122,7 @@ class Watchdog:
                 self._set(self._time, self._error)
 
     def _set(self, time: float, error: type[ServiceError]) -> None:
-        end = self._end + LAST_WRITE_SECONDS if self._writing else self._end
+        end = self._end + self._beyond_end
         if time < end:
             self._time, self._error = time, error
         else:

@@ -137,6 +137,36 @@ async def test_what_breaks_between_two_texts_is_a_failure(
     assert text_of(answers) == "a"
 
 
+LAST_WORDS = 'data: {"choices":[{"delta":{"content":"b"},"finish_reason":"length"}]}'
+
+
+@pytest.mark.parametrize("line_end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("before", ["text a", "text a; finish"])
+async def test_the_end_of_the_stream_completes_an_event(
+    world: World, before: str, line_end: str
+) -> None:
+    """An event whose data is whole counts, though its last line end is missing."""
+    answers = await world.succeeds(f"{before}; raw {json.dumps(LAST_WORDS + line_end)}; eof")
+    assert_ends(answers, "ab", pb.FINISH_REASON_LENGTH)
+
+
+@pytest.mark.parametrize("line_end", ["", "\n"])
+@pytest.mark.parametrize("length", [20, 45, len(LAST_WORDS) - 1])
+@pytest.mark.parametrize("before", ["text a", "text a; finish; text b"])
+async def test_a_stream_that_ends_within_an_event(
+    world: World, before: str, length: int, line_end: str
+) -> None:
+    """An event that is cut off leaves an answer that is not whole without its end."""
+    plan = f"{before}; raw {json.dumps(LAST_WORDS[:length] + line_end)}; eof"
+    await world.fails(plan, ABORTED, "UPSTREAM_TRUNCATED")
+
+
+async def test_a_whole_answer_that_ends_within_an_event(world: World) -> None:
+    """What is cut off behind the finish reason leaves the answer whole."""
+    answers = await world.succeeds(f"text a; finish; raw {json.dumps(LAST_WORDS[:45])}; eof")
+    assert_ends(answers, "a", pb.FINISH_REASON_STOP)
+
+
 @pytest.mark.parametrize("broken", ["bad-json; bad-json", "error; usage 5 7", "invalid-utf8"])
 async def test_what_breaks_behind_the_finish_reason_alone_is_none(
     world: World, broken: str

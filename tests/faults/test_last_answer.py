@@ -146,3 +146,39 @@ async def test_row_34_a_reader_that_stalls_within_the_last_write_and_leaves(
             await caller.send(http2.reset(1))
             await within(5, "nothing left", lambda: len(asyncio.all_tasks()) <= tasks)
         await world.check_all([OK])
+
+
+async def test_row_7_the_stream_limit_ends_while_usage_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A text that is whole stays so when a limit ends before its usage comes, or does not come."""
+    async with open_world(monkeypatch, stream_timeout_seconds=0.5) as world:
+        answers = await world.succeeds("text a; finish; wait 1; usage 5 7; done")
+        assert answers[-1].usage.output_tokens == 7
+        answers = await world.succeeds("text a; finish; stall")
+        assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+        await world.fails(
+            "text a; finish; wait 1; text b; usage 5 7; done",
+            grpc.StatusCode.ABORTED,
+            "STREAM_DURATION_LIMIT",
+        )
+
+
+async def test_row_41_the_grace_ends_while_usage_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same holds for a shutdown."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        world.upstream.script("text a; finish; barrier usage; usage 5 7; done")
+        call = asyncio.create_task(world.ended(world.send()))
+        await world.upstream.barrier("usage").reached()
+        [watchdog] = world.app._outcome._running
+        stopping = asyncio.create_task(world.app.drain())
+        loop = asyncio.get_running_loop()
+        await within(5, "the grace is over", lambda: watchdog.end <= loop.time())
+        world.upstream.barrier("usage").release()
+        answers, error = await call
+        assert error is None
+        assert answers[-1].usage.output_tokens == 7
+        await stopping
+        await world.check_all([OK])
