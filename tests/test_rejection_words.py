@@ -60,6 +60,16 @@ TOO_LONG: list[object] = [
     {"detail": "This model's maximum context length is 1000 tokens"},
     {"detail": [{"loc": ["body", "messages"], "msg": "prompt is too long", "type": "value_error"}]},
     [said("The input token count (1200) exceeds the maximum number of tokens allowed (1000).")],
+    {"message": "The total number of tokens in the prompt and `max_tokens` is above the limit"},
+    {
+        "detail": [
+            {
+                "loc": ["body", "messages", 0, "content"],
+                "msg": "String should have at most 9 characters",
+                "type": "string_too_long",
+            }
+        ]
+    },
     {"errors": [{"message": "prompt is too long: 1200 tokens > 1000 maximum"}]},
     said(
         "Provider returned error",
@@ -75,6 +85,8 @@ AGAINST_POLICY: list[object] = [
     said("The prompt was blocked for safety reasons"),
     said("", code="content_filter"),
     {"error": "Inappropriate content"},
+    said("Sensitive content was detected", code="SensitiveContentDetected"),
+    said("Violated guardrail policy"),
 ]
 
 MONEY: list[object] = [
@@ -86,6 +98,7 @@ MONEY: list[object] = [
     {"error": "Your account is in arrears"},
     said("Please wait", code="insufficient_quota"),
     said("You have reached your specified usage limits."),
+    said("Budget has been exceeded! Current cost: 9, max budget: 8", type="budget_exceeded"),
 ]
 
 TOO_FAST: list[object] = [

@@ -79,3 +79,32 @@ def test_a_wait_in_every_form(headers: dict[str, str], seconds: float) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "24.5s"}]
     body = json.dumps({"error": {"message": "Resource exhausted", "details": details}})
     assert rejection(429, headers, body.encode()).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Please try again in 20s. Visit us.", 20),
+        ("Please retry after 9 seconds.", 9),
+        ("Please try again in 9.5 s", 9.5),
+        ("Please try again in 6m0s.", 360),
+        ("Please try again in 1m12.5s.", 72.5),
+        ("Try again in 300ms", 0.3),
+        ("retry in 2 minutes", 120),
+        ("Please retry in 24.5s", 24.5),
+    ],
+)
+def test_a_wait_in_words(text: str, seconds: float) -> None:
+    """A sentence that says when to come back is as good as a header, and gives way to one."""
+    body = json.dumps({"error": {"message": text}}).encode()
+    assert rejection(429, {}, body).retry_after == pytest.approx(seconds)
+    assert rejection(429, {"retry-after": "7"}, body).retry_after == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["try again later", "retry in a moment", "retry after", "try again in 7 moons"]
+)
+def test_words_without_a_wait(text: str) -> None:
+    """A sentence without a number says nothing of when."""
+    body = json.dumps({"error": {"message": text}}).encode()
+    assert rejection(429, {}, body).retry_after is None

@@ -33,19 +33,26 @@ PROMPT: Final = frozenset(
 ALSO_WORDS: Final = ("stop", "seed", "user", "model")
 """Names that stand in sentences about other things too."""
 
-_distinct = "|".join(name for name in FIELDS if name not in ALSO_WORDS)
+BY_NAME: Final = {name.replace("_", ""): field for name, field in FIELDS.items()}
+"""Also for those who write `maxTokens`."""
+
+_distinct = "|".join(name.replace("_", "_?") for name in FIELDS if name not in ALSO_WORDS)
 _words = "|".join(ALSO_WORDS)
 IN_TEXT: Final = re.compile(
-    rf"(?<![\w.])({_distinct})(?!\w)|['\"`]({_words})(?=[\[.'\"`])|^\W*({_words})(?=\s*:)",
-    re.MULTILINE,
+    rf"""(?<![\w.])({_distinct})(?!\w)
+    | ['"`]({_words})(?=[\[.'"`])
+    | ^\W*({_words})(?=\s*:)
+    | \b(?:parameter|argument|field|property)\W+(?:\w+\W+){{0,2}}({_words})(?![\w\[.])""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 
 
 def named_fields(body: ErrorBody) -> tuple[str, ...]:
     """Return the contract's fields that an error names, those named by themselves first."""
-    names = [*_given(body), *(next(filter(None, found)) for found in IN_TEXT.findall(body.text))]
-    return tuple(dict.fromkeys(FIELDS[name] for name in names))
+    in_text = (next(filter(None, found)) for found in IN_TEXT.findall(body.text))
+    fields = map(_field, [*_given(body), *in_text])
+    return tuple(dict.fromkeys(filter(None, fields)))
 
 
 def is_of_another_field(body: ErrorBody) -> bool:
@@ -64,7 +71,11 @@ def _given(body: ErrorBody) -> Iterator[str]:
     for way in body.parameters:
         steps = _steps(way)
         if PROMPT.isdisjoint(steps):
-            yield from (step for step in steps if step in FIELDS)
+            yield from steps
+
+
+def _field(name: str) -> str | None:
+    return BY_NAME.get(name.replace("_", "").lower())
 
 
 def _steps(way: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from tokenwire import errors
 from tokenwire.model import error_body, parameters, words
 from tokenwire.model.error_body import ErrorBody
-from tokenwire.model.waits import retry_after
+from tokenwire.model.waits import in_words, retry_after
 
 BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
     401: errors.UpstreamAuthRejected,
@@ -63,8 +63,8 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     if status < HTTPStatus.BAD_REQUEST:
         return errors.UpstreamRejectedRequest()
     said = error_body.read(body)
-    wait = retry_after(headers)
-    wait = said.wait if wait is None else wait
+    waits = (retry_after(headers), said.wait, in_words(said.text))
+    wait = next((each for each in waits if each is not None), None)
     if kind := _kind(status, said):
         return kind(retry_after=wait if kind.retryable else None)
     fields = parameters.named_fields(said)

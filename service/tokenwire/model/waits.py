@@ -11,6 +11,13 @@ MILLISECONDS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
 """OpenAI's and Azure's headers. They stand before Retry-After, which is the same wait rounded."""
 
 DECIMAL: Final = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
+IN_WORDS: Final = re.compile(
+    r"""(?:try\ again|retry)\ (?:in|after)\ (?=[0-9])
+    (?:([0-9]{1,9})\ ?m(?:in(?:ute)?s?)?(?![a-z])\ ?)?
+    (?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\ ?s(?:ec(?:ond)?s?)?(?![a-z]))?
+    (?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\ ?ms\b)?""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
 DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s", re.ASCII)
 
 MOST_SECONDS: Final = 365 * 86_400.0
@@ -35,6 +42,15 @@ def duration(value: str) -> float | None:
     """Return the seconds of a protobuf duration in JSON, such as `24.5s`, or None."""
     match = DURATION.fullmatch(value)
     return _bounded(float(match[1])) if match else None
+
+
+def in_words(text: str) -> float | None:
+    """Return the seconds after which a sentence asks to come back, or None."""
+    match = IN_WORDS.search(text)
+    if match is None or not any(match.groups()):
+        return None
+    minutes, seconds, milliseconds = (float(number or 0) for number in match.groups())
+    return _bounded(60 * minutes + seconds + milliseconds / 1000)
 
 
 def _number(value: str) -> float | None:

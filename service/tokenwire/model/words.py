@@ -12,12 +12,12 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 
 THROTTLED: Final = _words(
-    r"""throttl | too.?many.?requests | \bwait\b | (?<![a-z])rate(?![a-z]) | slow.?down
+    r"""throttl | concurren | too.?many.?requests | \bwait\b | (?<![a-z])rate(?![a-z]) | slow.?down
     | \b[rt]p[smd]\b | \bper[ -](second|minute|min|hour|day)\b | (retry|try\ again)\ (in|after)\b"""
 )
 MONEY: Final = _words(
-    r"""balance | recharg | billing | \bcredits?\b | quota | payment | arrear | overdue | top.?up
-    | insufficient.?funds | (usage|spend(ing)?).(limit|cap)"""
+    r"""balance | recharg | \bfunds\b | prepaid | \bbudget | billing | \bcredits?\b | quota
+    | payment | arrear | overdue | top.?up | (usage|spend(ing)?).(limit|cap)"""
 )
 MONEY_BY_NAME: Final = _words(
     r"""insufficient.?(quota|funds) | exceeded.{0,9}quota | balance | billing | credit | payment
@@ -27,7 +27,8 @@ MONEY_BY_NAME: Final = _words(
 
 POLICY: Final = _words(
     r"""inspection | \brisks?\b | moderat | \bfilter | content.?(filter|polic) | safety | flagged
-    | inappropriate | responsible.?ai | invalid_prompt | usage\ polic | prohibited"""
+    | inappropriate | harmful | guardrail | jailbreak | (?<!case[- ])sensitive | prohibited
+    | responsible.?ai | invalid_prompt | usage\ polic"""
 )
 POLICY_OF_PROMPTS: Final = _words(r"moderat | flagged | content.?(filter|polic)")
 """Fewer words: without those that others than models use of their policies."""
@@ -39,12 +40,13 @@ TOO_LONG_BY_NAME: Final = _words(
 TOO_LONG: Final = _words(
     r"""context.{0,3}(length|window|size|limit)
     | \b(prompt|inputs?|context|messages?)\W{0,3}(tokens?\W)?(length|count|size|tokens?)\b
-    | \b(prompt|inputs?|request|messages?|you)\b[^.]{0,40}\b\d+\ (input\ )?tokens\b"""
+    | \b(prompt|inputs?|request|messages?|you)\b[^.]{0,40}\b\d+\ (input\ )?tokens\b
+    | \btokens\ (in|of|from)\ (the\ |your\ )?(prompt|input|messages?)\b"""
 )
 """Words that are about the prompt alone."""
 TOO_LONG_OF_SOMETHING: Final = _words(
-    r"""too\ long | too\ many\ tokens | tokens?.limit | maximum.{0,20}tokens | tokens\ to\ keep
-    | reduce\ the\ (length|size)
+    r"""too.long | above.max.length | too\ many\ tokens | tokens?.limit | maximum.{0,20}tokens
+    | tokens\ to\ keep | reduce\ the\ (length|size)
     | \b(prompt|inputs?|request|messages?|conversation|content)\b[^.]{0,60}
       (too\ (large|many)|(long|larg|great)er\ than|more\ than|exceed)"""
 )
@@ -89,8 +91,7 @@ def is_about_length(said: ErrorBody) -> bool:
         return False
     if TOO_LONG.search(said.text):
         return True
-    is_of_something = TOO_LONG_OF_SOMETHING.search(said.text) is not None
-    return is_of_something and not parameters.mentions_another_field(said)
+    return _says(TOO_LONG_OF_SOMETHING, said) and not parameters.mentions_another_field(said)
 
 
 def is_about_model(said: ErrorBody) -> bool:
