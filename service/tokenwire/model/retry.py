@@ -60,6 +60,7 @@ class RetryingModel:
     async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
         """Stream the answer to `request`; see `domain.ChatModel`."""
         self._budget.pay_in()
+        set_by_caller = request.set_by_caller
         begun = False
         try:
             async with aclosing(self._model.stream(request, deadline)) as answer:
@@ -69,7 +70,7 @@ class RetryingModel:
         except errors.ServiceError as error:
             delay = _delay(error)
             if begun or delay is None or not self._can_repeat(delay, deadline):
-                raise blamed(error, request) from None
+                raise blamed(error, set_by_caller) from None
             exchange.noted().repeated(error.reason, delay)
         else:
             return
@@ -79,7 +80,7 @@ class RetryingModel:
                 async for event in answer:
                     yield event
         except errors.ServiceError as error:
-            raise blamed(error, request) from None
+            raise blamed(error, set_by_caller) from None
 
     async def aclose(self) -> None:
         """Close the model."""
