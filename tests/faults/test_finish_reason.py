@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from faults.world import World, open_world
-from helpers import text_of
+from helpers import reason_of, text_of
 from tokenwire.model import openai
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -114,10 +114,19 @@ async def test_text_behind_a_finish_reason_takes_it_back(
     monkeypatch: pytest.MonkeyPatch, writes: str, end: str, code: grpc.StatusCode, reason: str
 ) -> None:
     """With text behind the finish reason the answer is whole no more, and may fail."""
-    async with open_world(monkeypatch, idle_timeout_seconds=0.3) as world:
-        plan = f"writes {writes}; text a; finish; text b; {end}"
-        answers, _ = await world.fails(plan, code, reason)
-        assert text_of(answers) == "ab"
+    async with open_world(monkeypatch, idle_timeout_seconds=0.5 if end == "stall" else 30) as world:
+        world.upstream.script(f"writes {writes}; text a; finish; text b; barrier read; {end}")
+        call = aiter(world.send())
+        text = ""
+        while text != "ab":
+            text += (await anext(call)).content
+        # A reset takes with it what has not been read.
+        world.upstream.barrier("read").release()
+        answers, error = await world.ended(call)
+        assert answers == [pb.Answer(error=reason)]
+        assert error is not None
+        assert (error.code(), reason_of(error)) == (code, reason)
+        await world.check(code, reason)
 
 
 @pytest.mark.parametrize("writes", ["batch", "event"])
