@@ -56,8 +56,6 @@ DEFAULTS: dict[str, Any] = {
     "otlp_traces_protocol": None,
     "traces_exporter": None,
     "otel_disabled": False,
-    "langsmith_tracing": False,
-    "allow_langsmith": False,
 }
 
 VARIABLES: list[tuple[str, str, str, object]] = [
@@ -120,7 +118,6 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "otlp_traces_protocol", "grpc"),
     ("OTEL_TRACES_EXPORTER", "console", "traces_exporter", "console"),
     ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
-    ("TOKENWIRE_ALLOW_LANGSMITH", "true", "allow_langsmith", True),
 ]
 
 
@@ -175,7 +172,6 @@ def test_every_setting_is_tested() -> None:
         "api_key",
         "base_url",
         "proxy",
-        "langsmith_tracing",
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_ca_file",

@@ -141,31 +141,6 @@ def test_errors_show_no_secrets(monkeypatch: pytest.MonkeyPatch, key: str) -> No
 
 
 @pytest.mark.parametrize(
-    "variables",
-    [
-        {"LANGSMITH_TRACING": "true"},
-        {"LANGCHAIN_TRACING": "true"},
-        {"LANGSMITH_TRACING_V2": "true"},
-        {"LANGCHAIN_TRACING_V2": "true"},
-        # LangSmith's own order: it looks at all of V2 first.
-        {"LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "true"},
-        {"LANGSMITH_TRACING": "", "LANGCHAIN_TRACING": "true"},
-    ],
-)
-def test_langsmith_must_be_allowed(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
-) -> None:
-    """Whichever switch would send prompts to LangSmith, it needs our permission beside it."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    [problem] = problems()
-    assert "TOKENWIRE_ALLOW_LANGSMITH=true" in problem
-    monkeypatch.setenv("TOKENWIRE_ALLOW_LANGSMITH", "true")
-    load()
-
-
-@pytest.mark.parametrize(
     ("name", "line"),
     [
         ("TOKENWIRE_MODLE", "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"),

@@ -61,6 +61,7 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         system=message.system if message.HasField("system") else defaults.system,
         history=tuple(_turn(turn, index) for index, turn in enumerate(message.history)),
         sampling=_sampling(message.params, defaults),
+        set_by_caller=_set_by_caller(message.params, defaults),
     )
 
 
@@ -71,6 +72,14 @@ def _model(name: str, defaults: Defaults) -> str:
         raise UnknownModel
     _check_name("params.model", name)
     return name
+
+
+def _set_by_caller(params: pb.Params, defaults: Defaults) -> frozenset[str]:
+    """Return the fields that are the caller's choice: not those that repeat the settings' model."""
+    names = {field.name for field, _ in params.ListFields()}
+    if params.model == defaults.model or params.model in defaults.models:
+        names.discard("model")
+    return frozenset(f"params.{name}" for name in names)
 
 
 def _turn(turn: pb.Turn, index: int) -> Turn:

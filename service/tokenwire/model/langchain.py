@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
+import langsmith
 from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
@@ -57,6 +58,9 @@ class LangChainModel:
     def __init__(
         self, model: BaseChatModel, aclose: Callable[[], Awaitable[None]] = _nothing
     ) -> None:
+        # LangChain would send prompts and answers to LangSmith if the environment, which is
+        # not ours, asked for it; a model's `_astream` may go through other parts of LangChain.
+        langsmith.configure(enabled=False)
         self._model = model
         self._aclose = aclose
 

@@ -27,7 +27,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
 from tokenwire.domain import AnswerStream, Delta, Whole
-from tokenwire.errors import ServiceError
+from tokenwire.errors import ServiceError, UpstreamEventTooLarge
 from tokenwire.model import chunks
 from tokenwire.model.prompt import Kind, Line
 from tokenwire.model.sse import Event
@@ -112,7 +112,7 @@ class StreamingChatOpenAI(ChatOpenAI):
         answer = chunks.Answer()
         # Each look at a model's private attribute goes through pydantic.
         merge_tokens = self._merge_tokens
-        whole = False
+        told = -1
         batches_of = self._batches(answer, self._payload(lines, stop, kwargs))
         # It is sent before the first batch comes, and the answer can take long.
         del lines, stop
@@ -123,8 +123,8 @@ class StreamingChatOpenAI(ChatOpenAI):
                     yield delta
                 if failure:
                     raise failure
-                if answer.finished and not whole:
-                    whole = True
+                if answer.whole and told != answer.resumed:
+                    told = answer.resumed
                     yield Whole(REST_SECONDS)
         yield answer.completion()
 
@@ -154,28 +154,29 @@ class StreamingChatOpenAI(ChatOpenAI):
         async with aclosing(events) as source:
             async for batch in source:
                 yield batch
-                if answer.finished:
-                    break
-            async with aclosing(_rest(source)) as rest:
-                async for batch in rest:
-                    yield batch
+                if answer.whole:
+                    async with aclosing(_rest(answer, source)) as rest:
+                        async for more in rest:
+                            yield more
 
 
 def _read(
     answer: chunks.Answer, batch: list[Event], *, merge_tokens: bool
 ) -> tuple[list[Delta], ServiceError | None]:
-    """Empty a batch; return its texts, and the failure that cut them short, if one did.
-
-    What follows the finish reason cannot make a whole answer a failure.
-    """
+    """Empty a batch; return its texts, and the failure that cut them short, if one did."""
     texts = []
     failure = None
-    try:
-        for event in batch:
-            if text := answer.add(chunks.decode(event)):
-                texts.append(text)  # noqa: PERF401 - those before a failure are kept
-    except ServiceError as error:
-        failure = None if answer.finished else error
+    for event in batch:
+        try:
+            text = answer.add(chunks.decode(event))
+        except ServiceError as error:
+            if not answer.whole:
+                failure = error
+                break
+            answer.doubt = answer.doubt or error
+            continue
+        if text:
+            texts.append(text)
     # Whoever handed it over would keep it for as long as the caller takes.
     batch.clear()
     if merge_tokens and len(texts) > 1:
@@ -183,16 +184,28 @@ def _read(
     return [Delta(text) for text in texts], failure
 
 
-async def _rest(source: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event], None]:
-    """Yield what follows the finish reason: the usage, if it comes in time.
+async def _rest(
+    answer: chunks.Answer, source: AsyncIterator[list[Event]]
+) -> AsyncGenerator[list[Event], None]:
+    """Yield what comes behind the finish reason, for as long as the answer stays whole.
 
-    The answer is whole, so nothing that goes wrong now makes it a failure.
+    The usage is waited for a while. A source that breaks meanwhile, or is given up, has
+    nothing more to yield, which ends the answer as it would end without the break.
+
+    Raises:
+        UpstreamEventTooLarge: An event comes that can be nothing but text.
     """
-    deadline = asyncio.get_running_loop().time() + REST_SECONDS
-    while True:
+    resumed = -1
+    deadline = 0.0
+    while answer.whole:
+        if resumed != answer.resumed:
+            resumed = answer.resumed
+            deadline = asyncio.get_running_loop().time() + REST_SECONDS
         try:
             async with asyncio.timeout_at(deadline):
                 batch = await anext(source)
+        except UpstreamEventTooLarge:
+            raise
         except (StopAsyncIteration, TimeoutError, ServiceError):
             return
         yield batch

@@ -102,6 +102,7 @@ class Upstream:
         if is_error(reader.rest):
             # Written plainly into the body, in place of an event.
             raise errors.UpstreamError
+        yield reader.end()
 
     @asynccontextmanager
     async def _response(

@@ -6,7 +6,7 @@ docs/settings.md is made from them.
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import AliasChoices, AliasGenerator, Field, HttpUrl, model_validator
+from pydantic import AliasGenerator, Field, HttpUrl, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -231,29 +231,6 @@ class Settings(BaseSettings):
         description="Whether spans hold prompts and answers; the conventions' newer values "
         "`span_only`, `no_content` and so on are understood too.",
     )
-
-    langsmith_tracing: bool = Field(
-        default=False,
-        # In LangSmith's own order, so that both see the same one.
-        validation_alias=AliasChoices(
-            "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"
-        ),
-        description="LangChain's own switch for sending prompts and answers to LangSmith. "
-        "The server does not start with it unless `TOKENWIRE_ALLOW_LANGSMITH` is set too.",
-    )
-    allow_langsmith: bool = Field(
-        default=False, description="Prompts and answers may go to LangSmith."
-    )
-
-    @model_validator(mode="after")
-    def _langsmith_is_allowed(self) -> Self:
-        if self.langsmith_tracing and not self.allow_langsmith:
-            raise PydanticCustomError(
-                "langsmith",
-                "LANGSMITH_TRACING=true would send prompts and answers to LangSmith; "
-                "unset it, or set TOKENWIRE_ALLOW_LANGSMITH=true if that is wanted",
-            )
-        return self
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
