@@ -116,14 +116,18 @@ def test_a_bad_key_is_told_but_not_shown(monkeypatch: pytest.MonkeyPatch, key: s
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither form of the settings shows the key, nor what URLs hold of credentials."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:canary-1@x.example/v1?key=canary-2")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:canary-3@x.example")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:canary-4@x.example")
     monkeypatch.setenv("TOKENWIRE_PROXY", "http://user:canary-5@127.0.0.1:3128")
-    loaded = load()
-    assert "canary" not in repr(loaded)
-    assert "canary" not in str(loaded)
+    for key, base_url in (
+        (KEY, "https://x.example/v1?key=canary-2"),
+        ("", "https://user:canary-1@x.example/v1?key=canary-2"),
+    ):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        monkeypatch.setenv("OPENAI_BASE_URL", base_url)
+        loaded = load()
+        assert "canary" not in repr(loaded)
+        assert "canary" not in str(loaded)
 
 
 @pytest.mark.parametrize("key", [KEY, f"{KEY}\n\nx"])

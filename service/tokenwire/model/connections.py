@@ -15,8 +15,6 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-from tokenwire.errors import UpstreamResponseTooLarge
-
 MAX_HEAD_BYTES: Final = 1 << 16
 """Of a response: its status line and all its headers."""
 READABLE: Final = select.POLLIN | select.POLLPRI | select.POLLRDHUP
@@ -167,7 +165,7 @@ class _Head(_Guard):
         end = self._end_of_head(data)
         self._size += end or len(data)
         if self._size > MAX_HEAD_BYTES:
-            connection.set_exception(UpstreamResponseTooLarge())
+            connection.set_exception(HttpProcessingError(message="the head is too large"))
             transport.abort()
             return
         if not end:
