@@ -22,7 +22,7 @@ LABELS: Final = {
     "grpc_method": "Always `Send`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
-    "many waited for it.",
+    "many waited for it. Of connections to the metrics port: `limit` or `timeout`.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
     labels.OUTCOME: "Each call has one; see below.",
