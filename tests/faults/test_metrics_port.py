@@ -185,3 +185,19 @@ async def test_row_54_a_scrape_waits_so_long_and_no_longer() -> None:
         assert response.headers["retry-after"] == "1"
         served.gate.opened.set()
         assert (await client.get("/metrics")).status_code == httpx2.codes.OK
+
+
+async def test_row_54_a_port_without_descriptors_comes_back(upstream: DemoUpstream) -> None:
+    """While there are none it accepts nothing and says so by its name; then it answers again."""
+    async with (
+        ServerProcess(env={"OPENAI_BASE_URL": upstream.base_url}) as server,
+        httpx2.AsyncClient(base_url=f"http://{server.metrics_address}", timeout=SECONDS) as client,
+    ):
+        _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (1, hard))
+        waiting = asyncio.create_task(client.get("/healthz"))
+        entry = await server.logged("metrics port accepts no connection")
+        assert (entry["error"], entry["level"]) == ("EMFILE", "warning")
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        assert (await waiting).text == "ok\n"
+        assert len(server.entries) == len(server.log_lines)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LINGER_SECONDS: Final = 0.5
 """How long a refused body is read and thrown away, so that its sender sees the response."""
 
+WARNING_SECONDS: Final = 60.0
+NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 LIMITS: Final = Limits()
 
 # What peers send wrong is no news; what goes wrong here, `Pages` logs.
@@ -68,6 +70,7 @@ class MetricsServer:
         self._limits = limits or LIMITS
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
+        self._next_warning = 0.0
         self._thread = threading.Thread(
             target=self._run, args=(listener,), name="metrics", daemon=True
         )
@@ -87,7 +90,7 @@ class MetricsServer:
             runner.run(self._serve(listener))
 
     async def _serve(self, listener: socket.socket) -> None:
-        self._loop.set_exception_handler(_log_error)
+        self._loop.set_exception_handler(self._log_error)
         limits = self._limits
         renderer = Renderer(self._registry, limits.render_share)
         pages = Pages(renderer, self._lateness, limits)
@@ -122,6 +125,16 @@ class MetricsServer:
         await connections.close()
         renderer.close()
 
+    def _log_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in NO_ROOM):
+            logs.log_loop_error(loop, context)
+        elif loop.time() >= self._next_warning:
+            # asyncio tries again once a second.
+            self._next_warning = loop.time() + WARNING_SECONDS
+            name = errno.errorcode[error.errno]
+            log.warning("metrics port accepts no connection", extra={"error": name})
+
 
 def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
@@ -138,12 +151,3 @@ def _listen(address: str) -> socket.socket:
     return socket.create_server(
         (name, int(port)), family=family, dualstack_ipv6=family is socket.AF_INET6
     )
-
-
-def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        # Once a second, until there is one.
-        log.warning("metrics port accepts no connection", extra={"error": "no file descriptor"})
-    else:
-        logs.log_loop_error(loop, context)
