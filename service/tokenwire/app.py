@@ -241,6 +241,8 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
             },
         )
     await stopping.wait()
+    if not link:
+        log.info("stopping; a second signal ends the process at once")
     started = time.monotonic()
     await app.drain()
     log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})

@@ -141,6 +141,7 @@ class Supervisor:
         """
         keeping = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
         await self._stopping.wait()
+        log.info("stopping; a second signal ends all workers at once")
         begun = time.monotonic()
         for worker in self._workers:
             worker.drain()
