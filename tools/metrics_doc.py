@@ -20,10 +20,11 @@ INTRODUCTION: Final = """\
 # Metrics
 
 Prometheus reads them from `/metrics` at `TOKENWIRE_METRICS_LISTEN`, in its text format or, if it
-asks for that, in OpenMetrics. There the histograms of times have exemplars: the id of a trace that
-fell into the bucket, if its span is recorded. Names follow OpenTelemetry's GenAI conventions in
-Prometheus' spelling and go-grpc-middleware where they have one. The endpoint also has the usual
-`process_*` and `python_*` metrics of Python's Prometheus client.
+asks for that, in OpenMetrics, and compressed by gzip if it asks for that too. In OpenMetrics the
+histograms of times have exemplars: the id of a trace that fell into the bucket, if its span is
+recorded. Names follow OpenTelemetry's GenAI conventions in Prometheus' spelling and
+go-grpc-middleware where they have one. The endpoint also has the usual `process_*` and `python_*`
+metrics of Python's Prometheus client.
 
 All of a call is counted when it ends, before its status is sent; only `grpc_server_started_total`
 and `grpc_server_msg_received_total` count its begin. Health checks and reflection are not counted.

@@ -23,7 +23,7 @@ LABELS: Final = {
     "grpc_method": "Always `Send`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
-    "many waited for it.",
+    "many waited for it. Of connections to the metrics port: `limit` or `timeout`.",
     labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",

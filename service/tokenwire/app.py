@@ -164,7 +164,12 @@ class App:
         credentials = server_credentials(settings)
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
-            self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
+            self._metrics_server = MetricsServer(
+                settings.metrics_listen,
+                self.metrics.registry,
+                self.metrics.port,
+                self._lag.overdue,
+            )
         except OSError:
             raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
         self.metrics_address = self._metrics_server.address

@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from tokenwire import __version__
+from tokenwire.exposition import PortMetrics
 from tokenwire.metrics import buckets, labels
 
 # A second series beside every counter and histogram, which nothing reads.
@@ -207,6 +208,7 @@ class Declarations:
         self.spans_dropped = self._counter(
             "tokenwire_spans_dropped", "Spans that were lost, by reason.", (labels.REASON,)
         )
+        self.port = PortMetrics(self.registry)
         self.build = Info("tokenwire_build", "What is running.", registry=self.registry)
         self.build.info({"version": __version__, "python": platform.python_version()})
         ProcessCollector(registry=self.registry)

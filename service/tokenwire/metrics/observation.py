@@ -27,6 +27,7 @@ class Metrics:
 
     Attributes:
         registry: Holds them all, for exposition.
+        port: Those of the metrics port itself.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Metrics:
     ) -> None:
         declared = Declarations()
         self.registry = declared.registry
+        self.port = declared.port
         self._declared = declared
         by_name = {price.model: price for price in prices}
         self._models = {

@@ -139,6 +139,14 @@ class Settings(BaseSettings):
         20, description="How long a caller's connection may accept nothing."
     )
 
+    worker_timeout_seconds: float = Field(
+        30,
+        ge=2,
+        le=86_400,
+        allow_inf_nan=False,
+        description="With `TOKENWIRE_WORKERS` above 1: how long a worker may give no sign of "
+        "life, as each does twice a second, before it is killed and replaced.",
+    )
     workers: int = Field(
         1,
         ge=1,
