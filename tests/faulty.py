@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,28 @@ A_FEW = 20
 """Calls, which at five a second are more than a minute's."""
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """How a service is called, and what its upstream answers.
+
+    Attributes:
+        plan: The upstream's.
+        message: What callers ask.
+        count: How many calls there are; None is for ever.
+        timeout: The callers' deadline in seconds.
+        patience: Seconds after which they cancel.
+    """
+
+    plan: str = WHOLE
+    message: pb.Message = HELLO
+    count: int | None = None
+    timeout: float | None = None
+    patience: float | None = None
+
+
+USUAL = Traffic()
+
+
 class Services:
     """Starts services, each a job; `begin` begins their faults.
 
@@ -51,11 +74,14 @@ class Services:
     async def start(self) -> None:
         """Start every service, all of them well."""
         await self._called("well")
-        await self._called("failing", "status 500")
-        await self._called("late", LATE)
-        await self._called("full", "stall", max_streams=2, max_queue=0)
-        await self._called("rejecting", message=BLANK)
-        await self._called("silent", count=A_FEW)
+        await self._called("failing", Traffic("status 500"))
+        await self._called("late", Traffic(LATE))
+        await self._called("hanging", Traffic("stall", timeout=5))
+        await self._called("giving-up", Traffic("stall", patience=3))
+        await self._called("stalling", Traffic("tokens 1; stall", timeout=5))
+        await self._called("full", Traffic("stall"), max_streams=2, max_queue=0)
+        await self._called("rejecting", Traffic(message=BLANK))
+        await self._called("silent", Traffic(count=A_FEW))
         await self._called("traceless", otlp_endpoint=REFUSING)
         draining = await self._called("draining", drain_seconds=600)
         self._faults.append(draining.drain)
@@ -74,16 +100,9 @@ class Services:
 
         self._stack.push_async_callback(end)
 
-    async def _called(
-        self,
-        job: str,
-        plan: str = WHOLE,
-        message: pb.Message = HELLO,
-        count: int | None = None,
-        **overrides: Any,
-    ) -> App:
-        """Start a server that is called five times a second, for ever or `count` times."""
-        upstream = await self._stack.enter_async_context(DemoUpstream(plan=plan))
+    async def _called(self, job: str, traffic: Traffic = USUAL, **overrides: Any) -> App:
+        """Start a server that is called five times a second."""
+        upstream = await self._stack.enter_async_context(DemoUpstream(plan=traffic.plan))
         values = {
             "base_url": upstream.base_url,
             "model": MODEL,
@@ -95,8 +114,9 @@ class Services:
 
         async def call() -> None:
             async with caller(app.address) as stub, asyncio.TaskGroup() as group:
-                for _ in itertools.count() if count is None else range(count):
-                    group.create_task(_ended(stub.Send(message)))
+                for _ in itertools.count() if traffic.count is None else range(traffic.count):
+                    sent = stub.Send(traffic.message, timeout=traffic.timeout)
+                    group.create_task(_ended(sent, traffic.patience))
                     await asyncio.sleep(0.2)
 
         self._faults.append(call)
@@ -129,10 +149,12 @@ class Services:
         self._faults.append(kill_again_and_again)
 
 
-async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]") -> None:
-    with contextlib.suppress(grpc.aio.AioRpcError):
-        async for _ in call:
-            pass
+async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]", patience: float | None) -> None:
+    """Read a call to its end, or for `patience` seconds, as clients do that have a clock."""
+    with contextlib.suppress(grpc.aio.AioRpcError, TimeoutError):
+        async with asyncio.timeout(patience):
+            async for _ in call:
+                pass
 
 
 @asynccontextmanager

@@ -34,7 +34,8 @@ OUTCOMES: Final = {
     Outcome.OK: "The status is OK: the answer was whole.",
     Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. No error of "
     "the service.",
-    Outcome.DEADLINE: "The caller's own deadline passed.",
+    Outcome.DEADLINE: "The caller's own deadline passed. No error of the service; before the first "
+    "token it is a late one to the objective, if the model had been asked.",
     Outcome.REJECTED: "The caller's request or its reading was at fault "
     f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service took no more calls "
     f"({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",

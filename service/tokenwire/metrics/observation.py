@@ -106,10 +106,10 @@ class Metrics:
         if outcome is Outcome.REJECTED:
             self._rejected[call.reason].inc()
         elif outcome is Outcome.CANCELLED:
-            phase = Phase.STREAMING if call.tokens else Phase.WAITING
-            self._cancelled[phase].inc()
+            self._cancelled[_phase(call)].inc()
         if outcome in (Outcome.CANCELLED, Outcome.DEADLINE):
             series.abandoned_tokens.inc(output)
+            _observe_abandoned(call, outcome, series)
         if call.completion and code is StatusCode.OK:
             series.finish_reasons[call.completion.finish_reason].inc()
         for reason in call.exchange.retries:
@@ -120,7 +120,7 @@ class Metrics:
         self._observe_times(call, code, series)
 
     def _observe_times(self, call: Call, code: StatusCode, series: ModelSeries) -> None:
-        exemplar = {"trace_id": call.trace_id} if call.trace_id else None
+        exemplar = _exemplar(call)
         seconds = call.ended - call.started
         error_type = labels.NO_ERROR if code is StatusCode.OK else call.reason
         request_duration, operation_duration = series.durations(error_type)
@@ -140,6 +140,23 @@ class Metrics:
         if exchange.sent and exchange.read:
             ours = (exchange.sent - call.started) + (call.first_token - exchange.read)
             self._declared.overhead.observe(ours, exemplar)
+
+
+def _observe_abandoned(call: Call, outcome: Outcome, series: ModelSeries) -> None:
+    """Note how long a caller who left had waited for a token, if a token is what it waited for."""
+    if not call.exchange.asked or call.watchdog.writing:
+        # Nobody was asked for a token, or one was there and the caller did not read it.
+        return
+    waited = call.ended - (call.last_token or call.started)
+    series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))
+
+
+def _exemplar(call: Call) -> dict[str, str] | None:
+    return {"trace_id": call.trace_id} if call.trace_id else None
+
+
+def _phase(call: Call) -> Phase:
+    return Phase.STREAMING if call.tokens else Phase.WAITING
 
 
 def _outcome(call: Call, code: StatusCode) -> Outcome:
