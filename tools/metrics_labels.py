@@ -25,6 +25,9 @@ LABELS: Final = {
     "many waited for it.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
+    labels.CERTIFICATE: "`server`, what callers are shown, or `client_ca`, the authorities of "
+    "callers.",
+    labels.RESULT: "`ok` or `error`.",
     labels.OUTCOME: "Each call has one; see below.",
     "version": "Of tokenwire.",
     "python": "Version of Python.",

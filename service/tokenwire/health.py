@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import grpc
@@ -23,9 +24,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     grpc_health's own servicer holds a lock while it writes to a watcher, so that
     one who does not read keeps the status from changing; and nothing ends its
     watches, which would hold the server's stop.
+
+    Args:
+        on_call: Told the caller's address when a call begins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_call: Callable[[str], None]) -> None:
+        self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
@@ -44,6 +49,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> health_pb2.HealthCheckResponse:
         """Return the health of a service."""
+        self._on_call(context.peer())
         if request.service not in SERVICES:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=self._status)
@@ -52,6 +58,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> None:
         """Stream the health of a service until the caller leaves or the server stops."""
+        self._on_call(context.peer())
         watch = asyncio.ensure_future(self._watch(request.service, context))
         ending = asyncio.ensure_future(self._ending.wait())
         try:

@@ -127,7 +127,7 @@ async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
             texts, lines = page.shown[query.title]
             assert NO_DATA not in texts
             if query.panel["type"] == "stat":
-                assert re.match(r"\$?\d", *texts), query.title
+                assert re.match(r"\$?\d", "".join(texts)), query.title
             else:
                 assert lines, query.title
         assert page.drawings > 2

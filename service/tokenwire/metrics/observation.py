@@ -10,6 +10,7 @@ from tokenwire.metrics import labels
 from tokenwire.metrics.by_model import ModelSeries
 from tokenwire.metrics.declarations import Declarations
 from tokenwire.metrics.labels import OTHER_MODEL, Dropped, Outcome, Phase
+from tokenwire.metrics.tls import TlsMetrics
 from tokenwire.prices import Price
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -26,6 +27,7 @@ class Metrics:
 
     Attributes:
         registry: Holds them all, for exposition.
+        tls: Those of TLS, once the port speaks it.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Metrics:
         declared = Declarations()
         self.registry = declared.registry
         self._declared = declared
+        self.tls: TlsMetrics | None = None
         by_name = {price.model: price for price in prices}
         self._models = {
             model: ModelSeries(declared, model, provider, by_name.get(model))
@@ -65,6 +68,16 @@ class Metrics:
         """Tell the tasks of `loop` from now on, counted whenever the metrics are read."""
         self._declared.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
+    def with_tls(self) -> TlsMetrics:
+        """Add the metrics of TLS."""
+        self.tls = TlsMetrics(self.registry)
+        return self.tls
+
+    def note_call(self, peer: str) -> None:
+        """Note that a call came on the connection of `peer`, health checks included."""
+        if self.tls:
+            self.tls.note_call(peer)
+
     def set_limits(self, streams: int, queued: int) -> None:
         """Set how many answers may be streamed at once, and how many calls may wait to be."""
         self._declared.streams_limit.set(streams)
@@ -87,8 +100,9 @@ class Metrics:
         """Count spans that were lost; any thread may call this."""
         self._spans_dropped[reason].inc(spans)
 
-    def start(self, _: Call) -> None:
+    def start(self, call: Call) -> None:
         """Count a call that begins."""
+        self.note_call(call.peer)
         self._started.inc()
         self._received.inc()
 
