@@ -27,6 +27,9 @@ LABELS: Final = {
     labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
+    labels.CERTIFICATE: "`server`, what callers are shown, or `client_ca`, the authorities of "
+    "callers.",
+    labels.RESULT: "`ok` or `error`.",
     labels.OUTCOME: "Each call has one; see below.",
     "version": "Of tokenwire.",
     "python": "Version of Python.",
@@ -36,7 +39,8 @@ OUTCOMES: Final = {
     Outcome.OK: "The status is OK: the answer was whole.",
     Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. No error of "
     "the service.",
-    Outcome.DEADLINE: "The caller's own deadline passed.",
+    Outcome.DEADLINE: "The caller's own deadline passed. No error of the service; before the first "
+    "token it is a late one to the objective, if the model had been asked.",
     Outcome.REJECTED: "The caller's request or its reading was at fault "
     f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service took no more calls "
     f"({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",

@@ -90,7 +90,7 @@ class App:
             capture_content=settings.capture_content,
         )
         self._lag = LagMeter(self.metrics.observe_lag)
-        self._health = HealthServicer(self.metrics.set_watches)
+        self._health = HealthServicer(self.metrics.set_watches, self.metrics.note_call)
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
@@ -161,7 +161,7 @@ class App:
             SettingsError: An address cannot be listened on, or a file of TLS not be used.
         """
         settings = self._settings
-        credentials = server_credentials(settings)
+        credentials = server_credentials(settings, self.metrics.with_tls)
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(

@@ -36,10 +36,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     Args:
         on_watches: Told the number of Watch calls when it changes.
+        on_call: Told the caller's address when a call begins.
     """
 
-    def __init__(self, on_watches: Callable[[int], None]) -> None:
+    def __init__(self, on_watches: Callable[[int], None], on_call: Callable[[str], None]) -> None:
         self._watches = OpenCalls(MAX_WATCHES, on_watches)
+        self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
@@ -58,6 +60,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> health_pb2.HealthCheckResponse:
         """Return the health of a service."""
+        self._on_call(context.peer())
         await _check_size(request, context)
         if request.service not in SERVICES:
             await context.abort(grpc.StatusCode.NOT_FOUND)
@@ -67,6 +70,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> None:
         """Stream the health of a service until the caller leaves or the server stops."""
+        self._on_call(context.peer())
         await _check_size(request, context)
         async with self._watches.one_more(context):
             await self._watch_until_the_end(request.service, context)

@@ -133,6 +133,14 @@ class Declarations:
             "its deadline; a part of the tokens above.",
             model,
         )
+        self.abandoned_wait = self._histogram(
+            "tokenwire_abandoned_wait_seconds",
+            "How long a caller who left, by cancelling or by its deadline, had waited for the "
+            "first token or, while streaming, for the next one. Calls that had not asked the "
+            "model, and callers who were not reading, are not part of it.",
+            (labels.OUTCOME, labels.PHASE, labels.MODEL),
+            buckets.ABANDONED,
+        )
         self.cost = self._counter(
             "tokenwire_cost_dollars",
             "Price of the tokens, for models that `TOKENWIRE_PRICES` names.",
