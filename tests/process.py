@@ -114,6 +114,27 @@ class ServerProcess:
                     raise AssertionError(f"{event!r} is not in {self.log_lines}")
                 await self._changed.wait()
 
+    async def stop_reading(self) -> None:
+        """Leave what the process logs from now on in its pipe, until it is full."""
+        self._reader.cancel()
+        await asyncio.wait([self._reader])
+
+    def read_on(self) -> None:
+        """Read again what the process logs."""
+        self._reader = asyncio.create_task(self._read())
+
+    async def exit_code(self) -> int:
+        """Return the exit code, once the process has ended by itself, without reading its log.
+
+        Raises:
+            TimeoutError: It does not end.
+        """
+        async with asyncio.timeout(SECONDS):
+            # asyncio's own `wait` waits for the end of the pipe too.
+            while self._process.returncode is None:  # noqa: ASYNC110 - see above
+                await asyncio.sleep(0.01)
+            return self._process.returncode
+
     async def wait(self) -> int:
         """Return the exit code, once the process has ended by itself.
 
@@ -136,6 +157,8 @@ class ServerProcess:
 
     async def _close(self) -> None:
         await _end(self._process)
+        if self._reader.cancelled():
+            self.read_on()
         await self._reader
 
 

@@ -6,8 +6,9 @@ import os
 import signal
 from types import FrameType
 
-from tokenwire.cli._connection import silence_grpc
+from tokenwire import log_hooks
 from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, tell
+from tokenwire.cli._standard_streams import open_closed_streams
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     # Process 1 of a container has no default handlers: a signal during the start would be lost.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    silence_grpc()
+    open_closed_streams()
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
             overrides = {"workers": args.workers} if args.workers else {}
             return runner.run(_serve_demo(**overrides) if args.demo else _serve(**overrides))
     except SettingsError as error:
+        log_hooks.uninstall_stderr()
         return tell(error)
 
 
@@ -63,6 +65,9 @@ async def _serve(**overrides: object) -> int:
 
     loaded = settings.load(**overrides)
     logs.configure(loaded)
+    log_hooks.install()
+    for name in log_hooks.silence_grpc_core():
+        logs.log.warning("%s has no effect: gRPC's own log can show metadata", name)
     for line in settings.unknown_variables():
         logs.log.warning(line)
     if loaded.workers > 1:
@@ -83,6 +88,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
     try:
         loaded = settings.load(**link.overrides)
         logs.configure(loaded, worker=number)
+        log_hooks.install()
         from tokenwire import app  # noqa: PLC0415 - see _serve
 
         return await app.serve(loaded, link)

@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from tokenwire import __version__
+from tokenwire.log_handler import LINES_DROPPED
 from tokenwire.metrics import buckets, labels
 
 # A second series beside every counter and histogram, which nothing reads.
@@ -189,6 +190,7 @@ class Declarations:
         self.spans_dropped = self._counter(
             "tokenwire_spans_dropped", "Spans that were lost, by reason.", (labels.REASON,)
         )
+        self.registry.register(LINES_DROPPED)
         self.build = Info("tokenwire_build", "What is running.", registry=self.registry)
         self.build.info({"version": __version__, "python": platform.python_version()})
         ProcessCollector(registry=self.registry)

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from tokenwire.log_handler import LINES_DROPPED
 from tokenwire.workers.worker import Worker
 
 LABEL: Final = "worker"
@@ -46,6 +47,7 @@ class WorkersCollector(Collector):
             restarts.add_metric([number], worker.restarts)
             _add(families, found, number)
         _add(families, self._own.collect(), SUPERVISOR)
+        _add(families, LINES_DROPPED.collect(), SUPERVISOR)
         yield from (up, restarts, *families.values())
 
 
