@@ -156,9 +156,9 @@ class ServerProcess:
             self._changed.notify_all()
 
     async def _close(self) -> None:
-        await _end(self._process)
         if self._reader.cancelled():
             self.read_on()
+        await _end(self._process)
         await self._reader
 
 

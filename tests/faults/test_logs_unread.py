@@ -46,10 +46,10 @@ async def health(channel: grpc.aio.Channel) -> int:
 async def dropped(metrics_address: str, reason: str) -> float:
     async with httpx2.AsyncClient(trust_env=False) as client:
         text = (await client.get(f"http://{metrics_address}/metrics")).text
-    [line] = [
-        line for line in text.splitlines() if line.startswith(f'{DROPPED}{{reason="{reason}"')
-    ]
-    return float(line.rpartition(" ")[2])
+    name = f'{DROPPED}{{reason="{reason}"'
+    series = [line for line in text.splitlines() if line.startswith(name)]
+    assert series
+    return sum(float(line.rpartition(" ")[2]) for line in series)
 
 
 async def reject(channel: grpc.aio.Channel, calls: int) -> None:
@@ -66,10 +66,11 @@ async def reject(channel: grpc.aio.Channel, calls: int) -> None:
             group.create_task(some())
 
 
-async def test_row_51_a_log_that_nobody_reads(upstream: DemoUpstream) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_row_51_a_log_that_nobody_reads(upstream: DemoUpstream, workers: str) -> None:
     """With a full pipe, calls, health, metrics and SIGTERM work; lost lines are counted."""
     async with (
-        ServerProcess(env=environment(upstream)) as server,
+        ServerProcess("--workers", workers, env=environment(upstream)) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
         await server.stop_reading()
