@@ -45,6 +45,7 @@ class ServerProcess:
     Args:
         arguments: Of `serve`.
         env: Added to the environment; ports are free ones unless it says otherwise.
+        stdout: A descriptor; this process's own if there is none.
 
     Attributes:
         address: Of the gRPC server, HOST:PORT.
@@ -55,8 +56,11 @@ class ServerProcess:
     address: str
     metrics_address: str
 
-    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdout: int | None = None
+    ) -> None:
         self._command = (*TOKENWIRE, "serve", *arguments)
+        self._stdout = stdout
         self._env = {**os.environ, **FREE_PORTS, **(env or {})}
         self._changed = asyncio.Condition()
         self._ended = False
@@ -64,7 +68,7 @@ class ServerProcess:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._env, stderr=PIPE
+            *self._command, env=self._env, stdout=self._stdout, stderr=PIPE
         )
         self._reader = asyncio.create_task(self._read())
         try:

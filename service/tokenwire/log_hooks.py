@@ -6,20 +6,16 @@ libraries print themselves, such as gRPC's tracebacks.
 
 import io
 import logging
-import os
 import sys
 import threading
 import traceback
 import warnings
 from types import TracebackType
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from tokenwire.log_libraries import PYTHON
 
 log = logging.getLogger(PYTHON)
-
-GRPC_VARIABLES: Final = ("GRPC_VERBOSITY", "GRPC_TRACE")
-SILENT: Final = "NONE"
 
 
 def install() -> None:
@@ -36,21 +32,6 @@ def uninstall_stderr() -> None:
     """Let prints to stderr through again."""
     if isinstance(sys.stderr, _Stderr):
         sys.stderr = sys.stderr.original
-
-
-def silence_grpc_core() -> list[str]:
-    """Keep gRPC's C core from writing to stderr; call this before gRPC is imported.
-
-    It writes there itself, waits for the reader, and its traces show metadata.
-
-    Returns:
-        The variables that ask for it, which have no effect.
-    """
-    asked = [name for name in GRPC_VARIABLES if os.environ.get(name, SILENT).upper() != SILENT]
-    for name in asked:
-        del os.environ[name]
-    os.environ["GRPC_VERBOSITY"] = SILENT
-    return asked
 
 
 def _log_warning(  # noqa: PLR0913, PLR0917 - as Python calls it

@@ -43,10 +43,10 @@ async def health(channel: grpc.aio.Channel) -> int:
     return int(answer.status)
 
 
-async def dropped(metrics_address: str, reason: str) -> float:
+async def dropped(metrics_address: str, reason: str, metric: str = DROPPED) -> float:
     async with httpx2.AsyncClient(trust_env=False) as client:
         text = (await client.get(f"http://{metrics_address}/metrics")).text
-    name = f'{DROPPED}{{reason="{reason}"'
+    name = f'{metric}{{reason="{reason}"'
     series = [line for line in text.splitlines() if line.startswith(name)]
     assert series
     return sum(float(line.rpartition(" ")[2]) for line in series)

@@ -66,7 +66,7 @@ async def _serve(**overrides: object) -> int:
     loaded = settings.load(**overrides)
     logs.configure(loaded)
     log_hooks.install()
-    for name in log_hooks.silence_grpc_core():
+    for name in settings.silence_grpc_core():
         logs.log.warning("%s has no effect: gRPC's own log can show metadata", name)
     for line in settings.unknown_variables():
         logs.log.warning(line)
