@@ -66,10 +66,11 @@ async def _serve(**overrides: object) -> int:
     loaded = settings.load(**overrides)
     logs.configure(loaded)
     log_hooks.install()
-    for name in settings.silence_grpc_core():
-        logs.log.warning("%s has no effect: gRPC's own log can show metadata", name)
-    for line in settings.unknown_variables():
-        logs.log.warning(line)
+    silenced = (
+        f"{name}: gRPC's own log can show metadata" for name in settings.silence_grpc_core()
+    )
+    for problem in (*settings.unknown_variables(), *silenced):
+        logs.log.warning("variable has no effect", extra={"problem": problem})
     if loaded.workers > 1:
         from tokenwire.workers.supervisor import supervise  # noqa: PLC0415 - see run
 
