@@ -25,6 +25,12 @@ class LogStream(io.StringIO):
         self._loop.call_soon_threadsafe(self._more.set)
         return super().write(text)
 
+    def getvalue(self) -> str:
+        """Return all that was logged so far, also what is on its way."""
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        return super().getvalue()
+
     @property
     def entries(self) -> list[dict[str, Any]]:
         """Every line so far; each must be a JSON object."""
@@ -58,6 +64,10 @@ def captured(log_level: str = "info", log_format: str = "json") -> Iterator[LogS
             logs.configure(loaded)
             yield stream
     finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.flush()
+                handler.close()
         root.handlers = handlers
         root.setLevel(levels[0])
         ours.setLevel(levels[1])

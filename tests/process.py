@@ -45,6 +45,7 @@ class ServerProcess:
     Args:
         arguments: Of `serve`.
         env: Added to the environment; ports are free ones unless it says otherwise.
+        stdout: A descriptor; this process's own if there is none.
 
     Attributes:
         address: Of the gRPC server, HOST:PORT.
@@ -55,8 +56,11 @@ class ServerProcess:
     address: str
     metrics_address: str
 
-    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdout: int | None = None
+    ) -> None:
         self._command = (*TOKENWIRE, "serve", *arguments)
+        self._stdout = stdout
         self._env = {**os.environ, **FREE_PORTS, **(env or {})}
         self._changed = asyncio.Condition()
         self._ended = False
@@ -64,7 +68,7 @@ class ServerProcess:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._env, stderr=PIPE
+            *self._command, env=self._env, stdout=self._stdout, stderr=PIPE
         )
         self._reader = asyncio.create_task(self._read())
         try:
@@ -114,6 +118,27 @@ class ServerProcess:
                     raise AssertionError(f"{event!r} is not in {self.log_lines}")
                 await self._changed.wait()
 
+    async def stop_reading(self) -> None:
+        """Leave what the process logs from now on in its pipe, until it is full."""
+        self._reader.cancel()
+        await asyncio.wait([self._reader])
+
+    def read_on(self) -> None:
+        """Read again what the process logs."""
+        self._reader = asyncio.create_task(self._read())
+
+    async def exit_code(self) -> int:
+        """Return the exit code, once the process has ended by itself, without reading its log.
+
+        Raises:
+            TimeoutError: It does not end.
+        """
+        async with asyncio.timeout(SECONDS):
+            # asyncio's own `wait` waits for the end of the pipe too.
+            while self._process.returncode is None:  # noqa: ASYNC110 - see above
+                await asyncio.sleep(0.01)
+            return self._process.returncode
+
     async def wait(self) -> int:
         """Return the exit code, once the process has ended by itself.
 
@@ -135,6 +160,8 @@ class ServerProcess:
             self._changed.notify_all()
 
     async def _close(self) -> None:
+        if self._reader.cancelled():
+            self.read_on()
         await _end(self._process)
         await self._reader
 

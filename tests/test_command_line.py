@@ -162,6 +162,9 @@ async def test_serving_the_demo_takes_no_credentials(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(app, "serve", record)
     monkeypatch.setattr("tokenwire.logs.configure", lambda _: None)
+    monkeypatch.setattr("tokenwire.log_hooks.install", lambda: None)
+    # So that it is undone.
+    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     assert await serve._serve_demo() == 0
     [loaded] = served
     everything = {name: str(value) for name, value in loaded.model_dump().items()}

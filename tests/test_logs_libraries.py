@@ -14,6 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from log_stream import captured
 from tokenwire.interceptors.base import Context, Handler
 from tokenwire.interceptors.tracing import TracingInterceptor
+from tokenwire.log_handler import LINES_DROPPED
+from tokenwire.log_libraries import BURST, WITHHELD
 
 CORE = logging.getLogger("grpc._cython.cygrpc")
 METHOD = "/openai.Chatgpt/Send"
@@ -31,22 +33,71 @@ async def test_a_caller_who_leaves_at_the_end_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("logger", "message"),
+    ("message", "event"),
     [
-        (CORE.name, "Unexpected [%s] raised by servicer method [/openai.Chatgpt/Send]"),
-        (CORE.name, "Abort error unexpectedly suppressed: %s"),
-        (CORE.name, "[%s]: ExecuteBatchError raised in core by servicer method"),
-        ("grpc._server", "ExecuteBatchError raised in core by servicer method [%s]"),
-        ("opentelemetry.sdk.trace", "[%s]: the span has ended"),
+        ("Invalid encoding on %s", "metadata is not valid UTF-8"),
+        ("Unexpected [%s] raised by", "unexpected exception raised by servicer method"),
+        ("Abort error unexpectedly suppressed: %s", "abort error unexpectedly suppressed"),
+        ("canary of another version: %s", WITHHELD),
     ],
 )
-async def test_everything_else_is_heard(logger: str, message: str) -> None:
-    """All other errors of gRPC and of OpenTelemetry are logged as errors."""
+async def test_errors_of_grpc_are_heard(message: str, event: str) -> None:
+    """An error of gRPC is a line of ours, for it puts values into its own before it logs them."""
     with captured() as stream:
-        logging.getLogger(logger).error(message, "x")
-        [entry] = stream.entries
-    assert entry["level"] == "error"
-    assert entry["event"] == message % "x"
+        CORE.error(message, "canary")
+        CORE.error(message % "canary")
+        lines = stream.entries
+    assert [(line["level"], line["event"]) for line in lines] == [("error", event)] * 2
+    assert "canary" not in str(lines)
+
+
+TEXT = "a constant of the module, and %s"
+
+
+async def test_a_librarys_text_is_heard_without_values() -> None:
+    """The constant text of a library is logged, with its place; no value that it puts in is."""
+    value = "canary-value"
+    library = logging.getLogger("library")
+    with captured() as stream:
+        library.warning("a constant")
+        library.warning("a constant with %s", value)
+        library.warning(TEXT, value)
+        library.warning(f"no constant: {value}")
+        library.warning(ValueError(value))
+        library.warning("a constant with a field", extra={"url": value})
+        library.error("a constant for an exception", exc_info=ValueError(value))
+        lines = stream.entries
+    assert [line["event"] for line in lines] == [
+        "a constant",
+        "a constant with %s",
+        TEXT,
+        WITHHELD,
+        WITHHELD,
+        "a constant with a field",
+        "a constant for an exception",
+    ]
+    assert all("test_logs_libraries.py:" in line["where"] for line in lines)
+    assert lines[-1]["exception"] == "ValueError"
+    assert "canary" not in stream.getvalue()
+
+
+async def test_a_library_is_not_heard_without_end() -> None:
+    """A logger gets so many lines at once; the others are counted, and other loggers are heard."""
+    before = LINES_DROPPED.labels("rate")._value.get()
+    with captured() as stream:
+        for _ in range(BURST + 10):
+            logging.getLogger("library.loud").warning("again")
+        logging.getLogger("library.quiet").warning("once")
+        logging.getLogger("tokenwire").warning("ours")
+        lines = stream.entries
+    events = [line["event"] for line in lines]
+    assert BURST <= events.count("again") < BURST + 10
+    assert {"once", "ours"} < set(events)
+    dropped = BURST + 10 - events.count("again")
+    assert LINES_DROPPED.labels("rate")._value.get() - before == dropped
+    [report] = [line for line in lines if line["event"] == "log lines dropped"]
+    assert report["reasons"] == {"rate": report["lines"]}
+    assert 1 <= report["lines"] <= dropped
 
 
 @pytest.mark.parametrize("looks", [0, 1, 2])

@@ -43,7 +43,8 @@ async def test_it_serves_and_logs_json(env: dict[str, str]) -> None:
 async def test_it_warns_of_a_misspelt_variable(env: dict[str, str]) -> None:
     """A variable that is no setting is a warning, with the likely one, and no more."""
     async with ServerProcess(env={**env, "TOKENWIRE_MODLE": "x"}) as server:
-        entry = await server.logged("TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is")
+        entry = await server.logged("variable has no effect")
+        assert entry["problem"] == "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"
     assert entry["level"] == "warning"
 
 

@@ -55,7 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "otlp_traces_endpoint": None,
     "otlp_protocol": "grpc",
     "otlp_traces_protocol": None,
-    "traces_exporter": None,
+    "traces_exporter": (),
     "otel_disabled": False,
 }
 
@@ -118,7 +118,7 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "otlp_protocol", "http/protobuf"),
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "otlp_traces_protocol", "grpc"),
-    ("OTEL_TRACES_EXPORTER", "console", "traces_exporter", "console"),
+    ("OTEL_TRACES_EXPORTER", " otlp, Console", "traces_exporter", ("otlp", "console")),
     ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
 ]
 

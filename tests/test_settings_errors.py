@@ -70,7 +70,6 @@ def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> 
         ("OPENAI_BASE_URL", "localhost:1234", "URL scheme should be 'http' or 'https'"),
         ("OPENAI_ORG_ID", "'org\\nx'", "must be printable ASCII"),
         ("OPENAI_PROJECT_ID", "prö", "must be printable ASCII"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "input should be 'grpc' or 'http/protobuf'"),
     ],
 )
 def test_a_bad_value_is_one_clear_line(

@@ -23,7 +23,9 @@ LABELS: Final = {
     "grpc_method": "Always `Send`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
-    "many waited for it. Of connections to the metrics port: `limit` or `timeout`.",
+    "many waited for it. Of log lines: `queue` if nobody read them fast enough, `write` if they "
+    "could not be written, `rate` if a library logged too many. Of connections to the metrics "
+    "port: `limit` or `timeout`.",
     labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",

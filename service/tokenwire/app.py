@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire import __version__, garbage, logs
+from tokenwire.call_log import log_call
 from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
@@ -94,7 +95,7 @@ class App:
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
-            observers=(end_chat_span, annotate_span, self.metrics.observe, logs.log_call),
+            observers=(end_chat_span, annotate_span, self.metrics.observe, log_call),
         )
         self._server = self._build_server(share_port=share_port)
         self.address = settings.listen

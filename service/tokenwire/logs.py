@@ -10,29 +10,22 @@ import asyncio
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from tokenwire.log_handler import QueueingHandler
+from tokenwire.log_libraries import LibraryFilter
 from tokenwire.settings import Settings
-
-if TYPE_CHECKING:
-    # Not otherwise: the supervisor of workers logs too, and has no use for gRPC.
-    from tokenwire.calls import Call
 
 MOST_FRAMES: Final = 40
 """An endless recursion has a thousand, nearly all alike."""
 LIBRARIES_LEVEL: Final = logging.WARNING
 """Libraries log prompts and answers below this level, so no setting lowers it."""
 
-GRPC_CORE: Final = "grpc._cython.cygrpc"
-CALLER_LEFT: Final = "ExecuteBatchError raised in core by servicer method"
-EXPORTERS: Final = ("opentelemetry.exporter.", "opentelemetry.sdk._shared_internal")
-
 log = logging.getLogger(__name__)
-call_log = logging.getLogger("tokenwire.call")
 
 
 def configure(settings: Settings, worker: int | None = None) -> None:
@@ -54,8 +47,7 @@ def configure(settings: Settings, worker: int | None = None) -> None:
     if _is_console(settings):
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         renderer = structlog.dev.ConsoleRenderer(colors=colors)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_is_news)
+    handler = QueueingHandler(sys.stderr, LibraryFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -66,34 +58,6 @@ def configure(settings: Settings, worker: int | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(LIBRARIES_LEVEL)
     logging.getLogger("tokenwire").setLevel(settings.log_level.upper())
-
-
-def log_call(call: Call) -> None:
-    """Log how a call ended; never its content."""
-    usage = call.completion.usage if call.completion else None
-    fields = {
-        "request_id": call.request_id,
-        "code": call.code.name if call.code else None,
-        "reason": call.reason or None,
-        "model": call.model or None,
-        "peer": call.peer,
-        "seconds": round(call.ended - call.started, 6),
-        "queued_seconds": round(call.queued, 6) if call.queued else None,
-        "first_token_seconds": (
-            round(call.first_token - call.started, 6) if call.first_token else None
-        ),
-        "tokens": call.tokens,
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "retries": call.exchange.retries or None,
-        "attempts": call.exchange.attempts if call.exchange.sent else None,
-        "cause": call.exchange.cause.value if call.exchange.cause else None,
-        "upstream_status": call.exchange.upstream_status or None,
-        "upstream_request_id": call.exchange.upstream_request_id or None,
-        "finish_reason": call.completion.finish_reason.value if call.completion else None,
-    }
-    present = {name: value for name, value in fields.items() if value is not None}
-    call_log.info("call ended", extra=present)
 
 
 def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -119,19 +83,6 @@ def _is_console(settings: Settings) -> bool:
     if settings.log_format == "auto":
         return sys.stderr.isatty()
     return settings.log_format == "console"
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Tell what is worth a line from what libraries say of things that the service tells itself.
-
-    When a caller leaves just as its call's status is sent, gRPC logs an error with a
-    traceback; "call ended" has said how the call ended. Exporters say of each attempt
-    where it went; `tokenwire.spans` says once a minute that spans are lost.
-    """
-    if record.name.startswith(EXPORTERS):
-        return False
-    left = record.name == GRPC_CORE and str(record.msg).startswith(CALLER_LEFT)
-    return not left
 
 
 def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -11,7 +11,7 @@ import pytest
 
 from faults.world import World, assert_clean, open_world
 from helpers import details_of, reason_of
-from tokenwire import app, logs
+from tokenwire import app, call_log
 from tokenwire.calls import Call
 from tokenwire.domain import AnswerStream, ChatModel, ChatRequest
 from tokenwire.model import build_model
@@ -129,13 +129,13 @@ async def test_row_45_a_bug_in_what_follows_a_call(
     monkeypatch: pytest.MonkeyPatch, bugs: Bugs
 ) -> None:
     """A call that is answered well stays so, even if the log of it fails."""
-    log_call = logs.log_call
+    log_call = call_log.log_call
 
     def log_buggily(call: Call) -> None:
         bugs.raise_()
         log_call(call)
 
-    monkeypatch.setattr(logs, "log_call", log_buggily)
+    monkeypatch.setattr(app, "log_call", log_buggily)
     async with open_world(monkeypatch) as world:
         bugs.raise_ = SURPRISES["an error"]
         answers = await world.succeeds("answer")

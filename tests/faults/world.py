@@ -34,6 +34,15 @@ PROMPT = f"{CANARY}-prompt"
 SYSTEM = f"{CANARY}-system"
 
 
+class Log(io.StringIO):
+    """What the service logs; looking at it waits for lines that are on their way."""
+
+    def getvalue(self) -> str:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        return super().getvalue()
+
+
 class World:
     """One server before one upstream, and everything that an outsider can see of them.
 
@@ -53,7 +62,7 @@ class World:
         self.upstream = upstream
         self.channel = channel
         self.stub: Stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-        self.log = io.StringIO()
+        self.log = Log()
         self.collector = Collector()
         self._before: dict[str, float] = {}
         self._tasks = self._descriptors = self._connections = 0
@@ -260,3 +269,4 @@ async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Async
             handler.setStream(world.log)
             await world.start()
             yield world
+        handler.close()

@@ -1,5 +1,6 @@
 """What the commands that start a server share about its settings."""
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ EXIT_BAD_SETTINGS = 2
 
 def tell(error: "SettingsError") -> int:
     """Print a line for each bad setting and return the exit code."""
-    for problem in error.problems:
-        print(f"tokenwire: {problem}", file=sys.stderr)
+    # The exit code says it too, where nothing can be written.
+    with contextlib.suppress(OSError):
+        for problem in error.problems:
+            print(f"tokenwire: {problem}", file=sys.stderr)
     return EXIT_BAD_SETTINGS
 
 

@@ -6,8 +6,9 @@ import os
 import signal
 from types import FrameType
 
-from tokenwire.cli._connection import silence_grpc
+from tokenwire import log_hooks
 from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, tell
+from tokenwire.cli._standard_streams import open_closed_streams
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     # Process 1 of a container has no default handlers: a signal during the start would be lost.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    silence_grpc()
+    open_closed_streams()
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
             overrides = {"workers": args.workers} if args.workers else {}
             return runner.run(_serve_demo(**overrides) if args.demo else _serve(**overrides))
     except SettingsError as error:
+        log_hooks.uninstall_stderr()
         return tell(error)
 
 
@@ -63,10 +65,14 @@ async def _serve(**overrides: object) -> int:
 
     loaded = settings.load(**overrides)
     logs.configure(loaded)
+    log_hooks.install()
     # Of each process's own streams; workers inherit the limit.
     descriptors.raise_limit(loaded.max_streams)
-    for line in settings.unknown_variables():
-        logs.log.warning(line)
+    silenced = (
+        f"{name}: gRPC's own log can show metadata" for name in settings.silence_grpc_core()
+    )
+    for problem in (*settings.unknown_variables(), *silenced):
+        logs.log.warning("variable has no effect", extra={"problem": problem})
     if loaded.workers > 1:
         from tokenwire.workers.supervisor import supervise  # noqa: PLC0415 - see run
 
@@ -85,6 +91,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
     try:
         loaded = settings.load(**link.overrides)
         logs.configure(loaded, worker=number)
+        log_hooks.install()
         from tokenwire import app  # noqa: PLC0415 - see _serve
 
         return await app.serve(loaded, link)

@@ -21,6 +21,7 @@ from prometheus_client import (
 
 from tokenwire import __version__
 from tokenwire.exposition import PortMetrics
+from tokenwire.log_handler import LINES_DROPPED
 from tokenwire.metrics import buckets, labels
 
 # A second series beside every counter and histogram, which nothing reads.
@@ -217,6 +218,7 @@ class Declarations:
             "tokenwire_spans_dropped", "Spans that were lost, by reason.", (labels.REASON,)
         )
         self.port = PortMetrics(self.registry)
+        self.registry.register(LINES_DROPPED)
         self.build = Info("tokenwire_build", "What is running.", registry=self.registry)
         self.build.info({"version": __version__, "python": platform.python_version()})
         ProcessCollector(registry=self.registry)

@@ -10,6 +10,7 @@ from pydantic import AliasGenerator, Field, HttpUrl, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tokenwire.settings import tracing
 from tokenwire.settings.combinations import (
     require_no_fragment,
     require_one_credential,
@@ -21,8 +22,11 @@ from tokenwire.settings.values import (
     Address,
     CaptureContent,
     Header,
+    LowerCase,
+    LowerCaseNames,
     Name,
     Names,
+    OtelFlag,
     PositiveSeconds,
     Prices,
     Seconds,
@@ -214,23 +218,26 @@ class Settings(BaseSettings):
         repr=False,
         description="The same for traces alone; wins, and is used as it is, path included.",
     )
-    otlp_protocol: Literal["grpc", "http/protobuf"] = Field(
+    otlp_protocol: LowerCase = Field(
         "grpc",
         validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL",
-        description="Protocol of the trace exporter.",
+        description="Protocol of the trace exporter: `grpc` or `http/protobuf`.",
     )
-    otlp_traces_protocol: Literal["grpc", "http/protobuf"] | None = Field(
+    otlp_traces_protocol: LowerCase | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
         description="The same for traces alone; wins.",
     )
-    traces_exporter: Literal["otlp", "console", "none"] | None = Field(
-        None,
+    traces_exporter: LowerCaseNames = Field(
+        (),
         validation_alias="OTEL_TRACES_EXPORTER",
-        description="Exporter of traces; unset: `otlp` if an endpoint is set, else `none`.",
+        description="Exporters of traces: `otlp`, `console` (JSON lines on stdout), both "
+        "separated by a comma, or `none`; unset: `otlp` if an endpoint is set, else `none`.",
     )
-    otel_disabled: bool = Field(
-        default=False, validation_alias="OTEL_SDK_DISABLED", description="Turns tracing off."
+    otel_disabled: OtelFlag = Field(
+        default=False,
+        validation_alias="OTEL_SDK_DISABLED",
+        description="Turns tracing off if it is `true`.",
     )
 
     capture_content: CaptureContent = Field(
@@ -249,6 +256,30 @@ class Settings(BaseSettings):
     def _a_request_has_room(self) -> Self:
         require_room_for_a_request(self.max_request_bytes, self.max_request_bytes_in_flight)
         return self
+
+    @model_validator(mode="after")
+    def _tracing_is_usable(self) -> Self:
+        if tracing.OTLP in self.span_exporters:
+            tracing.require_usable_otlp(
+                self.otlp_endpoint,
+                self.otlp_traces_endpoint,
+                self.otlp_protocol,
+                self.otlp_traces_protocol,
+            )
+        return self
+
+    @property
+    def span_exporters(self) -> tuple[str, ...]:
+        """The exporters of traces: `otlp`, `console`, both or none."""
+        if self.otel_disabled:
+            return ()
+        has_endpoint = bool(self.otlp_endpoint or self.otlp_traces_endpoint)
+        return tracing.span_exporters(self.traces_exporter, has_endpoint=has_endpoint)
+
+    @property
+    def span_protocol(self) -> str:
+        """The protocol of the exporter `otlp`: `grpc` or `http/protobuf`."""
+        return self.otlp_traces_protocol or self.otlp_protocol
 
     @model_validator(mode="after")
     def _upstream_is_given(self) -> Self:

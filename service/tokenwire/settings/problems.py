@@ -1,11 +1,12 @@
 """What an operator is told of settings that are missing or wrong."""
 
+import os
 import re
 from typing import Final
 
 SHOWN_CHARACTERS: Final = 100
 
-USER_INFO: Final = re.compile(r"//[^/@\s]*@")
+USER_INFO: Final = re.compile(r"(^|//)[^/@\s]*@")
 QUERY: Final = re.compile(r"(//[^?\s]*\?).*", re.DOTALL)
 
 
@@ -26,9 +27,18 @@ def cannot_listen(variable: str, address: str) -> SettingsError:
     return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])
 
 
+def cannot_trace(error: Exception) -> SettingsError:
+    """Return the error of a value that the OpenTelemetry SDK does not accept."""
+    # Its texts name the value, which may be a key, more often than the variable.
+    names = sorted(name for name in os.environ if name.startswith("OTEL_"))
+    kind = type(error).__qualname__
+    problem = f"{', '.join(names)}: the OpenTelemetry SDK does not accept one of them: {kind}"
+    return SettingsError([problem])
+
+
 def shown(value: object) -> str:
     """Return `value` on one short line, without the credentials that a URL may hold."""
-    text = QUERY.sub(r"\1***", USER_INFO.sub("//***@", str(value)))
+    text = QUERY.sub(r"\1***", USER_INFO.sub(r"\1***@", str(value)))
     if len(text) > SHOWN_CHARACTERS:
         text = f"{text[:SHOWN_CHARACTERS]}..."
     return text if text.isprintable() and text == text.strip() else repr(text)

@@ -36,6 +36,10 @@ def _split(value: object) -> object:
     return value
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _prices(value: object) -> object:
     if isinstance(value, str):
         return tuple(_price(entry.strip()) for entry in value.split(",") if entry.strip())
@@ -74,6 +78,15 @@ def _header(value: object) -> object:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 """Names separated by commas."""
+
+LowerCase = Annotated[str, StringConstraints(to_lower=True, strip_whitespace=True)]
+LowerCaseNames = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(_lower(value)))
+]
+"""Names separated by commas, whose case does not matter."""
+
+OtelFlag = Annotated[bool, BeforeValidator(lambda value: str(value).strip().lower() == "true")]
+"""As OpenTelemetry's standard has it, anything else than `true` is no."""
 
 Prices = Annotated[tuple[Price, ...], NoDecode, BeforeValidator(_prices)]
 """What tokens of models cost, separated by commas."""

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tokenwire.exposition import PortMetrics
+from tokenwire.log_handler import LINES_DROPPED
 from tokenwire.workers.scraping import scrape
 from tokenwire.workers.worker import Worker
 
@@ -49,6 +50,7 @@ class WorkersCollector(Collector):
             restarts.add_metric([number], worker.restarts)
             _add(families, found, number)
         _add(families, self._own.collect(), SUPERVISOR)
+        _add(families, LINES_DROPPED.collect(), SUPERVISOR)
         yield from (up, restarts, *families.values())
 
 

@@ -1,0 +1,78 @@
+"""What Python would print on stderr is a line of JSON, without the texts of exceptions."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+SET_UP = """
+import sys, threading, traceback, warnings
+from tokenwire import log_hooks, logs, settings
+logs.configure(settings.load(base_url="http://127.0.0.1:1/v1", log_format="json"))
+log_hooks.install()
+def fail():
+    raise ValueError("canary")
+"""
+
+ACTIONS = {
+    "a warning": ('warnings.warn("canary")', "python warning"),
+    "a thread": (
+        "t = threading.Thread(target=fail); t.start(); t.join()",
+        "exception ended a thread",
+    ),
+    "a finalizer": (
+        "kind = type('T', (), {'__del__': lambda self: fail()}); kind()",
+        "exception that nobody can catch",
+    ),
+    "a print": ('print("canary", file=sys.stderr)', "text for stderr withheld"),
+    "a traceback": (
+        "try:\n    fail()\nexcept ValueError:\n    traceback.print_exc()",
+        "text for stderr withheld",
+    ),
+    "the end": ("fail()", "exception ended the process"),
+}
+
+
+def logged_by(action: str) -> tuple[list[dict[str, Any]], int]:
+    process = subprocess.run(
+        [sys.executable, "-c", SET_UP + action],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=45,
+        env=dict(os.environ),
+    )
+    assert process.stdout == ""
+    assert "canary" not in process.stderr
+    return [json.loads(line) for line in process.stderr.splitlines()], process.returncode
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_what_python_prints_is_a_line(name: str) -> None:
+    """It has a level, an event and the place; nothing of the text; and the process goes on."""
+    action, event = ACTIONS[name]
+    entries, code = logged_by(action)
+    assert code == (1 if name == "the end" else 0)
+    assert {entry["event"] for entry in entries} == {event}
+    assert all(entry["logger"] == "tokenwire.python" for entry in entries)
+    entry = entries[0]
+    if "exception" in event:
+        assert entry["exception"] == "ValueError"
+        assert entry["frames"][-1].endswith(" fail")
+    else:
+        assert entry["where"].startswith("<string>:")
+
+
+def test_a_flood_of_them_is_bounded() -> None:
+    """However often it happens, a few lines say so."""
+    entries, _ = logged_by("for _ in range(1000): print('canary', file=sys.stderr)")
+    assert 20 <= len(entries) < 40
+
+
+def test_the_last_lines_are_written_at_the_end() -> None:
+    """All lines that were logged before the end are there, however many."""
+    entries, _ = logged_by("for n in range(2000): logs.log.warning('line', extra={'number': n})")
+    assert [entry["number"] for entry in entries] == list(range(2000))

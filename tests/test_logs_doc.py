@@ -1,0 +1,125 @@
+"""docs/logs.md: every field of every line, no more and no less."""
+
+import json
+import signal
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import MODEL, StartApp
+from helpers import collect, failure_of
+from log_stream import captured
+from logs_doc import ANY, DOCUMENT, documented_fields, documented_lines, logged_lines
+from process import ServerProcess
+from tokenwire.demo import DemoUpstream
+from tokenwire.log_handler import DROPPED, UNRENDERED
+from tokenwire.log_libraries import WITHHELD
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+COMMON = {"event", "level", "logger", "timestamp", "trace_id", "span_id", "worker", "characters"}
+NO_CALL_OF_A_LOGGER = {
+    DROPPED: {"lines", "reasons"},
+    UNRENDERED: {"exception"},
+}
+"""Lines that the handler makes itself."""
+TYPES = {
+    "string": str,
+    "string or integer": str | int,
+    "integer": int,
+    "number": int | float,
+    "list of strings": list,
+    "object": dict,
+}
+
+
+def test_every_line_is_documented() -> None:
+    """The document has exactly the lines that the code logs, each with exactly its fields."""
+    logged = logged_lines() | NO_CALL_OF_A_LOGGER
+    unknown = logged.pop(ANY, set())
+    documented = dict(documented_lines())
+    assert documented == logged
+    assert unknown <= set(documented_fields())
+
+
+def test_every_field_is_documented() -> None:
+    """The document explains exactly the fields of these lines, each with a type."""
+    used = {field for fields in documented_lines().values() for field in fields}
+    fields = documented_fields()
+    assert set(fields) == used | COMMON | {"where", "exception", "frames"}
+    assert set(fields.values()) <= set(TYPES)
+
+
+def assert_documented(entry: dict[str, Any]) -> None:
+    """Assert that a line has only fields that the document gives it, of the types it gives."""
+    fields = documented_lines()[entry["event"]]
+    assert set(entry) <= fields | COMMON
+    for name, value in entry.items():
+        assert isinstance(value, TYPES[documented_fields()[name]]), name
+
+
+@pytest.mark.parametrize(
+    ("plan", "message", "level", "blame"),
+    [
+        ("answer", "hello", "info", None),
+        ("status 503", "hello", "warning", "upstream"),
+        ("tokens 2; reset", "hello", "warning", "upstream"),
+        ("status 401", "hello", "warning", "service"),
+        ("status 413", "hello", "info", "caller"),
+        ("answer", "", "info", "caller"),
+    ],
+)
+async def test_calls_are_as_documented(  # noqa: PLR0913, PLR0917 - a table's columns
+    start_app: StartApp, upstream: DemoUpstream, plan: str, message: str, level: str, blame: str
+) -> None:
+    """The level of a call's line says who has to act, and its fields have their types."""
+    upstream.script(plan, plan)
+    with captured() as stream:
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            call = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content=message))
+            await (collect(call) if level == "info" and blame is None else failure_of(call))
+        entry = await stream.entry("call ended")
+    assert (entry["level"], entry.get("blame")) == (level, blame)
+    assert_documented(entry)
+
+
+@pytest.mark.parametrize(("plan", "level"), [("stall", "warning"), ("tokens 1; stall", "info")])
+async def test_a_deadline_is_a_warning_while_the_upstream_is_silent(
+    start_app: StartApp, upstream: DemoUpstream, plan: str, level: str
+) -> None:
+    """A caller who gave up on an upstream without a token leaves a warning, others do not."""
+    upstream.script(plan)
+    with captured() as stream:
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+            await failure_of(stub.Send(pb.Message(content="hello"), timeout=1))
+        entry = await stream.entry("call ended")
+    assert (entry["code"], entry["level"]) == ("DEADLINE_EXCEEDED", level)
+    assert_documented(entry)
+
+
+async def test_a_process_logs_what_is_documented(upstream: DemoUpstream) -> None:
+    """The lines of a whole life, with workers, have their fields and types."""
+    env = {
+        "OPENAI_BASE_URL": upstream.base_url,
+        "TOKENWIRE_MODEL": MODEL,
+        "TOKENWIRE_MODLE": "typing error",
+        "TOKENWIRE_DRAIN_SECONDS": "0",
+    }
+    async with ServerProcess("--workers", "2", env=env) as server:
+        server.signal(signal.SIGTERM)
+        assert await server.wait() == 0
+    entries = [json.loads(line) for line in server.log_lines]
+    assert {"variable has no effect", "worker serving", "exit"} <= {
+        each["event"] for each in entries
+    }
+    for entry in entries:
+        assert_documented(entry)
+
+
+def test_the_librarys_line_is_named() -> None:
+    """The row of other lines has the event of what cannot be shown."""
+    assert f"`{WITHHELD}`" in DOCUMENT.read_text("utf-8")

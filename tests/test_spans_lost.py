@@ -1,0 +1,99 @@
+"""Why spans were lost: said by a fixed word, and nothing of the collector."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import StartApp
+from helpers import collect
+from log_stream import captured
+from otlp import Collector
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+
+class Rejecting(Collector):
+    """Takes no spans, and says why in words that nobody may see."""
+
+    async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
+        del request
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, "canary-words")
+
+
+@asynccontextmanager
+async def rejecting() -> AsyncIterator[str]:
+    collector = Rejecting()
+    await collector.start()
+    yield f"http://{collector.address}"
+    await collector.stop()
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[str]:
+    writers = []
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.read(1)
+        writer.write(answer)
+
+    server = await asyncio.start_server(reply, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for writer in writers:
+            writer.transport.abort()
+
+
+def unauthorized() -> AbstractAsyncContextManager[str]:
+    return answering(b"HTTP/1.1 401 canary-words\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+
+
+def deaf() -> AbstractAsyncContextManager[str]:
+    return answering(b"")
+
+
+@asynccontextmanager
+async def plaintext() -> AsyncIterator[str]:
+    async with answering(b"HTTP/1.1 400 canary-words\r\n\r\n") as url:
+        yield url.replace("http", "https")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "collector", "cause", "code"),
+    [
+        ("grpc", rejecting, "rejected", "PERMISSION_DENIED"),
+        ("grpc", deaf, "timeout", "DEADLINE_EXCEEDED"),
+        ("grpc", plaintext, "unreachable", "UNAVAILABLE"),
+        ("http/protobuf", unauthorized, "rejected", "401"),
+        ("http/protobuf", deaf, "timeout", None),
+        ("http/protobuf", plaintext, "tls", None),
+    ],
+)
+async def test_why_spans_were_lost(  # noqa: PLR0913, PLR0917 - a table's columns
+    start_app: StartApp,
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: str,
+    collector: Callable[[], AbstractAsyncContextManager[str]],
+    cause: str,
+    code: str | None,
+) -> None:
+    """The line has a word for the cause and the collector's status, and nothing else of it."""
+    async with collector() as endpoint:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        with captured() as stream:
+            app = await start_app()
+            async with grpc.aio.insecure_channel(app.address) as channel:
+                stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+                await collect(stub.Send(pb.Message(content="hello")))
+            entry = await stream.entry("spans lost")
+            text = stream.getvalue()
+    assert (entry["cause"], entry.get("code")) == (cause, code)
+    assert "canary" not in text
+    assert endpoint.rpartition("/")[2] not in text
