@@ -100,10 +100,11 @@ class Connection(ResponseHandler):
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), READABLE)
         found = poll.poll(0)
-        if (tls is not None and tls.pending()) or (found and not found[0][1] & ENDED):
+        # With TLS, what the kernel holds may be no more than a message of TLS itself.
+        stray = tls.pending() if tls is not None else found and not found[0][1] & ENDED
+        if stray:
             self._on_stray()
-            return True
-        return bool(found)
+        return bool(stray or found)
 
     def _has_read_too_far(self) -> bool:
         """Tell whether anything was read behind the response; the parser is of no use after it."""
