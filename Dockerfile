@@ -22,14 +22,15 @@ COPY tools/image/requirements.lock builder.lock
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv /builder \
-    && /builder/bin/pip install --require-hashes --requirement builder.lock
+    && /builder/bin/pip install --no-deps --require-hashes --requirement builder.lock
 # An environment without pip: nothing in the image installs anything.
 COPY requirements.lock ./
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/tokenwire \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --require-hashes --only-binary :all: --requirement requirements.lock
+    --no-compile --no-deps --require-hashes --only-binary :all: --requirement requirements.lock \
+    && /builder/bin/pip --python /opt/tokenwire/bin/python check
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \

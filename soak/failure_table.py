@@ -57,6 +57,7 @@ ROWS: Final[dict[int, frozenset[tuple[str, str]]]] = {
     37: frozenset({(_INVALID, "EMPTY_PROMPT")}),
     38: frozenset({(_INVALID, "INVALID_PARAMETER"), (_INVALID, "UNKNOWN_MODEL")}),
     39: frozenset({(_EXHAUSTED, "")}),
+    49: OK,
 }
 """Codes and reasons by the rows' numbers. UNAVAILABLE stands for ABORTED too: which of
 the two it is depends on what was sent before."""
@@ -74,6 +75,7 @@ class Ending:
         reason: The reason in google.rpc.ErrorInfo, or empty.
         texts: Answers with text that came before.
         last: The last Answer, if one came.
+        foreign: Whether a text came that belongs to another call.
         shown: Everything else that the client was told, as text.
     """
 
@@ -82,9 +84,12 @@ class Ending:
     texts: int = 0
     last: pb.Answer | None = None
     shown: str = ""
+    foreign: bool = False
 
     def problem(self, rows: Iterable[int]) -> str | None:
         """Return what is wrong with this ending of a call that may end by `rows`, or None."""
+        if self.foreign:
+            return "a text of another call"
         allowed = set[tuple[str, str]]().union(*(ROWS[row] for row in rows))
         if self.code in (UNAVAILABLE, ABORTED) and (self.code == ABORTED) != (self.texts > 0):
             return f"{self.code} after {self.texts} texts"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +51,9 @@ ORDINARY: Final = ("answer", "pace 0.01 300; answer", "pace 0 500; filler 100; a
 FLOOD: Final = f"filler 3000 word={'x' * 500}; answer"
 """More than the buffers between here and the upstream hold, so that a pause is felt."""
 
+KEPT: Final = 20
+"""Characters: more than a word that tells one prompt from the others has."""
+
 PAUSE_SECONDS: Final = 2.0
 MANNERS: Final[dict[Manner, int]] = {
     "patient": 12,
@@ -72,6 +77,7 @@ class Errand:
         seconds: When a caller who cancels or vanishes does so, from the call's begin;
             the deadline of one who hurries.
         answers: After how many answers a caller leaves or pauses.
+        word: Stands in the prompt, and so in its answer, and in no other prompt.
     """
 
     what: str
@@ -80,6 +86,11 @@ class Errand:
     manner: Manner = "patient"
     seconds: float | None = None
     answers: int | None = None
+    word: str = ""
+
+
+_numbers = itertools.count()
+_WORD: Final = re.compile(r"word-\d+-|stray")
 
 
 def draw(rng: random.Random) -> Errand:
@@ -99,9 +110,11 @@ def ordinary() -> Errand:
 
 
 def _ask(plan: str, rows: frozenset[int]) -> Errand:
-    content = f"{CANARY}-prompt [[demo: {plan}]]"
+    """Return an errand whose prompt the demo model repeats, with a word that no other has."""
+    word = f"word-{next(_numbers)}-"
+    content = f"{CANARY}-prompt {word} [[demo: {plan}]]"
     message = pb.Message(content=content, system=f"{CANARY}-system")
-    return Errand(plan, message.SerializeToString(), rows | IMPATIENCE)
+    return Errand(plan, message.SerializeToString(), rows | IMPATIENCE, word=word)
 
 
 def _bad_request(rng: random.Random) -> Errand:
@@ -194,11 +207,16 @@ async def _end(errand: Errand, channel: Channel, call: Call) -> None:
 async def _read(errand: Errand, channel: Channel, call: Call) -> Ending:
     count = texts = 0
     last = None
+    text = ""
+    foreign = False
     try:
         async for answer in call:
             last = answer
             count += 1
             texts += bool(answer.content)
+            # Words may be cut between Answers; what is kept holds the longest.
+            text = text[-KEPT:] + answer.content
+            foreign |= any(word != errand.word for word in _WORD.findall(text))
             if count == errand.answers:
                 if errand.manner == "pauses":
                     await asyncio.sleep(PAUSE_SECONDS)
@@ -206,13 +224,13 @@ async def _read(errand: Errand, channel: Channel, call: Call) -> Ending:
                     await _end(errand, channel, call)
     except grpc.aio.AioRpcError as error:
         shown = f"{error.details()} {error.trailing_metadata()} {error.initial_metadata()}"
-        return Ending(error.code().name, _reason(error), texts, last, shown)
+        return Ending(error.code().name, _reason(error), texts, last, shown, foreign)
     except asyncio.CancelledError:
         # gRPC's word for a call that this side has ended, unless it is meant for this task.
         if (task := asyncio.current_task()) and task.cancelling():
             raise
-        return Ending("CANCELLED", "", texts, last)
-    return Ending("OK", "", texts, last)
+        return Ending("CANCELLED", "", texts, last, foreign=foreign)
+    return Ending("OK", "", texts, last, foreign=foreign)
 
 
 def _reason(error: grpc.aio.AioRpcError) -> str:

@@ -92,6 +92,12 @@ class Mount:
         return {variables(field)[0]: str(path) for field, path in self.settings.items()}
 
 
+def mounted(folder: Path, pair: Pair) -> Mount:
+    """Make a folder that holds these files."""
+    folder.mkdir()
+    return Mount(folder).put(pair)
+
+
 def caller(address: str, authority: bytes | None, shown: Pair | None = None) -> Client:
     """Return a client with a connection of its own.
 

@@ -1,6 +1,5 @@
 """Runs the subcommands as users do: as programs, with pipes or on a terminal."""
 
-import argparse
 import asyncio
 import os
 import sys
@@ -8,9 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from tokenwire.cli import chat, probe
-
-TOKENWIRE = (sys.executable, __file__)
+TOKENWIRE = (sys.executable, "-m", "tokenwire")
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"
@@ -124,17 +121,3 @@ class Terminal:
             return False
         self.screen += data.decode().replace("\r\n", "\n")
         return bool(data)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="tokenwire")
-    subparsers = parser.add_subparsers(required=True)
-    chat.add_parser(subparsers)
-    probe.add_parser(subparsers)
-    args = parser.parse_args()
-    code: int = args.run(args)
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

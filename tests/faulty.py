@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from conftest import MODEL
 from crew import WORKERS, crew, pid_of
+from faulty_tls import start_tls
 from observed import LATE, WHOLE, caller
 from process import ServerProcess
 from programs import started
@@ -26,14 +28,40 @@ from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 
-HELLO = pb.Message(content="hello")
-BLANK = pb.Message(content=" ")
 LAGGING = Path(__file__).parent / "lagging_server.py"
 REFUSING = "http://127.0.0.1:1"
-LAG_FROM_THE_START = {("lagging", "TokenwireEventLoopLag")}
-"""The lagging service cannot be started well."""
+FROM_THE_START = {
+    ("lagging", "TokenwireEventLoopLag"),
+    ("expiring", "TokenwireCertificateExpiresSoon"),
+    ("expiring", "TokenwireCertificateExpiresNow"),
+}
+"""Of services that cannot be started well."""
 A_FEW = 20
 """Calls, which at five a second are more than a minute's."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How a service is called, and what its upstream answers.
+
+    Attributes:
+        plan: The upstream's.
+        content: What callers ask.
+        count: How many calls there are; None is for ever.
+        timeout: The callers' deadline in seconds.
+        patience: Seconds after which they cancel.
+        every: Seconds from one call to the next.
+    """
+
+    plan: str = WHOLE
+    content: str = "hello"
+    count: int | None = None
+    timeout: float | None = None
+    patience: float | None = None
+    every: float = 0.2
+
+
+USUAL = Traffic()
 
 
 class Services:
@@ -43,25 +71,31 @@ class Services:
         targets: Address of the metrics of each service, by job.
     """
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, folder: Path) -> None:
         self._stack = stack
+        self._folder = folder
         self._faults: list[Callable[[], Awaitable[None]]] = []
         self.targets: dict[str, list[str]] = {}
 
     async def start(self) -> None:
         """Start every service, all of them well."""
         await self._called("well")
-        await self._called("failing", "status 500")
-        await self._called("late", LATE)
-        await self._called("full", "stall", max_streams=2, max_queue=0)
-        await self._called("rejecting", message=BLANK)
-        await self._called("silent", count=A_FEW)
+        await self._called("failing", Traffic("status 500"))
+        await self._called("late", Traffic(LATE))
+        await self._called("hanging", Traffic("stall", timeout=5, every=0.5))
+        await self._called("giving-up", Traffic("stall", patience=3, every=0.5))
+        await self._called("stalling", Traffic("tokens 1; stall", timeout=5, every=0.5))
+        full = {"max_streams": 2, "max_queue": 0, "first_token_timeout_seconds": 600}
+        await self._called("full", Traffic("stall"), **full)
+        await self._called("rejecting", Traffic(content=" "))
+        await self._called("silent", Traffic(count=A_FEW))
         await self._called("traceless", otlp_endpoint=REFUSING)
         draining = await self._called("draining", drain_seconds=600)
         self._faults.append(draining.drain)
         await self._lagging()
         await self._killed()
         await self._crashing()
+        self._faults += await start_tls(self._served, self._folder)
 
     async def begin(self) -> None:
         """Begin to call the services, and all faults."""
@@ -74,15 +108,22 @@ class Services:
 
         self._stack.push_async_callback(end)
 
-    async def _called(
-        self,
-        job: str,
-        plan: str = WHOLE,
-        message: pb.Message = HELLO,
-        count: int | None = None,
-        **overrides: Any,
-    ) -> App:
-        """Start a server that is called five times a second, for ever or `count` times."""
+    async def _called(self, job: str, traffic: Traffic = USUAL, **overrides: Any) -> App:
+        """Start a server that is called again and again."""
+        app = await self._served(job, traffic.plan, **overrides)
+        message = pb.Message(content=traffic.content)
+
+        async def call() -> None:
+            async with caller(app.address) as stub, asyncio.TaskGroup() as group:
+                for _ in itertools.count() if traffic.count is None else range(traffic.count):
+                    sent = stub.Send(message, timeout=traffic.timeout)
+                    group.create_task(_ended(sent, traffic.patience))
+                    await asyncio.sleep(traffic.every)
+
+        self._faults.append(call)
+        return app
+
+    async def _served(self, job: str, plan: str = WHOLE, **overrides: Any) -> App:
         upstream = await self._stack.enter_async_context(DemoUpstream(plan=plan))
         values = {
             "base_url": upstream.base_url,
@@ -92,14 +133,6 @@ class Services:
         }
         app = await self._stack.enter_async_context(App(settings.load(**(values | overrides))))
         self.targets[job] = [app.metrics_address]
-
-        async def call() -> None:
-            async with caller(app.address) as stub, asyncio.TaskGroup() as group:
-                for _ in itertools.count() if count is None else range(count):
-                    group.create_task(_ended(stub.Send(message)))
-                    await asyncio.sleep(0.2)
-
-        self._faults.append(call)
         return app
 
     async def _lagging(self) -> None:
@@ -129,10 +162,12 @@ class Services:
         self._faults.append(kill_again_and_again)
 
 
-async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]") -> None:
-    with contextlib.suppress(grpc.aio.AioRpcError):
-        async for _ in call:
-            pass
+async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]", patience: float | None) -> None:
+    """Read a call to its end, or for `patience` seconds, as clients do that have a clock."""
+    with contextlib.suppress(grpc.aio.AioRpcError, TimeoutError):
+        async with asyncio.timeout(patience):
+            async for _ in call:
+                pass
 
 
 @asynccontextmanager
@@ -142,12 +177,12 @@ async def faulty(folder: Path) -> AsyncIterator[Prometheus]:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         environment.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
-        services = Services(stack)
+        services = Services(stack, folder)
         await services.start()
         prometheus = await stack.enter_async_context(
             Prometheus(folder, services.targets, scaled_rules(folder), interval=0.5)
         )
         await prometheus.scraped()
-        assert await prometheus.firing() <= LAG_FROM_THE_START
+        assert await prometheus.firing() <= FROM_THE_START
         await services.begin()
         yield prometheus

@@ -1,6 +1,6 @@
 """Servers that a real Prometheus scrapes, and traffic whose every token is known.
 
-Two servers of one job, as pods are: one process, and one of two workers.
+Two servers of one job, as pods are: one process that speaks TLS, and one of two workers.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+from certificates import Pair, mounted
 from conftest import MODEL
 from crew import crew
 from helpers import collect, failure_of
@@ -36,6 +37,8 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
     """Run both servers under Prometheus, make all calls, and wait until all is seen."""
     async with AsyncExitStack() as stack:
         first, second = [await stack.enter_async_context(DemoUpstream()) for _ in range(2)]
+        pair = Pair()
+        mount = mounted(folder / "certificates", pair)
         app = await stack.enter_async_context(
             App(
                 settings.load(
@@ -48,6 +51,7 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
                     drain_seconds=0,
                     grace_seconds=5,
                     max_streams=2,
+                    **mount.settings,
                 )
             )
         )
@@ -56,31 +60,40 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
         targets = {JOB: [app.metrics_address, server.metrics_address]}
         prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, interval=1))
         await prometheus.scraped()  # so that every counter was seen at 0
-        await asyncio.gather(calls(app.address, first), calls(server.address, second))
-        await retry_and_refuse(app.address, first)
+        await asyncio.gather(
+            calls(app.address, first, pair.authority), calls(server.address, second)
+        )
+        await retry_and_refuse(app.address, first, pair.authority)
         await prometheus.scraped()
         yield prometheus
 
 
 @asynccontextmanager
-async def caller(address: str) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
+async def caller(
+    address: str, authority: bytes | None = None
+) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
     """Return a client with a connection of its own, which any worker may get."""
     options = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
-        yield chatgpt_pb2_grpc.ChatgptStub(channel)
+    async with AsyncExitStack() as stack:
+        if authority is None:
+            opened = grpc.aio.insecure_channel(address, options)
+        else:
+            credentials = grpc.ssl_channel_credentials(authority)
+            opened = grpc.aio.secure_channel(address, credentials, options)
+        yield chatgpt_pb2_grpc.ChatgptStub(await stack.enter_async_context(opened))
 
 
-async def calls(address: str, upstream: DemoUpstream) -> None:
+async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = None) -> None:
     """Make 19 calls: 13 good ones, and one or two of everything else."""
     for plan in [WHOLE] * COST + [LATE]:
         upstream.script(plan)
-        async with caller(address) as stub:
+        async with caller(address, authority) as stub:
             await collect(stub.Send(HELLO))
     for _ in range(2):
         upstream.script(SLOW)
-        async with caller(address) as stub:
+        async with caller(address, authority) as stub:
             await collect(stub.Send(pb.Message(content="hello", params=pb.Params(model=PRICED))))
-    async with caller(address) as stub:
+    async with caller(address, authority) as stub:
         upstream.script("tokens 2; reset")
         await failure_of(stub.Send(HELLO))
         upstream.script("tokens 1; stall")
@@ -101,9 +114,9 @@ async def calls(address: str, upstream: DemoUpstream) -> None:
         await failure_of(stub.Send(pb.Message(content=" ")))
 
 
-async def retry_and_refuse(address: str, upstream: DemoUpstream) -> None:
+async def retry_and_refuse(address: str, upstream: DemoUpstream, authority: bytes) -> None:
     """Make a call that is repeated, two that fill the server, and one that finds no place."""
-    async with caller(address) as stub:
+    async with caller(address, authority) as stub:
         upstream.script("status 500", WHOLE)
         await collect(stub.Send(HELLO))
         upstream.script(*[f"barrier full; {WHOLE}"] * 2)

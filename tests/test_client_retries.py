@@ -1,4 +1,6 @@
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -34,6 +36,26 @@ async def test_retries_unavailable_before_the_first_token() -> None:
         answers = [answer.content async for answer in client.send("hi")]
     assert answers == ["at last", ""]
     assert attempts == 3
+
+
+@pytest.mark.parametrize(("pushback", "expected"), [("300", 2), ("-1", 1)])
+async def test_comes_back_when_the_server_says(pushback: str, expected: int) -> None:
+    """A pushback takes the place of the client's own back-off, and -1 makes a failure final."""
+    times: list[float] = []
+
+    async def script(request: Message, context: Context) -> AsyncIterator[Answer]:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            trailers = (("grpc-retry-pushback-ms", pushback),)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "later", trailers)
+        async for answer in says("at last")(request, context):
+            yield answer
+
+    async with ScriptedServer(script) as server, Client(server.address) as client:
+        with suppress(ChatError):
+            await drain(client.send("hi"))
+    assert len(times) == expected
+    assert times[-1] - times[0] >= 0.29 * (expected - 1)
 
 
 @pytest.mark.parametrize(

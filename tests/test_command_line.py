@@ -10,7 +10,7 @@ import pytest
 from process import FREE_PORTS, TOKENWIRE, run_tokenwire
 from tokenwire import __version__, app
 from tokenwire.__main__ import COMMANDS
-from tokenwire.cli import demo, serve
+from tokenwire.cli import _demonstration, serve
 from tokenwire.demo import DemoUpstream
 from tokenwire.settings import Settings
 
@@ -142,8 +142,8 @@ async def test_the_demo_sends_no_credentials(monkeypatch: pytest.MonkeyPatch) ->
             started.append(self)
             await super().start()
 
-    monkeypatch.setattr("tokenwire.demo.DemoUpstream", Recorded)
-    assert await demo._demo() == 0
+    monkeypatch.setattr(_demonstration, "DemoUpstream", Recorded)
+    assert await _demonstration.show() == 0
     [upstream] = started
     [request] = upstream.requests
     assert "authorization" not in request.headers

@@ -161,3 +161,22 @@ async def test_what_is_not_http_gets_a_400_and_a_close(upstream: DemoUpstream, s
     async with connect(upstream) as client:
         await client.send(sent)
         assert (await client.reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("what", "head"),
+    [
+        ("response", b"HTTP/1.1 200 OK\r\n"),
+        ("timeout", b"HTTP/1.1 408 Request Timeout\r\n"),
+        ("head", b"HTTP/1.1 200 OK\r\n"),
+    ],
+)
+async def test_a_stray_follows_a_whole_answer(
+    upstream: DemoUpstream, what: str, head: bytes
+) -> None:
+    """Behind the end of the response comes another head that nobody asked for."""
+    async with connect(upstream) as client:
+        await client.ask(f"tokens 3; stray {what}")
+        await client.body()
+        assert await client.reader.readexactly(len(head)) == head
+    assert upstream.requests[0].outcome == "complete"

@@ -7,11 +7,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from conftest import MODEL
-from tokenwire import settings
+from conftest import MODEL, StartApp
+from faults.world import within
+from tokenwire import health, settings
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 
+messages: Any = health_pb2
+"""For those that its published types lack."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -53,3 +56,48 @@ async def test_a_draining_server_says_so_first_and_still_answers(upstream: DemoU
         # The grace is an hour: this ends only because the drain ends the watch.
         await draining
         assert await watch.code() is grpc.StatusCode.OK
+
+
+async def test_all_services_are_listed(channel: grpc.aio.Channel) -> None:
+    """List tells the health of the process and of the service."""
+    request = messages.HealthListRequest()
+    statuses = (await health_of(channel).List(request)).statuses
+    assert {name: each.status for name, each in statuses.items()} == {
+        "": SERVING,
+        "openai.Chatgpt": SERVING,
+    }
+
+
+async def test_watches_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: StartApp) -> None:
+    """Over the limit a Watch is told so at once, and Check still answers; an end makes room."""
+    monkeypatch.setattr(health, "MAX_WATCHES", 2)
+    app = await start_app()
+    request = health_pb2.HealthCheckRequest()
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = health_of(channel)
+        held = [stub.Watch(request), stub.Watch(request)]
+        for watch in held:
+            assert (await watch.read()).status == SERVING
+        assert watches(app) == 2
+        assert await stub.Watch(request).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await stub.Check(request)).status == SERVING
+        held.pop().cancel()
+        await within(1, "one has left", lambda: watches(app) == 1)
+        held.append(stub.Watch(request))
+        assert (await held[-1].read()).status == SERVING
+        for watch in held:
+            watch.cancel()
+        await within(1, "all have left", lambda: watches(app) == 0)
+
+
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_a_large_request_is_refused(channel: grpc.aio.Channel, app: App, method: str) -> None:
+    """A request that no name needs is refused, and not held for as long as a Watch."""
+    request = health_pb2.HealthCheckRequest(service="x" * 1_024)
+    call = getattr(health_of(channel), method)(request)
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert watches(app) == 0
+
+
+def watches(app: App) -> float | None:
+    return app.metrics.registry.get_sample_value("tokenwire_health_watches")

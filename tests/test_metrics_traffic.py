@@ -87,6 +87,7 @@ async def test_mixed_traffic_is_counted_exactly(
         calls(MODEL, "rejected"): 1,
         calls(OTHER_MODEL, "rejected"): 1,
         failed("ABORTED", "UPSTREAM_STREAM_BROKEN"): 1,
+        series("tokenwire_upstream_connection_failures_total", cause="reset"): 1,
         failed("CANCELLED", "CANCELLED"): 1,
         failed("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"): 1,
         failed("FAILED_PRECONDITION", "CONTENT_FILTERED"): 1,

@@ -1,15 +1,12 @@
 """What an error response means, by the bodies that real upstreams send."""
 
 import json
-import time
-from collections.abc import Iterator
-from email.utils import formatdate
 from typing import Any
 
 import pytest
 
 from tokenwire import errors
-from tokenwire.model.rejection import rejection, retry_after
+from tokenwire.model.rejection import rejection
 
 
 def meaning(status: int, body: object) -> type[errors.ServiceError]:
@@ -198,50 +195,3 @@ def test_words_about_quota_alone_are_a_rate_limit() -> None:
 def test_a_delay_is_kept_where_a_retry_may_help(status: int) -> None:
     """Retry-After goes with the failures that another attempt may cure."""
     assert rejection(status, {"retry-after": "5"}, b"").retry_after == 5
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("0", 0.0),
-        (" 120 ", 120.0),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
-        ("", None),
-        ("-1", None),
-        ("1.5", None),
-        ("\u00b2", None),
-        ("Thu, 32 Jan 1970 00:00:00 GMT", None),
-        ("Thu, 01 Jan 2026 00:00:00 +" + "9" * 20, None),
-    ],
-)
-def test_retry_after(value: str, seconds: float | None) -> None:
-    """Whole seconds and dates are understood; anything else is None, as is no header."""
-    assert retry_after({"retry-after": value}) == seconds
-    assert retry_after({}) is None
-
-
-@pytest.mark.parametrize("ahead", [60, 86_400])
-def test_retry_after_a_date(ahead: int) -> None:
-    """A date becomes the seconds until then."""
-    seconds = retry_after({"retry-after": formatdate(time.time() + ahead, usegmt=True)})
-    assert seconds is not None
-    assert ahead - 5 < seconds <= ahead
-
-
-@pytest.fixture
-def _tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_tokyo")
-@pytest.mark.parametrize("zone", ["", " -0000"])
-def test_retry_after_a_date_without_a_zone(zone: str) -> None:
-    """A date without a zone is UTC, wherever this service runs."""
-    date = time.strftime("%a, %d %b %Y %H:%M:%S", time.gmtime(time.time() + 60))
-    seconds = retry_after({"retry-after": date + zone})
-    assert seconds is not None
-    assert 55 < seconds <= 60

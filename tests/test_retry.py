@@ -100,13 +100,17 @@ async def test_a_failure_keeps_the_budget_where_it_cannot_be_repeated(
 ) -> None:
     """What repetition does not cure, or time does not allow, costs nothing."""
     await save_up(model, COST)
-    upstream.script("status 401", "status 429 retry-after=60", "status 500", "answer")
+    upstream.script(
+        "status 401", "status 429 retry-after=2", "status 503 retry-after=3", "status 500", "answer"
+    )
     with pytest.raises(errors.UpstreamAuthRejected):
         await ask(model)
     with pytest.raises(errors.UpstreamRateLimited):
-        await ask(model, seconds=30)
+        await ask(model, seconds=1.5)
+    with pytest.raises(errors.UpstreamError):
+        await ask(model)
     assert await ask(model)
-    assert upstream.requests_seen == COST + 4
+    assert upstream.requests_seen == COST + 5
 
 
 async def test_no_repetition_begins_at_the_deadline(
@@ -136,7 +140,7 @@ async def test_a_caller_who_leaves_during_the_wait_is_not_repeated(
 ) -> None:
     """A repetition that is waiting for its time ends with its caller."""
     await save_up(model, COST)
-    upstream.script("status 429 retry-after=60")
+    upstream.script("status 429 retry-after=2")
     call = asyncio.create_task(ask(model))
     await upstream.wait_for_requests(COST + 1)
     await upstream.wait_until_idle()

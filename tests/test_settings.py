@@ -37,11 +37,14 @@ DEFAULTS: dict[str, Any] = {
     "idle_timeout_seconds": 30,
     "stream_timeout_seconds": 900,
     "reader_timeout_seconds": 20,
+    "worker_timeout_seconds": 30,
     "workers": 1,
     "max_streams": 1_000,
     "max_queue": 100,
     "queue_timeout_seconds": 0.02,
     "max_request_bytes": 4 << 20,
+    "max_request_bytes_in_flight": 128 << 20,
+    "max_turns": 4_096,
     "keepalive_seconds": 30,
     "keepalive_timeout_seconds": 10,
     "drain_seconds": 5,
@@ -54,8 +57,6 @@ DEFAULTS: dict[str, Any] = {
     "otlp_traces_protocol": None,
     "traces_exporter": (),
     "otel_disabled": False,
-    "langsmith_tracing": False,
-    "allow_langsmith": False,
 }
 
 VARIABLES: list[tuple[str, str, str, object]] = [
@@ -77,11 +78,19 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("TOKENWIRE_IDLE_TIMEOUT_SECONDS", "7", "idle_timeout_seconds", 7),
     ("TOKENWIRE_STREAM_TIMEOUT_SECONDS", "7", "stream_timeout_seconds", 7),
     ("TOKENWIRE_READER_TIMEOUT_SECONDS", "7", "reader_timeout_seconds", 7),
+    ("TOKENWIRE_WORKER_TIMEOUT_SECONDS", "2.5", "worker_timeout_seconds", 2.5),
     ("TOKENWIRE_WORKERS", "2", "workers", 2),
     ("TOKENWIRE_MAX_STREAMS", "7", "max_streams", 7),
     ("TOKENWIRE_MAX_QUEUE", "0", "max_queue", 0),
     ("TOKENWIRE_QUEUE_TIMEOUT_SECONDS", "0", "queue_timeout_seconds", 0),
     ("TOKENWIRE_MAX_REQUEST_BYTES", "2048", "max_request_bytes", 2_048),
+    (
+        "TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT",
+        "4194304",
+        "max_request_bytes_in_flight",
+        4_194_304,
+    ),
+    ("TOKENWIRE_MAX_TURNS", "7", "max_turns", 7),
     ("TOKENWIRE_KEEPALIVE_SECONDS", "7", "keepalive_seconds", 7),
     ("TOKENWIRE_KEEPALIVE_TIMEOUT_SECONDS", "7", "keepalive_timeout_seconds", 7),
     ("TOKENWIRE_DRAIN_SECONDS", "0", "drain_seconds", 0),
@@ -111,7 +120,6 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "otlp_traces_protocol", "grpc"),
     ("OTEL_TRACES_EXPORTER", " otlp, Console", "traces_exporter", ("otlp", "console")),
     ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
-    ("TOKENWIRE_ALLOW_LANGSMITH", "true", "allow_langsmith", True),
 ]
 
 
@@ -166,7 +174,6 @@ def test_every_setting_is_tested() -> None:
         "api_key",
         "base_url",
         "proxy",
-        "langsmith_tracing",
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_ca_file",

@@ -32,6 +32,16 @@ def test_an_upstream_without_a_key_is_enough(monkeypatch: pytest.MonkeyPatch) ->
     load()
 
 
+def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of all requests below that of one is refused; both settings are named."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKENWIRE_MAX_REQUEST_BYTES", "2048")
+    monkeypatch.setenv("TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT", "2047")
+    [problem] = problems()
+    assert problem.startswith("TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT is below ")
+    assert "TOKENWIRE_MAX_REQUEST_BYTES," in problem
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
@@ -105,14 +115,18 @@ def test_a_bad_key_is_told_but_not_shown(monkeypatch: pytest.MonkeyPatch, key: s
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither form of the settings shows the key, nor what URLs hold of credentials."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:canary-1@x.example/v1?key=canary-2")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:canary-3@x.example")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:canary-4@x.example")
     monkeypatch.setenv("TOKENWIRE_PROXY", "http://user:canary-5@127.0.0.1:3128")
-    loaded = load()
-    assert "canary" not in repr(loaded)
-    assert "canary" not in str(loaded)
+    for key, base_url in (
+        (KEY, "https://x.example/v1?key=canary-2"),
+        ("", "https://user:canary-1@x.example/v1?key=canary-2"),
+    ):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        monkeypatch.setenv("OPENAI_BASE_URL", base_url)
+        loaded = load()
+        assert "canary" not in repr(loaded)
+        assert "canary" not in str(loaded)
 
 
 @pytest.mark.parametrize("key", [KEY, f"{KEY}\n\nx"])
@@ -127,31 +141,6 @@ def test_errors_show_no_secrets(monkeypatch: pytest.MonkeyPatch, key: str) -> No
     with pytest.raises(ValueError, match="TOKENWIRE_TEMPERATURE") as caught:
         Settings()
     assert "canary" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"LANGSMITH_TRACING": "true"},
-        {"LANGCHAIN_TRACING": "true"},
-        {"LANGSMITH_TRACING_V2": "true"},
-        {"LANGCHAIN_TRACING_V2": "true"},
-        # LangSmith's own order: it looks at all of V2 first.
-        {"LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "true"},
-        {"LANGSMITH_TRACING": "", "LANGCHAIN_TRACING": "true"},
-    ],
-)
-def test_langsmith_must_be_allowed(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
-) -> None:
-    """Whichever switch would send prompts to LangSmith, it needs our permission beside it."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    [problem] = problems()
-    assert "TOKENWIRE_ALLOW_LANGSMITH=true" in problem
-    monkeypatch.setenv("TOKENWIRE_ALLOW_LANGSMITH", "true")
-    load()
 
 
 @pytest.mark.parametrize(

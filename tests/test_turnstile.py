@@ -1,8 +1,44 @@
 """A crowd of writes passes turn by turn, and the event loop has time for others between."""
 
 import asyncio
+from collections.abc import Callable
+from typing import cast
 
 from tokenwire.turnstile import Turnstile
+
+
+class Turns:
+    """The event loop as a turnstile sees it, which counts the turnstile's callbacks.
+
+    Attributes:
+        pending: How many are due.
+        most_pending: The most that were due at once.
+        on_rest_over: Called right after each rest, before the loop does anything else.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.pending = self.most_pending = 0
+        self.on_rest_over: Callable[[], object] = int
+        self.time = self._loop.time
+        self.create_future = self._loop.create_future
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._loop.call_soon(self._counted(callback))
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        counted = self._counted(callback)
+        self._loop.call_later(delay, lambda: (counted(), self.on_rest_over()))
+
+    def _counted(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.pending += 1
+        self.most_pending = max(self.pending, self.most_pending)
+
+        def run() -> None:
+            self.pending -= 1
+            callback()
+
+        return run
 
 
 async def come(turnstile: Turnstile, name: str, passed: list[str]) -> None:
@@ -61,3 +97,29 @@ async def test_others_run_between_the_turns() -> None:
         await asyncio.sleep(0)
     assert len(passed) < len(crowd)
     await asyncio.gather(*crowd)
+
+
+async def test_a_crowd_that_leaves_together_leaves_one_chain_of_turns() -> None:
+    """When all who wait have left, those who come right after the rest begin no second chain."""
+    turnstile = Turnstile(per_turn=1)
+    turns = Turns()
+    turnstile._loop = cast("asyncio.AbstractEventLoop", turns)
+    passed: list[str] = []
+    leavers = [asyncio.create_task(come(turnstile, "leaver", passed)) for _ in range(5)]
+    await leavers[0]
+    for leaver in leavers:
+        leaver.cancel()
+    newcomers: list[asyncio.Task[None]] = []
+    came = asyncio.Event()
+
+    def newcomers_come() -> None:
+        turns.on_rest_over = int
+        assert not turnstile.crowded()
+        newcomers.extend(asyncio.create_task(come(turnstile, name, passed)) for name in "abcd")
+        came.set()
+
+    turns.on_rest_over = newcomers_come
+    await came.wait()
+    await asyncio.gather(*newcomers)
+    assert passed == ["leaver", *"abcd"]
+    assert turns.most_pending == 1

@@ -149,6 +149,18 @@ async def test_metrics_speak_both_formats(upstream: DemoUpstream) -> None:
         assert (await read(server, f"?name[]={IN_FLIGHT}")).keys() == {IN_FLIGHT}
 
 
+async def test_the_metrics_port_tells_of_itself(upstream: DemoUpstream) -> None:
+    """The supervisor's own port is healthy, bounded as a server's, and has its series."""
+    async with crew(upstream) as server, httpx2.AsyncClient() as client:
+        url = f"http://{server.metrics_address}"
+        assert (await client.get(f"{url}/healthz")).text == "ok\n"
+        assert (await client.get(url)).status_code == httpx2.codes.NOT_FOUND
+        everyone = {"0": 1, "1": 1, "supervisor": 1}
+        assert await by_worker(server, "tokenwire_metrics_connections") == everyone
+        dropped = await by_worker(server, "tokenwire_metrics_connections_dropped_total")
+        assert dropped == dict.fromkeys(everyone, 0)
+
+
 @pytest.mark.parametrize(("first", "second"), [("1", "2"), ("2", "1"), ("2", "2")])
 async def test_a_port_in_use_is_told_once(upstream: DemoUpstream, first: str, second: str) -> None:
     """Workers share the port with each other alone: another server does not start there."""

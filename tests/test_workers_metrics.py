@@ -1,18 +1,20 @@
 """How the metrics of several processes become one endpoint's."""
 
 import asyncio
-import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from tokenwire.exposition import MetricsServer
-from tokenwire.workers.metrics import registry_of
+from tokenwire.exposition import MetricsServer, PortMetrics
+from tokenwire.workers import scraping
+from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.worker import Worker
 
 TRACE = {"trace_id": "5b8aa5a2d2c872e8"}
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 @pytest.fixture
@@ -21,27 +23,95 @@ def serving() -> Iterator[Worker]:
     registry = CollectorRegistry()
     histogram = Histogram("seconds_waited", "Time.", buckets=(1, 2), registry=registry)
     histogram.observe(1.5, TRACE)
-    server = MetricsServer("127.0.0.1:0", registry)
+    server = MetricsServer("127.0.0.1:0", registry, PortMetrics(registry))
     worker = Worker(0, {})
     worker.metrics_address = server.address
     yield worker
     server.stop()
 
 
+@asynccontextmanager
+async def broken(answer: bytes | None, *, whole: bool = True) -> AsyncIterator[Worker]:
+    """Run a worker whose endpoint answers so; with None it says nothing, and else closes."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is None:
+            await reader.read()
+        else:
+            writer.write(answer)
+            await writer.drain()
+        if whole:
+            writer.close()
+        else:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        worker = Worker(1, {})
+        worker.metrics_address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield worker
+
+
 async def test_exemplars_are_kept(serving: Worker) -> None:
     """An exemplar of a worker is still beside its bucket, in the format that has exemplars."""
-    text = (await asyncio.to_thread(generate_openmetrics, registry_of([serving]))).decode()
+    registry = WorkersCollector([serving]).registry
+    text = (await asyncio.to_thread(generate_openmetrics, registry)).decode()
     line = 'seconds_waited_bucket{le="2.0",worker="0"} 1.0 # {trace_id="5b8aa5a2d2c872e8"} 1.5 '
     assert line in text
 
 
-async def test_a_worker_that_does_not_answer_hides_no_other(serving: Worker) -> None:
-    """A worker that accepts and says nothing is told to be down; the others' series are there."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging = Worker(1, {})
-        hanging.metrics_address = f"127.0.0.1:{silent.getsockname()[1]}"
-        registry = registry_of([serving, hanging])
+@pytest.mark.parametrize(
+    ("answer", "whole"),
+    [
+        (None, True),
+        (b"", True),
+        (b"", False),
+        (OK + b"# TYPE half counter\nhalf_total 1", False),
+        (OK + b"\xff\xfe\n# EOF\n", True),
+        (OK + b"what is this?\n# EOF\n", True),
+        (OK + b"# TYPE late counter\nlate_total 1\n", True),
+        (OK + b"a_line_without_an_end" * 1_000_000, True),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n# EOF\n", True),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/metrics\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n# EOF\n", True),
+        (b"\x00" * 1_000, True),
+    ],
+)
+async def test_a_worker_that_does_not_answer_well_hides_no_other(
+    serving: Worker, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, *, whole: bool
+) -> None:
+    """Silent, slow, reset, too long, no metrics: it is down, and the others' series are there."""
+    monkeypatch.setattr(scraping, "SCRAPE_SECONDS", 1.0)
+    async with broken(answer, whole=whole) as worker:
+        registry = WorkersCollector([serving, worker]).registry
         text = (await asyncio.to_thread(generate_latest, registry)).decode()
     assert 'tokenwire_worker_up{worker="0"} 1.0' in text
     assert 'tokenwire_worker_up{worker="1"} 0.0' in text
     assert 'seconds_waited_count{worker="0"} 1.0' in text
+    assert text.count('worker="1"') == 2
+
+
+async def test_a_family_of_another_type_hides_no_other(serving: Worker) -> None:
+    """What cannot stand beside the others' series is left out."""
+    other = OK + b"# TYPE seconds_waited gauge\nseconds_waited 1\n# EOF\n"
+    async with broken(other) as worker:
+        registry = WorkersCollector([serving, worker]).registry
+        text = (await asyncio.to_thread(generate_openmetrics, registry)).decode()
+    assert 'seconds_waited_count{worker="0"} 1.0' in text
+    assert 'seconds_waited{worker="1"}' not in text
+
+
+async def test_it_costs_no_thread_for_each_worker(
+    serving: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many workers that hang together cost the time of one, and no thread."""
+    monkeypatch.setattr(scraping, "SCRAPE_SECONDS", 1.0)
+    async with broken(None) as hanging:
+        workers = [serving, *(Worker(number, {}) for number in range(1, 100))]
+        for worker in workers[1:]:
+            worker.metrics_address = hanging.metrics_address
+        async with asyncio.timeout(20):
+            [found, *others] = await asyncio.to_thread(scraping.scrape, workers)
+    assert found
+    assert not any(others)

@@ -7,6 +7,7 @@ from panels import JOB, MODEL, Panel, Query, gauge, quantile, quantiles, rate, t
 OK: Final = f'{MODEL}, outcome="ok"'
 JUDGED: Final = f'{MODEL}, outcome=~"ok|error"'
 FIRST_TOKEN: Final = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a metric
+LEFT: Final = "tokenwire_abandoned_wait_seconds"
 CALLS: Final = "tokenwire_calls_total"
 STREAMS: Final = gauge("tokenwire_streams_in_flight")
 LIMIT: Final = gauge("tokenwire_streams_limit")
@@ -174,6 +175,28 @@ GRAPHS: Final = (
         "reqps",
         (Query(total("tokenwire_cancelled_calls_total", by="phase"), "{{phase}}"),),
         stacked=True,
+    ),
+    Panel(
+        "Callers who left waiting",
+        "Cancelled or out of time while the model was silent, by how far the answer had come. "
+        "Callers who did not read are not among them.",
+        "reqps",
+        (Query(total(f"{LEFT}_count", MODEL, by="outcome, phase"), "{{outcome}} {{phase}}"),),
+        stacked=True,
+    ),
+    Panel(
+        "Wait of callers who left",
+        "How long they had waited for the first token, or for the next. Equal waits are those of "
+        "one client's deadline.",
+        "s",
+        quantiles(LEFT, MODEL),
+    ),
+    Panel(
+        "Late first tokens",
+        "Share over 5 minutes, those that never came included. The objective is 5 %. Needs the "
+        "recording rules.",
+        "percentunit",
+        (Query(f"job:tokenwire_late_first_tokens:ratio_rate5m{{{JOB}}}", "{{job}}"),),
     ),
     Panel(
         "Duration of calls",

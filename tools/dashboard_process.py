@@ -118,6 +118,33 @@ PANELS: Final = (
         (Query(total("tokenwire_spans_dropped_total", by="reason"), "{{reason}}"),),
     ),
     Panel(
+        "Certificates expire in",
+        "With TLS: `server` is what callers are shown, `client_ca` the authorities of callers.",
+        "s",
+        (
+            Query(
+                f"{gauge('tokenwire_tls_certificate_not_after_timestamp_seconds')} - time()",
+                f"{{{{certificate}}}} {EACH}",
+            ),
+        ),
+    ),
+    Panel(
+        "Files of TLS",
+        "With TLS: 1 while they can be used as they are now, 0 while older ones stay in use.",
+        "short",
+        (Query(gauge("tokenwire_tls_files_usable"), EACH),),
+    ),
+    Panel(
+        "TLS handshakes and connections",
+        "With TLS: handshakes that began, and connections on which a first call came, each second. "
+        "The rest failed, or nobody used their connection.",
+        "cps",
+        (
+            Query(total("tokenwire_tls_handshakes_total"), "handshakes"),
+            Query(total("tokenwire_tls_connections_total"), "connections with a call"),
+        ),
+    ),
+    Panel(
         "What is running",
         "Versions of tokenwire and Python.",
         "short",

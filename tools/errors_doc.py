@@ -22,7 +22,9 @@ the request's id. Its details (`grpc-status-details-bin`) hold what a program ca
 
 - `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below; every failure
   has it.
-- `google.rpc.RetryInfo` with the time to wait before a retry, where it is known.
+- `google.rpc.RetryInfo` with the time to wait before a retry, where it is known; the trailer
+  `grpc-retry-pushback-ms` says the same to gRPC's own retry policy, and with -1 that no retry
+  helps.
 - `google.rpc.BadRequest` with the path of the field at fault and what is allowed, where a field
   is at fault.
 

@@ -10,7 +10,7 @@ To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
 change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
 change tools/otelcol/manifest.yaml; see tools/kubernetes_tools.py for those of
-the chart. Debian decides about Prometheus and nginx.
+the chart. Debian decides about Prometheus, nginx and Chromium.
 """
 
 import os
@@ -39,6 +39,8 @@ GO_TOOLS = {
     "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
     "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
 }
+NOT_BUILT = {"prometheus", "chromium"}
+"""Tools that come without Go."""
 CONTAINERS = ("buildah", "podman", "runc", "debootstrap")
 
 
@@ -97,14 +99,14 @@ def otelcol() -> None:
         shutil.copy(Path(folder) / "out" / "otelcol", BIN / "otelcol")
 
 
-def containers() -> None:
-    """Install what builds and runs the image where there is no Docker: Debian's packages."""
-    hint = f"make tools: needs {', '.join(CONTAINERS)} on PATH; install them and run this again"
+def debian_packages(*names: str) -> None:
+    """Install Debian's packages, which takes root."""
+    hint = f"make tools: needs {', '.join(names)} on PATH; install them and run this again"
     if not shutil.which("apt-get") or os.geteuid() != 0:
         sys.exit(hint)
     install = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends")
     run("apt-get", "update", "--quiet")
-    run(*install, *CONTAINERS, DEBIAN_FRONTEND="noninteractive")
+    run(*install, *names, DEBIAN_FRONTEND="noninteractive")
 
 
 def load() -> None:
@@ -144,13 +146,21 @@ def tools() -> Iterator[Tool]:
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()
     if not all(map(shutil.which, CONTAINERS)):
-        yield Tool("containers", "as Debian has them", Path("/usr/bin/podman"), containers)
+        # What builds and runs the image where there is no Docker.
+        yield installed_by_debian("containers", Path("/usr/bin/podman"), *CONTAINERS)
+    if not shutil.which("chromium"):
+        yield installed_by_debian("chromium", Path("/usr/bin/chromium"), "chromium")
 
 
 def from_debian(package: str, *programs: str) -> Tool:
     """Return what Debian's package has, at the version that the distribution has."""
     proof = BIN / Path(programs[0]).name
     return Tool(package, "as Debian has it", proof, lambda: debian(package, *programs))
+
+
+def installed_by_debian(name: str, proof: Path, *packages: str) -> Tool:
+    """Return packages that only an installation makes useful."""
+    return Tool(name, "as Debian has it", proof, partial(debian_packages, *packages))
 
 
 def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
@@ -173,7 +183,7 @@ def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
 def main() -> None:
     """Bring every tool, and what the examples are built from; or only what is named."""
     chosen = set(sys.argv[1:])
-    if chosen != {"prometheus"}:
+    if not chosen or chosen - NOT_BUILT:
         need("Go", (1, 26), "go", "env", "GOVERSION")
     if not chosen:
         need("Node", (20,), "node", "--version")

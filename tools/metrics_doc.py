@@ -8,7 +8,7 @@ from prometheus_client import Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
-from metrics_labels import label_table, outcome_table
+from metrics_labels import cause_table, label_table, outcome_table
 from tokenwire.metrics import Metrics
 from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
 
@@ -20,10 +20,11 @@ INTRODUCTION: Final = """\
 # Metrics
 
 Prometheus reads them from `/metrics` at `TOKENWIRE_METRICS_LISTEN`, in its text format or, if it
-asks for that, in OpenMetrics. There the histograms of times have exemplars: the id of a trace that
-fell into the bucket, if its span is recorded. Names follow OpenTelemetry's GenAI conventions in
-Prometheus' spelling and go-grpc-middleware where they have one. The endpoint also has the usual
-`process_*` and `python_*` metrics of Python's Prometheus client.
+asks for that, in OpenMetrics, and compressed by gzip if it asks for that too. In OpenMetrics the
+histograms of times have exemplars: the id of a trace that fell into the bucket, if its span is
+recorded. Names follow OpenTelemetry's GenAI conventions in Prometheus' spelling and
+go-grpc-middleware where they have one. The endpoint also has the usual `process_*` and `python_*`
+metrics of Python's Prometheus client.
 
 All of a call is counted when it ends, before its status is sent; only `grpc_server_started_total`
 and `grpc_server_msg_received_total` count its begin. Health checks and reflection are not counted.
@@ -50,6 +51,7 @@ def metrics_doc(root: Path) -> None:
         metrics_table(),
         f"## Labels\n\n{label_table(_all_labels())}",
         f"## Outcomes\n\n{outcome_table()}",
+        f"## Causes\n\nWhy a connection to the upstream failed.\n\n{cause_table()}",
         f"{WORKERS}\n{_workers_table()}",
         f"## Buckets\n\nUpper bounds of the histograms, in seconds or tokens.\n\n{_bucket_list()}",
     )
@@ -89,7 +91,9 @@ def _bucket_list() -> str:
 
 def _metrics() -> list[MetricWrapperBase]:
     # The registry's public side shows a metric's labels only once it has samples.
-    collectors = Metrics(()).registry._collector_to_names  # noqa: SLF001 - see above
+    metrics = Metrics(())
+    metrics.with_tls()
+    collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from documents import code, table
+from tokenwire.exchange import Cause
 from tokenwire.metrics import OTHER_MODEL, labels
 from tokenwire.metrics.labels import Outcome
 
@@ -23,9 +24,14 @@ LABELS: Final = {
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
     "many waited for it. Of log lines: `queue` if nobody read them fast enough, `write` if they "
-    "could not be written, `rate` if a library logged too many.",
+    "could not be written, `rate` if a library logged too many. Of connections to the metrics "
+    "port: `limit` or `timeout`.",
+    labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
+    labels.CERTIFICATE: "`server`, what callers are shown, or `client_ca`, the authorities of "
+    "callers.",
+    labels.RESULT: "`ok` or `error`.",
     labels.OUTCOME: "Each call has one; see below.",
     "version": "Of tokenwire.",
     "python": "Version of Python.",
@@ -35,7 +41,8 @@ OUTCOMES: Final = {
     Outcome.OK: "The status is OK: the answer was whole.",
     Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. No error of "
     "the service.",
-    Outcome.DEADLINE: "The caller's own deadline passed.",
+    Outcome.DEADLINE: "The caller's own deadline passed. No error of the service; before the first "
+    "token it is a late one to the objective, if the model had been asked.",
     Outcome.REJECTED: "The caller's request or its reading was at fault "
     f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service took no more calls "
     f"({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",
@@ -47,6 +54,12 @@ OUTCOMES: Final = {
 def label_table(names: Iterable[str]) -> str:
     """Return the labels of these names and their values as a Markdown table."""
     return table(("Label", "Values"), [(code(name), LABELS[name]) for name in names])
+
+
+def cause_table() -> str:
+    """Return the causes of failed connections and what they mean as a Markdown table."""
+    rows = [(code(cause.value), cause.meaning) for cause in Cause]
+    return table(("Cause", "Meaning"), rows)
 
 
 def outcome_table() -> str:

@@ -1,7 +1,7 @@
 """The service on its demo model, called a little, scraped by a real Prometheus.
 
-`make observe` runs it until Ctrl-C; `make pictures` for a while, and then draws the
-dashboards.
+`make observe` runs it until Ctrl-C and shows the dashboards on a page; `make pictures`
+runs it for a while, and then draws them.
 """
 
 import argparse
@@ -12,10 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from mixed_traffic import LARGE, PRICES, SMALL, mixed_traffic
-from panel_queries import panel_queries, substituted
+from observe_page import NAMES, ObservePage
 from pictures import draw
 from prometheus_server import PROGRAM, RULES, Prometheus
 from tokenwire import settings
@@ -55,18 +54,12 @@ async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
             await traffic
 
 
-def tell(app: App, prometheus: Prometheus) -> None:
+def tell(app: App, prometheus: Prometheus, page: ObservePage) -> None:
     """Print where to look."""
+    print(f"dashboards: {page.url}")
     print(f"service:    {app.address} (gRPC), with {CALLS_PER_SECOND:g} calls a second")
     print(f"metrics:    http://{app.metrics_address}/metrics")
-    print(f"Prometheus: {prometheus.url}")
-    print(f"alerts:     {prometheus.url}/alerts")
-    print("\nthe overview's panels, as graphs of Prometheus:")
-    for query in panel_queries():
-        if query.dashboard == "overview" and query.panel["type"] == "timeseries":
-            expr = quote(substituted(query.expr, "1m", "5m"))
-            name = f"{query.title} {query.legend if '{' not in query.legend else ''}"
-            print(f"  {name}\n    {prometheus.url}/graph?g0.tab=0&g0.range_input=5m&g0.expr={expr}")
+    print(f"Prometheus: {prometheus.url} (its HTTP API)")
     print("\nCtrl-C ends everything.", flush=True)
 
 
@@ -82,12 +75,15 @@ async def observe(folder: Path | None, seconds: float) -> None:
     """Observe until cancelled; or for so many seconds, and draw into `folder`."""
     async with observed() as (app, prometheus):
         if folder is None:
-            tell(app, prometheus)
-            await asyncio.Event().wait()
+            async with ObservePage(prometheus, app.metrics_address) as page:
+                tell(app, prometheus, page)
+                await asyncio.Event().wait()
         else:
             await asyncio.sleep(seconds)
-            pictures = await draw(prometheus, seconds)
-            write(folder, pictures)
+            write(
+                folder,
+                {f"dashboard-{name}.svg": await draw(prometheus, name, seconds) for name in NAMES},
+            )
 
 
 def main() -> None:

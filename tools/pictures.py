@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 from panel_queries import PanelQuery, panel_queries, substituted
 from prometheus_server import Prometheus
@@ -22,14 +23,13 @@ STEP: Final = 2.0
 """Seconds between two points."""
 
 
-async def draw(prometheus: Prometheus, seconds: float) -> dict[str, str]:
-    """Return each dashboard over the last `seconds` as SVG, by the names of their files."""
-    drawn: dict[str, list[str]] = {}
-    heights: dict[str, int] = {}
-    queries = panel_queries()
+async def draw(prometheus: Prometheus, dashboard: str, seconds: float) -> str:
+    """Return a dashboard over the last `seconds` as SVG."""
+    drawn: list[str] = []
+    height = 0
+    queries = [query for query in panel_queries() if query.dashboard == dashboard]
     for query in queries:
         panel, place = query.panel, query.panel["gridPos"]
-        picture = drawn.setdefault(query.dashboard, [])
         box = Box(
             place["x"] * COLUMN + MARGIN,
             place["y"] * ROW + HEAD,
@@ -38,17 +38,14 @@ async def draw(prometheus: Prometheus, seconds: float) -> dict[str, str]:
         )
         mine = [each for each in queries if each.panel is panel]
         if query is mine[0]:
-            picture += frame(box, query.title)
-            picture += await _content(prometheus, mine, box, seconds)
-        bottom = (place["y"] + place["h"]) * ROW + HEAD
-        heights[query.dashboard] = max(bottom, heights.get(query.dashboard, 0))
-    return {
-        f"dashboard-{name}.svg": _page(name, panels, heights[name])
-        for name, panels in drawn.items()
-    }
+            content = await _content(prometheus, mine, box, seconds)
+            meaning = f"<title>{escape(panel['description'])}</title>"
+            drawn += ["<g>", meaning, *frame(box, query.title), *content, "</g>"]
+        height = max(height, (place["y"] + place["h"]) * ROW + HEAD)
+    return _picture(dashboard, drawn, height)
 
 
-def _page(name: str, drawn: list[str], height: int) -> str:
+def _picture(name: str, drawn: list[str], height: int) -> str:
     width = 24 * COLUMN
     note = "drawn from the queries of the panels, not by Grafana"
     size = f'viewBox="0 0 {width} {height}"'

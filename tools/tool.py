@@ -80,9 +80,7 @@ def link(program: Path) -> None:
 
 def environment(folder: Path, lock: Path) -> None:
     """Install what the lock file says into an environment of its own: its pins are not ours."""
-    run(sys.executable, "-m", "venv", "--clear", folder)
-    pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
-    run(*pip, "--require-hashes", "--requirement", lock)
+    run(sys.executable, ROOT / "tools" / "environment.py", folder, lock)
 
 
 def go_install(package: str, *flags: str) -> None:

@@ -5,7 +5,7 @@ import sys
 from typing import NoReturn
 
 from tokenwire import __version__
-from tokenwire.cli import chat, demo, demo_upstream, probe, serve
+from tokenwire.cli import _streams, chat, demo, demo_upstream, probe, serve
 
 COMMANDS = (serve, chat, demo, probe, demo_upstream)
 
@@ -26,8 +26,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> NoReturn:
     """Run the command that the arguments name and exit with its code."""
+    sys.exit(_streams.run(_run))
+
+
+def _run() -> int:
     arguments = build_parser().parse_args()
-    sys.exit(arguments.run(arguments))
+    code: int = arguments.run(arguments)
+    return code
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import Final, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from tokenwire import __version__, garbage, logs
 from tokenwire.call_log import log_call
@@ -18,14 +17,17 @@ from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
+from tokenwire.field_limits import FieldLimits
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
+from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.interceptors.tracing import annotate_span
 from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
 from tokenwire.model import build_model, provider_name
+from tokenwire.reflection import enable_reflection
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
@@ -78,7 +80,9 @@ class App:
         self._stopped = False
         provider = provider_name(settings)
         self.metrics = Metrics(settings.models | {settings.model}, provider, settings.prices)
-        self.metrics.set_limits(settings.max_streams, settings.max_queue)
+        self.metrics.set_limits(
+            settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
+        )
         self._telemetry = Telemetry(settings, self.metrics.count_dropped)
         self._model = TracedModel(
             model or build_model(settings),
@@ -87,7 +91,7 @@ class App:
             capture_content=settings.capture_content,
         )
         self._lag = LagMeter(self.metrics.observe_lag)
-        self._health = HealthServicer()
+        self._health = HealthServicer(self.metrics.set_watches, self.metrics.note_call)
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
@@ -112,7 +116,16 @@ class App:
             settings.queue_timeout_seconds,
             on_change=self.metrics.set_load,
         )
-        chain = build_chain(self._telemetry.provider, self._outcome, admission)
+        request_bytes = RequestBytesInterceptor(
+            settings.max_request_bytes_in_flight, on_change=self.metrics.set_request_bytes
+        )
+        chain = build_chain(
+            self._telemetry.provider,
+            self._outcome,
+            request_bytes,
+            admission,
+            FieldLimits(settings.max_turns),
+        )
         defaults = Defaults(
             model=settings.model,
             temperature=settings.temperature,
@@ -139,7 +152,7 @@ class App:
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        enable_reflection(names, server, self.metrics.set_reflection_streams)
         return server
 
     async def start(self) -> None:
@@ -149,10 +162,15 @@ class App:
             SettingsError: An address cannot be listened on, or a file of TLS not be used.
         """
         settings = self._settings
-        credentials = server_credentials(settings)
+        credentials = server_credentials(settings, self.metrics.with_tls)
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
-            self._metrics_server = MetricsServer(settings.metrics_listen, self.metrics.registry)
+            self._metrics_server = MetricsServer(
+                settings.metrics_listen,
+                self.metrics.registry,
+                self.metrics.port,
+                self._lag.overdue,
+            )
         except OSError:
             raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
         self.metrics_address = self._metrics_server.address
@@ -237,6 +255,8 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
             },
         )
     await stopping.wait()
+    if not link:
+        log.info("stopping; a second signal ends the process at once")
     started = time.monotonic()
     await app.drain()
     log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})

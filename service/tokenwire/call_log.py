@@ -40,6 +40,10 @@ def log_call(call: Call) -> None:
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "retries": call.exchange.retries or None,
+        "attempts": call.exchange.attempts if call.exchange.sent else None,
+        "cause": call.exchange.cause.value if call.exchange.cause else None,
+        "upstream_status": call.exchange.upstream_status or None,
+        "upstream_request_id": call.exchange.upstream_request_id or None,
         "finish_reason": call.completion.finish_reason.value if call.completion else None,
     }
     present = {name: value for name, value in fields.items() if value is not None}

@@ -33,6 +33,8 @@ class Call:
         answers_sent: Answers handed to gRPC; the last may still wait for the caller.
         first_write: The write of the first Answer, which goes on when the call ends within
             it: gRPC sends the headers with it, and can send no status before they are gone.
+        last_write: The write of the last Answer of a whole answer. It too goes on when the
+            call ends within it, which the caller's slowness alone cannot make a failure.
         completion: The end of a whole answer.
         code: The status the call ended with.
         reason: Why it ended so; the code's name where there is no more to say.
@@ -53,6 +55,7 @@ class Call:
     tokens: int = 0
     answers_sent: int = 0
     first_write: asyncio.Future[None] | None = None
+    last_write: asyncio.Future[None] | None = None
     completion: Completion | None = None
     code: StatusCode | None = None
     reason: str = ""

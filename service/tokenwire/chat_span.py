@@ -7,7 +7,7 @@ host is left out on purpose.
 import json
 import time
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from opentelemetry import trace
@@ -16,6 +16,8 @@ from opentelemetry.util.types import AttributeValue
 from tokenwire import exchange
 from tokenwire.calls import Call
 from tokenwire.domain import AnswerStream, ChatModel, ChatRequest, Completion, Delta
+from tokenwire.json_pieces import pieces
+from tokenwire.large_work import next_step
 
 CHAT: Final = "chat"
 NO_ERROR: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
@@ -65,8 +67,7 @@ class TracedModel:
         span.set_attributes(_parameters(request))
         if not self._capture_content:
             return answer
-        span.set_attributes(_said(request))
-        return _captured(answer, span)
+        return _captured(answer, span, request)
 
     async def aclose(self) -> None:
         """Close the model."""
@@ -124,22 +125,24 @@ def _result(call: Call) -> dict[str, AttributeValue]:
     return result
 
 
-def _said(request: ChatRequest) -> dict[str, AttributeValue]:
+async def _said(request: ChatRequest) -> dict[str, AttributeValue]:
     """Return what the request says, in the conventions' JSON."""
     turns = [_message(turn.role.value, turn.content) for turn in request.history]
     said: dict[str, AttributeValue] = {
-        "gen_ai.input.messages": json.dumps([*turns, _message("user", request.content)])
+        "gen_ai.input.messages": await _json([*turns, _message("user", request.content)])
     }
     if request.system:
-        said["gen_ai.system_instructions"] = json.dumps([_text(request.system)])
+        said["gen_ai.system_instructions"] = await _json([_text(request.system)])
     if request.sampling.stop:
         # A parameter, but in the caller's own words.
         said["gen_ai.request.stop_sequences"] = request.sampling.stop
     return said
 
 
-async def _captured(answer: AnswerStream, span: trace.Span) -> AnswerStream:
-    """Pass the answer on and write its text into the span, whole or not."""
+async def _captured(answer: AnswerStream, span: trace.Span, request: ChatRequest) -> AnswerStream:
+    """Write what is said into the span, pass the answer on and write its text too, whole or not."""
+    span.set_attributes(await _said(request))
+    del request
     texts: list[str] = []
     finish_reason = ""
     try:
@@ -153,6 +156,15 @@ async def _captured(answer: AnswerStream, span: trace.Span) -> AnswerStream:
     finally:
         message = _message("assistant", "".join(texts)) | {"finish_reason": finish_reason}
         span.set_attribute("gen_ai.output.messages", json.dumps([message]))
+
+
+async def _json(value: list[dict[str, Any]]) -> str:
+    """Return the JSON of `value`; others have their turn between one piece and the next."""
+    made = []
+    for piece in pieces(value):
+        made.append(piece.decode())
+        await next_step()
+    return "".join(made)
 
 
 def _message(role: str, text: str) -> dict[str, object]:

@@ -51,14 +51,17 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         InvalidParameter: A field is out of range; the error names it.
         UnknownModel: The model is not one of the service's.
     """
-    if not message.content.strip():
+    # Each look at a text of the message makes it anew.
+    content = message.content
+    if not content.strip():
         raise EmptyPrompt
     return ChatRequest(
-        content=message.content,
+        content=content,
         model=_model(message.params.model, defaults),
         system=message.system if message.HasField("system") else defaults.system,
         history=tuple(_turn(turn, index) for index, turn in enumerate(message.history)),
         sampling=_sampling(message.params, defaults),
+        set_by_caller=_set_by_caller(message.params, defaults),
     )
 
 
@@ -71,6 +74,14 @@ def _model(name: str, defaults: Defaults) -> str:
     return name
 
 
+def _set_by_caller(params: pb.Params, defaults: Defaults) -> frozenset[str]:
+    """Return the fields that are the caller's choice: not those that repeat the settings' model."""
+    names = {field.name for field, _ in params.ListFields()}
+    if params.model == defaults.model or params.model in defaults.models:
+        names.discard("model")
+    return frozenset(f"params.{name}" for name in names)
+
+
 def _turn(turn: pb.Turn, index: int) -> Turn:
     role = ROLES.get(turn.role)
     if role is None:
@@ -79,6 +90,8 @@ def _turn(turn: pb.Turn, index: int) -> Turn:
 
 
 def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
+    if len(params.stop) > MAX_STOPS:
+        raise InvalidParameter("params.stop", f"must hold at most {MAX_STOPS} items")
     temperature = _number(params, "temperature", 0, 2)
     top_p = _number(params, "top_p", 0, 1)
     if top_p == 0:
@@ -86,18 +99,20 @@ def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
     max_tokens = params.max_tokens if params.HasField("max_tokens") else None
     if max_tokens is not None and max_tokens < 1:
         raise InvalidParameter("params.max_tokens", "must be at least 1")
-    if len(params.stop) > MAX_STOPS or not all(params.stop):
-        raise InvalidParameter("params.stop", f"must be at most {MAX_STOPS} texts, none empty")
-    _check_name("params.user", params.user)
+    stop = tuple(params.stop)
+    if not all(stop):
+        raise InvalidParameter("params.stop", "must hold no empty text")
+    user = params.user
+    _check_name("params.user", user)
     return Sampling(
         temperature=defaults.temperature if temperature is None else temperature,
         max_tokens=max_tokens,
         top_p=top_p,
-        stop=tuple(params.stop),
+        stop=stop,
         seed=params.seed if params.HasField("seed") else None,
         frequency_penalty=_number(params, "frequency_penalty", -2, 2),
         presence_penalty=_number(params, "presence_penalty", -2, 2),
-        user=params.user,
+        user=user,
     )
 
 

@@ -39,7 +39,9 @@ class Sampling:
 class ChatRequest:
     """A validated request, with the service's defaults filled in.
 
-    `system` is the system prompt, or empty for none.
+    `system` is the system prompt, or empty for none. `set_by_caller` names the fields of the
+    contract's Params that are the caller's own choice, as in `params.temperature`; a model
+    that the settings name is not.
     """
 
     content: str
@@ -47,6 +49,7 @@ class ChatRequest:
     system: str = ""
     history: tuple[Turn, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    set_by_caller: frozenset[str] = frozenset()
 
 
 class FinishReason(enum.Enum):
@@ -81,7 +84,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The text is whole; the Completion comes within so many seconds."""
+    """The text is whole as far as known; what else comes, comes within so many seconds."""
 
     seconds: float
 
@@ -99,7 +102,7 @@ class Completion:
 AnswerStream: TypeAlias = AsyncGenerator[Delta | Whole | Completion, None]
 """Deltas with text, then exactly one Completion. Closing it ends the upstream request.
 
-Where the Completion may take a while to come, Whole says so."""
+Where the Completion may take a while to come, Whole says so; a Delta behind it takes it back."""
 
 
 class ChatModel(Protocol):

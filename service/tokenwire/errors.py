@@ -90,14 +90,14 @@ class EmptyPrompt(InvalidField):
 
 
 class InvalidParameter(InvalidField):
-    """A parameter is out of range, or a turn has an unknown role."""
+    """A parameter is out of range or refused by the upstream, or a turn has an unknown role."""
 
     reason = "INVALID_PARAMETER"
     text = "A field of the request is out of range; the details name it."
 
 
 class UnknownModel(InvalidField):
-    """`params.model` is not among the models that the service offers."""
+    """`params.model` is not among the models that the service offers, or the upstream has none."""
 
     reason = "UNKNOWN_MODEL"
     text = "This service does not offer the requested model."
@@ -107,14 +107,14 @@ class UnknownModel(InvalidField):
 
 
 class PromptTooLong(CallerError):
-    """The upstream answers 413, or 400 for the context length."""
+    """The upstream answers 413, or says that the prompt is too long."""
 
     reason = "PROMPT_TOO_LONG"
     text = "The prompt is longer than the model accepts."
 
 
 class PromptRejected(CallerError):
-    """The upstream answers 400 for its content policy."""
+    """The upstream says that the prompt is against its policy."""
 
     reason = "PROMPT_REJECTED"
     text = "The upstream's policy rejects the prompt."
@@ -124,7 +124,7 @@ class PromptRejected(CallerError):
 
 
 class UpstreamError(ServiceError):
-    """The upstream answers 5xx or reports an error within its answer."""
+    """The upstream answers 5xx, 425 or 498, or reports an error within its answer."""
 
     reason = "UPSTREAM_ERROR"
     code = StatusCode.UNAVAILABLE
@@ -184,7 +184,7 @@ class UpstreamTruncated(UpstreamError):
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The upstream answers 429."""
+    """The upstream answers 429, or says that requests come too fast."""
 
     reason = "UPSTREAM_RATE_LIMITED"
     code = StatusCode.RESOURCE_EXHAUSTED
@@ -192,7 +192,7 @@ class UpstreamRateLimited(UpstreamError):
 
 
 class UpstreamQuotaExhausted(UpstreamError):
-    """The upstream answers 429 with `insufficient_quota`."""
+    """The upstream answers 402, or says that quota or money is used up."""
 
     reason = "UPSTREAM_QUOTA_EXHAUSTED"
     code = StatusCode.RESOURCE_EXHAUSTED
@@ -202,13 +202,22 @@ class UpstreamQuotaExhausted(UpstreamError):
 
 
 class UpstreamRejectedRequest(UpstreamError):
-    """The upstream answers another 400, a 422 or a redirect."""
+    """The upstream answers with a redirect, or with another 4xx for what no caller set.
+
+    Args:
+        fields: Fields of the request that the upstream's answer is about, such as
+            `params.temperature`, whether or not the caller set them.
+    """
 
     reason = "UPSTREAM_REJECTED_REQUEST"
     code = StatusCode.INTERNAL
     text = "The upstream does not accept the request that this service made."
     retryable = False
     blame = "service"
+
+    def __init__(self, *, fields: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.fields = fields
 
 
 class UpstreamAuthRejected(UpstreamError):
@@ -272,11 +281,11 @@ class ContentFiltered(UpstreamError):
 
 
 class ServerOverloaded(ServiceError):
-    """As many answers as allowed are in flight, and no place became free in time."""
+    """As many answers as allowed, or as many bytes of requests, are in flight."""
 
     reason = "SERVER_OVERLOADED"
     code = StatusCode.RESOURCE_EXHAUSTED
-    text = "This service is at its limit of answers in flight."
+    text = "This service is at its limit of answers or of request bytes in flight."
     retryable = True
 
 
@@ -295,6 +304,15 @@ class ServerShuttingDown(ServiceError):
     reason = "SERVER_SHUTTING_DOWN"
     code = StatusCode.UNAVAILABLE
     text = "This instance is shutting down."
+    retryable = True
+
+
+class ServerResourcesExhausted(ServiceError):
+    """File descriptors, threads or memory of this process or its host run out."""
+
+    reason = "SERVER_RESOURCES_EXHAUSTED"
+    code = StatusCode.UNAVAILABLE
+    text = "This service has no resources left to ask the upstream."
     retryable = True
 
 

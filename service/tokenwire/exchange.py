@@ -4,16 +4,59 @@ The model side notes it as it goes, without knowing whose answer it is; who
 asked reads it at the end.
 """
 
-from collections.abc import Mapping
+import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final
+from enum import Enum
+from typing import Final, Self
 
 from opentelemetry.trace import Span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 # Not the configured ones: the baggage of callers is none of the upstream's business.
 PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+class Cause(Enum):
+    """Why a connection to the upstream failed: a fixed vocabulary that names no host.
+
+    Attributes:
+        meaning: For docs/metrics.md.
+    """
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Make a member whose value is the first of the pair."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    REFUSED = "connection_refused", "Nothing listens at the upstream's address."
+    DNS = "dns", "The upstream's name does not resolve."
+    TLS = "tls", "The TLS handshake fails, or the certificate is not trusted."
+    CONNECT_TIMEOUT = (
+        "connect_timeout",
+        "Connecting takes longer than `TOKENWIRE_CONNECT_TIMEOUT_SECONDS`.",
+    )
+    NO_ROUTE = "no_route", "The network or the host cannot be reached from here."
+    NO_LOCAL_ADDRESS = (
+        "no_local_address",
+        "This host has no address or no free port to connect from.",
+    )
+    PROXY = "proxy", "The proxy refuses to connect to the upstream."
+    RESET = "reset", "The connection is reset before the end of the response."
+    EOF = "eof", "The connection is closed before the end of the response."
+    NOT_HTTP = "not_http", "What the upstream sends is not an HTTP response."
+    STALE = (
+        "stale_connection",
+        "A reused connection dies before any byte of the response; the request is repeated.",
+    )
+    DESCRIPTORS = "file_descriptors", "This process, or its host, has no file descriptor left."
+    THREADS = "threads", "This process cannot start a thread."
+    MEMORY = "memory", "The kernel has no memory for another connection."
+    OTHER = "other", "None of these."
 
 
 @dataclass(slots=True)
@@ -29,6 +72,11 @@ class Exchange:
         begun: Whether the first text has reached who asked.
         span: Covers them all; its trace goes on to the upstream.
         retries: Why requests were repeated: the reasons of the failures before.
+        attempts: Requests of which at least the first byte was sent.
+        failures: Why connections failed, in order; one for each at most.
+        cause: Why the connection of the latest request failed, if it did.
+        upstream_status: HTTP status of the latest response, or 0.
+        upstream_request_id: The upstream's id of the latest response, or empty.
     """
 
     asked: float = 0.0
@@ -37,6 +85,23 @@ class Exchange:
     begun: bool = False
     span: Span | None = None
     retries: list[str] = field(default_factory=list)
+    attempts: int = 0
+    failures: list[Cause] = field(default_factory=list)
+    cause: Cause | None = None
+    upstream_status: int = 0
+    upstream_request_id: str = ""
+
+    def asking(self) -> None:
+        """Note that a request begins, whose response is not that of an earlier one."""
+        self.sent = self.sent or time.monotonic()
+        self.cause = None
+        self.upstream_status = 0
+        self.upstream_request_id = ""
+
+    def failed(self, cause: Cause) -> None:
+        """Note why a connection failed."""
+        self.cause = cause
+        self.failures.append(cause)
 
     def repeated(self, reason: str, after_seconds: float) -> None:
         """Note that a request failed for `reason` and will be repeated."""
@@ -46,10 +111,10 @@ class Exchange:
                 "retry", {"error.type": reason, "tokenwire.retry.delay_seconds": after_seconds}
             )
 
-    def headers(self) -> Mapping[str, str] | None:
-        """Return what tells the upstream of the trace, if there is one."""
+    def headers(self) -> dict[str, str]:
+        """Return what tells the upstream of the trace; nothing if there is none."""
         if self.span is None or not self.span.get_span_context().is_valid:
-            return None
+            return {}
         headers: dict[str, str] = {}
         PROPAGATOR.inject(headers, set_span_in_context(self.span))
         return headers

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tokenwire.open_calls import OpenCalls
 from tokenwire.servicer import SERVICE
 
+_messages: Any = health_pb2
+"""For those that its published types lack."""
 SERVICES: Final = ("", SERVICE)
+
+MAX_WATCHES: Final = 4_000
+"""Open at once, at 27 kB each. A client that checks health has one for each connection."""
+MAX_REQUEST_BYTES: Final = 1_024
+"""Far more than a service has of a name. gRPC holds the request of a Watch until its end."""
 
 Context: TypeAlias = (
     "grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]"
@@ -23,9 +33,15 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     grpc_health's own servicer holds a lock while it writes to a watcher, so that
     one who does not read keeps the status from changing; and nothing ends its
     watches, which would hold the server's stop.
+
+    Args:
+        on_watches: Told the number of Watch calls when it changes.
+        on_call: Told the caller's address when a call begins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_watches: Callable[[int], None], on_call: Callable[[str], None]) -> None:
+        self._watches = OpenCalls(MAX_WATCHES, on_watches)
+        self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
@@ -44,6 +60,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> health_pb2.HealthCheckResponse:
         """Return the health of a service."""
+        self._on_call(context.peer())
+        await _check_size(request, context)
         if request.service not in SERVICES:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=self._status)
@@ -52,7 +70,22 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> None:
         """Stream the health of a service until the caller leaves or the server stops."""
-        watch = asyncio.ensure_future(self._watch(request.service, context))
+        self._on_call(context.peer())
+        await _check_size(request, context)
+        async with self._watches.one_more(context):
+            await self._watch_until_the_end(request.service, context)
+
+    async def List(  # noqa: N802 - the contract's name
+        self, request: Message, context: Context
+    ) -> Message:
+        """Return the health of every service."""
+        del request, context
+        status = health_pb2.HealthCheckResponse(status=self._status)
+        response: Message = _messages.HealthListResponse(statuses=dict.fromkeys(SERVICES, status))
+        return response
+
+    async def _watch_until_the_end(self, service: str, context: Context) -> None:
+        watch = asyncio.ensure_future(self._watch(service, context))
         ending = asyncio.ensure_future(self._ending.wait())
         try:
             await asyncio.wait((watch, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -70,3 +103,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             changed = self._changed
             await context.write(health_pb2.HealthCheckResponse(status=self._status))
             await changed.wait()
+
+
+async def _check_size(request: health_pb2.HealthCheckRequest, context: Context) -> None:
+    if request.ByteSize() > MAX_REQUEST_BYTES:
+        details = f"A request of health must be at most {MAX_REQUEST_BYTES} bytes."
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)

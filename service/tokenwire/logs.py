@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from typing import Any, Final
 
@@ -44,7 +45,8 @@ def configure(settings: Settings, worker: int | None = None) -> None:
         shared.append(lambda _, __, event: {**event, "worker": worker})
     renderer: Processor = structlog.processors.JSONRenderer()
     if _is_console(settings):
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        renderer = structlog.dev.ConsoleRenderer(colors=colors)
     handler = QueueingHandler(sys.stderr, LibraryFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

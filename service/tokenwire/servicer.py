@@ -11,7 +11,6 @@ from typing import TypeAlias
 import grpc
 
 from tokenwire import calls
-from tokenwire.calls import Call
 from tokenwire.convert import Defaults, to_answer, to_request
 from tokenwire.domain import ChatModel, Completion, Whole
 from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
@@ -74,17 +73,26 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         chat = to_request(request, self._defaults)
         call.model = chat.model
         watchdog.expect(patience.first_token, UpstreamTimeout)
-        async with aclosing(self._model.stream(chat, self._deadline(context, watchdog))) as answer:
+        stream = self._model.stream(chat, self._deadline(context, watchdog))
+        # The model lets go of them once the answer has begun, and an answer can take long.
+        del request, chat
+        whole = False
+        async with aclosing(stream) as answer:
             async for event in answer:
                 if isinstance(event, Whole):
-                    # Nothing that is still to come can fail the answer, so no time of ours may.
-                    watchdog.expect(event.seconds + patience.idle, UpstreamIdleTimeout)
+                    # The model gives up by itself, and well; no time of ours may come first.
+                    watchdog.expect_rest(event.seconds, patience.idle, UpstreamIdleTimeout)
+                    whole = True
                     continue
-                # Before the write, during which the caller may leave: this much was received.
                 if isinstance(event, Completion):
                     call.completion = event
-                else:
-                    call.received(event.tokens)
+                    watchdog.answer_is_whole()
+                    break
+                if whole:
+                    whole = False
+                    watchdog.expect(patience.idle, UpstreamIdleTimeout)
+                # Before the write, during which the caller may leave: this much was received.
+                call.received(event.tokens)
                 if turnstile.crowded():
                     await turnstile.wait()
                 watchdog.expect_write(patience.reader, SlowConsumer)
@@ -93,8 +101,18 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                 if call.answers_sent > 1:
                     await context.write(to_answer(event))
                 else:
-                    await _write_first(to_answer(event), call, context)
+                    call.first_write = _begin_write(to_answer(event), context)
+                    await _written(call.first_write)
                 watchdog.expect(patience.idle, UpstreamIdleTimeout)
+        assert call.completion is not None  # noqa: S101 - the model's promise
+        if turnstile.crowded():
+            await turnstile.wait()
+        # However long this takes, the answer is no failure; the time only ends the wait.
+        watchdog.expect_write(patience.reader, SlowConsumer)
+        call.answers_sent += 1
+        call.last_write = _begin_write(to_answer(call.completion), context)
+        call.first_write = call.first_write or call.last_write
+        await _written(call.last_write)
 
     def _deadline(self, context: Context, watchdog: Watchdog) -> float:
         """Return when the first token must have come, by the event loop's clock."""
@@ -103,12 +121,16 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
         return min(asyncio.get_running_loop().time() + seconds, watchdog.end)
 
 
-async def _write_first(answer: pb.Answer, call: Call, context: Context) -> None:
+def _begin_write(answer: pb.Answer, context: Context) -> asyncio.Future[None]:
     """Write in a way that goes on when the call ends within it."""
-    call.first_write = asyncio.ensure_future(context.write(answer))
-    call.first_write.add_done_callback(_forgive)
-    await asyncio.wait((call.first_write,))
-    call.first_write.result()
+    write = asyncio.ensure_future(context.write(answer))
+    write.add_done_callback(_forgive)
+    return write
+
+
+async def _written(write: asyncio.Future[None]) -> None:
+    await asyncio.wait((write,))
+    write.result()
 
 
 def _forgive(write: asyncio.Future[None]) -> None:

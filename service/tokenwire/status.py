@@ -1,6 +1,7 @@
 """From a ServiceError to the gRPC status that the caller gets."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -10,8 +11,10 @@ from grpc_status import rpc_status
 
 from tokenwire.errors import DOMAIN, InvalidField, ServiceError, UpstreamQuotaExhausted
 
-NO_RETRY = (("grpc-retry-pushback-ms", "-1"),)
-"""Tells gRPC's own retry policy to stop (gRFC A6)."""
+PUSHBACK: Final = "grpc-retry-pushback-ms"
+"""Tells gRPC's own retry policy when to come back, or with -1 to stop (gRFC A6)."""
+MOST_PUSHBACK_MS: Final = 2**31 - 1
+"""What Java's client can read; for it, anything longer says to stop."""
 
 
 def to_status(error: ServiceError, code: grpc.StatusCode, request_id: str) -> grpc.Status:
@@ -28,14 +31,22 @@ def to_status(error: ServiceError, code: grpc.StatusCode, request_id: str) -> gr
 
 def extra_trailers(error: ServiceError) -> tuple[tuple[str, str], ...]:
     """Return the trailing metadata that `error` needs beside its details."""
-    return NO_RETRY if isinstance(error, UpstreamQuotaExhausted) else ()
+    if isinstance(error, UpstreamQuotaExhausted):
+        return ((PUSHBACK, "-1"),)
+    if error.retry_after is not None:
+        return ((PUSHBACK, str(min(_milliseconds(error.retry_after), MOST_PUSHBACK_MS))),)
+    return ()
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _details(error: ServiceError) -> Iterator[Message]:
     yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(error.retry_after * 1000))
+        delay.FromMilliseconds(_milliseconds(error.retry_after))
         yield error_details_pb2.RetryInfo(retry_delay=delay)
     if isinstance(error, InvalidField):
         violation = error_details_pb2.BadRequest.FieldViolation(

@@ -25,12 +25,15 @@ class Turnstile:
         self._loop = asyncio.get_running_loop()
         self._per_turn = per_turn
         self._passed = 0
+        # From the first who passes until a turn ends without a crowd: one callback is always due.
+        self._turning = False
         self._began = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def crowded(self) -> bool:
         """Pass, or return True: then `wait`."""
-        if self._passed == 0:
+        if not self._turning:
+            self._turning = True
             self._began = self._loop.time()
             self._loop.call_soon(self._end_turn)
         if self._passed < self._per_turn:
@@ -52,6 +55,7 @@ class Turnstile:
             self._loop.call_later(rest, self._begin_turn)
         else:
             self._passed = 0
+            self._turning = False
 
     def _begin_turn(self) -> None:
         self._passed = 0

@@ -30,6 +30,8 @@ class Watchdog:
         self._time = self._end
         self._error: type[ServiceError] = StreamDurationLimit
         self._writing = False
+        self._whole = False
+        self._beyond_end = 0.0
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.Handle | None = None
         self._timer_time = math.inf
@@ -45,13 +47,19 @@ class Watchdog:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        """Raise the reason in place of the cancellation that it caused."""
+    ) -> bool:
+        """Raise the reason in place of the cancellation that it caused, or drop both.
+
+        They are dropped, which makes the task go on behind the context, if the answer is whole.
+        """
         task, self._task = self._task, None
         if self._timer:
             self._timer.cancel()
-        if self._bite and task and task.uncancel() == 0 and kind is asyncio.CancelledError:
-            raise self._bite from None
+        if not (self._bite and task and task.uncancel() == 0 and kind is asyncio.CancelledError):
+            return False
+        if self._whole:
+            return True
+        raise self._bite from None
 
     @property
     def end(self) -> float:
@@ -70,10 +78,22 @@ class Watchdog:
             ServiceError: The watch was over before this, during a write.
         """
         self._writing = False
+        self._beyond_end = 0.0
         now = self._loop.time()
         if now >= self._end:
             raise self._end_error
         self._set(now + seconds, otherwise)
+
+    def expect_rest(
+        self, rest_seconds: float, seconds: float, otherwise: type[ServiceError]
+    ) -> None:
+        """Give what follows a text that is whole its `rest_seconds`, when the watch is over too.
+
+        Give it `seconds` more while the watch is not over, or end the task with `otherwise`.
+        """
+        self._writing = False
+        self._beyond_end = rest_seconds
+        self._set(self._loop.time() + rest_seconds + seconds, otherwise)
 
     def expect_write(self, seconds: float, otherwise: type[ServiceError]) -> None:
         """Give a write so many `seconds`, and a moment more than others when the watch is over.
@@ -81,17 +101,28 @@ class Watchdog:
         gRPC takes no other write before this one is done, not even that of the last Answer.
         """
         self._writing = True
+        self._beyond_end = LAST_WRITE_SECONDS
         self._set(self._loop.time() + seconds, otherwise)
+
+    def answer_is_whole(self) -> None:
+        """Let no time and no shutdown make the task fail any more.
+
+        They still end it within the write of the last Answer.
+        """
+        self._whole = True
+        self._writing = False
+        self._time = math.inf
 
     def interrupt(self, error: type[ServiceError]) -> None:
         """End the task with `error`; does nothing once it has left the context."""
         if self._task:
             self._end = self._loop.time()
             self._end_error = error
-            self._set(self._time, self._error)
+            if self._writing or not self._whole:
+                self._set(self._time, self._error)
 
     def _set(self, time: float, error: type[ServiceError]) -> None:
-        end = self._end + LAST_WRITE_SECONDS if self._writing else self._end
+        end = self._end + self._beyond_end
         if time < end:
             self._time, self._error = time, error
         else:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4
+DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE = 0, 1, 3, 4, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INITIAL_WINDOW_SIZE = 4
 CANCEL = 8
@@ -85,6 +85,11 @@ def message(
 def reset(stream: int) -> bytes:
     """Return what cancels a call."""
     return _frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
+
+
+def more_window(stream: int, size: int = WINDOW_BYTES) -> bytes:
+    """Return what lets the server send so many bytes more of a call."""
+    return _frame(WINDOW_UPDATE, 0, stream, size.to_bytes(4, "big"))
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

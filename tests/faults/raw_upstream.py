@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
+READ_BYTES = 1 << 16
+
 ANSWER = (
     b'data: {"id":"a-1","object":"chat.completion.chunk","created":1,"model":"raw-model",'
     b'"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
@@ -81,7 +83,12 @@ async def _read_request(reader: asyncio.StreamReader) -> None:
         for line in head.lower().split(b"\r\n")
         if line.startswith(b"content-length:")
     ]
-    await reader.readexactly(length)
+    while length:
+        # Piece by piece, so that a large one costs the event loop little at a time.
+        part = await reader.read(min(length, READ_BYTES))
+        if not part:
+            raise asyncio.IncompleteReadError(part, length)
+        length -= len(part)
 
 
 @asynccontextmanager

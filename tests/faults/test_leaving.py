@@ -13,6 +13,7 @@ from faults.leaving import PHASES, Visit, promptly
 from faults.raw_upstream import RawUpstream
 from faults.world import World, count_descriptors, open_world, within
 from helpers import sample, scrape
+from tokenwire.calls import Call
 from tokenwire.errors import SlowConsumer
 
 CANCELLED = grpc.StatusCode.CANCELLED
@@ -144,6 +145,20 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
         await within(1, "our side closed", lambda: count_descriptors() == before + 1)
         over.set()
         await world.check(CANCELLED)
+
+
+async def test_row_31_cancel_9_s_before_a_deadline_of_15_minutes(world: World) -> None:
+    """A cancel long before the deadline is a cancel, however long the deadline is."""
+    begun: list[Call] = []
+    world.app._outcome._on_start = begun.append
+    visit = Visit(world, "mid-stream")
+    call = world.send(timeout=9)
+    await visit.reached(call)
+    # As if the call had begun so long ago.
+    begun[0].started -= 900 - 9
+    call.cancel()
+    await visit.seconds_open_after(0)
+    await world.check(CANCELLED)
 
 
 async def test_row_32_deadline_before_the_call_begins(world: World) -> None:

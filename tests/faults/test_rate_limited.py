@@ -1,20 +1,32 @@
 """Row 14: the upstream answers 429, and says when to come back."""
 
+import asyncio
 import time
 from email.utils import formatdate
+from itertools import pairwise
 
 import grpc
 import pytest
 
-from faults.clients import ATTEMPTS, attempts
-from faults.world import World, open_world, save_up
-from helpers import retry_delay_of
+from faults.clients import ATTEMPTS, attempts, retrying_stub
+from faults.world import PROMPT, World, open_world, save_up
+from helpers import failure_of, retry_delay_of
+from tokenwire.v1 import chatgpt_pb2 as pb
 
+PUSHBACK = "grpc-retry-pushback-ms"
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 REASON = "UPSTREAM_RATE_LIMITED"
 
 LONGEST_DELAY = 365 * 86_400
 """Seconds: nobody means more."""
+
+
+def pushback_of(error: grpc.aio.AioRpcError) -> str | None:
+    """Return what tells gRPC's own retry policy when to come back."""
+    return next(
+        (str(value) for key, value in error.trailing_metadata() or () if key == PUSHBACK), None
+    )
 
 
 async def limited(world: World, retry_after: str) -> float | None:
@@ -48,7 +60,7 @@ async def test_row_14_past_date(world: World) -> None:
     [
         "soon",
         "-5",
-        "1.5",
+        "1.5.2",
         "1e9",
         "canary-delay",
         "Wed, 99 Oct 2015 07:28:00 GMT",
@@ -83,9 +95,9 @@ async def test_row_14_retry_waits_as_told(saved_up: World) -> None:
 @pytest.mark.parametrize(
     ("overrides", "options"),
     [
-        ({}, {"timeout": 20}),
-        ({"first_token_timeout_seconds": 20}, {}),
-        ({"stream_timeout_seconds": 20}, {}),
+        ({}, {"timeout": 1.9}),
+        ({"first_token_timeout_seconds": 1.9}, {}),
+        ({"stream_timeout_seconds": 1.9}, {}),
     ],
     ids=["the caller's deadline", "time to first token", "the whole stream"],
 )
@@ -95,9 +107,97 @@ async def test_row_14_no_wait_beyond_the_deadline(
     """Where the delay does not fit into the time that is left, the caller is told at once."""
     async with open_world(monkeypatch, **overrides) as world:
         await save_up(world)
-        before, started = world.upstream.requests_seen, time.monotonic()
-        plan = "status 429 retry-after=30"
-        _, error = await world.fails(plan, RESOURCE_EXHAUSTED, REASON, **options)
-        assert retry_delay_of(error) == 30
+        before = world.upstream.requests_seen
+        _, error = await world.fails(
+            "status 429 retry-after=2", RESOURCE_EXHAUSTED, REASON, **options
+        )
+        assert retry_delay_of(error) == 2
         assert world.upstream.requests_seen == before + 1
-        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("retry-after=45", 45),
+        ("retry-after=9.5", 9.5),
+        ("retry-after-ms=9500 retry-after=10", 9.5),
+        ("x-ms-retry-after-ms=9500 retry-after=10", 9.5),
+        ("retry-after=2.001", 2.001),
+    ],
+)
+@pytest.mark.parametrize(
+    "ending",
+    [
+        (429, RESOURCE_EXHAUSTED, REASON),
+        (503, UNAVAILABLE, "UPSTREAM_ERROR"),
+        (409, UNAVAILABLE, "UPSTREAM_CONFLICT"),
+    ],
+)
+async def test_rows_13_14_and_16_a_long_wait_is_the_callers(
+    saved_up: World, ending: tuple[int, grpc.StatusCode, str], headers: str, seconds: float
+) -> None:
+    """A wait of over 2 s, in every form, is told at once, and holds no place here."""
+    status, code, reason = ending
+    before, started = saved_up.upstream.requests_seen, time.monotonic()
+    _, error = await saved_up.fails(f"status {status} {headers}", code, reason)
+    assert time.monotonic() - started < seconds
+    assert saved_up.upstream.requests_seen == before + 1
+    assert retry_delay_of(error) == seconds
+    assert pushback_of(error) == str(round(seconds * 1000))
+
+
+@pytest.mark.parametrize("headers", ["retry-after=1.5", "retry-after-ms=300", ""])
+async def test_row_14_a_short_wait_is_ours(saved_up: World, headers: str) -> None:
+    """A wait of up to 2 s is waited, and one repetition cures the call."""
+    before = saved_up.upstream.requests_seen
+    saved_up.upstream.script(f"status 429 {headers}")
+    await saved_up.succeeds("answer")
+    assert saved_up.upstream.requests_seen == before + 2
+
+
+async def test_row_14_no_wait_no_pushback(world: World) -> None:
+    """Where nobody asks for a wait gRPC's own back-off holds."""
+    _, error = await world.fails("status 429", RESOURCE_EXHAUSTED, REASON)
+    assert retry_delay_of(error) is None
+    assert pushback_of(error) is None
+
+
+async def test_row_14_a_pushback_fits_every_client(world: World) -> None:
+    """A wait beyond 31 bits of milliseconds is cut there, which is all that Java reads."""
+    plan = f"status 429 retry-after={LONGEST_DELAY}"
+    _, error = await world.fails(plan, RESOURCE_EXHAUSTED, REASON)
+    assert pushback_of(error) == str(2**31 - 1)
+
+
+async def test_row_14_grpcs_own_retries_come_when_told(world: World) -> None:
+    """A caller that leaves retries to gRPC comes back after the wait, not after its back-off."""
+    first = world.upstream.requests_seen
+    assert await attempts(world, "status 429 retry-after-ms=700", RESOURCE_EXHAUSTED) == ATTEMPTS
+    starts = [request.started for request in world.upstream.requests[first:]]
+    assert all(later - earlier >= 0.69 for earlier, later in pairwise(starts))
+
+
+async def test_row_14_a_wait_repeats_no_other_code(world: World) -> None:
+    """A wait does not make a client repeat a code that its policy does not name."""
+    before = world.upstream.requests_seen
+    world.upstream.script("status 429 retry-after-ms=700")
+    async with retrying_stub(world.app.address, UNAVAILABLE) as stub:
+        _, error = await failure_of(stub.Send(pb.Message(content=PROMPT)))
+    assert error.code() is RESOURCE_EXHAUSTED
+    assert retry_delay_of(error) == 0.7
+    assert world.upstream.requests_seen == before + 1
+
+
+async def test_row_35_says_the_same_to_grpcs_own_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever RetryInfo says when to come back the pushback says it too."""
+    async with open_world(monkeypatch, max_streams=1, max_queue=0) as world:
+        world.upstream.script("barrier held; answer")
+        first = asyncio.create_task(world.ended(world.send()))
+        await world.upstream.barrier("held").reached()
+        _, error = await world.ended(world.send())
+        world.upstream.barrier("held").release()
+        await first
+        assert error is not None
+        delay = retry_delay_of(error)
+        assert delay
+        assert pushback_of(error) == str(round(delay * 1000))

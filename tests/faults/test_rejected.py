@@ -128,7 +128,11 @@ async def test_row_15_quota_stops_the_callers_retries(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", ["500", "502", "503", "529", "520", "500 body=empty", "502 body=html"]
+    "status",
+    [
+        *("500", "502", "503", "529", "500 body=empty", "502 body=html"),
+        *("425", "498", "520", "522", "525", "530"),
+    ],
 )
 async def test_row_16_server_error(world: World, status: str) -> None:
     """A failure at the upstream is UNAVAILABLE, whatever its body holds."""
@@ -142,7 +146,9 @@ async def test_row_16_html_page(world: World, content_type: str) -> None:
     await fails_once(world, plan, UNAVAILABLE, "UPSTREAM_ERROR")
 
 
-@pytest.mark.parametrize("status", ["500", "503 retry-after=0", "529", "200 body=html"])
+@pytest.mark.parametrize(
+    "status", ["500", "503 retry-after=0", "529", "200 body=html", "425", "498", "523"]
+)
 async def test_row_16_is_repeated(saved_up: World, status: str) -> None:
     """Another attempt may meet a healthier upstream, so one repetition is worth its price."""
     await is_repeated(saved_up, f"status {status} {BODY}")

@@ -1,19 +1,16 @@
 """Rows 36 to 39: requests that cannot be served as they are."""
 
 import zlib
-from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
 from faults import http2
+from faults.memory import MB, peak_memory, reset_peak_memory
+from faults.requests import VALID, refused, send_bytes
 from faults.world import World, assert_clean, open_world
-from helpers import reason_of, violated_fields_of
+from helpers import violated_fields_of
 from tokenwire.v1 import chatgpt_pb2 as pb
-
-MB = 1 << 20
-VALID = pb.Message(content="hello", params=pb.Params(model="demo-model"))
 
 MALFORMED = {
     "garbage": b"\xde\xad\xbe\xef" * 8,
@@ -44,29 +41,6 @@ OUT_OF_RANGE = {
     "params.user": pb.Params(user="canary" * 100),
     "params.model": pb.Params(model="canary\n"),
 }
-
-
-async def send_bytes(
-    world: World, request: bytes
-) -> tuple[list[pb.Answer], grpc.aio.AioRpcError | None]:
-    """Make a call whose request is these bytes, to its end."""
-    send: Any = world.channel.unary_stream(
-        "/openai.Chatgpt/Send", response_deserializer=pb.Answer.FromString
-    )
-    return await world.ended(send(request))
-
-
-async def refused(world: World, request: bytes, reason: str) -> grpc.aio.AioRpcError:
-    """Check that these bytes are INVALID_ARGUMENT for this reason, and cost nothing upstream."""
-    requests = world.upstream.requests_seen
-    answers, error = await send_bytes(world, request)
-    assert answers == []
-    assert error is not None
-    assert (error.code(), reason_of(error)) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
-    assert_clean(error.details(), error.trailing_metadata(), error.initial_metadata())
-    assert world.upstream.requests_seen == requests
-    await world.check(grpc.StatusCode.INVALID_ARGUMENT, reason)
-    return error
 
 
 @pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED)
@@ -105,18 +79,6 @@ async def test_row_38_unknown_model(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_world(monkeypatch, models=frozenset({"another-model"})) as world:
         error = await refused(world, message.SerializeToString(), "UNKNOWN_MODEL")
     assert violated_fields_of(error) == ["params.model"]
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process has had in memory since `reset_peak_memory`."""
-    [line] = [each for each in Path("/proc/self/status").read_text().splitlines() if "HWM" in each]
-    return int(line.split()[1]) * 1024
-
-
-def reset_peak_memory() -> int:
-    """Forget the peak; return what is in memory now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak_memory()
 
 
 async def unharmed(world: World, requests: int) -> None:

@@ -95,9 +95,11 @@ class World:
             await self.upstream.barrier(barrier).reached(calls)
             self.upstream.barrier(barrier).release()
 
-    def send(self, content: str = PROMPT, **options: Any) -> "grpc.aio.UnaryStreamCall[Any, Any]":
+    def send(
+        self, content: str = PROMPT, params: pb.Params | None = None, **options: Any
+    ) -> "grpc.aio.UnaryStreamCall[Any, Any]":
         """Begin a call; `options` are gRPC's, such as `timeout`."""
-        message = pb.Message(content=content, system=SYSTEM)
+        message = pb.Message(content=content, system=SYSTEM, params=params)
         return self.stub.Send(message, **options)
 
     async def ended(

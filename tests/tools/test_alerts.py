@@ -18,19 +18,36 @@ together = pytest.mark.asyncio(loop_scope="module")
 """One Prometheus and its services for all."""
 
 EXPECTED = {
+    # First, because it is forgotten after an hour, which here is 36 seconds.
+    "killed": {"TokenwireInstanceDown", "TokenwireDown"},
     "failing": {
         "TokenwireErrorBudgetBurnsFast",
         "TokenwireErrorBudgetBurnsSlowly",
         "TokenwireUpstreamErrors",
     },
     "late": {"TokenwireFirstTokensLate", "TokenwireFirstTokensOftenLate"},
+    "hanging": {
+        "TokenwireFirstTokensMissing",
+        "TokenwireFirstTokensLate",
+        "TokenwireFirstTokensOftenLate",
+        "TokenwireCallersGiveUp",
+    },
+    "giving-up": {
+        "TokenwireFirstTokensMissing",
+        "TokenwireFirstTokensLate",
+        "TokenwireFirstTokensOftenLate",
+        "TokenwireCallersGiveUp",
+    },
+    "stalling": {"TokenwireCallersGiveUp"},
     "full": {"TokenwireSaturated", "TokenwireOverloaded"},
     "rejecting": {"TokenwireCallersRejected"},
     "silent": {"TokenwireNoTraffic"},
     "traceless": {"TokenwireSpansDropped"},
     "draining": {"TokenwireDrainStuck"},
     "lagging": {"TokenwireEventLoopLag"},
-    "killed": {"TokenwireInstanceDown", "TokenwireDown"},
+    "expiring": {"TokenwireCertificateExpiresSoon", "TokenwireCertificateExpiresNow"},
+    "mismatched": {"TokenwireCertificateNotReloaded"},
+    "distrusted": {"TokenwireTlsHandshakesUnused"},
     "crashing": {"TokenwireWorkerDown"},
 }
 

@@ -16,11 +16,16 @@ pytestmark = pytest.mark.tools
 
 
 async def test_lists_the_services(tools: Path, app: App) -> None:
-    """The server lists the chat service, health and reflection."""
+    """The server lists the chat service, health and reflection in both versions."""
     done = await run(tools / "grpcurl", "-plaintext", app.address, "list")
 
     assert done.code == 0, done.stderr
-    assert {"openai.Chatgpt", "grpc.health.v1.Health"} <= set(done.stdout.split())
+    assert set(done.stdout.split()) == {
+        "openai.Chatgpt",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
 
 
 async def test_describes_the_call(tools: Path, app: App) -> None:
@@ -29,6 +34,32 @@ async def test_describes_the_call(tools: Path, app: App) -> None:
 
     assert done.code == 0, done.stderr
     assert "rpc Send ( .openai.Message ) returns ( stream .openai.Answer )" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("symbol", "shown"),
+    [
+        ("openai.Chatgpt.Send", "rpc Send ( .openai.Message ) returns ( stream .openai.Answer )"),
+        ("grpc.health.v1.Health.List", "rpc List ( .grpc.health.v1.HealthListRequest )"),
+        ("grpc.reflection.v1.ServerReflection", ".grpc.reflection.v1.ServerReflectionRequest"),
+        ("grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo", "rpc ServerReflection"),
+    ],
+)
+async def test_describes_a_method(tools: Path, app: App, symbol: str, shown: str) -> None:
+    """A method's own name is known, and reflection knows itself."""
+    done = await run(tools / "grpcurl", "-plaintext", app.address, "describe", symbol)
+
+    assert done.code == 0, done.stderr
+    assert shown in done.stdout
+
+
+async def test_lists_the_health_of_all(tools: Path, app: App) -> None:
+    """Health/List can be called like any other method."""
+    done = await run(tools / "grpcurl", "-plaintext", app.address, "grpc.health.v1.Health/List")
+
+    assert done.code == 0, done.stderr
+    serving = {"status": "SERVING"}
+    assert json.loads(done.stdout) == {"statuses": {"": serving, "openai.Chatgpt": serving}}
 
 
 async def test_describes_a_message(tools: Path, app: App) -> None:

@@ -4,17 +4,97 @@ import asyncio
 import re
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from chromium import dom_of, screenshot
+from panel_queries import panel_queries
 from programs import ROOT, started
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(240)]
+
+NO_DATA = "No data"
 
 
-async def test_observe_shows_traffic_until_ctrl_c() -> None:
-    """It tells where Prometheus is, which sees calls; Ctrl-C ends all of it with exit code 0."""
+class Panels(HTMLParser):
+    """Finds the panels that a page shows, and its links.
+
+    Attributes:
+        shown: What is drawn in each panel, by title: its texts, and the number of lines.
+        links: Every address that the page links to.
+        loads: Every address from which it would load something.
+        drawings: How often the page was drawn.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.shown: dict[str, tuple[list[str], int]] = {}
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.drawings = 0
+        self._texts: list[str] | None = None
+        self._lines = 0
+        self._in_text = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "main":
+            self.drawings = int(values["data-drawings"] or 0)
+        elif tag == "a":
+            self.links.append(values["href"] or "")
+        elif "src" in values or tag == "link":
+            self.loads.append(values.get("src") or values.get("href") or "")
+        elif tag == "g":
+            self._texts, self._lines = [], 0
+        elif tag == "polyline":
+            self._lines += len((values["points"] or "").split()) > 1
+        elif tag == "text":
+            self._in_text = True
+
+    def handle_data(self, data: str) -> None:
+        if self._in_text and self._texts is not None:
+            self._texts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "text":
+            self._in_text = False
+        elif tag == "g" and self._texts:
+            title, *texts = self._texts
+            self.shown[title] = texts, self._lines
+            self._texts = None
+
+
+@dataclass(frozen=True)
+class Observing:
+    """The running program.
+
+    Attributes:
+        process: Its process.
+        told: What it printed until it had told where to look.
+        log: Will be all that it writes to stderr.
+    """
+
+    process: asyncio.subprocess.Process
+    told: str
+    log: asyncio.Task[bytes]
+
+    @property
+    def page(self) -> str:
+        """The address of its page."""
+        [url] = re.findall(r"dashboards: (http://127\.0\.0\.1:\d+/)", self.told)
+        return str(url)
+
+
+@asynccontextmanager
+async def observing() -> AsyncIterator[Observing]:
+    """Start it, and return once it has told where to look."""
     async with started(sys.executable, ROOT / "tools" / "observe.py") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -24,21 +104,74 @@ async def test_observe_shows_traffic_until_ctrl_c() -> None:
             line = await process.stdout.readline()
             assert line, told
             told += line.decode()
-        [url] = re.findall(r"Prometheus: (\S+)", told)
-        async with httpx2.AsyncClient(base_url=url) as client:
-            async with asyncio.timeout(30):
-                while not await good_calls(client):  # noqa: ASYNC110 - it must be asked
-                    await asyncio.sleep(0.1)
-            links = re.findall(r"http\S+/graph\?\S+", told)
-            assert len(links) > 10
-            process.send_signal(signal.SIGINT)
-            assert await process.wait() == 0
-            assert b"Traceback" not in await log
-            with pytest.raises(httpx2.ConnectError):
-                await client.get("/-/ready")
+        yield Observing(process, told, log)
 
 
-async def good_calls(client: httpx2.AsyncClient) -> bool:
-    """Tell whether Prometheus has seen any."""
-    query = {"query": 'sum(tokenwire_calls_total{outcome="ok"}) > 0'}
-    return bool((await client.get("/api/v1/query", params=query)).json()["data"]["result"])
+async def until_drawn(page: str) -> None:
+    """Return once there has been traffic of every kind that the overview has a panel for."""
+    async with asyncio.timeout(120), httpx2.AsyncClient(base_url=page, timeout=30) as client:
+        while NO_DATA in (await client.get("drawings/overview")).text:  # noqa: ASYNC110 - it must be asked
+            await asyncio.sleep(1)
+
+
+async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
+    """In Chromium every panel has data, the page is drawn again, and it loads nothing else."""
+    async with observing() as running:
+        await until_drawn(running.page)
+        page = Panels(await dom_of(running.page))
+        picture = tmp_path / "page.png"
+        await screenshot(running.page, picture)
+        queries = [query for query in panel_queries() if query.dashboard == "overview"]
+        assert set(page.shown) == {query.title for query in queries}
+        for query in queries:
+            texts, lines = page.shown[query.title]
+            assert NO_DATA not in texts
+            if query.panel["type"] == "stat":
+                assert re.match(r"\$?\d", "".join(texts)), query.title
+            else:
+                assert lines, query.title
+        assert page.drawings > 2
+        assert page.loads == []
+        # An empty page of this size is a tenth of it.
+        assert picture.stat().st_size > 50_000
+
+
+async def test_every_link_works() -> None:
+    """Whatever the pages link to and the program prints answers with 200; the rest is 404."""
+    async with (
+        observing() as running,
+        httpx2.AsyncClient(base_url=running.page, timeout=30) as client,
+    ):
+        links = {running.page, *re.findall(r"http://\S+/metrics", running.told)}
+        for name in ("", "model", "process"):
+            response = await client.get(name)
+            assert response.status_code == 200
+            links.update(Panels(response.text).links)
+        assert len(links) > 50
+        for link in links:
+            response = await client.get(link)
+            assert response.status_code == 200, link
+            assert response.content
+        assert (await client.get("elsewhere")).status_code == 404
+
+
+async def test_ctrl_c_ends_all_of_it() -> None:
+    """The page, the service and Prometheus are gone, with exit code 0."""
+    async with observing() as running:
+        addresses = [running.page, *re.findall(r"Prometheus: (\S+)", running.told)]
+        assert len(addresses) == 2
+        running.process.send_signal(signal.SIGINT)
+        assert await running.process.wait() == 0
+        assert b"Traceback" not in await running.log
+        async with httpx2.AsyncClient() as client:
+            for address in addresses:
+                with pytest.raises(httpx2.ConnectError):
+                    await client.get(address)
+
+
+async def test_many_browsers_make_one_drawing() -> None:
+    """However many ask at once, Prometheus is asked once and all get the same drawing."""
+    async with observing() as running:
+        async with httpx2.AsyncClient(base_url=running.page, timeout=30) as client:
+            drawings = await asyncio.gather(*(client.get("drawings/overview") for _ in range(20)))
+        assert len({drawing.text for drawing in drawings}) == 1

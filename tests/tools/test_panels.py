@@ -64,6 +64,12 @@ EXACT: Mapping[tuple[str, str], Mapping[str, float]] = {
     },
     ("overview", "Cost"): {PRICED: 3600 * COST},
     ("overview", "Calls whose caller left"): {"before_first_token": 2, "streaming": 2},
+    ("overview", "Callers who left waiting"): {
+        "cancelled before_first_token": 2,
+        "cancelled streaming": 2,
+        "deadline before_first_token": 0,
+        "deadline streaming": 2,
+    },
     ("model", "Calls by model"): {MODEL: 35, PRICED: 4, "other": 3},
     ("model", "Calls by error"): {
         "CANCELLED": 4,

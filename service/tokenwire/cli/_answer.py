@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import grpc
 
 from tokenwire.cli._connection import channel_options, credentials
+from tokenwire.cli._diagnosis import diagnose
 from tokenwire.cli._interrupt import prompt_interrupts
 from tokenwire.cli._text import printable, printable_line
 from tokenwire.client import Answer, ChatError, Client, FinishReason
@@ -144,12 +145,8 @@ def _finish(end: Answer) -> list[str]:
             return [f"finish reason {newer}"]
 
 
-def describe(error: ChatError, address: str) -> str:
-    """Say in one line what failed and, where no server said it, what to do."""
-    line = f"error: {error}"
+def describe(error: ChatError, args: argparse.Namespace) -> str:
+    """Say in one line what failed and, where no server said it, why and what to do."""
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.reason and not error.request_id:
-        line += (
-            f"; is a tokenwire server running at {address}? "
-            'Start one with "tokenwire serve --demo", or name another with --address'
-        )
-    return line
+        return f"error: UNAVAILABLE: {diagnose(args)}"
+    return f"error: {error}"

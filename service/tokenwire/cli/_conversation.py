@@ -79,7 +79,7 @@ class Conversation:
         except KeyboardInterrupt:
             self._screen.note("cancelled")
         except ChatError as error:
-            self._screen.note(describe(error, self._args.address))
+            self._screen.note(describe(error, self._args))
         else:
             # Half an answer would teach the model to stop half-way, so only
             # complete turns are remembered.

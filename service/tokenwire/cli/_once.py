@@ -1,13 +1,10 @@
 import argparse
 import asyncio
-import os
 import sys
 
 from tokenwire.cli._answer import Screen, describe, make_client, stream_answer
+from tokenwire.cli._streams import EXIT_FAILED, EXIT_INTERRUPTED
 from tokenwire.client import ChatError
-
-FAILED = 1
-CANCELLED = 130
 
 
 def answer(args: argparse.Namespace) -> int:
@@ -18,19 +15,13 @@ def answer(args: argparse.Namespace) -> int:
         asyncio.run(_answer(args, text, screen))
     except KeyboardInterrupt:
         screen.note("cancelled")
-        return CANCELLED
+        return EXIT_INTERRUPTED
     except ChatError as error:
-        screen.note(describe(error, args.address))
-        return FAILED
+        screen.note(describe(error, args))
+        return EXIT_FAILED
     except ValueError as error:
         screen.note(f"error: {error}")
-        return FAILED
-    except OSError as error:
-        # Python flushes stdout once more on its way out; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # a reader that leaves, as `head` does, is fine
-            print(f"error: cannot read or write on: {error.strerror}", file=sys.stderr)
-        return FAILED
+        return EXIT_FAILED
     return 0
 
 

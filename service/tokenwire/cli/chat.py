@@ -2,6 +2,8 @@ import argparse
 import sys
 
 from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
+from tokenwire.cli._streams import allow_interrupts
+from tokenwire.cli._values import integer, real, unicode
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -28,6 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "text",
         nargs="?",
+        type=unicode,
         metavar="TEXT",
         help="the message; - reads it from stdin, as does no TEXT where stdin is no terminal",
     )
@@ -47,30 +50,35 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_answer_options(parser: argparse.ArgumentParser) -> None:
     options = parser.add_argument_group("the answer", "What is not given, the server decides.")
-    options.add_argument("--model", default="", metavar="NAME", help="the model to ask")
-    options.add_argument("--system", metavar="TEXT", help='the system prompt; "" for none at all')
-    options.add_argument("--temperature", type=float, metavar="T", help="0 to 2")
-    options.add_argument("--top-p", type=float, metavar="P", help="above 0 and up to 1")
-    options.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens to generate")
+    options.add_argument(
+        "--model", type=unicode, default="", metavar="NAME", help="the model to ask"
+    )
+    options.add_argument(
+        "--system", type=unicode, metavar="TEXT", help='the system prompt; "" for none at all'
+    )
+    options.add_argument("--temperature", type=real, metavar="T", help="0 to 2")
+    options.add_argument("--top-p", type=real, metavar="P", help="above 0 and up to 1")
+    options.add_argument(
+        "--max-tokens", type=integer(32), metavar="N", help="the most tokens to generate"
+    )
     options.add_argument(
         "--stop",
         action="append",
+        type=unicode,
         default=[],
         metavar="TEXT",
         help="end the answer where this text appears; may be given up to 4 times",
     )
-    options.add_argument("--seed", type=int, metavar="N", help="for repeatable sampling")
+    options.add_argument("--seed", type=integer(64), metavar="N", help="for repeatable sampling")
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer one message or hold a conversation, and return the exit code."""
     silence_grpc()
-    try:
-        # Here, so that other subcommands and --help start without gRPC.
-        from tokenwire.cli import _conversation, _once  # noqa: PLC0415
+    # Here, so that other subcommands and --help start without gRPC.
+    from tokenwire.cli import _conversation, _once  # noqa: PLC0415
 
-        if args.text is None and sys.stdin.isatty() and sys.stdout.isatty():
-            return _conversation.hold(args)
-        return _once.answer(args)
-    except KeyboardInterrupt:  # while starting or stopping; an answer handles its own
-        return 130
+    allow_interrupts()
+    if args.text is None and sys.stdin.isatty() and sys.stdout.isatty():
+        return _conversation.hold(args)
+    return _once.answer(args)

@@ -11,6 +11,8 @@ from tokenwire.cli._connection import (
     seconds,
     silence_grpc,
 )
+from tokenwire.cli._diagnosis import diagnose
+from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._text import printable_line
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ class Exit(enum.IntEnum):
     CONNECTION_FAILURE = 2
     RPC_FAILURE = 3
     NOT_SERVING = 4
-    INTERRUPTED = 130
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -91,23 +92,19 @@ class _ProbeParser(argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     """Probe the server and return the exit code."""
     silence_grpc()
-    try:
-        return _probe(args)
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-
-
-def _probe(args: argparse.Namespace) -> Exit:
     # Here, so that other subcommands and --help start without gRPC.
     import grpc  # noqa: PLC0415
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
 
+    allow_interrupts()
     with _open_channel(args) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=args.connect_timeout)
         except grpc.FutureTimeoutError:
             limit = f"{args.connect_timeout:g} s"
-            _complain(f"timeout: failed to connect to {args.address} within {limit}")
+            _complain(
+                f"timeout: failed to connect to {args.address} within {limit}: {diagnose(args)}"
+            )
             return Exit.CONNECTION_FAILURE
         request = health_pb2.HealthCheckRequest(service=args.service)
         try:
@@ -126,12 +123,15 @@ def _probe(args: argparse.Namespace) -> Exit:
 
 
 def _open_channel(args: argparse.Namespace) -> "grpc.Channel":
-    import grpc  # noqa: PLC0415 - see _probe
+    import grpc  # noqa: PLC0415 - see run
+
+    from tokenwire.client.channel import proxy_options  # noqa: PLC0415 - see run
 
     # A server may begin to listen within --connect-timeout, so try often.
     options: list[tuple[str, str | int]] = [
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 200),
+        *proxy_options(args.address).items(),
         *channel_options(args),
     ]
     secret = credentials(args)

@@ -61,11 +61,13 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 async def _serve(**overrides: object) -> int:
-    from tokenwire import logs, settings  # noqa: PLC0415 - see run
+    from tokenwire import descriptors, logs, settings  # noqa: PLC0415 - see run
 
     loaded = settings.load(**overrides)
     logs.configure(loaded)
     log_hooks.install()
+    # Of each process's own streams; workers inherit the limit.
+    descriptors.raise_limit(loaded.max_streams)
     silenced = (
         f"{name}: gRPC's own log can show metadata" for name in settings.silence_grpc_core()
     )

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Sequence
 
 import grpc
@@ -6,6 +7,9 @@ import grpc
 from tokenwire import __version__
 
 Option = tuple[str, str | int]
+
+LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|\[::1\]|ipv4:127(\.\d{1,3}){3}|ipv6:\[::1\]")
+"""Hosts that mean this machine, as gRPC's targets name them."""
 
 # Core allows no more; it would quietly lower a larger number.
 MOST_ATTEMPTS = 5
@@ -27,10 +31,19 @@ def open_channel(
         options: Channel options of gRPC Core; they win over the ones set here.
     """
     # As a dict, because of two values for one option Core takes the first.
-    chosen = list({**_default_options(max_attempts), **dict(options)}.items())
+    defaults = {**_default_options(max_attempts), **proxy_options(target)}
+    chosen = list({**defaults, **dict(options)}.items())
     if credentials is None:
         return grpc.aio.insecure_channel(target, chosen)
     return grpc.aio.secure_channel(target, credentials, chosen)
+
+
+def proxy_options(target: str) -> dict[str, str | int]:
+    """Return the channel options that keep calls to this machine away from `http_proxy`."""
+    host, _, _ = target.removeprefix("dns:///").removeprefix("dns:").rpartition(":")
+    if host == "localhost" or LOOPBACK.fullmatch(host):
+        return {"grpc.enable_http_proxy": 0}
+    return {}
 
 
 def _default_options(max_attempts: int) -> dict[str, str | int]:

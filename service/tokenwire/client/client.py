@@ -25,6 +25,7 @@ class Client:
         credentials: For TLS, `grpc.ssl_channel_credentials()`. Plaintext without.
         metadata: Sent with every call, such as `[("authorization", "Bearer ...")]`.
         max_attempts: How often one call is tried in all, 1 to 5; 1 never repeats.
+            Where the server says when to come back, the next attempt waits for it.
         options: Channel options of gRPC Core; they win over this client's own.
 
     Raises:

@@ -108,6 +108,9 @@ _ALL = (
     Scenario(
         "cached", "rest; finish; usage cached=1 reasoning=2; done", "Usage with all its numbers."
     ),
+    Scenario("stray-response", "answer; stray", "A second response, unasked.", (49,)),
+    Scenario("stray-timeout", "answer; stray timeout", "A 408 behind the answer.", (49,)),
+    Scenario("stray-head", "answer; stray head", "The head of a response, unasked.", (49,)),
     Scenario("not-http", "garbage", "Bytes that are not HTTP."),
 )
 

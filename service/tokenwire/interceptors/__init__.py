@@ -3,14 +3,20 @@
 import grpc
 from opentelemetry import trace
 
+from tokenwire.field_limits import FieldLimits
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.parsing import ParsingInterceptor
+from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.interceptors.tracing import TracingInterceptor
 
 
 def build_chain(
-    provider: trace.TracerProvider, outcome: OutcomeInterceptor, admission: AdmissionInterceptor
+    provider: trace.TracerProvider,
+    outcome: OutcomeInterceptor,
+    request_bytes: RequestBytesInterceptor,
+    admission: AdmissionInterceptor,
+    limits: FieldLimits,
 ) -> list[grpc.aio.ServerInterceptor]:
     """Return the interceptors, the outermost first."""
     return [
@@ -18,8 +24,10 @@ def build_chain(
         TracingInterceptor(provider),
         # Everything below fails by raising; here it becomes a status.
         outcome,
+        # Before admission: a call in its queue holds its request too.
+        request_bytes,
         # Rejects before any work is done, even parsing.
         admission,
         # Innermost: what it raises is an outcome like any other.
-        ParsingInterceptor(),
+        ParsingInterceptor(limits),
     ]

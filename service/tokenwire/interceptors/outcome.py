@@ -14,7 +14,7 @@ from typing import Final
 
 import grpc
 
-from tokenwire import calls, exchange
+from tokenwire import call_deadline, calls, exchange
 from tokenwire.calls import Call
 from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
@@ -29,10 +29,6 @@ ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
 """What a handler may raise by mistake. gRPC would show the text of some, leave the
 caller of others without a status, and end the process with SystemExit."""
-
-LATENCY_SECONDS: Final = 0.05
-TIMEOUT_ROUNDING: Final = 0.01
-"""How much a timeout may grow on the wire, where gRPC writes few digits of it."""
 
 REFUSING_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 0.1
@@ -95,6 +91,9 @@ class OutcomeInterceptor(Interceptor):
             self._running.discard(watchdog)
         if failure is None:
             self._close(call, grpc.StatusCode.OK)
+            # gRPC sends the status once this returns; the last Answer goes first.
+            if call.last_write and not call.last_write.done():
+                await asyncio.wait((call.last_write,))
         else:
             code = failure.code_after(call.answers_sent)
             in_words = call.answers_sent > 0 and not call.watchdog.writing
@@ -173,12 +172,14 @@ async def _send(failure: ServiceError, call: Call, context: Context, *, in_words
 
 
 def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
-    """Tell a caller that left from one whose time was up, which it says itself, a little early."""
-    remaining: float | None = context.time_remaining()
-    if remaining is None:
+    """Tell a caller that cancelled from one whose deadline has passed."""
+    left: float | None = context.time_remaining()
+    if left is None:
         return grpc.StatusCode.CANCELLED
-    timeout = remaining + time.monotonic() - call.started
-    if remaining <= LATENCY_SECONDS + TIMEOUT_ROUNDING * timeout:
+    total = left + time.monotonic() - call.started
+    metadata = context.invocation_metadata() or ()
+    user_agent = next((str(value) for key, value in metadata if key == "user-agent"), "")
+    if call_deadline.has_passed(left, total, user_agent):
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 

@@ -6,16 +6,29 @@ traceback; so it gets no parser, and the innermost interceptor does it.
 
 from __future__ import annotations
 
+from typing import Final
+
 import grpc
 from google.protobuf.message import DecodeError
 
 from tokenwire.errors import MalformedRequest
+from tokenwire.field_limits import FieldLimits
 from tokenwire.interceptors.base import Behaviour, Context, Continuation, Handler, Interceptor
+from tokenwire.large_work import next_step
 from tokenwire.v1 import chatgpt_pb2 as pb
+
+LARGE_BYTES: Final = 1 << 16
 
 
 class ParsingInterceptor(Interceptor):
-    """Hands the handler a message made of the request's bytes."""
+    """Hands the handler a message made of the request's bytes.
+
+    Args:
+        limits: What the message may hold.
+    """
+
+    def __init__(self, limits: FieldLimits) -> None:
+        self._limits = limits
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -35,12 +48,24 @@ class ParsingInterceptor(Interceptor):
         """Parse the request.
 
         Raises:
+            InvalidParameter: It holds too many of a field.
             MalformedRequest: The bytes are not an openai.Message.
         """
         del method
         assert isinstance(request, bytes)  # noqa: S101 - as intercept_service arranged
-        try:
-            message = pb.Message.FromString(request)
-        except DecodeError:
-            raise MalformedRequest from None
-        await proceed(message, context)
+        large = len(request) > LARGE_BYTES
+        if large:
+            await next_step()
+        self._limits.check(request)
+        if large:
+            # What is to come, up to the upstream's request, takes milliseconds too.
+            await next_step()
+        # Handed on without a name here, which would hold it until the call's end.
+        await proceed(_parse(request), context)
+
+
+def _parse(request: bytes) -> pb.Message:
+    try:
+        return pb.Message.FromString(request)
+    except DecodeError:
+        raise MalformedRequest from None

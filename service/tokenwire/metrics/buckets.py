@@ -12,6 +12,9 @@ FIRST_TOKEN: Final = (
 )
 """Seconds; 2.5 is the objective for the time to the first token."""
 
+ABANDONED: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0)
+"""Seconds; 2.5 is the objective for the time to the first token."""
+
 OUTPUT_TOKEN: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15),
     *(0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0),

@@ -6,7 +6,7 @@ from tokenwire.calls import Call
 from tokenwire.domain import FinishReason, Usage
 from tokenwire.metrics import labels
 from tokenwire.metrics.declarations import Declarations
-from tokenwire.metrics.labels import Outcome, TokenType
+from tokenwire.metrics.labels import Outcome, Phase, TokenType
 from tokenwire.prices import Price
 
 
@@ -40,6 +40,11 @@ class ModelSeries:
         }
         self._tokens = {kind: declared.tokens.labels(model, kind.value) for kind in TokenType}
         self.abandoned_tokens = declared.abandoned_tokens.labels(model)
+        self.abandoned_wait = {
+            (outcome, phase): declared.abandoned_wait.labels(outcome.value, phase.value, model)
+            for outcome in (Outcome.CANCELLED, Outcome.DEADLINE)
+            for phase in Phase
+        }
         self._cost = declared.cost.labels(model) if price else None
         self.upstream_errors = self._by_reason(declared.upstream_errors)
         self.upstream_retries = self._by_reason(declared.upstream_retries)

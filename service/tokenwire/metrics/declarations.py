@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from tokenwire import __version__
+from tokenwire.exposition import PortMetrics
 from tokenwire.log_handler import LINES_DROPPED
 from tokenwire.metrics import buckets, labels
 
@@ -133,6 +134,14 @@ class Declarations:
             "its deadline; a part of the tokens above.",
             model,
         )
+        self.abandoned_wait = self._histogram(
+            "tokenwire_abandoned_wait_seconds",
+            "How long a caller who left, by cancelling or by its deadline, had waited for the "
+            "first token or, while streaming, for the next one. Calls that had not asked the "
+            "model, and callers who were not reading, are not part of it.",
+            (labels.OUTCOME, labels.PHASE, labels.MODEL),
+            buckets.ABANDONED,
+        )
         self.cost = self._counter(
             "tokenwire_cost_dollars",
             "Price of the tokens, for models that `TOKENWIRE_PRICES` names.",
@@ -151,6 +160,12 @@ class Declarations:
             "tokenwire_upstream_retries",
             "Requests to the upstream that were repeated, by the reason of the first's failure.",
             by_reason,
+        )
+        self.connection_failures = self._counter(
+            "tokenwire_upstream_connection_failures",
+            "Connections to the upstream that could not be made or broke, by cause. A "
+            "`stale_connection` has cost no call anything.",
+            (labels.CAUSE,),
         )
         self.overhead = self._histogram(
             "tokenwire_overhead_seconds",
@@ -175,6 +190,18 @@ class Declarations:
             (),
             buckets.QUEUE,
         )
+        self.request_bytes = self._gauge(
+            "tokenwire_request_bytes_in_flight", "Bytes of the requests of all calls."
+        )
+        self.request_bytes_limit = self._gauge(
+            "tokenwire_request_bytes_limit", "Bytes that the requests of all calls may have."
+        )
+        self.watches = self._gauge(
+            "tokenwire_health_watches", "Open Watch calls of the health service."
+        )
+        self.reflection_streams = self._gauge(
+            "tokenwire_reflection_streams", "Open streams of reflection."
+        )
         self.draining = self._gauge(
             "tokenwire_draining", "1 from the signal to stop until the end, 0 before."
         )
@@ -190,6 +217,7 @@ class Declarations:
         self.spans_dropped = self._counter(
             "tokenwire_spans_dropped", "Spans that were lost, by reason.", (labels.REASON,)
         )
+        self.port = PortMetrics(self.registry)
         self.registry.register(LINES_DROPPED)
         self.build = Info("tokenwire_build", "What is running.", registry=self.registry)
         self.build.info({"version": __version__, "python": platform.python_version()})

@@ -16,9 +16,12 @@ GEN_AI: Final = ("gen_ai_operation_name", "gen_ai_provider_name", MODEL)
 DIRECTION: Final = "gen_ai_token_type"
 ERROR_TYPE: Final = "error_type"
 REASON: Final = "reason"
+CAUSE: Final = "cause"
 OUTCOME: Final = "outcome"
 FINISH_REASON: Final = "finish_reason"
 PHASE: Final = "phase"
+CERTIFICATE: Final = "certificate"
+RESULT: Final = "result"
 
 SERVER_STREAM: Final = "server_stream"
 """The type of a method with one request and many answers, as go-grpc-middleware says it."""
@@ -54,6 +57,20 @@ class TokenType(Enum):
     OUTPUT = "output"
     CACHED = "cached"
     REASONING = "reasoning"
+
+
+class CertificateUse(Enum):
+    """What a certificate is for."""
+
+    SERVER = "server"
+    CLIENT_CA = "client_ca"
+
+
+class Reload(Enum):
+    """What came of replaced files."""
+
+    OK = "ok"
+    ERROR = "error"
 
 
 class Dropped(Enum):

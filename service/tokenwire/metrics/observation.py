@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from grpc import StatusCode
 
 from tokenwire.calls import Call
+from tokenwire.exchange import Cause
 from tokenwire.metrics import labels
 from tokenwire.metrics.by_model import ModelSeries
 from tokenwire.metrics.declarations import Declarations
 from tokenwire.metrics.labels import OTHER_MODEL, Dropped, Outcome, Phase
+from tokenwire.metrics.tls import TlsMetrics
 from tokenwire.prices import Price
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -26,6 +28,8 @@ class Metrics:
 
     Attributes:
         registry: Holds them all, for exposition.
+        port: Those of the metrics port itself.
+        tls: Those of TLS, once the port speaks it.
     """
 
     def __init__(
@@ -33,7 +37,9 @@ class Metrics:
     ) -> None:
         declared = Declarations()
         self.registry = declared.registry
+        self.port = declared.port
         self._declared = declared
+        self.tls: TlsMetrics | None = None
         by_name = {price.model: price for price in prices}
         self._models = {
             model: ModelSeries(declared, model, provider, by_name.get(model))
@@ -57,6 +63,9 @@ class Metrics:
         rejections = sorted(labels.CALLERS_REASONS | labels.TURNED_AWAY)
         self._rejected = {reason: declared.rejected.labels(reason) for reason in rejections}
         self._cancelled = {phase: declared.cancelled.labels(phase.value) for phase in Phase}
+        self._connection_failures = {
+            cause: declared.connection_failures.labels(cause.value) for cause in Cause
+        }
         self._spans_dropped = {
             reason: declared.spans_dropped.labels(reason.value) for reason in Dropped
         }
@@ -65,15 +74,38 @@ class Metrics:
         """Tell the tasks of `loop` from now on, counted whenever the metrics are read."""
         self._declared.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
-    def set_limits(self, streams: int, queued: int) -> None:
-        """Set how many answers may be streamed at once, and how many calls may wait to be."""
+    def with_tls(self) -> TlsMetrics:
+        """Add the metrics of TLS."""
+        self.tls = TlsMetrics(self.registry)
+        return self.tls
+
+    def note_call(self, peer: str) -> None:
+        """Note that a call came on the connection of `peer`, health checks included."""
+        if self.tls:
+            self.tls.note_call(peer)
+
+    def set_limits(self, streams: int, queued: int, request_bytes: int) -> None:
+        """Set how many answers may be streamed at once, and what else is limited."""
         self._declared.streams_limit.set(streams)
         self._declared.queue_limit.set(queued)
+        self._declared.request_bytes_limit.set(request_bytes)
 
     def set_load(self, in_flight: int, queued: int) -> None:
         """Set how many answers are being streamed, and how many calls wait to be."""
         self._declared.streams.set(in_flight)
         self._declared.queue.set(queued)
+
+    def set_request_bytes(self, held: int) -> None:
+        """Set how many bytes the requests of all calls have."""
+        self._declared.request_bytes.set(held)
+
+    def set_watches(self, watches: int) -> None:
+        """Set how many Watch calls of the health service are open."""
+        self._declared.watches.set(watches)
+
+    def set_reflection_streams(self, streams: int) -> None:
+        """Set how many streams of reflection are open."""
+        self._declared.reflection_streams.set(streams)
 
     def set_draining(self) -> None:
         """Tell that the process stops."""
@@ -87,8 +119,9 @@ class Metrics:
         """Count spans that were lost; any thread may call this."""
         self._spans_dropped[reason].inc(spans)
 
-    def start(self, _: Call) -> None:
+    def start(self, call: Call) -> None:
         """Count a call that begins."""
+        self.note_call(call.peer)
         self._started.inc()
         self._received.inc()
 
@@ -106,21 +139,23 @@ class Metrics:
         if outcome is Outcome.REJECTED:
             self._rejected[call.reason].inc()
         elif outcome is Outcome.CANCELLED:
-            phase = Phase.STREAMING if call.tokens else Phase.WAITING
-            self._cancelled[phase].inc()
+            self._cancelled[_phase(call)].inc()
         if outcome in (Outcome.CANCELLED, Outcome.DEADLINE):
             series.abandoned_tokens.inc(output)
+            _observe_abandoned(call, outcome, series)
         if call.completion and code is StatusCode.OK:
             series.finish_reasons[call.completion.finish_reason].inc()
         for reason in call.exchange.retries:
             series.upstream_retries[reason].inc()
             series.upstream_errors[reason].inc()
+        for cause in call.exchange.failures:
+            self._connection_failures[cause].inc()
         if call.reason in labels.UPSTREAM_REASONS and call.exchange.asked:
             series.upstream_errors[call.reason].inc()
         self._observe_times(call, code, series)
 
     def _observe_times(self, call: Call, code: StatusCode, series: ModelSeries) -> None:
-        exemplar = {"trace_id": call.trace_id} if call.trace_id else None
+        exemplar = _exemplar(call)
         seconds = call.ended - call.started
         error_type = labels.NO_ERROR if code is StatusCode.OK else call.reason
         request_duration, operation_duration = series.durations(error_type)
@@ -140,6 +175,23 @@ class Metrics:
         if exchange.sent and exchange.read:
             ours = (exchange.sent - call.started) + (call.first_token - exchange.read)
             self._declared.overhead.observe(ours, exemplar)
+
+
+def _observe_abandoned(call: Call, outcome: Outcome, series: ModelSeries) -> None:
+    """Note how long a caller who left had waited for a token, if a token is what it waited for."""
+    if not call.exchange.asked or call.watchdog.writing:
+        # Nobody was asked for a token, or one was there and the caller did not read it.
+        return
+    waited = call.ended - (call.last_token or call.started)
+    series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))
+
+
+def _exemplar(call: Call) -> dict[str, str] | None:
+    return {"trace_id": call.trace_id} if call.trace_id else None
+
+
+def _phase(call: Call) -> Phase:
+    return Phase.STREAMING if call.tokens else Phase.WAITING
 
 
 def _outcome(call: Call, code: StatusCode) -> Outcome:

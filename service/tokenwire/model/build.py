@@ -2,11 +2,14 @@
 
 from urllib.parse import urlsplit
 
+import openai
+
 from tokenwire.domain import ChatModel
+from tokenwire.model.endpoint import Credentials
 from tokenwire.model.langchain import LangChainModel
 from tokenwire.model.openai import StreamingChatOpenAI
 from tokenwire.model.retry import RetryingModel
-from tokenwire.model.upstream import OPENAI, Credentials, Upstream
+from tokenwire.model.upstream import OPENAI, Upstream
 from tokenwire.settings import Settings, SettingsError
 
 
@@ -16,8 +19,8 @@ def build_model(settings: Settings) -> ChatModel:
     Raises:
         SettingsError: LangChain does not know the provider, or its package is missing.
     """
-    openai = settings.provider == "openai"
-    return RetryingModel(build_openai(settings) if openai else _build_other(settings))
+    is_openai = settings.provider == "openai"
+    return RetryingModel(build_openai(settings) if is_openai else _build_other(settings))
 
 
 def build_openai(settings: Settings) -> LangChainModel:
@@ -41,6 +44,12 @@ def build_openai(settings: Settings) -> LangChainModel:
         stream_usage=settings.stream_usage,
         use_responses_api=False,
         max_retries=0,
+        # Left to themselves these read proxies and certificates from the environment, and
+        # some values there end the process. They send none of our requests.
+        openai_proxy=None,
+        http_client=openai.DefaultHttpxClient(trust_env=False),
+        http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
+        http_socket_options=(),
     )
     return LangChainModel(model, upstream.aclose)
 

@@ -7,6 +7,7 @@ import msgspec
 from tokenwire.domain import Completion, FinishReason, Usage
 from tokenwire.errors import (
     ContentFiltered,
+    ServiceError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTruncated,
@@ -82,24 +83,32 @@ def decode(event: Event) -> Chunk:
 
 
 class Answer:
-    """What the chunks of one answer have said so far."""
+    """What the chunks of one answer have said so far.
+
+    A finish reason makes the answer whole, and text behind it takes that back: then
+    the next reason, or the end of the stream, has to come as for any other text.
+
+    Attributes:
+        whole: Whether a finish reason has come, and no text since.
+        resumed: How many times text has come behind a finish reason.
+        doubt: The first failure since the answer has been whole. It is one only if
+            text follows, which shows that text is missing.
+    """
 
     def __init__(self) -> None:
+        self.whole = False
+        self.resumed = 0
+        self.doubt: ServiceError | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
         self._id = ""
 
-    @property
-    def finished(self) -> bool:
-        """Whether the finish reason has come: the answer's text is whole."""
-        return self._finish_reason is not None
-
     def add(self, chunk: Chunk) -> str:
         """Take in a chunk and return its text, which may be empty.
 
         Raises:
-            ContentFiltered: The upstream's content filter ended the answer.
+            ServiceError: The text comes behind what could not be read.
         """
         # No longer is `null`, which every chunk but the last has.
         if len(chunk.usage) > LEAST_USAGE_BYTES:
@@ -109,21 +118,32 @@ class Answer:
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
-        if choice.finish_reason:
-            if choice.finish_reason == "content_filter":
-                raise ContentFiltered
-            self._finish_reason = choice.finish_reason
         delta = choice.delta
-        return (delta.content or delta.refusal or "") if delta else ""
+        text = (delta.content or delta.refusal or "") if delta else ""
+        if text and self.whole:
+            self._resume()
+        if choice.finish_reason:
+            self._finish_reason = choice.finish_reason
+            self.whole = True
+        return text
+
+    def _resume(self) -> None:
+        self.whole = False
+        self.resumed += 1
+        if self.doubt:
+            raise self.doubt
 
     def completion(self) -> Completion:
         """Return the end of the answer.
 
         Raises:
             UpstreamTruncated: No finish reason has come.
+            ContentFiltered: The upstream's content filter ended the answer.
         """
         if self._finish_reason is None:
             raise UpstreamTruncated
+        if self._finish_reason == "content_filter":
+            raise ContentFiltered
         reason = FINISH_REASONS.get(self._finish_reason, FinishReason.OTHER)
         return Completion(reason, self._usage, _name(self._model), _name(self._id))
 

@@ -4,15 +4,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
+import langsmith
 from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from tokenwire import errors
 from tokenwire.domain import AnswerStream, ChatRequest, Completion, Delta, FinishReason, Usage
 from tokenwire.model.openai import StreamingChatOpenAI
-from tokenwire.model.prompt import to_messages
+from tokenwire.model.prompt import Line, to_lines, to_messages
 
 FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = {
     exceptions.ModelAuthenticationError: errors.UpstreamAuthRejected,
@@ -57,18 +58,21 @@ class LangChainModel:
     def __init__(
         self, model: BaseChatModel, aclose: Callable[[], Awaitable[None]] = _nothing
     ) -> None:
+        # LangChain would send prompts and answers to LangSmith if the environment, which is
+        # not ours, asked for it; a model's `_astream` may go through other parts of LangChain.
+        langsmith.configure(enabled=False)
         self._model = model
         self._aclose = aclose
 
     def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
         """Stream the answer to `request`; see `domain.ChatModel`."""
         del deadline
-        messages = to_messages(request)
+        lines = to_lines(request)
         stop = list(request.sampling.stop) or None
         parameters = _parameters(request)
         if isinstance(self._model, StreamingChatOpenAI):
-            return self._model.deltas(messages, stop, **parameters)
-        return _deltas(self._model, messages, stop, parameters)
+            return self._model.deltas(lines, stop, **parameters)
+        return _deltas(self._model, lines, stop, parameters)
 
     async def aclose(self) -> None:
         """Close what the model holds."""
@@ -92,12 +96,13 @@ def _parameters(request: ChatRequest) -> dict[str, Any]:
 
 async def _deltas(
     model: BaseChatModel,
-    messages: list[BaseMessage],
+    lines: list[Line],
     stop: list[str] | None,
     parameters: dict[str, Any],
 ) -> AnswerStream:
     usage: UsageMetadata | None = None
     metadata: dict[str, Any] = {}
+    messages = await to_messages(lines)
     try:
         # BaseChatModel declares _astream as a coroutine's iterator; it is a generator.
         async with aclosing(model._astream(messages, stop, **parameters)) as chunks:  # type: ignore[type-var]  # noqa: SLF001 - see LangChainModel

@@ -14,14 +14,22 @@ from typing import Any, Final
 import msgspec
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    BaseMessageChunk,
+    HumanMessage,
+    SystemMessage,
+)
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
 from tokenwire.domain import AnswerStream, Delta, Whole
-from tokenwire.errors import ServiceError
+from tokenwire.errors import ServiceError, UpstreamEventTooLarge
 from tokenwire.model import chunks
+from tokenwire.model.prompt import Kind, Line
 from tokenwire.model.sse import Event
 from tokenwire.model.upstream import Upstream
 
@@ -42,6 +50,7 @@ class StreamingChatOpenAI(ChatOpenAI):
     _upstream: Upstream = PrivateAttr()
     _max_tokens_parameter: str = PrivateAttr()
     _merge_tokens: bool = PrivateAttr()
+    _roles: dict[Kind, dict[str, Any]] = PrivateAttr()
 
     def __init__(
         self, *, upstream: Upstream, max_tokens_parameter: str, merge_tokens: bool, **kwargs: Any
@@ -50,6 +59,9 @@ class StreamingChatOpenAI(ChatOpenAI):
         self._upstream = upstream
         self._max_tokens_parameter = max_tokens_parameter
         self._merge_tokens = merge_tokens
+        kinds: tuple[Kind, ...] = (SystemMessage, HumanMessage, AIMessage)
+        empty = self._get_request_payload([kind("") for kind in kinds])["messages"]
+        self._roles = dict(zip(kinds, empty, strict=True))
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
@@ -68,7 +80,8 @@ class StreamingChatOpenAI(ChatOpenAI):
     ) -> AsyncIterator[ChatGenerationChunk]:
         answer = chunks.Answer()
         message_class: type[BaseMessageChunk] = AIMessageChunk
-        async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
+        payload = self._get_request_payload(messages, stop=stop, **self._streamed(kwargs))
+        async with aclosing(self._batches(answer, payload)) as batches:
             async for batch in batches:
                 for event in batch:
                     answer.add(chunks.decode(event))
@@ -84,12 +97,12 @@ class StreamingChatOpenAI(ChatOpenAI):
         answer.completion()
 
     async def deltas(
-        self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
+        self, lines: list[Line], stop: list[str] | None = None, **kwargs: Any
     ) -> AnswerStream:
-        """Stream the answer to `messages` as plain deltas and its completion.
+        """Stream the answer to a conversation as plain deltas and its completion.
 
         Args:
-            messages: The conversation.
+            lines: The conversation.
             stop: Texts that end the answer.
             **kwargs: Parameters of the request, by ChatOpenAI's names.
 
@@ -99,55 +112,71 @@ class StreamingChatOpenAI(ChatOpenAI):
         answer = chunks.Answer()
         # Each look at a model's private attribute goes through pydantic.
         merge_tokens = self._merge_tokens
-        whole = False
-        async with aclosing(self._batches(answer, messages, stop, kwargs)) as batches:
+        told = -1
+        batches_of = self._batches(answer, self._payload(lines, stop, kwargs))
+        # It is sent before the first batch comes, and the answer can take long.
+        del lines, stop
+        async with aclosing(batches_of) as batches:
             async for batch in batches:
                 deltas, failure = _read(answer, batch, merge_tokens=merge_tokens)
                 for delta in deltas:
                     yield delta
                 if failure:
                     raise failure
-                if answer.finished and not whole:
-                    whole = True
+                if answer.whole and told != answer.resumed:
+                    told = answer.resumed
                     yield Whole(REST_SECONDS)
         yield answer.completion()
 
-    async def _batches(
-        self,
-        answer: chunks.Answer,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        kwargs: dict[str, Any],
-    ) -> AsyncGenerator[list[Event], None]:
-        """Yield the response's events until the answer, which reads them, is complete."""
+    def _payload(
+        self, lines: list[Line], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the payload that ChatOpenAI makes of such messages.
+
+        ChatOpenAI itself is given no text: it looks at each character of the model's turns.
+        """
+        payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
+        roles = self._roles
+        payload["messages"] = [{**roles[kind], "content": text} for kind, text in lines]
+        return payload
+
+    def _streamed(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
-        payload = self._get_request_payload(messages, stop=stop, **{**kwargs, "stream": True})
-        async with aclosing(self._upstream.events(payload)) as source:
+        return {**kwargs, "stream": True}
+
+    async def _batches(
+        self, answer: chunks.Answer, payload: dict[str, Any]
+    ) -> AsyncGenerator[list[Event], None]:
+        """Yield the response's events until the answer, which reads them, is complete."""
+        events = self._upstream.events(payload)
+        del payload
+        async with aclosing(events) as source:
             async for batch in source:
                 yield batch
-                if answer.finished:
-                    break
-            async with aclosing(_rest(source)) as rest:
-                async for batch in rest:
-                    yield batch
+                if answer.whole:
+                    async with aclosing(_rest(answer, source)) as rest:
+                        async for more in rest:
+                            yield more
 
 
 def _read(
     answer: chunks.Answer, batch: list[Event], *, merge_tokens: bool
 ) -> tuple[list[Delta], ServiceError | None]:
-    """Empty a batch; return its texts, and the failure that cut them short, if one did.
-
-    What follows the finish reason cannot make a whole answer a failure.
-    """
+    """Empty a batch; return its texts, and the failure that cut them short, if one did."""
     texts = []
     failure = None
-    try:
-        for event in batch:
-            if text := answer.add(chunks.decode(event)):
-                texts.append(text)  # noqa: PERF401 - those before a failure are kept
-    except ServiceError as error:
-        failure = None if answer.finished else error
+    for event in batch:
+        try:
+            text = answer.add(chunks.decode(event))
+        except ServiceError as error:
+            if not answer.whole:
+                failure = error
+                break
+            answer.doubt = answer.doubt or error
+            continue
+        if text:
+            texts.append(text)
     # Whoever handed it over would keep it for as long as the caller takes.
     batch.clear()
     if merge_tokens and len(texts) > 1:
@@ -155,16 +184,28 @@ def _read(
     return [Delta(text) for text in texts], failure
 
 
-async def _rest(source: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event], None]:
-    """Yield what follows the finish reason: the usage, if it comes in time.
+async def _rest(
+    answer: chunks.Answer, source: AsyncIterator[list[Event]]
+) -> AsyncGenerator[list[Event], None]:
+    """Yield what comes behind the finish reason, for as long as the answer stays whole.
 
-    The answer is whole, so nothing that goes wrong now makes it a failure.
+    The usage is waited for a while. A source that breaks meanwhile, or is given up, has
+    nothing more to yield, which ends the answer as it would end without the break.
+
+    Raises:
+        UpstreamEventTooLarge: An event comes that can be nothing but text.
     """
-    deadline = asyncio.get_running_loop().time() + REST_SECONDS
-    while True:
+    resumed = -1
+    deadline = 0.0
+    while answer.whole:
+        if resumed != answer.resumed:
+            resumed = answer.resumed
+            deadline = asyncio.get_running_loop().time() + REST_SECONDS
         try:
             async with asyncio.timeout_at(deadline):
                 batch = await anext(source)
+        except UpstreamEventTooLarge:
+            raise
         except (StopAsyncIteration, TimeoutError, ServiceError):
             return
         yield batch

@@ -1,21 +1,34 @@
-"""From a request to LangChain messages."""
+"""From a request to what LangChain is given."""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from tokenwire.domain import ChatRequest, Role, Turn
+from tokenwire.domain import ChatRequest, Role
+from tokenwire.large_work import next_step
+
+Kind: TypeAlias = type[SystemMessage] | type[HumanMessage] | type[AIMessage]
+Line: TypeAlias = tuple[Kind, str]
+"""A message that is still to be made: who speaks, and what is said."""
+
+SLICE: Final = 256
+KINDS: Final[dict[Role, Kind]] = {Role.USER: HumanMessage, Role.ASSISTANT: AIMessage}
 
 
-def to_messages(request: ChatRequest) -> list[BaseMessage]:
+def to_lines(request: ChatRequest) -> list[Line]:
     """Return the system prompt if there is one, the history, then the message."""
+    lines: list[Line] = [(SystemMessage, request.system)] if request.system else []
+    lines.extend((KINDS[turn.role], turn.content) for turn in request.history)
+    lines.append((HumanMessage, request.content))
+    return lines
+
+
+async def to_messages(lines: Sequence[Line]) -> list[BaseMessage]:
+    """Return the messages themselves. Others have their turn between one slice and the next."""
     messages: list[BaseMessage] = []
-    if request.system:
-        messages.append(SystemMessage(request.system))
-    messages.extend(map(_to_message, request.history))
-    messages.append(HumanMessage(request.content))
+    for start in range(0, len(lines), SLICE):
+        if start:
+            await next_step()
+        messages.extend(kind(text) for kind, text in lines[start : start + SLICE])
     return messages
-
-
-def _to_message(turn: Turn) -> BaseMessage:
-    if turn.role is Role.USER:
-        return HumanMessage(turn.content)
-    return AIMessage(turn.content)

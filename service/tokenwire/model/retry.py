@@ -7,6 +7,7 @@ from typing import Final
 
 from tokenwire import errors, exchange
 from tokenwire.domain import AnswerStream, ChatModel, ChatRequest
+from tokenwire.model.blame import blamed
 
 REPEATED: Final = (
     errors.UpstreamUnreachable,
@@ -18,6 +19,8 @@ REPEATED: Final = (
 A timeout is none of them: the time that a repetition needs is spent."""
 
 BACKOFF_SECONDS: Final = 0.1
+MOST_WAIT_SECONDS: Final = 2.0
+"""A longer wait is the caller's: here it would hold a place that others could have."""
 COST: Final = 10
 """Calls that pay for one repetition: at most 10 % extra upstream calls."""
 MOST_SAVED: Final = 10 * COST
@@ -44,6 +47,8 @@ class RetryBudget:
 class RetryingModel:
     """Repeats a request once if it fails before its first token.
 
+    A failure that the caller has caused is raised as the caller's.
+
     Args:
         model: Gets the requests.
     """
@@ -55,23 +60,30 @@ class RetryingModel:
     async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
         """Stream the answer to `request`; see `domain.ChatModel`."""
         self._budget.pay_in()
+        set_by_caller = request.set_by_caller
         begun = False
         try:
             async with aclosing(self._model.stream(request, deadline)) as answer:
                 async for event in answer:
-                    begun = True
+                    if not begun:
+                        begun = True
+                        # It will not be repeated, and an answer can take long.
+                        request = ChatRequest("", request.model)
                     yield event
         except errors.ServiceError as error:
             delay = _delay(error)
             if begun or delay is None or not self._can_repeat(delay, deadline):
-                raise
+                raise blamed(error, set_by_caller) from None
             exchange.noted().repeated(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)
-        async with aclosing(self._model.stream(request, deadline)) as answer:
-            async for event in answer:
-                yield event
+        try:
+            async with aclosing(self._model.stream(request, deadline)) as answer:
+                async for event in answer:
+                    yield event
+        except errors.ServiceError as error:
+            raise blamed(error, set_by_caller) from None
 
     async def aclose(self) -> None:
         """Close the model."""
@@ -86,6 +98,9 @@ def _delay(error: errors.ServiceError) -> float | None:
     """Return the seconds to wait before a repetition, or None if none makes sense."""
     if not isinstance(error, REPEATED) and type(error) is not errors.UpstreamError:
         return None
+    wait = error.retry_after or 0.0
+    if wait > MOST_WAIT_SECONDS:
+        return None
     # Jitter keeps callers who failed together from coming back together.
     backoff = BACKOFF_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-    return max(backoff, error.retry_after or 0.0)
+    return max(backoff, wait)

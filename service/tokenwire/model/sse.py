@@ -7,7 +7,12 @@ from typing import Final
 
 import msgspec
 
-from tokenwire.errors import ServiceError, UpstreamEventTooLarge, UpstreamResponseTooLarge
+from tokenwire.errors import (
+    ServiceError,
+    UpstreamEventTooLarge,
+    UpstreamResponseTooLarge,
+    UpstreamTruncated,
+)
 
 BOM = b"\xef\xbb\xbf"
 FIELDS = (b"data", b"event", b"id", b"retry")
@@ -69,6 +74,23 @@ class EventReader:
             self._silence = len(self._rest)
         elif self._silence > self._max_silence_bytes and not (self.ended or self.failure):
             self.failure = UpstreamResponseTooLarge()
+        return events
+
+    def end(self) -> list[Event]:
+        """Return the event that only the end of the stream completes, if there is one.
+
+        The standard drops it; some servers leave out the last line end.
+
+        Raises:
+            UpstreamTruncated: The stream ends within an event.
+        """
+        events = self.feed(b"\n\n")
+        for event in events:
+            if not event.name:
+                try:
+                    msgspec.json.decode(event.data, type=msgspec.Raw)
+                except (ValueError, RecursionError):
+                    raise UpstreamTruncated from None
         return events
 
     def _cut(self, data: bytes, events: list[Event]) -> None:

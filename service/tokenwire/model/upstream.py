@@ -1,24 +1,25 @@
 """HTTP to an OpenAI-compatible upstream: one request in, its events out."""
 
 import asyncio
-import io
-import socket
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
-import msgspec
-import yarl
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.payload import Payload
 
-from tokenwire import __version__, errors, exchange
-from tokenwire.exchange import Exchange
+from tokenwire import errors, exchange
+from tokenwire.exchange import Cause, Exchange
+from tokenwire.model.body import request_body
+from tokenwire.model.causes import cause_of, cause_of_end, failure, is_idle_timeout
+from tokenwire.model.connections import MAX_HEAD_BYTES, Connection
+from tokenwire.model.endpoint import Credentials, endpoint, headers
 from tokenwire.model.inflate import inflater
+from tokenwire.model.pool import Attempt, Connector, Request, Response
 from tokenwire.model.rejection import is_error, rejection
+from tokenwire.model.request_id import request_id
 from tokenwire.model.sse import Event, EventReader
 
 OPENAI: Final = "https://api.openai.com/v1"
@@ -26,27 +27,15 @@ DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
 END_OF_BODY_SECONDS: Final = 0.05
 ERROR_BODY_SECONDS: Final = 1.0
-KEEPALIVE_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
-LARGE_BODY_BYTES: Final = 1 << 18
+MAX_HEADERS: Final = MAX_HEAD_BYTES // len("a:\r\n")
+"""What the limit of the head's size leaves room for."""
 READ_BYTES: Final = 1 << 14
 """How much is read at once. It bounds the text of one Answer, but for a large event, and what
 an answer holds while its caller takes nothing."""
 WAITING_BYTES: Final = 1 << 12
 """How much may wait unread for one answer before the upstream is slowed down."""
-RECEIVE_BUFFER_BYTES: Final = 1 << 15
-"""Of a connection's socket: without a bound one read brings 256 KiB, however little is asked
-for. Linux takes twice the number, which lets 6 MB/s pass at a round trip of 10 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who asks; what is empty is not sent."""
-
-    api_key: str = field(default="", repr=False)
-    organization: str = ""
-    project: str = ""
 
 
 class Upstream:
@@ -54,8 +43,7 @@ class Upstream:
 
     Args:
         base_url: As given to OpenAI's SDK; a query string is sent along.
-        credentials: The key goes as a bearer token, and also as `api-key` where
-            the base URL names an `api-version`, as Azure's does.
+        credentials: See `endpoint.headers`.
         connect_seconds: How long connecting may take. How long answers may
             take is up to whoever iterates over the events.
         proxy: URL of an HTTP proxy, or None. The environment names none.
@@ -64,13 +52,12 @@ class Upstream:
     def __init__(
         self, base_url: str, credentials: Credentials, connect_seconds: float, proxy: str | None
     ) -> None:
-        base = yarl.URL(base_url)
-        self._url = base.with_path(base.path.rstrip("/") + "/chat/completions", keep_query=True)
-        self._headers = _headers(base, credentials)
+        self._url = endpoint(base_url)
+        self._headers = headers(base_url, credentials)
+        self._key = credentials.api_key
         self._connect_seconds = connect_seconds
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
-        self._bodies: dict[ResponseHandler, aiohttp.StreamReader] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -89,6 +76,8 @@ class Upstream:
         reader = EventReader(MAX_EVENT_BYTES, last=DONE)
         record = exchange.noted()
         async with self._response(payload, record) as response:
+            # It has been sent, and an answer can take long.
+            del payload
             inflate = inflater(response.headers.get("content-encoding", "identity"))
             body = response.content
             try:
@@ -108,123 +97,104 @@ class Upstream:
             except aiohttp.ClientError as error:
                 # The body keeps it, and it this frame: a cycle.
                 error.__traceback__ = None
+                record.failed(_cause_of_break(response))
                 raise errors.UpstreamStreamBroken from None
         if is_error(reader.rest):
             # Written plainly into the body, in place of an event.
             raise errors.UpstreamError
+        yield reader.end()
 
     @asynccontextmanager
     async def _response(
         self, payload: dict[str, Any], record: Exchange
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        body = msgspec.json.encode(payload)
-        record.sent = record.sent or time.monotonic()
+    ) -> AsyncGenerator[Response, None]:
+        response = await self._ask(payload, record)
+        del payload
         try:
-            response = await self._open_session().post(
-                self._url,
-                # As a file it is sent piece by piece, between which other calls go on.
-                data=io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body,
-                headers=record.headers(),
-                allow_redirects=False,
-                proxy=self._proxy,
-            )
-        except (aiohttp.ClientError, TimeoutError, UnicodeError):
-            # UnicodeError: a name that is too long to be looked up.
-            raise errors.UpstreamUnreachable from None
-        try:
-            self._watch(response)
+            record.upstream_status = response.status
+            record.upstream_request_id = request_id(response.headers, self._key)
             if response.status != HTTPStatus.OK:
                 body = await _error_body(response)
+                response.give_back()
                 raise rejection(response.status, response.headers, body)
             if response.content_type == "text/html":
                 # A proxy's or portal's page in the place of the upstream.
                 raise errors.UpstreamError
             yield response
+            response.give_back()
         finally:
-            # Ends the request at once, without waiting for anything; a response that was
-            # read to its end has given its connection back already.
+            # Ends the request at once, without waiting for anything, unless it has ended.
             response.close()
 
-    def _watch(self, response: aiohttp.ClientResponse) -> None:
-        """Fail the response's body when its connection is lost before the body's end.
+    async def _ask(self, payload: dict[str, Any], record: Exchange) -> Response:
+        """Send a request, and once more where the pool's connection had gone stale meanwhile."""
+        body = await request_body(payload)
+        response = await self._attempt(body, record, Attempt(fresh=False))
+        if response is None:
+            response = await self._attempt(body, record, Attempt(fresh=True))
+        assert response is not None  # noqa: S101 - a fresh connection is not stale
+        return response
 
-        aiohttp drops a connection whose chunks do not parse, but lets whoever
-        reads the body wait for ever.
-        """
-        protocol = response.connection.protocol if response.connection else None
-        if protocol is None:
-            return
-        lost = protocol.closed
-        if lost is None:
-            _break(response.content)
-            return
-        if protocol not in self._bodies:
-            lost.add_done_callback(lambda lost: self._on_lost(protocol, lost))
-        self._bodies[protocol] = response.content
-
-    def _on_lost(self, protocol: ResponseHandler, lost: asyncio.Future[None]) -> None:
-        lost.exception()  # seen here, or asyncio logs that nobody saw it
-        _break(self._bodies.pop(protocol))
+    async def _attempt(
+        self, body: bytes | Payload, record: Exchange, attempt: Attempt
+    ) -> Response | None:
+        """Return the response to a request, or None if its connection was stale."""
+        session = self._open_session()
+        record.asking()
+        try:
+            response = await session.post(
+                self._url,
+                data=body,
+                headers=self._headers | record.headers(),
+                allow_redirects=False,
+                proxy=self._proxy,
+                middlewares=(attempt,),
+            )
+        except (aiohttp.ClientError, TimeoutError, UnicodeError, RuntimeError) as error:
+            cause = cause_of(error, attempt.connection)
+            if cause is None:
+                raise
+            if attempt.is_stale:
+                record.failed(Cause.STALE)
+                return None
+            record.failed(cause)
+            if cause is Cause.DESCRIPTORS and isinstance(session.connector, Connector):
+                # Callers and health checks need them more than the pool.
+                session.connector.keep_none()
+            raise failure(cause) from None
+        finally:
+            record.attempts += attempt.sent
+        assert isinstance(response, Response)  # noqa: S101 - the session makes no others
+        if attempt.reused and is_idle_timeout(response):
+            response.close()
+            record.failed(Cause.STALE)
+            return None
+        return response
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Return the session, which has to be made while the event loop runs."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=KEEPALIVE_SECONDS, socket_factory=_small_socket
-                ),
+                connector=Connector(),
                 timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
-                headers=self._headers,
-                request_class=_Request,
+                # No headers here: aiohttp sends those to a proxy too, which would see the key.
+                request_class=Request,
+                response_class=Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
                 read_bufsize=WAITING_BYTES,
+                # No line can be longer than the head, which is bounded as a whole.
+                max_line_size=MAX_HEAD_BYTES,
+                max_field_size=MAX_HEAD_BYTES,
+                max_headers=MAX_HEADERS,
             )
         return self._session
 
 
-def _small_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, _ = info
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    return made
-
-
-class _Request(aiohttp.ClientRequest):
-    """A request that can be given up while the upstream has not taken all of it."""
-
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        def abort_unsent() -> None:
-            # Closing would wait until the upstream has taken the rest.
-            if conn.transport and conn.transport.get_write_buffer_size():
-                conn.transport.abort()
-
-        conn.add_callback(abort_unsent)
-        return await super().send(conn)
-
-
-def _headers(base: yarl.URL, credentials: Credentials) -> dict[str, str]:
-    headers = {
-        "user-agent": f"tokenwire/{__version__}",
-        "content-type": "application/json",
-        "accept": "text/event-stream",
-        "accept-encoding": "identity",
-    }
-    if credentials.api_key:
-        headers["authorization"] = f"Bearer {credentials.api_key}"
-        if "api-version" in base.query:
-            headers["api-key"] = credentials.api_key
-    if credentials.organization:
-        headers["openai-organization"] = credentials.organization
-    if credentials.project:
-        headers["openai-project"] = credentials.project
-    return headers
-
-
-def _break(body: aiohttp.StreamReader) -> None:
-    if not body.is_eof() and body.exception() is None:
-        body.set_exception(aiohttp.ClientPayloadError())
+def _cause_of_break(response: Response) -> Cause:
+    connection = response.connection and response.connection.protocol
+    return cause_of_end(connection) if isinstance(connection, Connection) else Cause.OTHER
 
 
 async def _finish(body: aiohttp.StreamReader) -> None:

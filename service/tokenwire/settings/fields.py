@@ -6,12 +6,17 @@ docs/settings.md is made from them.
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import AliasChoices, AliasGenerator, Field, HttpUrl, model_validator
+from pydantic import AliasGenerator, Field, HttpUrl, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tokenwire.settings import tracing
-from tokenwire.settings.combinations import require_whole_tls
+from tokenwire.settings.combinations import (
+    require_no_fragment,
+    require_one_credential,
+    require_room_for_a_request,
+    require_whole_tls,
+)
 from tokenwire.settings.files import MountedFiles, names_of
 from tokenwire.settings.values import (
     Address,
@@ -76,7 +81,8 @@ class Settings(BaseSettings):
         validation_alias="OPENAI_BASE_URL",
         repr=False,
         description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. "
-        "A query string is sent along, as Azure's `api-version` needs.",
+        "A query string is sent along, as Azure's `api-version` needs; a user and password are "
+        "sent as `Authorization: Basic`. `/chat/completions` at its end makes no difference.",
     )
     organization: Header = Field(
         None,
@@ -137,6 +143,14 @@ class Settings(BaseSettings):
         20, description="How long a caller's connection may accept nothing."
     )
 
+    worker_timeout_seconds: float = Field(
+        30,
+        ge=2,
+        le=86_400,
+        allow_inf_nan=False,
+        description="With `TOKENWIRE_WORKERS` above 1: how long a worker may give no sign of "
+        "life, as each does twice a second, before it is killed and replaced.",
+    )
     workers: int = Field(
         1,
         ge=1,
@@ -154,6 +168,16 @@ class Settings(BaseSettings):
     )
     max_request_bytes: int = Field(
         4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
+    )
+    max_request_bytes_in_flight: int = Field(
+        134_217_728,
+        ge=1_024,
+        le=1 << 40,
+        description="Bytes that the requests of all calls in this process may have together. "
+        "Each takes up to five times its bytes of memory until its answer begins.",
+    )
+    max_turns: int = Field(
+        4_096, ge=1, le=65_536, description="Turns that the history of a request may have."
     )
     keepalive_seconds: PositiveSeconds = Field(
         30, description="After how long without data a caller's connection is pinged."
@@ -223,32 +247,14 @@ class Settings(BaseSettings):
         "`span_only`, `no_content` and so on are understood too.",
     )
 
-    langsmith_tracing: bool = Field(
-        default=False,
-        # In LangSmith's own order, so that both see the same one.
-        validation_alias=AliasChoices(
-            "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"
-        ),
-        description="LangChain's own switch for sending prompts and answers to LangSmith. "
-        "The server does not start with it unless `TOKENWIRE_ALLOW_LANGSMITH` is set too.",
-    )
-    allow_langsmith: bool = Field(
-        default=False, description="Prompts and answers may go to LangSmith."
-    )
-
-    @model_validator(mode="after")
-    def _langsmith_is_allowed(self) -> Self:
-        if self.langsmith_tracing and not self.allow_langsmith:
-            raise PydanticCustomError(
-                "langsmith",
-                "LANGSMITH_TRACING=true would send prompts and answers to LangSmith; "
-                "unset it, or set TOKENWIRE_ALLOW_LANGSMITH=true if that is wanted",
-            )
-        return self
-
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         require_whole_tls(self.tls_certificate_file, self.tls_key_file, self.tls_client_ca_file)
+        return self
+
+    @model_validator(mode="after")
+    def _a_request_has_room(self) -> Self:
+        require_room_for_a_request(self.max_request_bytes, self.max_request_bytes_in_flight)
         return self
 
     @model_validator(mode="after")
@@ -283,6 +289,13 @@ class Settings(BaseSettings):
                 "OPENAI_API_KEY is not set; set it, or set OPENAI_BASE_URL for an upstream "
                 "that needs no key, or use --demo for the built-in demo model",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _base_url_can_be_sent(self) -> Self:
+        base_url = str(self.base_url or "")
+        require_no_fragment(base_url)
+        require_one_credential(base_url, key_is_set=self.api_key is not None)
         return self
 
     @classmethod

@@ -104,7 +104,7 @@ class Message(_message.Message):
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """Earlier turns of the conversation, oldest first, without the system prompt
-        and without `content`.
+        and without `content`. A server limits how many: 4,096 by default.
         """
 
     def __init__(

@@ -1,24 +1,20 @@
 """The metrics of all workers, each series with the number of its worker."""
 
-import http.client
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from tokenwire.exposition import PortMetrics
 from tokenwire.log_handler import LINES_DROPPED
+from tokenwire.workers.scraping import scrape
 from tokenwire.workers.worker import Worker
 
 LABEL: Final = "worker"
 SUPERVISOR: Final = "supervisor"
 """In the place of a number, for the metrics of the supervisor's own process."""
-SCRAPE_SECONDS: Final = 4.0
-"""How long a worker may take to answer; Prometheus gives us ten seconds for all."""
-OPENMETRICS: Final = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
 class WorkersCollector(Collector):
@@ -29,19 +25,26 @@ class WorkersCollector(Collector):
 
     Args:
         workers: Those whose metrics are shown.
+
+    Attributes:
+        registry: Shows the metrics of all.
+        port: Those of the supervisor's own metrics port.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self._workers = workers
-        self._own = ProcessCollector(registry=None)
+        self._own = CollectorRegistry()
+        ProcessCollector(registry=self._own)
+        self.port = PortMetrics(self._own)
+        # The workers' names are known only once they are read.
+        self.registry = CollectorRegistry(support_collectors_without_names=True)
+        self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of all workers that answer, and which ones do."""
         up, restarts = own_metrics()
         families: dict[str, Metric] = {}
-        with ThreadPoolExecutor(len(self._workers)) as pool:
-            scraped = list(pool.map(_scrape, self._workers))
-        for worker, found in zip(self._workers, scraped, strict=True):
+        for worker, found in zip(self._workers, scrape(self._workers), strict=True):
             number = str(worker.number)
             up.add_metric([number], 1 if found else 0)
             restarts.add_metric([number], worker.restarts)
@@ -63,36 +66,14 @@ def own_metrics() -> tuple[GaugeMetricFamily, CounterMetricFamily]:
     )
 
 
-def registry_of(workers: Sequence[Worker]) -> CollectorRegistry:
-    """Return a registry of the metrics of all workers."""
-    # Their names are known only once they are read.
-    registry = CollectorRegistry(support_collectors_without_names=True)
-    registry.register(WorkersCollector(workers))
-    return registry
-
-
-def _scrape(worker: Worker) -> list[Metric]:
-    """Return what a worker tells, or nothing if it tells nothing in time."""
-    address = worker.metrics_address
-    if not address:
-        return []
-    connection = http.client.HTTPConnection(address, timeout=SCRAPE_SECONDS)
-    try:
-        connection.request("GET", "/metrics", headers=OPENMETRICS)
-        text = connection.getresponse().read().decode()
-        return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call] # has no types
-    except (OSError, http.client.HTTPException):
-        # It has ended just now, or does not answer; the series of others must not suffer.
-        return []
-    finally:
-        connection.close()
-
-
 def _add(families: dict[str, Metric], found: Iterable[Metric], worker: str) -> None:
     for metric in found:
         family = families.setdefault(
             metric.name, Metric(metric.name, metric.documentation, metric.type, metric.unit)
         )
+        if family.type != metric.type:
+            # It cannot be written; the family that is there already can.
+            continue
         family.samples += [
             sample._replace(labels={**sample.labels, LABEL: worker}) for sample in metric.samples
         ]

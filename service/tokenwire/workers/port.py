@@ -37,6 +37,6 @@ def reserve(listen: str) -> tuple[str, socket.socket]:
             # Otherwise one that does not share could listen beside this, which does not listen.
             kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             until_kept.pop_all()
-    except OSError:
+    except (OSError, UnicodeError):
         raise cannot_listen("TOKENWIRE_LISTEN", listen) from None
     return f"{host}:{address[1]}", kept

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -11,9 +12,11 @@ from typing import Any, Final
 
 from tokenwire import __version__, logs
 from tokenwire.exposition import MetricsServer
+from tokenwire.lag import LagMeter
 from tokenwire.settings import Settings, SettingsError, cannot_listen
-from tokenwire.workers.metrics import registry_of
+from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.port import reserve
+from tokenwire.workers.watch import Watch
 from tokenwire.workers.worker import StartError, Worker
 
 log = logging.getLogger(__name__)
@@ -22,6 +25,10 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_SECOND_SIGNAL: Final = 130
 WORKER_METRICS_LISTEN: Final = "127.0.0.1:0"
 """Each worker's own endpoint, which only the supervisor reads."""
+STATUSES_SECONDS: Final = 2.0
+"""After the grace, for the statuses of the answers that it ended to go out."""
+SPANS_SECONDS: Final = 11.0
+"""After that, for the spans that a slow collector still takes, and the exit."""
 
 
 async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
@@ -50,12 +57,18 @@ async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
             "metrics_listen": WORKER_METRICS_LISTEN,
         }
         workers = [Worker(number, of_workers) for number in range(settings.workers)]
+        collector = WorkersCollector(workers)
+        lag = LagMeter(lambda _: None)
+        lag.start()
+        stack.callback(lag.stop)
         try:
-            metrics = MetricsServer(settings.metrics_listen, registry_of(workers))
+            metrics = MetricsServer(
+                settings.metrics_listen, collector.registry, collector.port, lag.overdue
+            )
         except OSError:
             raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None
         stack.callback(metrics.stop)
-        supervisor = Supervisor(workers)
+        supervisor = Supervisor(workers, settings)
         if code := await supervisor.start():
             return code
         log.info(
@@ -76,10 +89,14 @@ class Supervisor:
 
     Args:
         workers: Not yet started.
+        settings: How long they may take.
     """
 
-    def __init__(self, workers: list[Worker]) -> None:
+    def __init__(self, workers: list[Worker], settings: Settings) -> None:
         self._workers = workers
+        self._watch = Watch(workers, settings.worker_timeout_seconds)
+        self._watching: asyncio.Task[None] | None = None
+        self._most_seconds = settings.drain_seconds + settings.grace_seconds + STATUSES_SECONDS
         self._started = False
         self._stopping = asyncio.Event()
 
@@ -95,15 +112,21 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
-        for worker in self._workers:
-            await worker.spawn()
+        self._watching = asyncio.create_task(self._watch.run())
+        try:
+            for worker in self._workers:
+                await worker.spawn()
+        except OSError as error:
+            _log_not_started(logging.ERROR, worker, error)
+            await self._end_all()
+            return 1
         starting = [asyncio.create_task(_serving(worker)) for worker in self._workers]
         try:
             await asyncio.gather(*starting)
         except StartError as error:
             self._kill()
             await asyncio.gather(*starting, return_exceptions=True)
-            await asyncio.gather(*(worker.ended() for worker in self._workers))
+            await self._end_all()
             if error.problems:
                 raise SettingsError(error.problems) from None
             return error.code or 1
@@ -118,12 +141,22 @@ class Supervisor:
         """
         keeping = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
         await self._stopping.wait()
+        log.info("stopping; a second signal ends all workers at once")
         begun = time.monotonic()
         for worker in self._workers:
             worker.drain()
+        limiting = asyncio.create_task(self._limit_end())
         codes = await asyncio.gather(*keeping)
+        limiting.cancel()
         log.info("exit", extra={"drained_seconds": round(time.monotonic() - begun, 3)})
         return max(codes)
+
+    async def _limit_end(self) -> None:
+        """See to it that no worker is there much longer than its grace."""
+        await asyncio.sleep(self._most_seconds)
+        self._watch.expect_end()
+        await asyncio.sleep(SPANS_SECONDS)
+        self._watch.kill_all()
 
     async def _keep(self, worker: Worker) -> int:
         """Return the exit code of the worker's last process, which ends with us."""
@@ -135,12 +168,9 @@ class Supervisor:
             delay = worker.delay()
             _log_end(worker, code, delay, problems)
             worker.restarts += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
-            if self._stopping.is_set():
+            if not await self._start_again(worker, delay):
                 return 0
             problems = []
-            await worker.spawn()
             try:
                 await _serving(worker)
             except StartError as error:
@@ -152,6 +182,25 @@ class Supervisor:
                 # It has served too late to have been told.
                 worker.drain()
 
+    async def _start_again(self, worker: Worker, delay: float) -> bool:
+        """Start a process after `delay` seconds, and again until it works.
+
+        Returns:
+            False if there is no need of it any more.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
+            if self._stopping.is_set():
+                return False
+            try:
+                await worker.spawn()
+            except Exception as error:  # noqa: BLE001 - whatever it is, a worker must not be lost
+                delay = worker.delay()
+                _log_not_started(logging.WARNING, worker, error, restart_in_seconds=delay)
+            else:
+                return True
+
     def _on_signal(self, number: signal.Signals) -> None:
         if self._started and not self._stopping.is_set():
             self._stopping.set()
@@ -162,6 +211,10 @@ class Supervisor:
     def _kill(self) -> None:
         for worker in self._workers:
             worker.kill()
+
+    async def _end_all(self) -> None:
+        self._kill()
+        await asyncio.gather(*(worker.ended() for worker in self._workers))
 
 
 async def _serving(worker: Worker) -> None:
@@ -179,3 +232,10 @@ def _log_end(worker: Worker, code: int, delay: float, problems: list[str]) -> No
     if problems:
         fields["problems"] = problems
     log.warning("worker ended", extra=fields)
+
+
+def _log_not_started(level: int, worker: Worker, error: Exception, **more: float) -> None:
+    number = error.errno if isinstance(error, OSError) else None
+    # The system's name of it, such as ENOENT or EMFILE.
+    name = errno.errorcode.get(number or 0, type(error).__name__)
+    log.log(level, "worker not started", extra={"worker": worker.number, "error": name, **more})

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import socket
 import sys
 import time
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tokenwire.workers.backoff import Backoff
-from tokenwire.workers.link import line, open_stream
+from tokenwire.workers.link import LinkError, line, open_stream, read_message
 
 # -P: a file of the working directory must not take the place of one of ours.
 COMMAND: Final = (sys.executable, "-P", "-m", "tokenwire", "serve", "--worker")
@@ -41,35 +40,57 @@ class Worker:
     Attributes:
         metrics_address: Where its metrics are, HOST:PORT, while it serves; else empty.
         restarts: How often it was replaced.
+        unheard: How often its supervisor has looked since its process last told that it runs.
     """
 
     def __init__(self, number: int, overrides: Mapping[str, Any]) -> None:
         self.number = number
         self.metrics_address = ""
         self.restarts = 0
+        self.unheard = 0
         self._overrides = overrides
         self._backoff = Backoff()
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._serving_since = 0.0
 
     @property
     def pid(self) -> int:
-        """The id of the latest process."""
+        """The id of the latest process, or 0."""
         return self._process.pid if self._process else 0
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has a process that has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def starts(self) -> bool:
+        """Whether its process runs and has not served yet."""
+        return self.runs and not self._serving_since
+
     async def spawn(self) -> None:
-        """Start a process."""
+        """Start a process.
+
+        Raises:
+            OSError: The system has no place for it, or the interpreter is not there.
+        """
         self._serving_since = 0.0
+        self._process = None
+        self.unheard = 0
         ours, theirs = socket.socketpair()
-        self._reader, self._writer = await open_stream(ours)
-        with theirs:
+        with theirs, contextlib.ExitStack() as on_failure:
+            on_failure.callback(ours.close)
             descriptor = theirs.fileno()
             self._process = await asyncio.create_subprocess_exec(
                 *(*COMMAND, str(self.number), str(descriptor)),
                 stdin=DEVNULL,
                 pass_fds=(descriptor,),
             )
+            on_failure.callback(self.kill)
+            self._reader, self._writer = await open_stream(ours)
+            on_failure.pop_all()
         self._writer.write(line(**self._overrides))
 
     async def serving(self) -> None:
@@ -78,14 +99,19 @@ class Worker:
         Raises:
             StartError: It has ended instead.
         """
-        told: dict[str, Any] = {}
-        # Without a whole line it has ended without a word.
-        with contextlib.suppress(OSError, ValueError):
-            told = json.loads(await self._reader.readline())
-        if "metrics_address" not in told:
-            raise StartError(await self.ended(), told.get("problems", []))
+        told = await self._read()
+        address = told.get("metrics_address")
+        if not (isinstance(address, str) and address):
+            problems = told.get("problems")
+            if not isinstance(problems, list):
+                problems = []
+                # It ends by itself, or speaks another language.
+                self.kill()
+            raise StartError(await self.ended(), [str(each) for each in problems])
+        self.unheard = 0
         self._serving_since = time.monotonic()
-        self.metrics_address = told["metrics_address"]
+        self.metrics_address = address
+        self._listening = asyncio.create_task(self._listen())
 
     async def ended(self) -> int:
         """Return the exit code, as a shell would tell it, once the process has ended."""
@@ -93,6 +119,8 @@ class Worker:
             return 0
         code = await self._process.wait()
         self.metrics_address = ""
+        if self._listening:
+            self._listening.cancel()
         if self._writer:
             self._writer.close()
         return code if code >= 0 else 128 - code
@@ -105,7 +133,9 @@ class Worker:
     def drain(self) -> None:
         """Let it finish what it answers and end; one that only starts ends at once."""
         if self._serving_since and self._writer:
-            self._writer.close()
+            if not self._writer.transport.is_closing():
+                # Our side alone: it still tells that it runs.
+                self._writer.write_eof()
         elif self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -115,3 +145,13 @@ class Worker:
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+    async def _read(self) -> dict[str, Any]:
+        with contextlib.suppress(LinkError):
+            return await read_message(self._reader) or {}
+        return {}
+
+    async def _listen(self) -> None:
+        """Note each sign that it runs, until it sends no more of them, or something else."""
+        while await self._read():
+            self.unheard = 0

@@ -1,10 +1,24 @@
 """Steps that end the response; where a plan has none, its end is `eof`."""
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from tokenwire.demo.exchange import Exchange
 from tokenwire.demo.log import Outcome
 from tokenwire.demo.step import Kind, Step, step
+
+_STRAY_BODY: Final = (
+    b'data: {"id":"stray","choices":[{"index":0,"delta":{"content":"stray"},'
+    b'"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+)
+_EVENTS: Final = b"content-type: text/event-stream\r\n"
+_STRAY: Final = {
+    "response": b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n%b"
+    % (_EVENTS, len(_STRAY_BODY), _STRAY_BODY),
+    "timeout": b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+    "head": b"HTTP/1.1 200 OK\r\n%b\r\n" % _EVENTS,
+}
+"""What belongs to no request, by its name."""
 
 
 @step("eof", Kind.ENDING)
@@ -38,3 +52,17 @@ class Reset(Step):
         await exchange.reply.flush()
         exchange.reply.connection.reset()
         return "reset"
+
+
+@step("stray", Kind.ENDING)
+@dataclass(frozen=True)
+class Stray(Step):
+    """The proper end, then on the same connection a second response, a 408 or a bare head."""
+
+    what: Literal["response", "timeout", "head"] = "response"
+
+    async def play(self, exchange: Exchange) -> Outcome:
+        """End the response, then send the rest."""
+        await exchange.end()
+        await exchange.reply.connection.write(_STRAY[self.what])
+        return "complete"

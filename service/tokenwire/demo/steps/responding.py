@@ -41,13 +41,18 @@ class Headers(Step):
 @step("status", Kind.WHOLE)
 @dataclass(frozen=True)
 class Status(Step):
-    """A whole response of this status: OpenAI's error object, HTML, nothing, or SIZE bytes."""
+    """A whole response of this status: OpenAI's error object, HTML, nothing, or SIZE bytes.
+
+    With RAW the body is exactly that text.
+    """
 
     status: int
     body: Literal["json", "html", "empty", "flood"] = "json"
     message: str = ""
     code: str = ""
     error_type: str = ""
+    param: str = ""
+    raw: str = ""
     size: Size = 300_000_000
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -59,7 +64,8 @@ class Status(Step):
         message = self.message or f"the demo upstream was told to answer {self.status}"
         match self.body:
             case "json":
-                content_type, body = "application/json", encode_json(self._error(message).as_json())
+                content_type = "application/json"
+                body = self.raw.encode() or encode_json(self._error(message).as_json())
             case "html":
                 content_type = "text/html; charset=utf-8"
                 body = f"<html><body><h1>{message}</h1><p>{SERVER}</p></body></html>".encode()
@@ -81,6 +87,7 @@ class Status(Step):
         return ErrorBody(
             message=message,
             type=self.error_type or ("server_error" if server else "invalid_request_error"),
+            param=self.param or None,
             code=self.code or _USUAL_CODES.get(self.status),
         )
 

@@ -1,0 +1,178 @@
+"""An upstream that keeps connections alive, and misbehaves on them in any way it is told to."""
+
+import asyncio
+import json
+import select
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+LAST_CHUNK = b"0\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Line:
+    """One connection, as the upstream sees it.
+
+    Attributes:
+        number: How many connections there were before.
+        requests: What was asked on it: the contents of the last messages.
+        closed: Set once the other side has closed it.
+    """
+
+    def __init__(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.number = number
+        self.requests: list[str] = []
+        self.closed = asyncio.Event()
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def reused(self) -> bool:
+        """Whether this is not its first request."""
+        return len(self.requests) > 1
+
+    def is_asked(self) -> bool:
+        """Whether any byte of another request has arrived."""
+        poll = select.poll()
+        poll.register(self._writer.get_extra_info("socket"), select.POLLIN)
+        return not self._writer.is_closing() and bool(self._reader._buffer or poll.poll(0))  # type: ignore[attr-defined] # there is no other way to know
+
+    async def read_request(self) -> str:
+        """Return the content of the next request's last message.
+
+        Raises:
+            ConnectionError, asyncio.IncompleteReadError: The other side has left.
+        """
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        body = json.loads(await self._reader.readexactly(length))
+        content: str = body["messages"][-1]["content"]
+        self.requests.append(content)
+        return content
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the kernel, at once if it takes them."""
+        self._writer.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """Write bytes, and let the other side read them by themselves."""
+        self._writer.write(data)
+        await self._writer.drain()
+        await asyncio.sleep(0.001)
+
+    def close(self) -> None:
+        """Close in the ordinary way."""
+        self._writer.close()
+
+    def reset(self) -> None:
+        """Close with a reset."""
+        sock: socket.socket | None = self._writer.get_extra_info("socket")
+        if sock is None:
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._writer.transport.abort()
+
+
+Behaviour: TypeAlias = Callable[[Line, str], Awaitable[None]]
+"""Answers one request on a line; the content of its last message is given."""
+
+
+class KeepAliveUpstream:
+    """Answers each request with the content of its last message.
+
+    Attributes:
+        base_url: For the server's settings.
+        behave: How each request is answered.
+        lines: Every connection so far on which a request came, in order.
+    """
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self.behave: Behaviour = echo
+        self.lines: list[Line] = []
+        self._serving: set[asyncio.Task[None]] = set()
+
+    @property
+    def requests(self) -> list[str]:
+        """What was asked on all connections."""
+        return [content for line in self.lines for content in line.requests]
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection in a task of its own."""
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def aclose(self) -> None:
+        """End every connection."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = Line(len(self.lines), reader, writer)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+                content = await line.read_request()
+                self.lines.append(line)
+                while not writer.is_closing():
+                    await self.behave(line, content)
+                    content = await line.read_request()
+        finally:
+            line.closed.set()
+            writer.transport.abort()
+
+
+def events(content: str) -> bytes:
+    """Return the events of an answer, without those that end it."""
+    chunk = {"id": "k", "model": "m", "choices": [{"index": 0, "delta": {"content": content}}]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def chunk(data: bytes) -> bytes:
+    """Return data as one chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def whole(content: str) -> bytes:
+    """Return a response with an answer, chunked."""
+    return CHUNKED + chunk(events(content)) + chunk(END) + LAST_CHUNK
+
+
+def sized(content: str) -> bytes:
+    """Return a response with an answer, whose length its head tells."""
+    body = events(content) + END
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+async def echo(line: Line, content: str) -> None:
+    """Answer well."""
+    await line.send(whole(content))
+
+
+@asynccontextmanager
+async def keepalive_upstream(
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[KeepAliveUpstream]:
+    """Listen on a free port, with TLS if there is a context."""
+    upstream = KeepAliveUpstream()
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, ssl=context)
+    host, port = server.sockets[0].getsockname()
+    upstream.base_url = f"{'https' if context else 'http'}://{host}:{port}/v1"
+    async with server:
+        try:
+            yield upstream
+        finally:
+            await upstream.aclose()

@@ -1,0 +1,200 @@
+"""Row 49 at random: unique texts over reused connections, whatever the upstream does on them.
+
+`FOREIGN_SEED=7` draws the faults of seed 7 again.
+"""
+
+import asyncio
+import os
+import random
+import ssl
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeAlias
+
+import grpc
+import msgspec
+import pytest
+import trustme
+import uvloop
+
+from conftest import MODEL, StartApp
+from faults.keepalive_upstream import (
+    CHUNKED,
+    END,
+    LAST_CHUNK,
+    KeepAliveUpstream,
+    Line,
+    chunk,
+    events,
+    keepalive_upstream,
+    sized,
+    whole,
+)
+from helpers import text_of
+from tokenwire import errors
+from tokenwire.model.endpoint import Credentials
+from tokenwire.model.upstream import Upstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+CALLS: Final = {False: 3_500, True: 1_500}
+"""Without TLS and with it, on each of two event loops: 10,000 in all."""
+CALLS_OF_SERVER: Final = 1_000
+AT_ONCE: Final = 25
+SECONDS: Final = 20.0
+LOOPS: Final = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+Ask: TypeAlias = Callable[[str], Coroutine[Any, Any, tuple[str, str]]]
+"""Asks for an answer with this text; returns its text, and how it ended."""
+
+STRAYS: Final[tuple[Callable[[str], bytes], ...]] = (
+    whole,
+    sized,
+    lambda _: CHUNKED,
+    lambda _: CHUNKED[:-20],
+    lambda _: b"H",
+    lambda content: CHUNKED + chunk(events(content)),
+    lambda content: chunk(events(content)) + chunk(END) + LAST_CHUNK,
+    lambda _: b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+    lambda _: b"HTTP/1.1 100 Continue\r\n\r\n",
+    lambda _: b"\r\n",
+    lambda _: b"garbage",
+)
+"""What comes unasked for; it has the text of the caller before, where it has one."""
+
+
+def seed() -> int:
+    """Return the seed that is asked for, or a fresh one, and say which."""
+    drawn = int(os.environ.get("FOREIGN_SEED", random.randrange(10**9)))  # noqa: S311 - no secret
+    print(f"FOREIGN_SEED={drawn}")  # noqa: T201 - how to see it again
+    return drawn
+
+
+class Misbehaviour:
+    """Answers each request with its own text, and does something else on the connection."""
+
+    def __init__(self, drawn: int) -> None:
+        self._random = random.Random(drawn)  # noqa: S311 - no secret
+
+    async def __call__(self, line: Line, content: str) -> None:
+        """Answer one request."""
+        draw = self._random
+        if line.reused and draw.random() < 0.1:
+            draw.choice((line.close, line.reset))()
+            return
+        response = draw.choice((whole, sized))(content)
+        if draw.random() < 0.1:
+            response = b"HTTP/1.1 429 No\r\ncontent-length: 2000\r\n\r\n{}"
+        if draw.random() < 0.1:
+            await line.send(response[: draw.randrange(len(response))])
+            line.reset()
+            return
+        # The end comes by itself or with all the rest, and something may come with it.
+        stray = draw.choice(STRAYS)(content) if draw.random() < 0.4 else b""
+        at_end = draw.randrange(len(stray) + 1) if stray else 0
+        if draw.random() < 0.7:
+            at = draw.randrange(1, len(response))
+            await line.send(response[:at])
+            response = response[at:]
+        await line.send(response + stray[:at_end])
+        if stray[at_end:]:
+            await asyncio.sleep(draw.choice((0.0, 0.0, 0.001, 0.003)))
+            if not line.is_asked():
+                # What is sent later looks like a response, whoever reads it.
+                await line.send(stray[at_end:])
+
+
+@pytest.fixture(autouse=True)
+def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections be used again, however often the upstream is caught."""
+    monkeypatch.setattr("tokenwire.model.pool.KEEP_NONE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_row_49_at_random(loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> None:
+    """Of thousands of answers none holds a byte of another's, on both event loops, with TLS too."""
+    context = None
+    if tls:
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+        monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
+
+    async def main() -> None:
+        async with keepalive_upstream(context) as raw:
+            raw.behave = Misbehaviour(seed())
+            upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
+            endings = await ask_all(CALLS[tls], lambda content: text_from(upstream, content))
+            await upstream.aclose()
+        check(raw, endings)
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(main())
+
+
+async def test_row_49_at_random_through_the_server(start_app: StartApp) -> None:
+    """It is the same for callers of the server."""
+    async with keepalive_upstream() as raw:
+        raw.behave = Misbehaviour(seed())
+        app = await start_app(base_url=raw.base_url)
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            stub: chatgpt_pb2_grpc.ChatgptAsyncStub = chatgpt_pb2_grpc.ChatgptStub(channel)
+
+            async def ask(content: str) -> tuple[str, str]:
+                answers: list[pb.Answer] = []
+                try:
+                    async for answer in stub.Send(pb.Message(content=content)):
+                        answers.append(answer)  # noqa: PERF401 - those before a failure are kept
+                except grpc.aio.AioRpcError as error:
+                    return text_of(answers), error.code().name
+                return text_of(answers), "OK"
+
+            endings = await ask_all(CALLS_OF_SERVER, ask)
+        check(raw, endings)
+
+
+async def ask_all(calls: int, ask: Ask) -> Counter[str]:
+    """Make so many calls, some at once; return how they ended."""
+    endings: Counter[str] = Counter()
+    numbers = iter(range(calls))
+
+    async def caller() -> None:
+        for number in numbers:
+            content = f"<text-{number}>"
+            async with asyncio.timeout(SECONDS):
+                text, ending = await ask(content)
+            endings[ending] += 1
+            # A failure may come before the text, but not in the middle: it is one event.
+            assert text in ((content,) if ending == "OK" else (content, "")), (content, ending)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(caller())
+    return endings
+
+
+async def text_from(upstream: Upstream, content: str) -> tuple[str, str]:
+    """Return the text of an answer and how it ended."""
+    payload = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
+    text, finished = "", False
+    try:
+        async for batch in upstream.events(payload):
+            for event in batch:
+                choice = msgspec.json.decode(event.data)["choices"][0]
+                text += choice["delta"].get("content", "")
+                finished = "finish_reason" in choice
+    except errors.ServiceError as error:
+        return text, error.reason
+    return text, "OK" if finished else "TRUNCATED"
+
+
+def check(raw: KeepAliveUpstream, endings: Counter[str]) -> None:
+    """Assert that the calls have met what they were to meet."""
+    reused = sum(len(line.requests) - 1 for line in raw.lines)
+    calls = endings.total()
+    print(f"{endings}, {reused} requests on reused connections")  # noqa: T201 - for a failure
+    assert endings["OK"] > calls / 2
+    assert reused > calls / 10

@@ -1,0 +1,205 @@
+"""Row 48: the largest requests that are allowed, and those that hold too much, block nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import grpc
+import pytest
+
+from faults.loop_watch import watch_loop
+from faults.memory import MB, peak_memory, reset_peak_memory
+from faults.raw_upstream import raw_upstream
+from faults.requests import VALID, check_refused, send_bytes
+from faults.world import World, open_world
+from helpers import violated_fields_of
+from otlp import attributes_of
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+LONGEST_ROUND: Final = 0.02
+"""Seconds that one request may keep all others waiting."""
+LARGEST: Final = 4 * MB
+"""What the server accepts by default."""
+MAX_TURNS: Final = 4_096
+CROWD: Final = 30
+"""Large requests that fit into the server at once."""
+
+# Fields of a Message, a Turn or Params: their number and wire type.
+CONTENT, PARAMS, HISTORY, UNKNOWN = b"\x12", b"\x1a", b"\x22", b"\x30"
+ROLE_USER, MODEL, STOP = b"\x08\x01", b"\x0a", b"\x2a"
+HELLO: Final = b"\x12\x05hello"
+
+
+def delimited(tag: bytes, content: bytes) -> bytes:
+    """Return a field that carries its own length."""
+    return tag + b"".join(_varint(len(content))) + content
+
+
+def _varint(number: int) -> list[bytes]:
+    if number < 0x80:
+        return [bytes((number,))]
+    return [bytes((0x80 | number & 0x7F,)), *_varint(number >> 7)]
+
+
+def filled(unit: bytes, size: int = LARGEST - 64) -> bytes:
+    """Return as many of these as fit into a request."""
+    return unit * (size // len(unit))
+
+
+def text(characters: str) -> str:
+    """Return a text of these characters, as long as fits into a request."""
+    return filled(characters.encode()).decode()
+
+
+def conversation(content: str) -> bytes:
+    """Return as many turns as are allowed, each with this content."""
+    roles = (pb.ROLE_USER, pb.ROLE_ASSISTANT)
+    history = [pb.Turn(role=roles[turn % 2], content=content) for turn in range(MAX_TURNS)]
+    return pb.Message(content="hello", history=history).SerializeToString()
+
+
+ALLOWED: Final = {
+    "as many turns as are allowed": conversation("x" * 1_000),
+    "as many turns, each character escaped": conversation("\x01" * 1_000),
+    "as many turns, and short": conversation("x"),
+    "one long text": pb.Message(content=text("x")),
+    "characters of four bytes": pb.Message(content=text("\U0001f600")),
+    "one such character among others": pb.Message(content="\U0001f600" + text("x")[4:]),
+    "white space": pb.Message(content=text("\u2028")[:-1] + "x"),
+    "characters that JSON escapes": pb.Message(content=text("\x01")),
+    "quotes": pb.Message(content=text('"')),
+    "a long system prompt": pb.Message(content="hello", system=text("\x01")),
+    "one long turn of the model's": pb.Message(
+        content="hello", history=[pb.Turn(role=pb.ROLE_ASSISTANT, content=text("x"))]
+    ),
+    "long stops": pb.Message(content="hello", params=pb.Params(stop=[text("\x01")[: MB - 32]] * 4)),
+}
+OVER_A_BOUND: Final = {
+    "history": {
+        "one turn too many": VALID.SerializeToString()
+        + delimited(HISTORY, ROLE_USER) * (MAX_TURNS + 1),
+        "empty turns": HELLO + filled(delimited(HISTORY, b"")),
+        "turns of another length of tag": HELLO + filled(b"\xa2\x80\x00\x00"),
+        "turns with a role": HELLO + filled(delimited(HISTORY, ROLE_USER)),
+    },
+    "params.stop": {
+        "empty stops": HELLO + delimited(PARAMS, filled(delimited(STOP, b""))),
+        "stops one by one": HELLO + filled(delimited(PARAMS, delimited(STOP, b"x"))),
+    },
+    "params.model": {
+        "one long name": pb.Message(
+            content="hello", params=pb.Params(model=text("\u00fc"))
+        ).SerializeToString(),
+    },
+    "params.user": {
+        "one long user": pb.Message(
+            content="hello", params=pb.Params(user=text("\u2028"))
+        ).SerializeToString(),
+    },
+    "message": {
+        "contents": filled(delimited(CONTENT, b"")) + HELLO,
+        "parameters": HELLO + filled(delimited(PARAMS, b"")),
+        "models": HELLO + delimited(PARAMS, filled(delimited(MODEL, b""))),
+        "contents of a turn": HELLO + delimited(HISTORY, filled(delimited(CONTENT, b""))),
+        "unknown fields": HELLO + filled(UNKNOWN + b"\x00"),
+        "unknown groups": HELLO + filled(b"\x33\x34"),
+        "unknown fields in a group": HELLO + b"\x33" + filled(UNKNOWN + b"\x00") + b"\x34",
+    },
+}
+TOO_MANY: Final = [
+    pytest.param(field, request_, id=name)
+    for field, requests in OVER_A_BOUND.items()
+    for name, request_ in requests.items()
+]
+
+
+@pytest.fixture
+async def raw_world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A world whose upstream takes any request, at no cost to the event loop."""
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("request_", ALLOWED.values(), ids=ALLOWED)
+async def test_row_48_the_largest_request_blocks_nobody(
+    raw_world: World, request_: bytes | pb.Message
+) -> None:
+    """A request of any shape, as large as allowed, keeps others waiting for less than 20 ms."""
+    data = request_ if isinstance(request_, bytes) else request_.SerializeToString()
+    assert len(data) <= LARGEST
+    with watch_loop() as watch:
+        answers, error = await send_bytes(raw_world, data)
+    assert error is None
+    assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+    assert watch.longest < LONGEST_ROUND
+    await raw_world.check(grpc.StatusCode.OK)
+
+
+async def test_row_48_capturing_a_large_request_blocks_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A span that holds what a request says is written in pieces too."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    # Or the collector would not take the span.
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1000")
+    data = pb.Message(content=text("\x01")).SerializeToString()
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        with watch_loop() as watch:
+            _, error = await send_bytes(world, data)
+        assert error is None
+        assert watch.longest < LONGEST_ROUND
+        [_, span] = await world.collector.answered(2)
+    assert len(attributes_of(span)["gen_ai.input.messages"]) == 1_000
+
+
+@pytest.mark.timeout(180)
+async def test_row_48_many_large_requests_block_nobody(raw_world: World) -> None:
+    """Large requests at once take turns: together they keep others waiting no longer than one."""
+    data = pb.Message(content=text("\x01")).SerializeToString()
+    with watch_loop() as watch:
+        calls = []
+        for _ in range(CROWD):
+            calls.append(asyncio.create_task(send_bytes(raw_world, data)))
+            # For gRPC's client to copy each request in a round of its own.
+            await asyncio.sleep(0)
+        endings = await asyncio.gather(*calls)
+    assert [error for _, error in endings] == [None] * CROWD
+    assert watch.longest < LONGEST_ROUND
+
+
+@pytest.mark.parametrize(("field", "request_"), TOO_MANY)
+async def test_row_48_too_many_of_a_field(world: World, field: str, request_: bytes) -> None:
+    """A list over its bound is INVALID_PARAMETER, found before anything is made of it."""
+    assert len(request_) <= LARGEST
+    before = reset_peak_memory()
+    with watch_loop() as watch:
+        ending = await send_bytes(world, request_)
+    peak = peak_memory()
+    error = await check_refused(world, ending, "INVALID_PARAMETER")
+    assert violated_fields_of(error) == [field]
+    assert watch.longest < LONGEST_ROUND
+    # The request itself, at the client and at the server, on its way in pieces.
+    assert peak - before <= 6 * LARGEST
+
+
+async def test_row_48_a_large_request_arrives_whole(world: World) -> None:
+    """What is sent in pieces is to the upstream the request that it would be in one."""
+    turns = [
+        pb.Turn(role=pb.ROLE_USER, content="\x01\u00fc" * 200_000),
+        pb.Turn(role=pb.ROLE_ASSISTANT, content='"\U0001f600\\' * 100_000),
+        *[pb.Turn(role=pb.ROLE_USER, content=f"{count}") for count in range(1_000)],
+    ]
+    request = pb.Message(content="hello", system="Be brief.", history=turns)
+    request.params.stop.append("x" * 200_000)
+    answers, error = await send_bytes(world, request.SerializeToString())
+    assert error is None
+    assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+    sent = world.upstream.requests[-1]
+    said = [(each["role"], each["content"]) for each in sent.body["messages"]]
+    roles = {pb.ROLE_USER: "user", pb.ROLE_ASSISTANT: "assistant"}
+    history = [(roles[turn.role], turn.content) for turn in turns]
+    assert said == [("system", "Be brief."), *history, ("user", "hello")]
+    assert sent.body["stop"] == list(request.params.stop)
+    assert "transfer-encoding" not in sent.headers
+    assert sent.headers["content-type"] == "application/json"
+    await world.check(grpc.StatusCode.OK)

@@ -1,0 +1,184 @@
+"""Row 19 and law 4: nothing of ours fails an answer whose last Answer is being written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import MODEL
+from faults import http2
+from faults.world import World, open_world, within
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.watchdog import Watchdog
+
+OK = (grpc.StatusCode.OK, "")
+
+GRACE = 0.3
+MESSAGE = http2.message(1, pb.Message(content="hello").SerializeToString())
+TEXT = pb.Answer(content="a").SerializeToString()
+STOP = pb.Answer(finish_reason=pb.FINISH_REASON_STOP, model=MODEL).SerializeToString()
+
+PLANS = {
+    "after text": ("text a; barrier read; finish; done", len(TEXT) + 5),
+    "alone": ("role; barrier read; finish; done", 0),
+}
+"""What the upstream does, and how much of it the caller takes: all but the last Answer."""
+
+
+@asynccontextmanager
+async def last_write(world: World, plan: str) -> AsyncIterator[tuple[http2.Connection, Watchdog]]:
+    """Bring a call to the write of its last Answer, which its caller does not take yet."""
+    script, window = PLANS[plan]
+    world.upstream.script(script)
+    async with http2.connect(world.app.address, window=window) as caller:
+        await caller.send(http2.call(1), MESSAGE)
+        await world.upstream.barrier("read").reached()
+        if window:
+            await caller.reader.readuntil(TEXT)
+        [watchdog] = world.app._outcome._running
+        world.upstream.barrier("read").release()
+        await world.upstream.wait_until_idle()
+        await within(5, "the last Answer being written", lambda: watchdog.writing)
+        yield caller, watchdog
+
+
+async def reads_on(caller: http2.Connection) -> None:
+    """Take what is left, which must be the last Answer and the status OK."""
+    await caller.send(http2.more_window(1))
+    async with asyncio.timeout(5):
+        seen = await caller.reader.readuntil(STOP)
+        await caller.status(grpc.StatusCode.OK.value[0])
+    assert b"SERVER_SHUTTING_DOWN" not in seen
+
+
+async def ended(world: World) -> None:
+    """Wait until the record of the call is closed, which is when its place is free."""
+    await within(5, "the call ended", lambda: "call ended" in world.log.getvalue())
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_row_19_grace_ends_within_the_last_write(
+    monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    """A caller that takes the last Answer just after the grace gets it, and OK."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        world.log.truncate(0)
+        async with last_write(world, plan) as (caller, watchdog):
+            stopping = asyncio.create_task(world.app.drain())
+            loop = asyncio.get_running_loop()
+            await within(5, "the grace is over", lambda: watchdog.end <= loop.time())
+            await reads_on(caller)
+            await stopping
+        await world.check_all([OK])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize(
+    "limit",
+    [{"stream_timeout_seconds": 0.5}, {"reader_timeout_seconds": 0.2}],
+    ids=["stream limit", "reader"],
+)
+async def test_row_34_a_reader_that_stalls_within_the_last_write(
+    monkeypatch: pytest.MonkeyPatch, plan: str, limit: dict[str, Any]
+) -> None:
+    """The call gives up its place in time, and a caller that reads on later gets all, and OK."""
+    async with open_world(monkeypatch, max_streams=1, **limit) as world:
+        world.log.truncate(0)
+        async with last_write(world, plan) as (caller, _):
+            await ended(world)
+            answers, error = await world.ended(world.send())
+            assert error is None
+            assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+            await reads_on(caller)
+        await world.check_all([OK, OK])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_row_41_a_reader_that_takes_the_last_answer_while_connections_close(
+    monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    """Between the last write's time and the end of the connection the whole answer still goes."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        world.log.truncate(0)
+        async with last_write(world, plan) as (caller, _):
+            stopping = asyncio.create_task(world.app.drain())
+            await ended(world)
+            await reads_on(caller)
+            await stopping
+        await world.check_all([OK])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_row_41_a_reader_that_never_takes_the_last_answer(
+    monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    """It does not hold the stop, and the call was whole."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        async with last_write(world, plan):
+            async with asyncio.timeout(10):
+                await world.app.drain()
+        await world.check_all([OK])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_row_31_a_caller_that_leaves_within_the_last_write(world: World, plan: str) -> None:
+    """A caller that leaves before it took the last Answer has cancelled."""
+    async with last_write(world, plan) as (caller, _):
+        await caller.send(http2.reset(1))
+        await ended(world)
+    await world.check_all([(grpc.StatusCode.CANCELLED, "")])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_row_34_a_reader_that_stalls_within_the_last_write_and_leaves(
+    monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    """Once the call has given up its place nothing is left of it when its caller leaves."""
+    async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
+        tasks = len(asyncio.all_tasks())
+        world.log.truncate(0)
+        async with last_write(world, plan) as (caller, _):
+            await ended(world)
+            assert len(asyncio.all_tasks()) > tasks
+            await caller.send(http2.reset(1))
+            await within(5, "nothing left", lambda: len(asyncio.all_tasks()) <= tasks)
+        await world.check_all([OK])
+
+
+async def test_row_7_the_stream_limit_ends_while_usage_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A text that is whole stays so when a limit ends before its usage comes, or does not come."""
+    async with open_world(monkeypatch, stream_timeout_seconds=0.5) as world:
+        answers = await world.succeeds("text a; finish; wait 1; usage 5 7; done")
+        assert answers[-1].usage.output_tokens == 7
+        answers = await world.succeeds("text a; finish; stall")
+        assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+        await world.fails(
+            "text a; finish; wait 1; text b; usage 5 7; done",
+            grpc.StatusCode.ABORTED,
+            "STREAM_DURATION_LIMIT",
+        )
+
+
+async def test_row_41_the_grace_ends_while_usage_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same holds for a shutdown."""
+    async with open_world(monkeypatch, grace_seconds=GRACE) as world:
+        world.upstream.script("text a; finish; barrier usage; usage 5 7; done")
+        call = asyncio.create_task(world.ended(world.send()))
+        await world.upstream.barrier("usage").reached()
+        [watchdog] = world.app._outcome._running
+        stopping = asyncio.create_task(world.app.drain())
+        loop = asyncio.get_running_loop()
+        await within(5, "the grace is over", lambda: watchdog.end <= loop.time())
+        world.upstream.barrier("usage").release()
+        answers, error = await call
+        assert error is None
+        assert answers[-1].usage.output_tokens == 7
+        await stopping
+        await world.check_all([OK])

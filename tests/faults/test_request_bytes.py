@@ -1,0 +1,130 @@
+"""Row 35 by bytes: what the requests of all calls hold is bounded, and let go when it can be."""
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+import pytest
+
+from faults.memory import MB
+from faults.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
+from faults.requests import send_bytes
+from faults.test_admission import OK, OVERLOADED, hold, let_go, queue_length, queued
+from faults.world import PROMPT, SYSTEM, World, open_world, within
+from helpers import reason_of, retry_delay_of
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+SIZE: Final = len(pb.Message(content=PROMPT, system=SYSTEM).SerializeToString())
+"""Of the request of `World.send`."""
+LEAST: Final = 1_024
+"""What the settings allow at least."""
+LIMITS: Final = {"max_request_bytes": LEAST, "max_request_bytes_in_flight": LEAST}
+FIRST, REST = ANSWER[: ANSWER.index(b": a comment")], ANSWER[ANSWER.index(b": a comment") :]
+
+
+def bytes_in_flight(world: World) -> float | None:
+    return world.app.metrics.registry.get_sample_value("tokenwire_request_bytes_in_flight")
+
+
+def large(size: int) -> bytes:
+    """Return a request of so many bytes."""
+    request = pb.Message(content="x" * (size - 3)).SerializeToString()
+    assert len(request) == size
+    return request
+
+
+async def rejected(world: World, request: bytes) -> None:
+    """Make a call that must be rejected at once, and that goes nowhere."""
+    requests = world.upstream.requests_seen
+    answers, error = await send_bytes(world, request)
+    assert answers == []
+    assert error is not None
+    assert (error.code(), reason_of(error)) == OVERLOADED
+    assert retry_delay_of(error) == 1
+    assert world.upstream.requests_seen == requests
+
+
+async def test_row_35_over_the_bytes_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that does not fit beside the others is rejected; one that fits is answered."""
+    async with open_world(monkeypatch, **LIMITS) as world:
+        await world.warm_up(2)
+        [held] = await hold(world, 1)
+        assert bytes_in_flight(world) == SIZE
+        await rejected(world, large(LEAST - SIZE + 1))
+        world.upstream.script("answer")
+        _, error = await send_bytes(world, large(LEAST - SIZE))
+        assert error is None
+        await let_go(world, [held])
+        await within(1, "nothing is held", lambda: bytes_in_flight(world) == 0)
+        _, error = await send_bytes(world, large(LEAST))
+        assert error is None
+        await world.check_all([OK] * 3 + [OVERLOADED])
+
+
+async def test_row_35_bytes_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that waits for a place holds its request, which counts like the others."""
+    limits = {"max_streams": 1, "max_queue": 3, "queue_timeout_seconds": 30}
+    async with open_world(monkeypatch, **LIMITS, **limits) as world:
+        held = await hold(world, 1)
+        waiting = await queued(world, 1, "x" * (LEAST - 2 * SIZE))
+        await rejected(world, large(LEAST - SIZE))
+        assert queue_length(world) == 1
+        await let_go(world, [*held, waiting])
+        await world.check_all([OK] * 2 + [OVERLOADED])
+
+
+@pytest.mark.parametrize("plan", ["answer", "status 500", "tokens 1; reset", "stall"])
+async def test_row_35_bytes_never_leak(world: World, plan: str) -> None:
+    """However a call ends, the bytes of its request are given back."""
+    world.upstream.script(plan, plan)
+    await world.ended(world.send(timeout=0.2 if plan == "stall" else None))
+    await within(1, "nothing is held", lambda: bytes_in_flight(world) == 0)
+
+
+@pytest.fixture
+def _traced() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+    gc.enable()
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[RawUpstream]:
+    async with raw_upstream() as upstream:
+        yield upstream
+
+
+@pytest.mark.usefixtures("_traced")
+async def test_row_35_what_is_sent_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, raw: RawUpstream
+) -> None:
+    """Once its answer has begun, a call holds no more of its request than gRPC does."""
+    calls, over = 4, asyncio.Event()
+    # As text it takes four times the memory, and as JSON five times.
+    request = pb.Message(content="\U0001f600" + "\x01" * (MB - 10)).SerializeToString()
+    async with open_world(monkeypatch, base_url=raw.base_url) as world:
+        raw.pieces = (HEAD, FIRST, over, REST)
+        before, _ = tracemalloc.get_traced_memory()
+        running = [begin(world, request) for _ in range(calls)]
+        for call in running:
+            assert (await anext(call.__aiter__())).content
+        after, peak = tracemalloc.get_traced_memory()
+        over.set()
+        for call in running:
+            _, error = await world.ended(call)
+            assert error is None
+    assert after - before <= 1.2 * calls * MB
+    assert peak - before <= 6 * calls * MB
+
+
+def begin(world: World, request: bytes) -> Any:
+    """Begin a call whose request is these bytes."""
+    send: Any = world.channel.unary_stream(
+        "/openai.Chatgpt/Send", response_deserializer=pb.Answer.FromString
+    )
+    return send(request)

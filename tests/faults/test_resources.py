@@ -1,0 +1,213 @@
+"""Row 53: descriptors or threads run out, and nobody else is blamed for it."""
+
+import asyncio
+import errno
+import json
+import os
+import resource
+import shlex
+import socket
+from collections import Counter
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from faults.world import World, open_world
+from helpers import reason_of
+from process import TOKENWIRE, ServerProcess
+from tokenwire import descriptors
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+REASON = "SERVER_RESOURCES_EXHAUSTED"
+CALLS = 40
+FILES = 48
+SECONDS = 30
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
+
+
+class FewFiles(ServerProcess):
+    """A server that may have few files open."""
+
+    def __init__(self, soft: int, hard: int, **env: str) -> None:
+        super().__init__(env=env)
+        limited = f"ulimit -Sn {soft}; ulimit -Hn {hard}; exec {shlex.join((*TOKENWIRE, 'serve'))}"
+        self._command = ("bash", "-c", limited)
+
+
+async def test_row_53_few_files(upstream: DemoUpstream) -> None:
+    """Of 40 calls where 48 files may be open each is OK or row 53; health answers meanwhile."""
+    upstream.script(*["barrier held; answer"] * CALLS)
+    async with FewFiles(FILES, FILES, OPENAI_BASE_URL=upstream.base_url) as server:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            calls = [asyncio.create_task(ending(channel)) for _ in range(CALLS)]
+            async with asyncio.timeout(SECONDS):
+                await server.logged("call ended")
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
+            upstream.barrier("held").release()
+            async with asyncio.timeout(SECONDS):
+                ends = Counter(await asyncio.gather(*calls))
+            assert set(ends) == {"OK", REASON}
+            assert await ending(channel) == "OK"
+        # All that is idle was closed, so that another caller can connect.
+        assert await ending_of_another(server.address) == "OK"
+        failed = [entry for entry in server.entries if entry.get("reason") == REASON]
+        assert len(failed) == ends[REASON]
+        assert {entry["cause"] for entry in failed} == {"file_descriptors"}
+        [warning] = [entry for entry in server.entries if "RLIMIT_NOFILE" in entry["event"]]
+        assert warning["level"] == "warning"
+        assert warning["open_files_limit"] == FILES
+        assert warning["needed"] > 2 * warning["max_streams"]
+
+
+async def test_row_53_few_files_for_many_callers(upstream: DemoUpstream) -> None:
+    """It is the same where each caller has a connection of its own."""
+    upstream.script(*["wait 0.2; answer"] * CALLS)
+    async with FewFiles(FILES, FILES, OPENAI_BASE_URL=upstream.base_url) as server:
+        async with asyncio.timeout(SECONDS):
+            ends = await asyncio.gather(*[ending_of_another(server.address) for _ in range(CALLS)])
+        assert set(ends) <= {"OK", REASON}
+        assert await ending_of_another(server.address) == "OK"
+
+
+async def ending_of_another(address: str) -> str:
+    """Return how a call ends whose caller has a connection of its own."""
+    async with grpc.aio.insecure_channel(address, options=OWN_CONNECTION) as channel:
+        return await ending(channel)
+
+
+async def ending(channel: grpc.aio.Channel) -> str:
+    """Return how a call ends: OK, or its reason."""
+    stub: Any = chatgpt_pb2_grpc.ChatgptStub(channel)
+    try:
+        async for _ in stub.Send(pb.Message(content="hello"), wait_for_ready=True):
+            pass
+    except grpc.aio.AioRpcError as error:
+        return reason_of(error)
+    return "OK"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_soft_limit_is_raised(upstream: DemoUpstream, workers: str) -> None:
+    """A process, and each worker of several, may open as many files as the hard limit lets it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    env = {
+        "OPENAI_BASE_URL": upstream.base_url,
+        "TOKENWIRE_WORKERS": workers,
+        "TOKENWIRE_MAX_STREAMS": "100",
+    }
+    async with FewFiles(256, hard, **env) as server:
+        pids = [server.pid, *(e["pid"] for e in server.entries if e["event"] == "worker serving")]
+        limits = {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+        assert limits == {(hard, hard)}
+        assert not [entry for entry in server.entries if "RLIMIT_NOFILE" in entry["event"]]
+
+
+def no_thread(*_: Any, **__: Any) -> None:
+    """Fail as a pool of threads does that cannot start one."""
+    raise RuntimeError("can't start new thread")
+
+
+def no_descriptor(*_: Any, **__: Any) -> None:
+    """Fail as opening a socket does where the process has no descriptor left."""
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+async def check_row_53(world: World, cause: str) -> None:
+    """Check that a call fails as row 53 says."""
+    answers, error = await world.ended(world.send())
+    assert not answers
+    assert error is not None
+    assert (error.code(), reason_of(error)) == (UNAVAILABLE, REASON)
+    await world.check(UNAVAILABLE, REASON)
+    entry = json.loads(world.log.getvalue().splitlines()[-1])
+    assert (entry["reason"], entry["cause"]) == (REASON, cause)
+    assert f'failures_total{{cause="{cause}"}} 1.0' in world.metrics()
+    blamed = [
+        line
+        for line in world.metrics().splitlines()
+        if line.startswith("tokenwire_upstream_errors_total{") and not line.endswith(" 0.0")
+    ]
+    assert blamed == []
+
+
+GETADDRINFO = socket.getaddrinfo
+HOST = "upstream.test"
+
+
+def known_name(host: Any, *arguments: Any, **options: Any) -> Any:
+    """Look a name up as if HOST were one of this machine."""
+    return GETADDRINFO("127.0.0.1" if host == HOST else host, *arguments, **options)
+
+
+def unknown_name(*_: Any, **__: Any) -> None:
+    """Fail as a lookup does that cannot open its files."""
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+@pytest.mark.parametrize(
+    ("patches", "cause"),
+    [
+        ({"concurrent.futures.ThreadPoolExecutor.submit": no_thread}, "threads"),
+        (
+            {"socket.getaddrinfo": unknown_name, "socket.socket": no_descriptor},
+            "file_descriptors",
+        ),
+        ({"socket.socket": no_descriptor}, "file_descriptors"),
+    ],
+    ids=["no thread for the lookup", "no file for the lookup", "no socket"],
+)
+async def test_row_53_while_connecting(
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: DemoUpstream,
+    patches: dict[str, Any],
+    cause: str,
+) -> None:
+    """What runs out is named, whether it is needed for the lookup or the connection."""
+    monkeypatch.setattr("aiohttp.connector._DNSCacheTable.expired", lambda *_: True)
+    monkeypatch.setattr("socket.getaddrinfo", known_name)
+    base_url = upstream.base_url.replace("127.0.0.1", HOST)
+    # The warm-up's connection is not one to be used again.
+    upstream.script("tokens 1; finish; close")
+    async with open_world(monkeypatch, base_url=base_url) as world:
+        with monkeypatch.context() as patch:
+            for name, broken in patches.items():
+                patch.setattr(name, broken)
+            await check_row_53(world, cause)
+        answers, error = await world.ended(world.send())
+        assert answers
+        assert error is None
+
+
+async def test_a_name_that_is_unknown_is_no_want_of_descriptors(
+    monkeypatch: pytest.MonkeyPatch, upstream: DemoUpstream
+) -> None:
+    """Where descriptors are left, a failed lookup is the name's."""
+    monkeypatch.setattr("socket.getaddrinfo", unknown_name)
+    async with open_world(
+        monkeypatch, base_url=upstream.base_url.replace("127.0.0.1", HOST)
+    ) as world:
+        answers, error = await world.ended(world.send())
+        assert not answers
+        assert error is not None
+        assert reason_of(error) == "UPSTREAM_UNREACHABLE"
+
+
+def test_a_limit_that_the_kernel_refuses_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the limit cannot be raised the process starts all the same, and says what is short."""
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    descriptors.raise_limit(max_streams=10**9)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert vars(record)["needed"] > 2 * 10**9

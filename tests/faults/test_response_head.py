@@ -1,0 +1,46 @@
+"""The head of a response: as large as proxies make it, and no larger."""
+
+import grpc
+import pytest
+
+from faults.raw_upstream import ANSWER, HEAD, raw_upstream
+from faults.world import open_world
+from helpers import reason_of, text_of
+
+LIMIT = 65_536
+
+
+def head(size: int, fields: int) -> bytes:
+    """Return a head of so many bytes in all, most of them in so many headers."""
+    room = size - len(HEAD)
+    each = room // fields
+    made = b"".join(b"x-%04d: %b\r\n" % (n, b"v" * (each - 10)) for n in range(fields))
+    made += b"x: %b\r\n" % (b"v" * (room - len(made) - 5)) if room - len(made) >= 5 else b""
+    return HEAD[:-2] + made + b"\r\n"
+
+
+@pytest.mark.parametrize(("size", "fields"), [(9_100, 1), (60_000, 1), (LIMIT, 1), (LIMIT, 1_000)])
+async def test_a_large_head_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, size: int, fields: int
+) -> None:
+    """Headers of up to 64 KiB in all are read, in one header or in many."""
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        raw.pieces = (head(size, fields), ANSWER)
+        answers, error = await world.ended(world.send())
+        assert error is None
+        assert text_of(answers).startswith("Gr")
+        await world.check(grpc.StatusCode.OK)
+
+
+@pytest.mark.parametrize("fields", [1, 1_000])
+async def test_a_larger_head_is_no_response(monkeypatch: pytest.MonkeyPatch, fields: int) -> None:
+    """A head that is larger in all, even in no single header, is not read any further."""
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        large = head(LIMIT + 1_000, fields)
+        # In pieces, as it comes over a network, and without an end.
+        raw.pieces = [large[at : at + 5_000] for at in range(0, len(large) - 4, 5_000)]
+        answers, error = await world.ended(world.send())
+        assert not answers
+        assert error is not None
+        assert reason_of(error) == "UPSTREAM_UNREACHABLE"
+        await world.check(grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNREACHABLE")

@@ -1,0 +1,182 @@
+"""The pages of the metrics port, as scrapers and probes ask for them."""
+
+import asyncio
+import gzip
+import logging
+import socket
+import time
+
+import httpx2
+import pytest
+from prometheus_client import CollectorRegistry
+
+from conftest import StartApp
+from metrics_port import GET, SECONDS, port
+from tokenwire.exposition import Limits, MetricsServer, PortMetrics
+from tokenwire.exposition.pages import CERTAIN_SECONDS
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (PROMETHEUS, OPENMETRICS),
+        ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
+        ('APPLICATION/OPENMETRICS-TEXT ; Version="1.0.0" ;q=1', OPENMETRICS),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text;version=1.0.0;q=0.2, text/plain;version=0.0.4;q=0.3", TEXT),
+        ("application/openmetrics-text;version=1.0.0;q=0", TEXT),
+        ("application/openmetrics-text;version=x", TEXT),
+        ("application/openmetrics-text;version=1.x", TEXT),
+        ("application/openmetrics-text;version=0.0.1", TEXT),
+        ("application/openmetrics-text;version=9.9.9", TEXT),
+        ("application/openmetrics-text;version=" + "9" * 8_000, TEXT),
+        ("application/openmetrics-text;version=1.0.0;q=much", TEXT),
+        ("text/plain;version=1.x", TEXT),
+        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
+        ("application/json", TEXT),
+        (",,;;=,q;=;", TEXT),
+        ("\xff\xfe;version=\xb9", TEXT),
+        ("", TEXT),
+    ],
+)
+async def test_any_accept_gets_a_format(accept: str, expected: str) -> None:
+    """Whatever Accept says, the answer is 200 in a format that is well known."""
+    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+        response = await client.get("/metrics", headers=[(b"accept", accept.encode("latin-1"))])
+    assert response.status_code == httpx2.codes.OK
+    assert response.headers["content-type"] == expected
+    assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compressed"),
+    [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)],
+)
+async def test_a_scraper_gets_gzip_if_it_asks(encoding: str, *, compressed: bool) -> None:
+    """Compressed or not, it is the same text, and says what it is."""
+    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+        request = client.build_request("GET", "/metrics", headers={"accept-encoding": encoding})
+        response = await client.send(request, stream=True)
+        body = b"".join([part async for part in response.aiter_raw()])
+        assert ("content-encoding" in response.headers) is compressed
+        assert b'gated{filling="x"} 1.0' in (gzip.decompress(body) if compressed else body)
+
+
+async def test_only_what_is_there_is_found() -> None:
+    """Unknown paths are 404, other methods 405, bodies 413; HEAD is GET without the text."""
+    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+        for path in ("/", "/metrics/", "/metricsx", "/favicon.ico", "/..%2fmetrics", "//metrics"):
+            assert (await client.get(path)).status_code == httpx2.codes.NOT_FOUND, path
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
+            response = await client.request(method, "/metrics")
+            assert response.status_code == httpx2.codes.METHOD_NOT_ALLOWED, method
+            assert response.headers["allow"] == "GET, HEAD"
+        refused = await client.request("GET", "/metrics", content=b"x" * 100_000)
+        assert refused.status_code == httpx2.codes.CONTENT_TOO_LARGE
+        head = await client.head("/metrics", headers={"accept-encoding": "identity"})
+        assert (head.status_code, head.content) == (httpx2.codes.OK, b"")
+        assert int(head.headers["content-length"]) > 0
+        named = await client.get("/metrics?name[]=no_such_name")
+        assert (named.status_code, named.text) == (httpx2.codes.OK, "")
+
+
+async def test_a_header_has_its_size() -> None:
+    """A longer one is a 400, and so are more of them than anyone needs."""
+    async with port() as served:
+        for headers in (b"A: " + b"x" * 10_000, b"\r\n".join(b"A%d: x" % n for n in range(100))):
+            peer = await served.open(GET[:-2] + headers + b"\r\n\r\n")
+            assert b" 400 Bad Request\r\n" in await peer.everything()
+
+
+async def test_old_and_hasty_scrapers_are_answered() -> None:
+    """HTTP/1.0 is answered, and so is one who closes its side as soon as it has asked."""
+    async with port() as served:
+        for request in (b"GET /metrics HTTP/1.0\r\n\r\n", GET):
+            peer = await served.open(request)
+            peer.writer.write_eof()
+            answer = await peer.everything()
+            assert b" 200 OK\r\n" in answer
+            assert b"gated" in answer
+        cut = await served.open(GET[:-2])
+        cut.writer.write_eof()
+        assert await cut.everything() == b""
+
+
+async def test_a_connection_carries_one_request() -> None:
+    """It is closed behind the first response, so that none is held between scrapes."""
+    async with port() as served:
+        answer = await (await served.open(GET * 3)).everything()
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
+    assert b"Connection: close\r\n" in answer
+
+
+async def test_a_bug_of_ours_is_a_500_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A collector that fails is told to the log, without a word of it to the scraper."""
+    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+        served.gate.size = -1
+        with caplog.at_level(logging.ERROR):
+            response = await client.get("/metrics")
+        assert response.status_code == httpx2.codes.INTERNAL_SERVER_ERROR
+        assert response.text == "Internal error; the log has more.\n"
+        assert [record.message for record in caplog.records] == ["metrics page failed"]
+        served.gate.size = 1
+        assert (await client.get("/metrics")).status_code == httpx2.codes.OK
+
+
+async def test_health_is_that_of_the_event_loop(
+    start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/healthz fails while the server's event loop is stuck, and /metrics still answers."""
+    limits = Limits(stuck_seconds=0.5)
+    monkeypatch.setattr("tokenwire.exposition.server.LIMITS", limits)
+    app = await start_app()
+    url = f"http://{app.metrics_address}"
+    async with httpx2.AsyncClient(base_url=url) as client:
+        assert (await client.get("/healthz")).text == "ok\n"
+    asked = asyncio.create_task(asyncio.to_thread(_statuses, url))
+    # One turn, in which the thread begins.
+    await asyncio.sleep(0)
+    time.sleep(CERTAIN_SECONDS + 3)  # noqa: ASYNC251 - this is the promise
+    assert await asked == [httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.OK]
+    async with httpx2.AsyncClient(base_url=url) as client:
+        assert (await client.get("/healthz")).text == "ok\n"
+
+
+def _serve(address: str) -> MetricsServer:
+    registry = CollectorRegistry()
+    return MetricsServer(address, registry, PortMetrics(registry))
+
+
+def _statuses(url: str) -> list[int]:
+    time.sleep(1)
+    with httpx2.Client(base_url=url, timeout=SECONDS) as client:
+        return [client.get(path).status_code for path in ("/healthz", "/metrics")]
+
+
+@pytest.mark.parametrize("address", ["[::1]:0", "localhost:0", "[::]:0"])
+async def test_it_listens_where_it_is_told(address: str) -> None:
+    """IPv6 and names are addresses too; the IPv6 address of all takes IPv4 as well."""
+    served = _serve(address)
+    host, _, number = served.address.rpartition(":")
+    assert host == address.rpartition(":")[0]
+    target = "127.0.0.1" if host == "[::]" else host
+    async with httpx2.AsyncClient() as client:
+        response = await client.get(f"http://{target}:{number}/healthz")
+    assert response.status_code == httpx2.codes.OK
+    await asyncio.to_thread(served.stop)
+
+
+async def test_a_bad_address_is_an_os_error() -> None:
+    """One that is taken, not of this machine, or no name at all."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for address in (f"127.0.0.1:{taken.getsockname()[1]}", "192.0.2.1:0", "a..b:0"):
+            with pytest.raises(OSError, match=r"."):
+                _serve(address)

@@ -1,0 +1,101 @@
+"""Counting fields on the wire, beside what protobuf's own parser makes of the same bytes."""
+
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faults.mutation import mutated
+from tokenwire.convert import MAX_STOPS
+from tokenwire.errors import InvalidParameter, MalformedRequest
+from tokenwire.field_limits import FieldLimits
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+MAX_TURNS = 2
+
+TEXTS = st.text(max_size=5)
+TURNS = st.builds(pb.Turn, role=st.sampled_from([pb.ROLE_USER]), content=TEXTS)
+MESSAGES = st.builds(
+    pb.Message,
+    content=TEXTS,
+    system=st.none() | TEXTS,
+    history=st.lists(TURNS, max_size=4),
+    params=st.builds(pb.Params, temperature=st.just(1.0), stop=st.lists(TEXTS, max_size=6)),
+)
+VARINTS = st.builds(
+    lambda low, more: bytes(0x80 | each for each in low) + more,
+    st.binary(max_size=11),
+    st.binary(min_size=1, max_size=1),
+)
+TAGS = st.sampled_from([b"\x12", b"\x1a", b"\x20", b"\x22", b"\x2a", b"\x33", b"\x34", b"\x35"])
+FIELDS = st.lists(TAGS | VARINTS | st.binary(max_size=3), max_size=20).map(b"".join)
+REQUESTS = mutated(st.builds(pb.Message.SerializeToString, MESSAGES)) | FIELDS
+
+
+def parsed(request: bytes) -> pb.Message | None:
+    """Return what protobuf makes of these bytes."""
+    try:
+        return pb.Message.FromString(request)
+    except DecodeError:
+        return None
+
+
+def verdict(request: bytes) -> str:
+    """Return the field of which a request has too many, or what else it is."""
+    try:
+        FieldLimits(MAX_TURNS).check(request)
+    except MalformedRequest:
+        return "malformed"
+    except InvalidParameter as error:
+        return error.field
+    return "allowed"
+
+
+@given(request=REQUESTS)
+def test_it_counts_what_the_parser_finds(request: bytes) -> None:
+    """A message that the parser takes is refused exactly if one of its lists is too long."""
+    message = parsed(request)
+    found = verdict(request)
+    if message is None:
+        return
+    too_long = {
+        "history": len(message.history) > MAX_TURNS,
+        "params.stop": len(message.params.stop) > MAX_STOPS,
+    }
+    assert too_long.get(found, found == "allowed")
+    assert found != "allowed" or not any(too_long.values())
+
+
+def lists_of(message: Descriptor, path: str = "") -> Iterator[str]:
+    """Return the paths of all fields below a message that may occur more than once."""
+    for field in message.fields:
+        if field.is_repeated:
+            yield path + field.name
+        if field.message_type:
+            yield from lists_of(field.message_type, f"{path}{field.name}.")
+
+
+def test_every_list_of_a_request_has_a_bound() -> None:
+    """No list of the contract can be as long as a caller likes."""
+    assert set(lists_of(pb.Message.DESCRIPTOR)) == set(FieldLimits(MAX_TURNS).lists)
+
+
+@pytest.mark.parametrize("turns", [0, 1, MAX_TURNS])
+def test_as_many_turns_as_are_allowed_are_counted(turns: int) -> None:
+    """A history up to its bound passes, whatever else the message holds."""
+    turn = pb.Turn(role=pb.ROLE_USER, content="x" * 300)
+    params = pb.Params(stop=["a", "b", "c", "d"], seed=2**62, temperature=1)
+    message = pb.Message(content="x" * 300, history=[turn] * turns, params=params)
+    FieldLimits(MAX_TURNS).check(message.SerializeToString())
+
+
+def test_a_message_in_parts_has_one_list() -> None:
+    """Parts of `params` are one message to the parser, and their stops one list."""
+    part = pb.Message(params=pb.Params(stop=["a", "b"])).SerializeToString()
+    FieldLimits(MAX_TURNS).check(part * 2)
+    with pytest.raises(InvalidParameter) as caught:
+        FieldLimits(MAX_TURNS).check(part * 3)
+    assert caught.value.field == "params.stop"

@@ -1,0 +1,95 @@
+"""No prompt goes to LangSmith, whatever LangSmith's variables say."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import grpc
+import pytest
+
+from conftest import MODEL
+from helpers import collect, run_python, text_of
+from process import ServerProcess
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+SCRIPT = str(Path(__file__).parent / "langsmith_script.py")
+SWITCHES = (
+    "LANGSMITH_TRACING_V2",
+    "LANGCHAIN_TRACING_V2",
+    "LANGSMITH_TRACING",
+)
+"""All that LangSmith looks at."""
+OLDEST_SWITCH = "LANGCHAIN_TRACING"
+"""Where it is set LangChain's own streams fail; the server does not go that way."""
+
+
+class LangSmith:
+    """Stands where LangSmith would, and refuses all.
+
+    Attributes:
+        received: What was sent to it.
+    """
+
+    def __init__(self) -> None:
+        self.received = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            self.received += await reader.read(1 << 16)
+            writer.write(
+                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def langsmith(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangSmith]:
+    """Have the environment ask for traces in LangSmith, and listen there."""
+    trap = LangSmith()
+    server = await asyncio.start_server(trap.serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    for name in SWITCHES:
+        monkeypatch.setenv(name, "true")
+    monkeypatch.setenv("LANGSMITH_API_KEY", "key")
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://{host}:{port}")
+    async with server:
+        yield trap
+
+
+async def test_langchain_alone_would_send_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this environment an ordinary LangChain program sends to LangSmith: the trap works."""
+    async with langsmith(monkeypatch) as trap:
+        await run_python(SCRIPT, "langchain")
+    assert trap.received
+
+
+async def test_the_server_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch, upstream: DemoUpstream
+) -> None:
+    """The server starts in this environment, answers, and sends nothing to LangSmith."""
+    env = {
+        "OPENAI_BASE_URL": upstream.base_url,
+        "TOKENWIRE_MODEL": MODEL,
+        "TOKENWIRE_DRAIN_SECONDS": "0",
+    }
+    async with langsmith(monkeypatch) as trap:
+        monkeypatch.setenv(OLDEST_SWITCH, "true")
+        async with ServerProcess(env=env) as server:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+                assert text_of(await collect(stub.Send(pb.Message(content="hello"))))
+            server.signal(signal.SIGTERM)
+            assert await server.wait() == 0
+        assert trap.received == b""
+
+
+async def test_no_langchain_model_sends_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that goes through other parts of LangChain sends nothing to LangSmith either."""
+    async with langsmith(monkeypatch) as trap:
+        await run_python(SCRIPT, "tokenwire")
+    assert trap.received == b""

@@ -1,0 +1,124 @@
+"""What the metrics say of callers who leave while they wait for a token."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from conftest import MODEL, StartApp, Stub
+from exposed import read
+from faults.leaving import Visit
+from faults.world import open_world, within
+from helpers import collect, failure_of
+from tokenwire.app import App
+from tokenwire.demo import DemoUpstream
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+HELLO = pb.Message(content="hello")
+LEFT = "tokenwire_abandoned_wait_seconds"
+OBJECTIVE_SECONDS = 2.5
+
+
+async def waits(app: App, model: str = MODEL) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return how many callers left and how long they waited in all, by outcome and phase."""
+    exposed = await read(app)
+    found = {}
+    for outcome in ("cancelled", "deadline"):
+        for phase in ("before_first_token", "streaming"):
+            labels = {"outcome": outcome, "phase": phase, "gen_ai_request_model": model}
+            count = exposed.value(f"{LEFT}_count", **labels)
+            found[outcome, phase] = count, exposed.value(f"{LEFT}_sum", **labels)
+    assert exposed.total(f"{LEFT}_count") == sum(count for count, _ in found.values())
+    return {key: value for key, value in found.items() if value[0]}
+
+
+async def test_each_call_has_a_first_token_or_a_wait_for_it(
+    stub: Stub, app: App, upstream: DemoUpstream
+) -> None:
+    """Of 20 calls with a deadline before a hanging upstream, none is missing from the objective."""
+    upstream.script(*["stall"] * 20)
+    await asyncio.gather(*(failure_of(stub.Send(HELLO, timeout=0.3)) for _ in range(20)))
+    await upstream.wait_until_disconnected()
+    [(key, (count, seconds))] = (await waits(app)).items()
+    assert key == ("deadline", "before_first_token")
+    assert count == 20
+    assert 20 * 0.2 < seconds < 20 * OBJECTIVE_SECONDS
+    exposed = await read(app)
+    assert exposed.total("gen_ai_server_time_to_first_token_seconds_count") == 0
+
+
+async def test_a_caller_who_cancels_has_waited_too(
+    stub: Stub, app: App, upstream: DemoUpstream
+) -> None:
+    """Clients that cancel when their own clock says so are told from those with a deadline."""
+    upstream.script("barrier asked; answer")
+    call = stub.Send(HELLO)
+    await upstream.barrier("asked").reached()
+    call.cancel()
+    await upstream.wait_until_disconnected()
+    [(key, (count, _))] = (await waits(app)).items()
+    assert key == ("cancelled", "before_first_token")
+    assert count == 1
+
+
+async def test_a_wait_while_streaming_begins_with_the_last_token(
+    stub: Stub, app: App, upstream: DemoUpstream
+) -> None:
+    """A long answer that flows until the deadline is told from one that stalls before it."""
+    upstream.script("tokens 1; wait 0.5; tokens 1; stall", "tokens 1; stall")
+    for _ in range(2):
+        _, error = await failure_of(stub.Send(HELLO, timeout=1))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await upstream.wait_until_disconnected()
+    [(key, (count, seconds))] = (await waits(app)).items()
+    assert key == ("deadline", "streaming")
+    assert count == 2
+    # About 0.5 and 1 of the 2 seconds.
+    assert seconds < 1.8
+
+
+async def test_whole_answers_and_failures_are_no_part_of_it(
+    stub: Stub, app: App, upstream: DemoUpstream
+) -> None:
+    """Only callers who leave count: a call that ends by itself has another metric."""
+    upstream.script("answer", "status 400", "tokens 1; reset")
+    await collect(stub.Send(HELLO))
+    await failure_of(stub.Send(HELLO))
+    await failure_of(stub.Send(HELLO))
+    await failure_of(stub.Send(pb.Message(content=" ")))
+    assert await waits(app) == {}
+
+
+async def test_a_caller_who_found_no_place_is_no_part_of_it(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """Where the model was never asked it cannot have been late."""
+    app = await start_app(max_streams=1, max_queue=1, queue_timeout_seconds=30)
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        send = channel.unary_stream(
+            "/openai.Chatgpt/Send",
+            request_serializer=pb.Message.SerializeToString,
+            response_deserializer=pb.Answer.FromString,
+        )
+        upstream.script("barrier held; answer")
+        running = asyncio.create_task(collect(send(HELLO)))
+        await upstream.barrier("held").reached()
+        _, error = await failure_of(send(HELLO, timeout=0.3))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        upstream.barrier("held").release()
+        await running
+    assert await waits(app) == {}
+
+
+async def test_a_caller_who_does_not_read_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tokens that wait for their reader are not late, however long ago the last one came."""
+    async with open_world(monkeypatch) as world:
+        visit = Visit(world, "blocked-in-write")
+        call = world.send()
+        await visit.reached(call)
+        call.cancel()
+        await world.upstream.wait_closed(visit.connection)
+        await within(2, "counted", lambda: '"CANCELLED"' in world.log.getvalue())
+        assert await waits(world.app) == {}

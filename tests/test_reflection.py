@@ -1,0 +1,154 @@
+"""gRPC reflection, asked as tools ask it."""
+
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_reflection.v1alpha import reflection_pb2 as pb
+
+from conftest import StartApp
+from faults.world import within
+from tokenwire import reflection
+from tokenwire.app import App
+
+V1, V1ALPHA = "grpc.reflection.v1", "grpc.reflection.v1alpha"
+SERVICES = {
+    "openai.Chatgpt",
+    "grpc.health.v1.Health",
+    f"{V1}.ServerReflection",
+    f"{V1ALPHA}.ServerReflection",
+}
+NOT_FOUND = grpc.StatusCode.NOT_FOUND.value[0]
+
+both_versions = pytest.mark.parametrize("version", [V1, V1ALPHA])
+
+
+def open_stream(channel: grpc.aio.Channel, version: str = V1) -> Any:
+    """Begin to ask; the messages of both versions are the same on the wire."""
+    return channel.stream_stream(
+        f"/{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=pb.ServerReflectionRequest.SerializeToString,
+        response_deserializer=pb.ServerReflectionResponse.FromString,
+    )()
+
+
+async def ask(channel: grpc.aio.Channel, version: str = V1, **asked: Any) -> Any:
+    """Ask one question and return the answer."""
+    stream = open_stream(channel, version)
+    await stream.write(pb.ServerReflectionRequest(**asked))
+    response = await stream.read()
+    await stream.done_writing()
+    assert await stream.code() is grpc.StatusCode.OK
+    return response
+
+
+def pool_of(response: Any) -> DescriptorPool:
+    """Return what a tool knows after a response; fails if a file of it is missing or wrong."""
+    files = response.file_descriptor_response.file_descriptor_proto
+    waiting = [FileDescriptorProto.FromString(each) for each in files]
+    pool = DescriptorPool()
+    known: set[str] = set()
+    while waiting:
+        ready = [each for each in waiting if known.issuperset(each.dependency)]
+        assert ready, "a file's dependency is missing"
+        for each in ready:
+            pool.AddSerializedFile(each.SerializeToString())
+            known.add(each.name)
+            waiting.remove(each)
+    return pool
+
+
+@both_versions
+async def test_either_version_lists_all_services(channel: grpc.aio.Channel, version: str) -> None:
+    """A tool that knows only one version sees every service, both versions included."""
+    response = await ask(channel, version, list_services="")
+    assert {each.name for each in response.list_services_response.service} == SERVICES
+
+
+@both_versions
+@pytest.mark.parametrize("service", sorted(SERVICES))
+async def test_every_service_is_described(
+    channel: grpc.aio.Channel, version: str, service: str
+) -> None:
+    """Each listed service can be described, reflection by itself too."""
+    response = await ask(channel, version, file_containing_symbol=service)
+    assert pool_of(response).FindServiceByName(service).methods
+
+
+@both_versions
+@pytest.mark.parametrize(
+    "method",
+    [
+        "openai.Chatgpt.Send",
+        "grpc.health.v1.Health.List",
+        f"{V1}.ServerReflection.{reflection.METHOD}",
+    ],
+)
+async def test_a_method_is_found(channel: grpc.aio.Channel, version: str, method: str) -> None:
+    """A method's own name leads to its file, as grpcurl and ghz ask."""
+    response = await ask(channel, version, file_containing_symbol=method)
+    assert pool_of(response).FindMethodByName(method).output_type
+
+
+@pytest.mark.parametrize(
+    "symbol", ["openai.Message", "openai.Message.content", "openai.Role", "openai.ROLE_USER"]
+)
+async def test_other_symbols_are_found(channel: grpc.aio.Channel, symbol: str) -> None:
+    """Messages, fields, enums and their values lead to their file."""
+    response = await ask(channel, file_containing_symbol=symbol)
+    assert pool_of(response).FindFileContainingSymbol(symbol)
+
+
+@pytest.mark.parametrize("symbol", ["openai.Chatgpt.No", "openai.No", "No", "", ".", "openai"])
+async def test_an_unknown_symbol_is_not_found(channel: grpc.aio.Channel, symbol: str) -> None:
+    """A name that nothing has is NOT_FOUND, and the stream goes on."""
+    response = await ask(channel, file_containing_symbol=symbol)
+    assert response.error_response.error_code == NOT_FOUND
+
+
+async def test_v1_is_described_as_itself(channel: grpc.aio.Channel) -> None:
+    """v1's file names no other version, and is found by the name that all others use."""
+    response = await ask(channel, file_by_filename="grpc/reflection/v1/reflection.proto")
+    [file] = response.file_descriptor_response.file_descriptor_proto
+    assert FileDescriptorProto.FromString(file).package == V1
+    assert b"v1alpha" not in file
+
+
+async def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: StartApp) -> None:
+    """Over the limit a stream is told so at once, in either version; one that ends makes room."""
+    monkeypatch.setattr(reflection, "MAX_STREAMS", 2)
+    app = await start_app()
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        held = [await answered_stream(channel, version) for version in (V1, V1ALPHA)]
+        assert streams(app) == 2
+        for version in (V1, V1ALPHA):
+            assert await open_stream(channel, version).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        held[0].cancel()
+        await within(1, "one has left", lambda: streams(app) == 1)
+        held[0] = await answered_stream(channel, V1)
+        for stream in held:
+            await stream.done_writing()
+            assert await stream.code() is grpc.StatusCode.OK
+        assert streams(app) == 0
+
+
+async def test_a_large_request_ends_its_stream(channel: grpc.aio.Channel, app: App) -> None:
+    """A request that no name needs is refused, and not held for as long as its stream."""
+    stream = open_stream(channel)
+    await stream.write(pb.ServerReflectionRequest(file_by_filename="x" * 4_096))
+    assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT
+    await within(1, "the stream is gone", lambda: streams(app) == 0)
+
+
+async def answered_stream(channel: grpc.aio.Channel, version: str) -> Any:
+    """Return a stream that has had an answer and stays open."""
+    stream = open_stream(channel, version)
+    await stream.write(pb.ServerReflectionRequest(list_services=""))
+    assert (await stream.read()).list_services_response.service
+    return stream
+
+
+def streams(app: App) -> float | None:
+    return app.metrics.registry.get_sample_value("tokenwire_reflection_streams")

@@ -1,0 +1,65 @@
+"""Which parameters an upstream's error is about."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tokenwire import errors
+from tokenwire.model.rejection import rejection
+
+
+def rejected(body: object) -> errors.UpstreamRejectedRequest:
+    """Return the failure of a 400 with this JSON, which must be about no prompt."""
+    failure = rejection(400, {}, json.dumps(body).encode())
+    assert isinstance(failure, errors.UpstreamRejectedRequest)
+    return failure
+
+
+def said(message: str, **fields: Any) -> dict[str, Any]:
+    return {"error": {"message": message, **fields}}
+
+
+OTHER_FIELDS: list[object] = [
+    said("Invalid 'user': string too long. Expected at most 64.", param="user"),
+    said("Invalid 'user': string too long. Expected at most 64."),
+    said("max_tokens is too large: 5000. This model supports at most 4096 completion tokens."),
+    said("'stop' has too many sequences"),
+    said("max_tokens exceeds the maximum output tokens of the model"),
+    {"detail": [{"loc": ["body", "stop"], "msg": "List too long", "type": "too_long"}]},
+    {"detail": [{"loc": ["body", "temperature"], "msg": "Input should be less than 2"}]},
+    {"error": "Input validation error: `temperature` must be strictly positive"},
+    {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]},
+    said("'metadata' exceeds 16 keys"),
+]
+
+
+@pytest.mark.parametrize("body", OTHER_FIELDS)
+def test_another_fields_length(body: object) -> None:
+    """A limit of another field is not about the prompt."""
+    assert rejected(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (said("no", param="temperature"), ("params.temperature",)),
+        (said("no", param="max_completion_tokens"), ("params.max_tokens",)),
+        (said("no", param="stop[0]"), ("params.stop",)),
+        ({"detail": [{"loc": ["body", "top_p"], "msg": "no"}]}, ("params.top_p",)),
+        ({"detail": [{"loc": ["body", "user", 0], "msg": "no"}]}, ("params.user",)),
+        (said("temperature must be non-negative, got -1"), ("params.temperature",)),
+        (said("seed: must be an integer"), ("params.seed",)),
+        (said("Unsupported value: 'user' must not be 'seed'"), ("params.user", "params.seed")),
+        (said("Unrecognized request argument supplied: seed"), ("params.seed",)),
+        (said("maxOutputTokens must be positive"), ("params.max_tokens",)),
+        (said("no", param="topP"), ("params.top_p",)),
+        (said("the user must not stop"), ()),
+        (said("the property role of messages[0] must be user"), ()),
+        (said("no", param="messages[0].user"), ()),
+        (said("no", param="canary"), ()),
+    ],
+)
+def test_named_fields(body: object, fields: tuple[str, ...]) -> None:
+    """What the body names is known by the contract's names, and by no others."""
+    assert rejected(body).fields == fields

@@ -1,0 +1,224 @@
+"""What an error means in the words of ever more upstreams, and what only sounds like it."""
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from tokenwire import errors
+from tokenwire.model import error_body, words
+from tokenwire.model.rejection import rejection
+
+
+def failure(status: int, body: object, **headers: str) -> errors.ServiceError:
+    """Return what a response with this JSON body stands for."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return rejection(status, named, json.dumps(body).encode())
+
+
+def meaning(status: int, body: object) -> type[errors.ServiceError]:
+    return type(failure(status, body))
+
+
+def said(message: str, **fields: Any) -> dict[str, Any]:
+    return {"error": {"message": message, **fields}}
+
+
+TOO_LONG: list[object] = [
+    said("maximum prompt length is 1000 but the request contains 1200 tokens"),
+    said("request exceeded model token limit: 1000 (requested: 1200)"),
+    said("Input length 1200 exceeds the maximum allowed input length of 1000 tokens"),
+    {
+        "object": "error",
+        "message": "The decoder prompt (length 1200) is longer than the maximum model length of "
+        "1000",
+    },
+    said("Range of input length should be [1, 1000]", code="invalid_parameter_error"),
+    said("prompt token count of 1200 exceeds the limit of 1000"),
+    said("", code="model_max_prompt_tokens_exceeded"),
+    said("input length and `max_tokens` exceed context limit: 900 + 200 > 1000"),
+    said("input (1200 tokens) is longer than the model's context length"),
+    said("Prompt tokens (1200) exceeds context size (1000)"),
+    {"error": "tokens to keep from the initial prompt is greater than the context length"},
+    said("Please reduce the length of the messages or completion."),
+    {"message": "Input is too long for requested model."},
+    said("Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+    {"message": "too many tokens: total number of tokens in the prompt cannot exceed 4081"},
+    {
+        "error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. "
+        "Given: 5000 `inputs` tokens and 512 `max_new_tokens`",
+        "error_type": "validation",
+    },
+    {"error": "Input validation error: `inputs` must have less than 1024 tokens. Given: 1500"},
+    said("invalid params, context window exceeds limit (2013)", type="bad_request_error"),
+    said("Messages have 9000 tokens, which exceeds the max limit of 8192 tokens"),
+    said("Prompt exceeds max length", code="1261"),
+    said("Invalid 'messages': array too long. Expected at most 2048.", param="messages"),
+    said("", code="tokens_limit_reached"),
+    {"detail": "This model's maximum context length is 1000 tokens"},
+    {"detail": [{"loc": ["body", "messages"], "msg": "prompt is too long", "type": "value_error"}]},
+    [said("The input token count (1200) exceeds the maximum number of tokens allowed (1000).")],
+    {"message": "The total number of tokens in the prompt and `max_tokens` is above the limit"},
+    {
+        "detail": [
+            {
+                "loc": ["body", "messages", 0, "content"],
+                "msg": "String should have at most 9 characters",
+                "type": "string_too_long",
+            }
+        ]
+    },
+    {"errors": [{"message": "prompt is too long: 1200 tokens > 1000 maximum"}]},
+    said(
+        "Provider returned error",
+        metadata={"raw": json.dumps(said("prompt is too long: 1200 tokens > 1000 maximum"))},
+    ),
+]
+
+AGAINST_POLICY: list[object] = [
+    said("Input text data may contain inappropriate content.", code="data_inspection_failed"),
+    said("Content Exists Risk", type="invalid_request_error"),
+    {"detail": "Content Exists Risk"},
+    said("This request has been flagged by moderation"),
+    said("The prompt was blocked for safety reasons"),
+    said("", code="content_filter"),
+    {"error": "Inappropriate content"},
+    said("Sensitive content was detected", code="SensitiveContentDetected"),
+    said("Violated guardrail policy"),
+]
+
+MONEY: list[object] = [
+    said("You exceeded your current quota", type="exceeded_current_quota_error"),
+    said("Your account balance is insufficient, please recharge", code="1113"),
+    said("Insufficient credits. Add more on the billing page."),
+    {"message": "The account has no balance left"},
+    {"detail": "Quota exceeded"},
+    {"error": "Your account is in arrears"},
+    said("Please wait", code="insufficient_quota"),
+    said("You have reached your specified usage limits."),
+    said("Budget has been exceeded! Current cost: 9, max budget: 8", type="budget_exceeded"),
+]
+
+TOO_FAST: list[object] = [
+    said("Too many tokens, please wait before trying again.", type="ThrottlingException"),
+    said("Rate limit reached on tokens per min (TPM): limit 1000, requested 1200"),
+    {"message": "Too Many Requests"},
+    said("Request was throttled: input tokens per minute exceeded", code=400),
+]
+
+
+@pytest.mark.parametrize("body", TOO_LONG)
+@pytest.mark.parametrize("status", [400, 422])
+def test_too_long(status: int, body: object) -> None:
+    """Words of length or limit about the prompt are PROMPT_TOO_LONG."""
+    assert meaning(status, body) is errors.PromptTooLong
+
+
+@pytest.mark.parametrize("body", AGAINST_POLICY)
+@pytest.mark.parametrize("status", [400, 422])
+def test_against_the_policy(status: int, body: object) -> None:
+    """Words of inspection, risk, moderation, filter or safety are PROMPT_REJECTED."""
+    assert meaning(status, body) is errors.PromptRejected
+
+
+@pytest.mark.parametrize("body", MONEY)
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_money(status: int, body: object) -> None:
+    """Words of money or quota are UPSTREAM_QUOTA_EXHAUSTED, and waiting does not help."""
+    found = failure(status, body, retry_after="5")
+    assert type(found) is errors.UpstreamQuotaExhausted
+    assert found.retry_after is None
+
+
+@pytest.mark.parametrize("body", [{}, None, said("Payment required"), said("please wait")])
+def test_402_is_money_whatever_it_says(body: object) -> None:
+    """402 needs no words."""
+    assert meaning(402, body) is errors.UpstreamQuotaExhausted
+
+
+@pytest.mark.parametrize("body", TOO_FAST)
+@pytest.mark.parametrize("status", [400, 429])
+def test_too_fast(status: int, body: object) -> None:
+    """Throttling is UPSTREAM_RATE_LIMITED with its wait, even if it speaks of tokens."""
+    found = failure(status, body, retry_after="5")
+    assert type(found) is errors.UpstreamRateLimited
+    assert found.retry_after == 5
+
+
+@pytest.mark.parametrize("status", [420, 423, 424, 425, 498, 499, 500, 503, 520, 525, 530, 599])
+def test_later_helps(status: int) -> None:
+    """Whatever its number, a status that says that later helps is retryable, with its wait."""
+    found = failure(status, said("Flex tier capacity exceeded"), retry_after="5")
+    assert found.retryable
+    assert found.retry_after == 5
+    assert found.code.name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+
+
+@pytest.mark.parametrize("status", [400, 418, 451])
+def test_words_that_say_that_later_helps(status: int) -> None:
+    """Another 4xx whose words, or whose wait, say so is UPSTREAM_ERROR."""
+    assert meaning(status, said("Overloaded, try again later")) is errors.UpstreamError
+    assert type(failure(status, {}, retry_after="5")) is errors.UpstreamError
+    assert meaning(status, {}) is errors.UpstreamRejectedRequest
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, {}),
+        (400, said("The model `x` does not exist", code="model_not_found")),
+        (403, said("Project has no access to model `x`", code="model_not_found")),
+    ],
+)
+def test_no_such_model(status: int, body: object) -> None:
+    """404 needs no words; other statuses say it in their own."""
+    assert meaning(status, body) is errors.UpstreamModelNotFound
+
+
+@pytest.mark.parametrize("body", [{}, said("Your organization's policy forbids this network")])
+def test_403_is_about_credentials(body: object) -> None:
+    """A 403 that speaks of no prompt, money or model rejects the credentials."""
+    assert meaning(403, body) is errors.UpstreamAuthRejected
+
+
+def test_403_may_be_about_the_prompt() -> None:
+    """A router's moderation answers 403."""
+    body = said("Your input was flagged", code=403, metadata={"reasons": ["violence"]})
+    assert meaning(403, body) is errors.PromptRejected
+
+
+def test_a_prompt_that_is_repeated_in_an_error_decides_nothing() -> None:
+    """Validators echo what they were sent; that may hold any word."""
+    echo = {"message": "context length, quota, moderation", "role": "user"}
+    detail = {"loc": ["body", "x"], "msg": "Field required", "type": "missing"}
+    for key in ("input", "ctx", "content", "messages", "prompt", "request", "body"):
+        body = {"detail": [detail | {key: echo}], key: [echo]}
+        assert meaning(400, body) is errors.UpstreamRejectedRequest
+
+
+@pytest.mark.parametrize("text", ["prompt " * 9_000, "'a" * 30_000, "1 " * 30_000, "a" * 60_000])
+def test_a_hostile_body_costs_little(text: str) -> None:
+    """The largest error body that is read is judged without holding up other calls."""
+    body = json.dumps([{"message": text[at : at + 4_000]} for at in range(0, len(text), 4_000)])
+    started = time.process_time()
+    rejection(400, {}, body.encode())
+    assert time.process_time() - started < 1
+
+
+def test_a_deep_or_long_body_ends() -> None:
+    """Nesting and numbers of values have their bounds."""
+    deep: Any = "context length"
+    for _ in range(100):
+        deep = {"error": deep}
+    assert meaning(400, deep) is errors.UpstreamRejectedRequest
+    long = [{"message": "x"}] * 5_000
+    assert error_body.read(json.dumps(long).encode()).text.count("x") <= error_body.MAX_VALUES
+
+
+def test_no_pattern_takes_what_is_empty() -> None:
+    """A pattern that matches nothing at all would give every error its meaning."""
+    patterns = [each for each in vars(words).values() if isinstance(each, re.Pattern)]
+    assert patterns
+    assert not any(pattern.search("") for pattern in patterns)
