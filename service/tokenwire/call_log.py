@@ -6,9 +6,11 @@ from typing import Final
 from grpc import StatusCode
 
 from tokenwire.calls import Call
-from tokenwire.errors import InternalError, Party
+from tokenwire.errors import InternalError, Party, ServerShuttingDown
 from tokenwire.metrics.labels import FAILURES
 
+LATE_SECONDS: Final = 2.5
+"""The objective for first tokens, as observability/prometheus/rules.yml has it."""
 BLAME: Final[dict[str, Party]] = {kind.reason: kind.blame for kind in FAILURES}
 
 log = logging.getLogger("tokenwire.call")
@@ -51,12 +53,17 @@ def log_call(call: Call) -> None:
 
 
 def _level(call: Call) -> int:
-    if call.code is StatusCode.OK:
-        return logging.INFO
-    if call.code is StatusCode.DEADLINE_EXCEEDED:
-        # The caller gave up on an upstream that had not answered yet.
-        late = call.exchange.asked and not call.first_token
-        return logging.WARNING if late else logging.INFO
+    match call.code:
+        case StatusCode.OK:
+            return logging.INFO
+        case StatusCode.CANCELLED | StatusCode.DEADLINE_EXCEEDED:
+            # The caller gave up on an upstream that was late already.
+            silent = call.exchange.asked and not call.first_token
+            late = silent and call.ended - call.started > LATE_SECONDS
+            return logging.WARNING if late else logging.INFO
     if call.reason == InternalError.reason:
         return logging.ERROR
-    return logging.INFO if BLAME.get(call.reason, "caller") == "caller" else logging.WARNING
+    if call.reason == ServerShuttingDown.reason and not call.exchange.asked:
+        # Ordinary life of a pod that leaves: the caller goes to another one.
+        return logging.INFO
+    return logging.INFO if BLAME.get(call.reason) == "caller" else logging.WARNING
