@@ -272,7 +272,11 @@ class ContentFiltered(UpstreamError):
 
 
 class ServerOverloaded(ServiceError):
-    """As many answers as allowed are in flight, and no place became free in time."""
+    """As many answers as allowed are in flight, and no place became free in time.
+
+    Or what is free is kept for connections that have fewer, or more calls come than
+    the process can take.
+    """
 
     reason = "SERVER_OVERLOADED"
     code = StatusCode.RESOURCE_EXHAUSTED

@@ -6,14 +6,20 @@ from opentelemetry import trace
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.parsing import ParsingInterceptor
+from tokenwire.interceptors.shedding import SheddingInterceptor
 from tokenwire.interceptors.tracing import TracingInterceptor
 
 
 def build_chain(
-    provider: trace.TracerProvider, outcome: OutcomeInterceptor, admission: AdmissionInterceptor
+    provider: trace.TracerProvider,
+    shedding: SheddingInterceptor,
+    outcome: OutcomeInterceptor,
+    admission: AdmissionInterceptor,
 ) -> list[grpc.aio.ServerInterceptor]:
     """Return the interceptors, the outermost first."""
     return [
+        # Outermost, because while a crowd waits nothing is cheap enough.
+        shedding,
         # Outside, so that all that is logged and counted below belongs to the span.
         TracingInterceptor(provider),
         # Everything below fails by raising; here it becomes a status.
