@@ -68,6 +68,11 @@ class FairSlots:
         """Whether there is no place in the queue, even in place of another's."""
         return self._queued >= self._places and self._queued == len(self._waiting)
 
+    @property
+    def known_keys(self) -> int:
+        """Keys of which anything is kept."""
+        return len(self._shares)
+
     def reserved(self) -> int:
         """Return how many free slots are kept for claims; any thread may call this."""
         now = time.monotonic()
@@ -120,7 +125,7 @@ class FairSlots:
         if self._free:
             # It was rejected for something else, or is not below its share.
             return
-        self._drop_old_claims()
+        self.drop_old_claims()
         if key not in self._claims and len(self._claims) >= self._slots:
             return
         if self._is_below_share(key):
@@ -128,11 +133,21 @@ class FairSlots:
             self._claims[key] = time.monotonic() + self._claim_seconds
             self._claims.move_to_end(key)
 
+    def drop_old_claims(self) -> None:
+        """Forget the claims that have ended."""
+        now = time.monotonic()
+        while self._claims:
+            key, end = next(iter(self._claims.items()))
+            if end > now:
+                return
+            del self._claims[key]
+            self._forget(key)
+
     def _has_turn(self, key: str) -> bool:
         """Tell whether `key` may have one of the free slots."""
         if not self._claims:
             return True
-        self._drop_old_claims()
+        self.drop_old_claims()
         claims_of_others = len(self._claims) - (key in self._claims)
         return self._free > claims_of_others or self._is_below_share(key)
 
@@ -206,12 +221,3 @@ class FairSlots:
         share = self._shares.get(key)
         if share and not share.held and not share.waiting and key not in self._claims:
             del self._shares[key]
-
-    def _drop_old_claims(self) -> None:
-        now = time.monotonic()
-        while self._claims:
-            key, end = next(iter(self._claims.items()))
-            if end > now:
-                return
-            del self._claims[key]
-            self._forget(key)
