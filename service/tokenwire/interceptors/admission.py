@@ -33,6 +33,7 @@ class AdmissionInterceptor(Interceptor):
         queue_seconds: float,
         on_change: Callable[[int, int], None],
     ) -> None:
+        super().__init__()
         self._free = max_streams
         self._max_streams = max_streams
         self._max_queue = max_queue

@@ -6,28 +6,19 @@ traceback; so it gets no parser, and the innermost interceptor does it.
 
 from __future__ import annotations
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from tokenwire.errors import MalformedRequest
-from tokenwire.interceptors.base import Behaviour, Context, Continuation, Handler, Interceptor
+from tokenwire.interceptors.base import Behaviour, Context, Handler, Interceptor
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 
 class ParsingInterceptor(Interceptor):
     """Hands the handler a message made of the request's bytes."""
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    def deserializer(self, handler: Handler) -> None:
         """Take gRPC's parser away."""
-        handler = await super().intercept_service(continuation, handler_call_details)
-        if handler is None or not self.covers(handler, handler_call_details):
-            return handler
-        return grpc.unary_stream_rpc_method_handler(
-            handler.unary_stream,  # type: ignore[arg-type] # `covers` has seen that there is one
-            response_serializer=handler.response_serializer,
-        )
+        del handler
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context
