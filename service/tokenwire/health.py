@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Final, TypeAlias
 
 import grpc
@@ -21,24 +22,18 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     """Health of the process ("") and of our service, which is the same.
 
     grpc_health's own servicer holds a lock while it writes to a watcher, so that
-    one who does not read keeps the status from changing; and nothing ends its
-    watches, which would hold the server's stop.
+    one who does not read keeps the status from changing.
     """
 
     def __init__(self) -> None:
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
-        self._ending = asyncio.Event()
 
     def report(self, status: int) -> None:
         """Report a HealthCheckResponse.ServingStatus from now on, to all who watch too."""
         self._status = status
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def end_watches(self) -> None:
-        """End all Watch calls."""
-        self._ending.set()
 
     async def Check(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
@@ -50,23 +45,14 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     async def Watch(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
-    ) -> None:
+    ) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
         """Stream the health of a service until the caller leaves or the server stops."""
-        watch = asyncio.ensure_future(self._watch(request.service, context))
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait((watch, ending), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (watch, ending):
-                task.cancel()
-            await asyncio.gather(watch, ending, return_exceptions=True)
-
-    async def _watch(self, service: str, context: Context) -> None:
-        if service not in SERVICES:
+        del context
+        if request.service not in SERVICES:
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-            await context.write(health_pb2.HealthCheckResponse(status=unknown))
+            yield health_pb2.HealthCheckResponse(status=unknown)
             await asyncio.Event().wait()
         while True:
             changed = self._changed
-            await context.write(health_pb2.HealthCheckResponse(status=self._status))
+            yield health_pb2.HealthCheckResponse(status=self._status)
             await changed.wait()

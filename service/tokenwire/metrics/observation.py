@@ -1,7 +1,7 @@
 """What is counted of each call: all at its end, nothing for each token."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from grpc import StatusCode
 
@@ -74,6 +74,18 @@ class Metrics:
         """Set how many answers are being streamed, and how many calls wait to be."""
         self._declared.streams.set(in_flight)
         self._declared.queue.set(queued)
+
+    def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
+        """Tell from now on how many calls have no message yet, and how many an untaken status.
+
+        Both are counted whenever the metrics are read.
+        """
+        self._declared.incomplete_requests.set_function(incomplete)
+        self._declared.undelivered_statuses.set_function(undelivered)
+
+    def count_reset(self, calls: int) -> None:
+        """Count calls whose stream was reset because the status was not taken."""
+        self._declared.streams_reset.inc(calls)
 
     def set_draining(self) -> None:
         """Tell that the process stops."""

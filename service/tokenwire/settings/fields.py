@@ -151,6 +151,21 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
     )
+    request_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the message of a request may take to come."
+    )
+    max_streams_per_connection: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Calls of one connection at once. A gRPC client holds back those beyond, "
+        "and sends each when another has ended.",
+    )
+    connection_age_seconds: PositiveSeconds = Field(
+        300,
+        description="After how long, give or take a tenth, a caller's connection is asked to end: "
+        "running calls finish on it, new ones go to a new connection.",
+    )
     keepalive_seconds: PositiveSeconds = Field(
         30, description="After how long without data a caller's connection is pinged."
     )
