@@ -33,6 +33,7 @@ def _tokenwire(place: Place) -> Mapping[str, str]:
         "TOKENWIRE_METRICS_LISTEN": f"127.0.0.1:{place.metrics_port}",
         "TOKENWIRE_MODEL": MODEL,
         "TOKENWIRE_MAX_STREAMS": "10000",
+        "TOKENWIRE_MAX_STREAMS_PER_CONNECTION": "10000",
         "TOKENWIRE_LOG_FORMAT": "json",
         "TOKENWIRE_DRAIN_SECONDS": "0",
         "TOKENWIRE_GRACE_SECONDS": "1",

@@ -181,19 +181,23 @@ async def test_an_explicit_zero_and_an_empty_system_prompt_win_over_the_settings
 
 
 async def test_200_concurrent_calls_each_get_their_own_answer(
-    stub: Stub, upstream: DemoUpstream
+    start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """Each of 200 calls at once gets its own complete answer, byte for byte."""
+    app = await start_app(max_streams_per_connection=200)
     prompts = [f"question number {index} of many" for index in range(200)]
     upstream.script(*["tokens 1; barrier all; answer"] * len(prompts))
 
-    async def ask(prompt: str) -> str:
-        return text_of(await collect(stub.Send(pb.Message(content=prompt))))
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub: Stub = chatgpt_pb2_grpc.ChatgptStub(channel)
 
-    asking = asyncio.gather(*[ask(prompt) for prompt in prompts])
-    await upstream.barrier("all").reached(len(prompts))
-    upstream.barrier("all").release()
-    texts = await asking
+        async def ask(prompt: str) -> str:
+            return text_of(await collect(stub.Send(pb.Message(content=prompt))))
+
+        asking = asyncio.gather(*[ask(prompt) for prompt in prompts])
+        await upstream.barrier("all").reached(len(prompts))
+        upstream.barrier("all").release()
+        texts = await asking
     assert len(set(texts)) == len(prompts)
     assert texts == [await expected_answer(upstream, prompt) for prompt in prompts]
 

@@ -15,6 +15,7 @@ from tokenwire import __version__, garbage, logs
 from tokenwire.accept_probe import AcceptProbe
 from tokenwire.call_log import log_call
 from tokenwire.chat_span import TracedModel, end_chat_span
+from tokenwire.connection_age import connection_age
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
@@ -22,6 +23,7 @@ from tokenwire.field_limits import FieldLimits
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
+from tokenwire.interceptors.edge import EdgeInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.interceptors.shedding import SheddingInterceptor
@@ -34,6 +36,7 @@ from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
 from tokenwire.tls import server_credentials
+from tokenwire.undelivered import UndeliveredStatuses
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire.workers import Link
 
@@ -53,9 +56,6 @@ OPTIONS: Final = (
     # By default calls that the server has not taken for 30 s are cancelled, without a status.
     ("grpc.server_max_unrequested_time_in_server", 3_600),
 )
-MORE_STREAMS: Final = 1_000
-"""Streams of one connection beyond the service's limit: a call over the limit must come
-through to be told so, and a health check must come through in any case."""
 MORE_THAN_GRACE_SECONDS: Final = 2.0
 """After the grace, for the statuses of the answers that it ended to go out."""
 
@@ -96,10 +96,28 @@ class App:
         )
         self._lag = LagMeter(self.metrics.observe_lag)
         self._health = HealthServicer(self.metrics.set_watches, self.metrics.note_call)
+        self._undelivered = UndeliveredStatuses(
+            settings.reader_timeout_seconds,
+            settings.max_streams,
+            on_reset=self.metrics.count_reset,
+        )
+        self._edge = EdgeInterceptor(
+            settings.request_timeout_seconds,
+            settings.max_streams,
+            settings.reader_timeout_seconds,
+            self._undelivered,
+        )
+        self.metrics.watch_held(lambda: self._edge.waiting, lambda: len(self._undelivered))
         self._outcome = OutcomeInterceptor(
             settings.stream_timeout_seconds,
             on_start=self.metrics.start,
-            observers=(end_chat_span, annotate_span, self.metrics.observe, log_call),
+            observers=(
+                end_chat_span,
+                annotate_span,
+                self.metrics.observe,
+                log_call,
+                self._undelivered.observe,
+            ),
         )
         self._server = self._build_server(share_port=share_port)
         self.address = settings.listen
@@ -129,6 +147,7 @@ class App:
         chain = build_chain(
             self._telemetry.provider,
             self._shedding,
+            self._edge,
             self._outcome,
             request_bytes,
             admission,
@@ -150,7 +169,8 @@ class App:
             # By default a second server on the same port starts silently and takes half the calls.
             ("grpc.so_reuseport", int(share_port)),
             ("grpc.max_receive_message_length", settings.max_request_bytes),
-            ("grpc.max_concurrent_streams", settings.max_streams + MORE_STREAMS),
+            ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
+            *connection_age(settings),
             ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
             # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
             ("grpc.http2.ping_timeout_ms", round(settings.keepalive_timeout_seconds * 1_000)),
@@ -216,9 +236,10 @@ class App:
         if self._stopped:
             return
         self._stopped = True
-        self._health.end_watches()
+        self._undelivered.limit(MORE_THAN_GRACE_SECONDS)
         await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
+        self._edge.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
         await closing

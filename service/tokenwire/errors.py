@@ -59,10 +59,18 @@ class CallerError(ServiceError):
 
 
 class MalformedRequest(CallerError):
-    """The bytes of the request do not parse, or hold invalid UTF-8."""
+    """The bytes of the request do not parse, or hold invalid UTF-8, or there is no message."""
 
     reason = "MALFORMED_REQUEST"
-    text = "The request is not a valid openai.Message."
+    text = "The request is not one valid message of the method's type."
+
+
+class RequestTimeout(CallerError):
+    """The message of the request does not come in time."""
+
+    reason = "REQUEST_TIMEOUT"
+    code = StatusCode.RESOURCE_EXHAUSTED
+    text = "The message of the request did not come in time."
 
 
 class InvalidField(CallerError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -31,8 +32,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     """Health of the process ("") and of our service, which is the same.
 
     grpc_health's own servicer holds a lock while it writes to a watcher, so that
-    one who does not read keeps the status from changing; and nothing ends its
-    watches, which would hold the server's stop.
+    one who does not read keeps the status from changing.
 
     Args:
         on_watches: Told the number of Watch calls when it changes.
@@ -44,17 +44,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
-        self._ending = asyncio.Event()
 
     def report(self, status: int) -> None:
         """Report a HealthCheckResponse.ServingStatus from now on, to all who watch too."""
         self._status = status
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def end_watches(self) -> None:
-        """End all Watch calls."""
-        self._ending.set()
 
     async def Check(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
@@ -68,12 +63,16 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     async def Watch(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
-    ) -> None:
+    ) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
         """Stream the health of a service until the caller leaves or the server stops."""
         self._on_call(context.peer())
         await _check_size(request, context)
-        async with self._watches.one_more(context):
-            await self._watch_until_the_end(request.service, context)
+        async with (
+            self._watches.one_more(context),
+            aclosing(self._statuses(request.service)) as statuses,
+        ):
+            async for status in statuses:
+                yield status
 
     async def List(  # noqa: N802 - the contract's name
         self, request: Message, context: Context
@@ -84,24 +83,14 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         response: Message = _messages.HealthListResponse(statuses=dict.fromkeys(SERVICES, status))
         return response
 
-    async def _watch_until_the_end(self, service: str, context: Context) -> None:
-        watch = asyncio.ensure_future(self._watch(service, context))
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait((watch, ending), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (watch, ending):
-                task.cancel()
-            await asyncio.gather(watch, ending, return_exceptions=True)
-
-    async def _watch(self, service: str, context: Context) -> None:
+    async def _statuses(self, service: str) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
         if service not in SERVICES:
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-            await context.write(health_pb2.HealthCheckResponse(status=unknown))
+            yield health_pb2.HealthCheckResponse(status=unknown)
             await asyncio.Event().wait()
         while True:
             changed = self._changed
-            await context.write(health_pb2.HealthCheckResponse(status=self._status))
+            yield health_pb2.HealthCheckResponse(status=self._status)
             await changed.wait()
 
 

@@ -84,17 +84,16 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):
         super().__init__(names, pool=_Pool(pool))
         self._streams = OpenCalls(MAX_STREAMS, on_change)
 
-    # Written to the context, so that the stream's end is the end of this frame.
     async def ServerReflectionInfo(  # type: ignore[override]  # noqa: N802 - the contract's name
         self, request_iterator: AsyncIterable[Request], context: Context
-    ) -> None:
+    ) -> AsyncGenerator[reflection_pb2.ServerReflectionResponse]:
         """Answer each request of a stream, until the caller ends it."""
         async with self._streams.one_more(context):
             requests = _short(request_iterator, context)
             responses: Any = super().ServerReflectionInfo(requests, context)
             async with aclosing(responses):
                 async for response in responses:
-                    await context.write(response)
+                    yield response
 
 
 async def _short(requests: AsyncIterable[Request], context: Context) -> AsyncGenerator[Request]:

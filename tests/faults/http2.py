@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE = 0, 1, 3, 4, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INITIAL_WINDOW_SIZE = 4
 CANCEL = 8
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEAD_BYTES = 9
 MAX_FRAME_BYTES = 16_384
 WINDOW_BYTES = 65_535
 """How much of a stream either side takes without having said more."""
@@ -35,6 +36,19 @@ class Connection:
         """Return once a call has ended with this code; headers come as plain text."""
         await self.reader.readuntil(b"grpc-status" + _text(str(code)))
 
+    async def frames(self) -> AsyncIterator[tuple[int, int, bytes]]:
+        """Yield the kind, the stream and the payload of what comes, until the end."""
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                yield _parts(await _read_frame(self.reader))
+
+    async def was_reset(self) -> int:
+        """Return the stream that the server resets next; what else comes is lost."""
+        while True:
+            kind, stream, _ = _parts(await _read_frame(self.reader))
+            if kind == RST_STREAM:
+                return stream
+
 
 @asynccontextmanager
 async def connect(address: str, window: int = WINDOW_BYTES) -> AsyncIterator[Connection]:
@@ -48,14 +62,26 @@ async def connect(address: str, window: int = WINDOW_BYTES) -> AsyncIterator[Con
     reader, writer = await asyncio.open_connection(host, int(port))
     setting = INITIAL_WINDOW_SIZE.to_bytes(2, "big") + window.to_bytes(4, "big")
     writer.write(PREFACE + _frame(SETTINGS, 0, 0, setting) + _frame(SETTINGS, ACK, 0, b""))
+    frames = asyncio.StreamReader()
+    answering = asyncio.create_task(_answer_pings(reader, writer, frames))
     try:
-        yield Connection(reader, writer)
+        yield Connection(frames, writer)
     finally:
+        answering.cancel()
         writer.transport.abort()
 
 
-def call(stream: int, method: str = "/openai.Chatgpt/Send", encoding: str = "identity") -> bytes:
-    """Return the headers that begin a call; `stream` is odd and above all before it."""
+def call(
+    stream: int,
+    method: str = "/openai.Chatgpt/Send",
+    encoding: str = "identity",
+    *,
+    end: bool = False,
+) -> bytes:
+    """Return the headers that begin a call; `stream` is odd and above all before it.
+
+    With `end` they are all that the caller sends.
+    """
     fields = {
         ":method": "POST",
         ":scheme": "http",
@@ -66,20 +92,33 @@ def call(stream: int, method: str = "/openai.Chatgpt/Send", encoding: str = "ide
         "grpc-encoding": encoding,
     }
     block = b"".join(b"\0" + _text(name) + _text(value) for name, value in fields.items())
-    return _frame(HEADERS, END_HEADERS, stream, block)
+    return _frame(HEADERS, END_HEADERS | end * END_STREAM, stream, block)
 
 
 def message(
-    stream: int, data: bytes, *, compressed: bool = False, length: int | None = None
+    stream: int,
+    data: bytes,
+    *,
+    compressed: bool = False,
+    length: int | None = None,
+    end: bool = True,
 ) -> bytes:
-    """Return the only message of a call; `length` in place of its true length."""
+    """Return a message of a call, its last unless `end` is false.
+
+    Args:
+        stream: The call's.
+        data: The message.
+        compressed: Whether the message says that it is.
+        length: In place of its true length.
+        end: Whether the caller sends nothing after it.
+    """
     size = len(data) if length is None else length
     body = bytes((compressed,)) + size.to_bytes(4, "big") + data
     assert len(body) <= WINDOW_BYTES
     starts = range(0, len(body), MAX_FRAME_BYTES)
     parts = [body[start : start + MAX_FRAME_BYTES] for start in starts]
     *frames, last = [_frame(DATA, 0, stream, part) for part in parts]
-    return b"".join(frames) + last[:4] + bytes((END_STREAM,)) + last[5:]
+    return b"".join(frames) + last[:4] + bytes((end * END_STREAM,)) + last[5:]
 
 
 def reset(stream: int) -> bytes:
@@ -90,6 +129,31 @@ def reset(stream: int) -> bytes:
 def more_window(stream: int, size: int = WINDOW_BYTES) -> bytes:
     """Return what lets the server send so many bytes more of a call."""
     return _frame(WINDOW_UPDATE, 0, stream, size.to_bytes(4, "big"))
+
+
+async def _answer_pings(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: asyncio.StreamReader
+) -> None:
+    """Pass on all frames; answer pings, without which a server takes the caller for dead."""
+    try:
+        while True:
+            frame = await _read_frame(reader)
+            kind, _, payload = _parts(frame)
+            if kind == PING and not frame[4] & ACK:
+                writer.write(_frame(PING, ACK, 0, payload))
+            frames.feed_data(frame)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        frames.feed_eof()
+
+
+async def _read_frame(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readexactly(HEAD_BYTES)
+    return head + await reader.readexactly(int.from_bytes(head[:3], "big"))
+
+
+def _parts(frame: bytes) -> tuple[int, int, bytes]:
+    """Return the kind, the stream and the payload of a frame."""
+    return frame[3], int.from_bytes(frame[5:HEAD_BYTES], "big"), frame[HEAD_BYTES:]
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

@@ -39,7 +39,9 @@ async def health_p99(world: World) -> float:
 async def test_row_42_health_at_full_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """With every place taken, and callers turned away without a pause, health stays quick."""
     places, callers = 100, 10
-    async with open_world(monkeypatch, max_streams=places, max_queue=0) as world:
+    # All of them on one connection, and those that are turned away too.
+    room = {"max_streams_per_connection": places + callers}
+    async with open_world(monkeypatch, max_streams=places, max_queue=0, **room) as world:
         await world.warm_up(places)
         world.upstream.script(*["pace 0 20; filler 1000000"] * places)
         calls = [world.send() for _ in range(places)]

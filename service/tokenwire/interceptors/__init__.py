@@ -5,6 +5,7 @@ from opentelemetry import trace
 
 from tokenwire.field_limits import FieldLimits
 from tokenwire.interceptors.admission import AdmissionInterceptor
+from tokenwire.interceptors.edge import EdgeInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.parsing import ParsingInterceptor
 from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
@@ -15,6 +16,7 @@ from tokenwire.interceptors.tracing import TracingInterceptor
 def build_chain(  # noqa: PLR0913, PLR0917 - one for each that has something to be told
     provider: trace.TracerProvider,
     shedding: SheddingInterceptor,
+    edge: EdgeInterceptor,
     outcome: OutcomeInterceptor,
     request_bytes: RequestBytesInterceptor,
     admission: AdmissionInterceptor,
@@ -24,6 +26,8 @@ def build_chain(  # noqa: PLR0913, PLR0917 - one for each that has something to 
     return [
         # Outermost, because while a crowd waits nothing is cheap enough.
         shedding,
+        # Outside all the rest: gRPC reads no message before it.
+        edge,
         # Outside, so that all that is logged and counted below belongs to the span.
         TracingInterceptor(provider),
         # Everything below fails by raising; here it becomes a status.

@@ -50,6 +50,7 @@ class AdmissionInterceptor(Interceptor):
         on_change: Callable[[int, int], None],
         share_key: ShareKey = connection_of,
     ) -> None:
+        super().__init__()
         self._slots = FairSlots(max_streams, max_queue, CLAIM_SECONDS)
         self._queue_seconds = queue_seconds
         self._on_change = on_change

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from tokenwire.errors import ServiceError
 from tokenwire.servicer import SERVICE
 
 # Quoted where grpc's classes are generic only to the type checker.
@@ -24,31 +25,62 @@ def is_ours(method: str) -> bool:
     return method.startswith(f"/{SERVICE}/")
 
 
-class Interceptor(grpc.aio.ServerInterceptor, ABC):
-    """Runs around each call of our service; health and reflection pass untouched."""
+def let_go(failure: ServiceError) -> None:
+    """Free what a failure came from, such as a large event, without the garbage collector.
+
+    gRPC keeps what ended a call in a cycle with the frames that it went through.
+    """
+    failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+
+
+class HandlerWrapper(grpc.aio.ServerInterceptor, ABC):
+    """Wraps the handler of each method once; gRPC asks for it with each call."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
-        """Wrap the method's handler; gRPC's side of `around`."""
+        """Return the wrapped handler; gRPC's side of `wrap`."""
         handler = await continuation(handler_call_details)
-        if handler is None or not self.covers(handler, handler_call_details):
-            return handler
         method = handler_call_details.method
+        known, wrapped = self._wrapped.get(method, (None, None))
+        # Of a method that does not exist there is neither.
+        if handler is not known and handler is not None:
+            wrapped = self.wrap(method, handler)
+            self._wrapped[method] = handler, wrapped
+        return wrapped
+
+    @abstractmethod
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return the handler that gRPC shall call in place of `handler`."""
+
+
+class Interceptor(HandlerWrapper):
+    """Runs around each call of our service; health and reflection pass untouched."""
+
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return a handler that runs `handler` inside `around`."""
+        if handler.unary_stream is None or not is_ours(method):
+            return handler
+        return grpc.unary_stream_rpc_method_handler(
+            self._behaviour(method, handler),
+            request_deserializer=self.deserializer(handler),
+            response_serializer=handler.response_serializer,
+        )
+
+    def deserializer(self, handler: Handler) -> Callable[[bytes], Any] | None:
+        """Return what gRPC parses the request with."""
+        return handler.request_deserializer
+
+    def _behaviour(self, method: str, handler: Handler) -> Behaviour:
         proceed: Behaviour = handler.unary_stream  # type: ignore[assignment] # typed as a generator
 
         async def behaviour(request: object, context: Context) -> None:
             await self.around(method, proceed, request, context)
 
-        return grpc.unary_stream_rpc_method_handler(
-            behaviour,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-
-    def covers(self, handler: Handler, details: grpc.HandlerCallDetails) -> bool:
-        """Tell whether this call runs inside `around`."""
-        return handler.unary_stream is not None and is_ours(details.method)
+        return behaviour
 
     @abstractmethod
     async def around(

@@ -17,7 +17,7 @@ import grpc
 from tokenwire import call_deadline, calls, exchange
 from tokenwire.calls import Call
 from tokenwire.errors import InternalError, ServerShuttingDown, ServiceError
-from tokenwire.interceptors.base import Behaviour, Context, Interceptor
+from tokenwire.interceptors.base import Behaviour, Context, Interceptor, let_go
 from tokenwire.logs import frames_of
 from tokenwire.status import extra_trailers, to_status
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -52,6 +52,7 @@ class OutcomeInterceptor(Interceptor):
     def __init__(
         self, stream_seconds: float, on_start: Observer, observers: Iterable[Observer]
     ) -> None:
+        super().__init__()
         self._stream_seconds = stream_seconds
         self._on_start = on_start
         self._observers = tuple(observers)
@@ -76,10 +77,13 @@ class OutcomeInterceptor(Interceptor):
                 if self._refusing:
                     self._refused += 1
                     raise ServerShuttingDown
+                if isinstance(request, ServiceError):
+                    # There is no request, for this reason.
+                    raise request
                 await proceed(request, context)
         except ServiceError as error:
             failure = error
-            _let_go(failure)
+            let_go(failure)
         except BUGS as error:
             if _is_cancelled(call, error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.
@@ -131,14 +135,6 @@ class OutcomeInterceptor(Interceptor):
         call.code = code
         call.reason = reason or code.name
         _tell(self._observers, call)
-
-
-def _let_go(failure: ServiceError) -> None:
-    """Free what a failure came from, such as a large event, without the garbage collector.
-
-    gRPC keeps what ended a call in a cycle with the frames that it went through.
-    """
-    failure.__traceback__ = failure.__context__ = failure.__cause__ = None
 
 
 def _tell(observers: Iterable[Observer], call: Call) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from tokenwire.errors import MalformedRequest
 from tokenwire.field_limits import FieldLimits
-from tokenwire.interceptors.base import Behaviour, Context, Continuation, Handler, Interceptor
+from tokenwire.interceptors.base import Behaviour, Context, Handler, Interceptor
 from tokenwire.large_work import next_step
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -28,19 +27,12 @@ class ParsingInterceptor(Interceptor):
     """
 
     def __init__(self, limits: FieldLimits) -> None:
+        super().__init__()
         self._limits = limits
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    def deserializer(self, handler: Handler) -> None:
         """Take gRPC's parser away."""
-        handler = await super().intercept_service(continuation, handler_call_details)
-        if handler is None or not self.covers(handler, handler_call_details):
-            return handler
-        return grpc.unary_stream_rpc_method_handler(
-            handler.unary_stream,  # type: ignore[arg-type] # `covers` has seen that there is one
-            response_serializer=handler.response_serializer,
-        )
+        del handler
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context

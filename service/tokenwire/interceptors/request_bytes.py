@@ -21,6 +21,7 @@ class RequestBytesInterceptor(Interceptor):
     """
 
     def __init__(self, most: int, on_change: Callable[[int], None]) -> None:
+        super().__init__()
         self._most = most
         self._on_change = on_change
         self._held = 0

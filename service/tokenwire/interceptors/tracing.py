@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import grpc
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc._aio_server import OpenTelemetryAioServerInterceptor
 
 from tokenwire.calls import Call
-from tokenwire.interceptors.base import Behaviour, Context, is_ours
+from tokenwire.interceptors.base import Behaviour, Context, Handler, HandlerWrapper, is_ours
 
 CALLERS_OWN = frozenset(
     {
@@ -20,7 +22,7 @@ CALLERS_OWN = frozenset(
 """Codes that are no error of a server; OpenTelemetry leaves their spans' status unset."""
 
 
-class TracingInterceptor(OpenTelemetryAioServerInterceptor):
+class TracingInterceptor(HandlerWrapper, OpenTelemetryAioServerInterceptor):
     """opentelemetry-instrumentation-grpc for handlers that write to the context.
 
     The original treats every stream as a generator, which breaks handlers such
@@ -31,18 +33,32 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
         provider: Makes the spans.
     """
 
-    def __init__(self, provider: trace.TracerProvider) -> None:
-        tracer = provider.get_tracer("tokenwire")
-        super().__init__(tracer, lambda call: is_ours(call.method))  # type: ignore[no-untyped-call] # has no types
+    intercept_service = HandlerWrapper.intercept_service
 
-    def _intercept_aio_server_stream(
-        self, behavior: Behaviour, handler_call_details: grpc.HandlerCallDetails
-    ) -> Behaviour:
+    def __init__(self, provider: trace.TracerProvider) -> None:
+        HandlerWrapper.__init__(self)
+        tracer = provider.get_tracer("tokenwire")
+        OpenTelemetryAioServerInterceptor.__init__(self, tracer)  # type: ignore[no-untyped-call] # has no types
+
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return a handler that runs `handler` inside a span, if the method is ours."""
+        if handler.unary_stream is None or not is_ours(method):
+            return handler
+        behaviour = self._traced(SimpleNamespace(method=method), handler)
+        return grpc.unary_stream_rpc_method_handler(
+            behaviour,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _traced(self, details: SimpleNamespace, handler: Handler) -> Behaviour:
+        behavior: Behaviour = handler.unary_stream  # type: ignore[assignment] # typed as a generator
+
         async def traced(request: object, context: Context) -> None:
             ending: BaseException | None = None
             with (
                 self._set_remote_context(context),
-                self._start_span(handler_call_details, _Caller(context)),  # type: ignore[no-untyped-call] # the same
+                self._start_span(details, _Caller(context)),  # type: ignore[no-untyped-call] # the same
             ):
                 try:
                     await behavior(request, context)
@@ -50,7 +66,11 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
                     # Not through the span: it would record the exception's text.
                     ending = error
             if ending is not None:
-                raise ending
+                try:
+                    raise ending
+                finally:
+                    # With it this frame, and the call, would outlive the caller's connection.
+                    del ending
 
         return traced
 

@@ -220,6 +220,20 @@ class Declarations:
         self.reflection_streams = self._gauge(
             "tokenwire_reflection_streams", "Open streams of reflection."
         )
+        self.incomplete_requests = self._gauge(
+            "tokenwire_incomplete_requests",
+            "Calls, health checks included, whose request message has not come yet.",
+        )
+        self.undelivered_statuses = self._gauge(
+            "tokenwire_undelivered_statuses",
+            "Calls that have ended and whose status the caller has not taken yet.",
+        )
+        self.streams_reset = self._counter(
+            "tokenwire_streams_reset",
+            "Calls whose stream was reset because the caller did not take the status in time, or "
+            "because too many did not.",
+            (),
+        )
         self.draining = self._gauge(
             "tokenwire_draining", "1 from the signal to stop until the end, 0 before."
         )

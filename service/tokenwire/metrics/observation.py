@@ -128,6 +128,18 @@ class Metrics:
         self._handling.observe(0)
         self._other.durations(reason)[0].observe(0)
 
+    def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
+        """Tell from now on how many calls have no message yet, and how many an untaken status.
+
+        Both are counted whenever the metrics are read.
+        """
+        self._declared.incomplete_requests.set_function(incomplete)
+        self._declared.undelivered_statuses.set_function(undelivered)
+
+    def count_reset(self, calls: int) -> None:
+        """Count calls whose stream was reset because the status was not taken."""
+        self._declared.streams_reset.inc(calls)
+
     def set_draining(self) -> None:
         """Tell that the process stops."""
         self._declared.draining.set(1)

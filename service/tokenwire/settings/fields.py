@@ -179,6 +179,21 @@ class Settings(BaseSettings):
     max_turns: int = Field(
         4_096, ge=1, le=65_536, description="Turns that the history of a request may have."
     )
+    request_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the message of a request may take to come."
+    )
+    max_streams_per_connection: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Calls of one connection at once. A gRPC client holds back those beyond, "
+        "and sends each when another has ended.",
+    )
+    connection_age_seconds: PositiveSeconds = Field(
+        300,
+        description="After how long, give or take a tenth, a caller's connection is asked to end: "
+        "running calls finish on it, new ones go to a new connection.",
+    )
     keepalive_seconds: PositiveSeconds = Field(
         30, description="After how long without data a caller's connection is pinged."
     )

@@ -1,0 +1,120 @@
+"""Connections end some day, and no answer with them; how many calls one may have at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import grpc
+import pytest
+
+from faults import http2
+from faults.memory import MB, peak_memory, reset_peak_memory
+from faults.world import World, open_world, within
+from helpers import collect, sample
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+GOAWAY = 7
+NO_ERROR = b"\0\0\0\0"
+REFUSED_STREAM = 7
+OK = (grpc.StatusCode.OK, "")
+HELLO = pb.Message(content="hello")
+AGE = 1.0
+
+
+async def peers(world: World) -> AsyncIterator[str]:
+    """Yield the address that each call comes from; none may fail."""
+    while True:
+        before = len(world.log.getvalue())
+        await collect(world.stub.Send(HELLO))
+        await within(5, "it was logged", lambda: "call ended" in world.log.getvalue()[before:])  # noqa: B023 - called in the loop
+        yield world.log.getvalue()[before:].partition('"peer": "')[2].partition('"')[0]
+
+
+async def test_running_answers_finish_on_an_old_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """New calls go to a new connection without a failure, and the answer that runs ends well."""
+    async with open_world(monkeypatch, connection_age_seconds=AGE) as world:
+        await world.warm_up(2)
+        world.upstream.script("tokens 1; barrier running; answer")
+        running = asyncio.create_task(world.ended(world.send()))
+        await world.upstream.barrier("running").reached()
+        seen: list[str] = []
+        async with asyncio.timeout(30):
+            # Two that came after: the answer outlives its connection's age, and more.
+            async for peer in peers(world):
+                seen.append(peer)
+                if len(set(seen)) == 3:
+                    break
+        world.upstream.barrier("running").release()
+        answers, error = await running
+        assert error is None
+        assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
+        await world.check(*OK, calls=len(seen) + 1)
+
+
+async def test_an_old_connection_is_asked_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is old is told so in good order, and closed once it has no call left."""
+    async with open_world(monkeypatch, connection_age_seconds=AGE) as world:
+        async with http2.connect(world.app.address) as caller:
+            async with asyncio.timeout(10):
+                frames = [frame async for frame in caller.frames()]
+        assert [payload[4:8] for kind, _, payload in frames if kind == GOAWAY] == [NO_ERROR] * 2
+        await world.check_all([])
+
+
+async def test_the_age_leaves_time_for_the_longest_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer that begins just before its connection's end may still take its whole time."""
+    limits = {"connection_age_seconds": AGE, "stream_timeout_seconds": 4, "keepalive_seconds": 60}
+    async with open_world(monkeypatch, **limits) as world:
+        await world.fails("tokens 1; stall", grpc.StatusCode.ABORTED, "STREAM_DURATION_LIMIT")
+
+
+async def test_a_client_waits_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call beyond those that a connection may have is sent when another has ended."""
+    async with open_world(monkeypatch, max_streams_per_connection=2) as world:
+        await world.warm_up(2)
+        world.upstream.script(*["barrier held; answer"] * 3)
+        calls = [asyncio.create_task(world.ended(world.send())) for _ in range(3)]
+        await world.upstream.barrier("held").reached(2)
+        started = world.upstream.requests_seen
+        world.upstream.barrier("held").release()
+        for _, error in await asyncio.gather(*calls):
+            assert error is None
+        assert world.upstream.requests_seen == started + 1
+        await world.check(*OK, calls=3)
+
+
+async def test_row_47_no_more_of_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the calls that a connection begins beyond its number each is refused at once."""
+    async with open_world(monkeypatch, max_streams_per_connection=10) as world:
+        async with http2.connect(world.app.address) as caller:
+            await caller.send(*map(http2.call, range(1, 101, 2)))
+            refused = 0
+            async for kind, _, payload in caller.frames():
+                refused += kind == http2.RST_STREAM and payload[3] == REFUSED_STREAM
+                if refused == 40:
+                    break
+            await within(5, "the others wait", lambda: waiting(world) == 10)
+        await world.check_all([])
+
+
+def waiting(world: World) -> float:
+    """Return how many calls wait for their message, as the metrics tell it."""
+    return sample(world.metrics(), "tokenwire_incomplete_requests") or 0
+
+
+async def test_row_47_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """19,000 calls without a message, on 10 connections, take little memory, even at the worst."""
+    async with open_world(monkeypatch) as world, AsyncExitStack() as stack:
+        before = reset_peak_memory()
+        for _ in range(10):
+            caller = await stack.enter_async_context(http2.connect(world.app.address))
+            await caller.send(*map(http2.call, range(1, 3_801, 2)))
+        await within(30, "as many wait as may", lambda: waiting(world) == 1_000)
+        assert peak_memory() - before <= 60 * MB
+        await stack.aclose()
+        await within(5, "all have ended", lambda: waiting(world) == 0)
+        await world.at_rest()

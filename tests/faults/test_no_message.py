@@ -1,0 +1,145 @@
+"""Rows 46 and 47: calls without the one message that a request has."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from faults import http2
+from faults.world import World, open_world, within
+from helpers import sample
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+SEND = "/openai.Chatgpt/Send"
+CHECK = "/grpc.health.v1.Health/Check"
+WATCH = "/grpc.health.v1.Health/Watch"
+REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+MALFORMED = (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST")
+TIMEOUT = (grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TIMEOUT")
+
+OK = (grpc.StatusCode.OK, "")
+
+MESSAGE = pb.Message(content="hello").SerializeToString()
+HOUR = 3_600
+
+
+def waiting(world: World) -> float:
+    """Return how many calls wait for their message, as the metrics tell it."""
+    return sample(world.metrics(), "tokenwire_incomplete_requests") or 0
+
+
+@pytest.mark.parametrize("method", [SEND, CHECK, WATCH])
+async def test_row_46_half_closed_without_a_message(world: World, method: str) -> None:
+    """A call that ends without a message is INVALID_ARGUMENT within a second."""
+    async with http2.connect(world.app.address) as caller:
+        await caller.send(http2.call(1, method, end=True))
+        async with asyncio.timeout(1):
+            await caller.status(grpc.StatusCode.INVALID_ARGUMENT.value[0])
+    await world.check_all([MALFORMED] if method == SEND else [])
+
+
+@pytest.mark.parametrize("method", [SEND, CHECK, WATCH])
+async def test_row_46_a_second_message(world: World, method: str) -> None:
+    """A call with two messages is INVALID_ARGUMENT, and nothing is asked upstream."""
+    requests = world.upstream.requests_seen
+    message = MESSAGE if method == SEND else b""
+    async with http2.connect(world.app.address) as caller:
+        await caller.send(
+            http2.call(1, method),
+            http2.message(1, message, end=False),
+            http2.message(1, message),
+        )
+        await caller.status(grpc.StatusCode.INVALID_ARGUMENT.value[0])
+    assert world.upstream.requests_seen == requests
+    await world.check_all([MALFORMED] if method == SEND else [])
+
+
+@pytest.mark.parametrize("method", [CHECK, WATCH, REFLECT])
+async def test_row_46_a_message_that_does_not_parse(world: World, method: str) -> None:
+    """What is no message of another service either is INVALID_ARGUMENT, without a traceback."""
+    async with http2.connect(world.app.address) as caller:
+        await caller.send(http2.call(1, method), http2.message(1, b"\xde\xad"))
+        await caller.status(grpc.StatusCode.INVALID_ARGUMENT.value[0])
+    await world.check_all([])
+
+
+@pytest.mark.parametrize("method", [SEND, CHECK, WATCH])
+@pytest.mark.parametrize("messages", [0, 1], ids=["no message", "no end"])
+async def test_row_47_the_message_never_comes(
+    monkeypatch: pytest.MonkeyPatch, method: str, messages: int
+) -> None:
+    """A request that is not whole in time is RESOURCE_EXHAUSTED; until then it is counted."""
+    async with open_world(monkeypatch, request_timeout_seconds=0.5) as world:
+        requests = world.upstream.requests_seen
+        async with http2.connect(world.app.address) as caller:
+            part = http2.message(1, MESSAGE if method == SEND else b"", end=False)
+            await caller.send(http2.call(1, method), part * messages)
+            await within(5, "the call is counted", lambda: waiting(world) == 1)
+            await caller.status(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+            assert waiting(world) == 0
+        assert world.upstream.requests_seen == requests
+        await world.check_all([TIMEOUT] if method == SEND else [])
+
+
+async def test_row_47_a_message_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that comes while its call waits is answered."""
+    async with open_world(monkeypatch, request_timeout_seconds=HOUR) as world:
+        async with http2.connect(world.app.address) as caller:
+            await caller.send(http2.call(1))
+            await within(5, "the call is counted", lambda: waiting(world) == 1)
+            await caller.send(http2.message(1, MESSAGE))
+            await caller.status(grpc.StatusCode.OK.value[0])
+        await world.check(*OK)
+
+
+async def test_row_47_the_caller_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who leaves before the message leaves nothing behind, and is no failure."""
+    async with open_world(monkeypatch, request_timeout_seconds=HOUR) as world:
+        async with http2.connect(world.app.address) as caller:
+            await caller.send(http2.call(1), http2.call(3))
+            await within(5, "the calls are counted", lambda: waiting(world) == 2)
+            await caller.send(http2.reset(1))
+            await within(5, "the call has ended", lambda: waiting(world) == 1)
+        await within(5, "the call has ended", lambda: waiting(world) == 0)
+        await world.check_all([])
+
+
+async def test_row_47_no_more_in_all_than_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that wait are bounded in all: those that waited longest make room for others."""
+    async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=20) as world:
+        async with (
+            http2.connect(world.app.address) as caller,
+            http2.connect(world.app.address) as other,
+        ):
+            await caller.send(*map(http2.call, range(1, 61, 2)))
+            await other.send(*map(http2.call, range(1, 61, 2)))
+            await within(5, "all but 20 ended", lambda: ended(world) + waiting(world) == 60)
+            assert 0 < waiting(world) <= 20
+            for _ in range(5):
+                _, error = await world.ended(world.send())
+                assert error is None
+            await caller.status(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+        await within(5, "the calls have ended", lambda: waiting(world) == 0)
+        await world.check_all([TIMEOUT] * int(ended(world)) + [OK] * 5)
+
+
+def ended(world: World) -> float:
+    """Return how many calls have ended because their message did not come."""
+    labels = {"grpc_code": TIMEOUT[0].name, "reason": TIMEOUT[1]}
+    return sample(world.metrics(), "tokenwire_errors_total", **labels) or 0
+
+
+async def test_row_47_health_is_checked_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health checks without a message keep no whole one from its answer."""
+    async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=5) as world:
+        async with http2.connect(world.app.address) as caller:
+            await caller.send(*(http2.call(each, CHECK) for each in range(1, 101, 2)))
+            await within(5, "they wait", lambda: waiting(world) == 5)
+            check: Any = world.channel.unary_unary(
+                CHECK, response_deserializer=health_pb2.HealthCheckResponse.FromString
+            )
+            assert (await check(b"")).status == health_pb2.HealthCheckResponse.SERVING
+        await world.check_all([])
