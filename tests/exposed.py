@@ -13,6 +13,9 @@ from tokenwire.app import App
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
+OF_THE_PROCESS = ("process", "python", "tokenwire_log_lines_dropped")
+"""Counters that all servers of one process share, and so all tests."""
+
 Series: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 """A name and its labels, in the order of the alphabet."""
 
@@ -53,7 +56,7 @@ class Exposed:
         return {
             key: value
             for key, value in self.values.items()
-            if value and key[0].endswith("_total") and not key[0].startswith(("process", "python"))
+            if value and key[0].endswith("_total") and not key[0].startswith(OF_THE_PROCESS)
         }
 
 

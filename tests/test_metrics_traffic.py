@@ -170,6 +170,9 @@ async def test_a_full_service_is_visible(start_app: StartApp, upstream: DemoUpst
     assert full.value("tokenwire_rejected_total", reason="SERVER_OVERLOADED") == 1
     assert full.total("tokenwire_calls_total", outcome="rejected") == 1
     assert full.value("tokenwire_queue_wait_seconds_count") == 0
+    assert full.value("tokenwire_accept_wait_seconds_count") == 3
+    assert full.value("tokenwire_shed_calls_total") == 0
+    assert full.value("tokenwire_streams_reserved") == 0
     assert after.value("tokenwire_queue_length") == 0
     assert after.value("tokenwire_queue_wait_seconds_count") == 1
     assert after.value("tokenwire_queue_wait_seconds_sum") > 0

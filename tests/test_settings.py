@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "grace_seconds": 30,
     "log_level": "info",
     "log_format": "auto",
+    "no_color": "",
     "otlp_endpoint": None,
     "otlp_traces_endpoint": None,
     "otlp_protocol": "grpc",
@@ -109,6 +110,7 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ),
     ("TOKENWIRE_LOG_LEVEL", "debug", "log_level", "debug"),
     ("TOKENWIRE_LOG_FORMAT", "console", "log_format", "console"),
+    ("NO_COLOR", "1", "no_color", "1"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317", "otlp_endpoint", "http://a:4317"),
     (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

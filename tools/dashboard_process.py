@@ -69,6 +69,27 @@ PANELS: Final = (
         quantiles("tokenwire_queue_wait_seconds"),
     ),
     Panel(
+        "Wait in gRPC",
+        "How long calls waited before the server took them; all other times begin then.",
+        "s",
+        (
+            Query(quantile(0.5, "tokenwire_accept_wait_seconds"), "p50"),
+            Query(quantile(0.99, "tokenwire_accept_wait_seconds"), "p99"),
+        ),
+    ),
+    Panel(
+        "Calls shed",
+        "Calls of a crowd that were rejected before their message was read, each second.",
+        "cps",
+        (Query(rate("tokenwire_shed_calls_total"), EACH),),
+    ),
+    Panel(
+        "Places kept",
+        "Free places that are kept for connections which have fewer than others.",
+        "short",
+        (Query(gauge("tokenwire_streams_reserved"), EACH),),
+    ),
+    Panel(
         "Own part of the time to the first token",
         "What the service itself adds, waiting for a place included.",
         "s",

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire import __version__, garbage, logs
+from tokenwire.accept_probe import AcceptProbe
 from tokenwire.call_log import log_call
 from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
@@ -23,6 +24,7 @@ from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
+from tokenwire.interceptors.shedding import SheddingInterceptor
 from tokenwire.interceptors.tracing import annotate_span
 from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
@@ -48,6 +50,8 @@ OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_metadata_size", 16_384),
+    # By default calls that the server has not taken for 30 s are cancelled, without a status.
+    ("grpc.server_max_unrequested_time_in_server", 3_600),
 )
 MORE_STREAMS: Final = 1_000
 """Streams of one connection beyond the service's limit: a call over the limit must come
@@ -119,8 +123,12 @@ class App:
         request_bytes = RequestBytesInterceptor(
             settings.max_request_bytes_in_flight, on_change=self.metrics.set_request_bytes
         )
+        self._probe = AcceptProbe(f"/{SERVICE}/Send")
+        self._shedding = SheddingInterceptor(self._probe, admission, self.metrics)
+        self.metrics.watch_reserved(admission.reserved)
         chain = build_chain(
             self._telemetry.provider,
+            self._shedding,
             self._outcome,
             request_bytes,
             admission,
@@ -183,7 +191,9 @@ class App:
             self._metrics_server.stop()
             raise cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
+        self._probe.listen(self._server)
         await self._server.start()
+        self._probe.start()
         self.metrics.watch_tasks_of(asyncio.get_running_loop())
         self._lag.start()
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
@@ -194,6 +204,7 @@ class App:
         self.metrics.set_draining()
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
+        self._shedding.close()
         await self._outcome.refuse()
         await self.stop(self._settings.grace_seconds)
 
@@ -206,6 +217,7 @@ class App:
             return
         self._stopped = True
         self._health.end_watches()
+        await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()

@@ -34,6 +34,7 @@ def log_call(call: Call) -> None:
         "model": call.model or None,
         "peer": call.peer,
         "seconds": round(call.ended - call.started, 6),
+        "accept_wait_seconds": round(call.accept_wait, 6) if call.accept_wait else None,
         "queued_seconds": round(call.queued, 6) if call.queued else None,
         "first_token_seconds": (
             round(call.first_token - call.started, 6) if call.first_token else None

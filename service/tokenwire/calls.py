@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from grpc import StatusCode
 
+from tokenwire import accept_probe
 from tokenwire.domain import Completion
 from tokenwire.exchange import Exchange
 from tokenwire.watchdog import Watchdog
@@ -26,6 +27,7 @@ class Call:
         exchange: What happened between the service and its upstream.
         model: The model asked for, or empty before the request is understood.
         started: When the call began.
+        accept_wait: Seconds that it waited in gRPC before that.
         queued: Seconds that it waited for a place; 0 if one was free.
         first_token: When the first text came.
         last_token: When the latest text came.
@@ -49,6 +51,7 @@ class Call:
     exchange: Exchange = field(default_factory=Exchange)
     model: str = ""
     started: float = field(default_factory=time.monotonic)
+    accept_wait: float = field(default_factory=accept_probe.waited.get)
     queued: float = 0.0
     first_token: float = 0.0
     last_token: float = 0.0

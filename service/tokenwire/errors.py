@@ -281,7 +281,11 @@ class ContentFiltered(UpstreamError):
 
 
 class ServerOverloaded(ServiceError):
-    """As many answers as allowed, or as many bytes of requests, are in flight."""
+    """As many answers as allowed, or as many bytes of requests, are in flight.
+
+    Or what is free is kept for connections that have fewer, or more calls come than
+    the process can take.
+    """
 
     reason = "SERVER_OVERLOADED"
     code = StatusCode.RESOURCE_EXHAUSTED

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from typing import Any, Final
 
@@ -45,7 +44,7 @@ def configure(settings: Settings, worker: int | None = None) -> None:
         shared.append(lambda _, __, event: {**event, "worker": worker})
     renderer: Processor = structlog.processors.JSONRenderer()
     if _is_console(settings):
-        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        colors = sys.stderr.isatty() and not settings.no_color
         renderer = structlog.dev.ConsoleRenderer(colors=colors)
     handler = QueueingHandler(sys.stderr, LibraryFilter())
     handler.setFormatter(

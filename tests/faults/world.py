@@ -66,7 +66,7 @@ class World:
         self.collector = Collector()
         self._before: dict[str, float] = {}
         self._tasks = self._descriptors = self._connections = 0
-        self._spans = self._clean = 0
+        self._spans = self._clean = self._shed = 0
 
     async def start(self) -> None:
         """Make one good call, so that everything lazy is there, and note the baseline."""
@@ -150,6 +150,7 @@ class World:
         In flight 0; upstream connections, tasks and descriptors at the baseline
         within a second; the error counter of each `code` and `reason` up by
         exactly one for each call (none for OK); no canary in metrics, logs or spans.
+        Each call has a span, but for those of a crowd that were shed.
         """
         calls = Counter(endings)
         metrics = await self.at_rest()
@@ -162,7 +163,8 @@ class World:
         }
         assert {key: value for key, value in risen.items() if value} == expected
         self._before = errors
-        before, self._spans = self._spans, self._spans + calls.total()
+        shed, self._shed = self._shed, self.shed()
+        before, self._spans = self._spans, self._spans + calls.total() - (self._shed - shed)
         spans = await self.collector.received(self._spans)
         fresh = self.collector.spans[self._clean :]
         self._clean += len(fresh)
@@ -184,6 +186,10 @@ class World:
         assert "tokenwire_streams_in_flight 0.0" in metrics
         assert "tokenwire_queue_length 0.0" in metrics
         return metrics
+
+    def shed(self) -> int:
+        """Return how many calls were rejected before anything else was done for them."""
+        return int(self.app.metrics.registry.get_sample_value("tokenwire_shed_calls_total") or 0)
 
     def metrics(self) -> str:
         """Return what Prometheus would read; also once the server has stopped."""

@@ -8,11 +8,13 @@ from tokenwire.interceptors.admission import AdmissionInterceptor
 from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.parsing import ParsingInterceptor
 from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
+from tokenwire.interceptors.shedding import SheddingInterceptor
 from tokenwire.interceptors.tracing import TracingInterceptor
 
 
-def build_chain(
+def build_chain(  # noqa: PLR0913, PLR0917 - one for each that has something to be told
     provider: trace.TracerProvider,
+    shedding: SheddingInterceptor,
     outcome: OutcomeInterceptor,
     request_bytes: RequestBytesInterceptor,
     admission: AdmissionInterceptor,
@@ -20,6 +22,8 @@ def build_chain(
 ) -> list[grpc.aio.ServerInterceptor]:
     """Return the interceptors, the outermost first."""
     return [
+        # Outermost, because while a crowd waits nothing is cheap enough.
+        shedding,
         # Outside, so that all that is logged and counted below belongs to the span.
         TracingInterceptor(provider),
         # Everything below fails by raising; here it becomes a status.

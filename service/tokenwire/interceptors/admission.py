@@ -1,16 +1,30 @@
 """Bounds the answers in flight, so that a full service says so at once."""
 
+from __future__ import annotations
+
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from tokenwire import calls
 from tokenwire.errors import ServerOverloaded
+from tokenwire.fair_slots import FairSlots
 from tokenwire.interceptors.base import Behaviour, Context, Interceptor
 
 RETRY_AFTER_SECONDS: Final = 1.0
+CLAIM_SECONDS: Final = 2 * RETRY_AFTER_SECONDS
+"""How long a slot is kept for a connection that was told to come back later."""
+LONGEST_SECONDS: Final = 1.0
+"""In gRPC's queue, after which a call is rejected even if there is a slot for it. More calls
+come than the process can serve, and a rejection costs a fifth of the shortest answer."""
+
+ShareKey: TypeAlias = Callable[[Context], str]
+
+
+def connection_of(context: Context) -> str:
+    """Return the address of the caller's end of its connection."""
+    return context.peer() or ""
 
 
 class AdmissionInterceptor(Interceptor):
@@ -21,9 +35,11 @@ class AdmissionInterceptor(Interceptor):
 
     Args:
         max_streams: The most calls in flight.
-        max_queue: The most calls that wait for a place, first come first served.
-        queue_seconds: The longest that a call waits.
+        max_queue: The most calls that wait for a slot.
+        queue_seconds: The longest that a call waits for one, its time in gRPC's own
+            queue included.
         on_change: Told the numbers in flight and in the queue when they change.
+        share_key: Returns whose share of the slots a call takes from.
     """
 
     def __init__(
@@ -32,69 +48,77 @@ class AdmissionInterceptor(Interceptor):
         max_queue: int,
         queue_seconds: float,
         on_change: Callable[[int, int], None],
+        share_key: ShareKey = connection_of,
     ) -> None:
-        self._free = max_streams
-        self._max_streams = max_streams
-        self._max_queue = max_queue
+        self._slots = FairSlots(max_streams, max_queue, CLAIM_SECONDS)
         self._queue_seconds = queue_seconds
         self._on_change = on_change
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._share_key = share_key
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context
     ) -> None:
-        """Run the call once there is a place for it.
+        """Run the call once there is a slot for it.
 
         Raises:
             ServerOverloaded: There is none, or none became free in time.
         """
         del method
-        if self._free:
-            self._free -= 1
-        else:
-            await self._wait()
+        key = self._share_key(context)
+        if not self._slots.take(key):
+            try:
+                await self._wait(key)
+            except ServerOverloaded:
+                self._slots.claim(key)
+                raise
         self._changed()
         try:
             await proceed(request, context)
         finally:
-            self._release()
+            self._slots.give_back(key)
             self._changed()
 
-    async def _wait(self) -> None:
-        """Wait until a call that ends hands over its place."""
-        if len(self._queue) >= self._max_queue:
+    def reserved(self) -> int:
+        """Return how many free slots are kept for connections that were rejected."""
+        return self._slots.reserved()
+
+    def is_hopeless(self, waited: float) -> bool:
+        """Tell whether there is no use in admitting a call that waited so long in gRPC."""
+        if waited > max(LONGEST_SECONDS, self._queue_seconds):
+            return True
+        slots = self._slots
+        return slots.full and (waited >= self._queue_seconds or slots.queue_full)
+
+    def note_rejected(self, context: Context) -> None:
+        """Note a call that was rejected before it came here, for its share of the slots."""
+        self._slots.claim(self._share_key(context))
+
+    async def _wait(self, key: str) -> None:
+        """Wait until there is a slot."""
+        call = calls.current.get()
+        seconds = self._queue_seconds - call.accept_wait
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if seconds < 0 or not self._slots.enqueue(key, place):
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(place)
         self._changed()
         begun = time.monotonic()
         try:
-            async with asyncio.timeout(self._queue_seconds):
-                await place
+            async with asyncio.timeout(seconds):
+                admitted = await place
         except TimeoutError:
-            self._leave(place)
+            self._leave(key, place)
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS) from None
         except asyncio.CancelledError:
-            self._leave(place)
+            self._leave(key, place)
             raise
         finally:
-            calls.current.get().queued = time.monotonic() - begun
+            call.queued = time.monotonic() - begun
+        if not admitted:
+            raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
 
-    def _leave(self, place: asyncio.Future[None]) -> None:
-        if place in self._queue:
-            self._queue.remove(place)
-        elif not place.cancelled():
-            # It was handed over while this call was giving up.
-            self._release()
+    def _leave(self, key: str, place: asyncio.Future[bool]) -> None:
+        self._slots.leave(key, place)
         self._changed()
 
-    def _release(self) -> None:
-        while self._queue:
-            place = self._queue.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
-        self._free += 1
-
     def _changed(self) -> None:
-        self._on_change(self._max_streams - self._free, len(self._queue))
+        self._on_change(self._slots.taken, self._slots.queued)

@@ -64,7 +64,7 @@ class OutcomeInterceptor(Interceptor):
     ) -> None:
         """Run the call, close its record, and send the status of a failure."""
         watchdog = Watchdog(self._stream_seconds)
-        call = Call(_request_id(context), method, context.peer(), watchdog)
+        call = Call(request_id_of(context), method, context.peer(), watchdog)
         calls.current.set(call)
         exchange.current.set(call.exchange)
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
@@ -184,7 +184,8 @@ def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
     return grpc.StatusCode.CANCELLED
 
 
-def _request_id(context: Context) -> str:
+def request_id_of(context: Context) -> str:
+    """Return the caller's request id, or a new one where it has none that is accepted."""
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID and ACCEPTED_REQUEST_ID.fullmatch(str(value)):
             return str(value)

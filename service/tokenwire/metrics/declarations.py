@@ -175,6 +175,24 @@ class Declarations:
         self.streams_limit = self._gauge(
             "tokenwire_streams_limit", "Answers that may be streamed at once."
         )
+        self.reserved = self._gauge(
+            "tokenwire_streams_reserved",
+            "Free places that are kept for connections below their share of them which were "
+            "told to come back later.",
+        )
+        self.accept_wait = self._histogram(
+            "tokenwire_accept_wait_seconds",
+            "How long calls waited in gRPC until the server took them, which is where the times "
+            "of all other metrics begin.",
+            (),
+            buckets.ACCEPT_WAIT,
+        )
+        self.shed = self._counter(
+            "tokenwire_shed_calls",
+            "Calls of a crowd that were rejected before their message was read; a part of those "
+            "with the outcome rejected. They have no span and no line of their own in the log.",
+            (),
+        )
         self.queue = self._gauge("tokenwire_queue_length", "Calls that wait for a place.")
         self.queue_limit = self._gauge("tokenwire_queue_limit", "Calls that may wait for a place.")
         self.queue_wait = self._histogram(

@@ -1,11 +1,12 @@
 """What is counted of each call: all at its end, nothing for each token."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from grpc import StatusCode
 
 from tokenwire.calls import Call
+from tokenwire.errors import ServerOverloaded
 from tokenwire.exchange import Cause
 from tokenwire.metrics import labels
 from tokenwire.metrics.by_model import ModelSeries
@@ -106,6 +107,26 @@ class Metrics:
     def set_reflection_streams(self, streams: int) -> None:
         """Set how many streams of reflection are open."""
         self._declared.reflection_streams.set(streams)
+
+    def watch_reserved(self, reserved: Callable[[], int]) -> None:
+        """Tell how many free places are kept for others, asked whenever the metrics are read."""
+        self._declared.reserved.set_function(reserved)
+
+    def observe_accept_wait(self, seconds: float) -> None:
+        """Note how long a call waited in gRPC."""
+        self._declared.accept_wait.observe(seconds)
+
+    def count_shed(self) -> None:
+        """Count a call that was rejected before anything else was done for it."""
+        code, reason = ServerOverloaded.code, ServerOverloaded.reason
+        self._declared.shed.inc()
+        self._started.inc()
+        self._handled[code].inc()
+        self._other.outcomes[Outcome.REJECTED].inc()
+        self._errors[code.name, reason].inc()
+        self._rejected[reason].inc()
+        self._handling.observe(0)
+        self._other.durations(reason)[0].observe(0)
 
     def set_draining(self) -> None:
         """Tell that the process stops."""

@@ -205,6 +205,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: console on a terminal, JSON elsewhere."
     )
+    no_color: str = Field(
+        "",
+        validation_alias="NO_COLOR",
+        description="Any value: the log on a terminal has no colours, by https://no-color.org.",
+    )
     otlp_endpoint: str | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",

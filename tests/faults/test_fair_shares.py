@@ -1,0 +1,152 @@
+"""Row 35: one connection does not keep others below their share of the slots."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import Stub
+from faults.test_admission import LONG, OK, OVERLOADED, hold, let_go, queue_length
+from faults.world import World, open_world, within
+from helpers import reason_of
+from tokenwire.interceptors import admission
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+GREEDY_CALLS = 60
+POLITE = 10
+ROUNDS = 3
+ANSWER = "[[demo: wait 0.3; answer]]"
+
+
+@asynccontextmanager
+async def connections(world: World, count: int) -> AsyncIterator[list[Stub]]:
+    """Connect so many more clients."""
+    async with AsyncExitStack() as stack:
+        channels = [
+            grpc.aio.insecure_channel(
+                world.app.address, options=[("grpc.use_local_subchannel_pool", 1)]
+            )
+            for _ in range(count)
+        ]
+        for channel in channels:
+            await stack.enter_async_context(channel)
+            await channel.channel_ready()
+        yield [chatgpt_pb2_grpc.ChatgptStub(channel) for channel in channels]
+
+
+async def is_served(world: World, stub: Stub, content: str) -> bool:
+    """Make a call; return whether it was answered rather than rejected."""
+    _, error = await world.ended(stub.Send(pb.Message(content=content)))
+    if error is None:
+        return True
+    assert (error.code(), reason_of(error)) == OVERLOADED
+    return False
+
+
+class Greedy:
+    """A client that asks again at once, whatever it hears, with many calls at a time.
+
+    Attributes:
+        served: How many of its calls were answered.
+        rejected: How many were rejected.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._ended = asyncio.Condition()
+        self.served = self.rejected = 0
+        self.stopped = False
+
+    async def insist(self) -> None:
+        """Make one call after the other."""
+        while not self.stopped:
+            if await is_served(self._world, self._world.stub, ANSWER):
+                self.served += 1
+            else:
+                self.rejected += 1
+            async with self._ended:
+                self._ended.notify_all()
+
+    async def has_given_up(self, slots: int) -> None:
+        """Return when so many more of its calls have been answered."""
+        enough = self.served + slots
+        async with self._ended:
+            await self._ended.wait_for(lambda: self.served >= enough)
+
+
+async def come_back(world: World, stub: Stub, greedy: Greedy) -> int:
+    """Make the calls of a client that waits before it comes back; return its rejections."""
+    rejected = 0
+    for _ in range(ROUNDS):
+        while not await is_served(world, stub, ANSWER):
+            rejected += 1
+            # It holds more than these, because the others hold one each.
+            await greedy.has_given_up(POLITE)
+    return rejected
+
+
+async def test_row_35_a_greedy_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside 60 calls without a pause, ten clients are served when they come back.
+
+    A client that was rejected is served as soon as answers of the other have ended,
+    however often the other has asked meanwhile.
+    """
+    # Not a matter of how fast this machine is.
+    monkeypatch.setattr(admission, "CLAIM_SECONDS", 60.0)
+    async with open_world(monkeypatch, max_streams=2 * POLITE, max_queue=0) as world:
+        await world.warm_up(2 * POLITE)
+        greedy = Greedy(world)
+        async with connections(world, POLITE) as polite, asyncio.TaskGroup() as group:
+            for _ in range(GREEDY_CALLS):
+                group.create_task(greedy.insist())
+            rejections = await asyncio.gather(*(come_back(world, stub, greedy) for stub in polite))
+            greedy.stopped = True
+        assert greedy.rejected > GREEDY_CALLS
+        # The answers that it waited for may have ended, unread, before its call came.
+        assert max(rejections) <= 2 * ROUNDS
+        served, rejected = greedy.served + POLITE * ROUNDS, greedy.rejected + sum(rejections)
+        await world.check_all([OK] * served + [OVERLOADED] * rejected)
+
+
+async def waits(world: World, stub: Stub, content: str, length: int) -> "asyncio.Task[Any]":
+    """Begin a call of this client, which makes the queue so long."""
+    call = asyncio.create_task(is_served(world, stub, content))
+    await within(5, f"{length} in the queue", lambda: queue_length(world) == length)
+    return call
+
+
+async def test_row_35_the_queue_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those who wait the connection with the fewest answers is next, not who came first."""
+    async with open_world(monkeypatch, **LONG) as world:
+        held = await hold(world, 1)
+        async with connections(world, 1) as [polite]:
+            greedy = [await waits(world, world.stub, "greedy", length) for length in (1, 2)]
+            call = await waits(world, polite, "polite", 3)
+            await let_go(world, held)
+            assert await call
+            assert await asyncio.gather(*greedy) == [True, True]
+        order = [each.body["messages"][-1]["content"] for each in world.upstream.requests[-3:]]
+        assert order == ["greedy", "polite", "greedy"]
+        await world.check_all([OK] * 4)
+
+
+async def test_row_35_a_queue_full_of_one_connections_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full queue has room for a connection that has fewer places, at the cost of the other."""
+    async with open_world(monkeypatch, **LONG) as world:
+        held = await hold(world, 1)
+        async with connections(world, 1) as [polite]:
+            greedy = [await waits(world, world.stub, "greedy", length) for length in (1, 2, 3)]
+            call = asyncio.create_task(is_served(world, polite, "polite"))
+            assert not await greedy.pop()
+            assert queue_length(world) == 3
+            # A second would leave the other with fewer.
+            assert not await is_served(world, polite, "polite")
+            await let_go(world, held)
+            assert await asyncio.gather(call, *greedy) == [True] * 3
+        await world.check_all([OK] * 4 + [OVERLOADED] * 2)
