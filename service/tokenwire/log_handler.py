@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
-from prometheus_client import Counter, disable_created_metrics
-
 from tokenwire.line_writer import Drop, LineWriter
+from tokenwire.prometheus_values import Counter
 
 FLUSH_SECONDS: Final = 1.0
 """How long the end of the process waits for the last lines."""
@@ -14,9 +13,6 @@ MAX_LINE_CHARACTERS: Final = 16_384
 """A longer line is written without its fields."""
 UNRENDERED: Final = "log line cannot be rendered"
 DROPPED: Final = "log lines dropped"
-
-# A second series beside the counter, which nothing reads.
-disable_created_metrics()  # type: ignore[no-untyped-call] # has no types
 
 LINES_DROPPED: Final = Counter(
     "tokenwire_log_lines_dropped",

@@ -2,17 +2,15 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, values
+from prometheus_client import CollectorRegistry
+
+from tokenwire.prometheus_values import Counter, Gauge
 
 LIMIT: Final = "limit"
 """A connection had to make room for another, or found none."""
 TIMEOUT: Final = "timeout"
 """A peer was too slow to send its request or to read the response."""
 REASONS: Final = (LIMIT, TIMEOUT)
-
-# PROMETHEUS_MULTIPROC_DIR, which may be meant for another program, would put every
-# value into files of that folder, without exemplars.
-values.ValueClass = values.MutexValue
 
 
 class PortMetrics:

@@ -9,23 +9,16 @@ from collections.abc import Iterable
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
-    Gauge,
     GCCollector,
-    Histogram,
-    Info,
     PlatformCollector,
     ProcessCollector,
-    disable_created_metrics,
 )
 
 from tokenwire import __version__
 from tokenwire.exposition import PortMetrics
 from tokenwire.log_handler import LINES_DROPPED
 from tokenwire.metrics import buckets, labels
-
-# A second series beside every counter and histogram, which nothing reads.
-disable_created_metrics()  # type: ignore[no-untyped-call] # has no types
+from tokenwire.prometheus_values import Counter, Gauge, Histogram, Info
 
 
 class Declarations:

@@ -5,10 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from tokenwire.metrics import labels
 from tokenwire.metrics.labels import CertificateUse, Reload
+from tokenwire.prometheus_values import Counter, Gauge
 from tokenwire.validity import Validity
 
 KNOWN_PEERS: Final = 4_096
