@@ -63,7 +63,8 @@ def _open_closed_streams() -> None:
     is printed would go there.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-        pass
+        # So that programs that are started have them too.
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - the function takes no keyword
     os.close(descriptor)
     # Python has None for those that were closed.
     sys.stdin = sys.stdin or os.fdopen(STDIN, encoding="utf-8")

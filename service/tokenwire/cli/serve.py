@@ -8,7 +8,6 @@ from types import FrameType
 
 from tokenwire import log_hooks
 from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, tell
-from tokenwire.cli._standard_streams import open_closed_streams
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +38,6 @@ def run(args: argparse.Namespace) -> int:
     # Process 1 of a container has no default handlers: a signal during the start would be lost.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    open_closed_streams()
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
 
