@@ -57,7 +57,11 @@ ROWS: Final[dict[int, frozenset[tuple[str, str]]]] = {
     37: frozenset({(_INVALID, "EMPTY_PROMPT")}),
     38: frozenset({(_INVALID, "INVALID_PARAMETER"), (_INVALID, "UNKNOWN_MODEL")}),
     39: frozenset({(_EXHAUSTED, "")}),
+    46: frozenset({(_INVALID, "MALFORMED_REQUEST")}),
+    47: frozenset({(_EXHAUSTED, "REQUEST_TIMEOUT")}),
     49: OK,
+    # What gRPC's client says of a stream that was reset.
+    52: frozenset({("CANCELLED", "")}),
 }
 """Codes and reasons by the rows' numbers. UNAVAILABLE stands for ABORTED too: which of
 the two it is depends on what was sent before."""
@@ -76,6 +80,8 @@ class Ending:
         texts: Answers with text that came before.
         last: The last Answer, if one came.
         foreign: Whether a text came that belongs to another call.
+        blocked: Whether the caller has stopped reading, so that a write could be under way when
+            the call ended. gRPC takes no other then, not even that of the last Answer.
         shown: Everything else that the client was told, as text.
     """
 
@@ -85,6 +91,7 @@ class Ending:
     last: pb.Answer | None = None
     shown: str = ""
     foreign: bool = False
+    blocked: bool = False
 
     def problem(self, rows: Iterable[int]) -> str | None:
         """Return what is wrong with this ending of a call that may end by `rows`, or None."""
@@ -97,7 +104,7 @@ class Ending:
             return f"{self.code} {self.reason} is none of {sorted(allowed)}"
         if self.code == "OK" and not (self.last and self.last.finish_reason):
             return "OK without a finish reason"
-        if self.reason and self.texts and self.reason != "SLOW_CONSUMER":
+        if self.reason and self.texts and not self.blocked:
             told = self.last.error if self.last else ""
             if told != self.reason:
                 return f"{self.reason}, but the last Answer's error is {told!r}"

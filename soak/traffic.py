@@ -22,9 +22,13 @@ METHOD: Final = "/openai.Chatgpt/Send"
 CANARY: Final = "canary"
 """Stands in every prompt and in what the upstream says of its own; may come out nowhere."""
 
-Manner: TypeAlias = Literal["patient", "cancels", "vanishes", "pauses", "hurries"]
+Manner: TypeAlias = Literal[
+    "patient", "cancels", "vanishes", "pauses", "stops reading", "hurries", "sends no message"
+]
 Channel: TypeAlias = "grpc.aio.Channel"
-Call: TypeAlias = "grpc.aio.UnaryStreamCall[bytes, pb.Answer]"
+Call: TypeAlias = (
+    "grpc.aio.UnaryStreamCall[bytes, pb.Answer] | grpc.aio.StreamStreamCall[bytes, pb.Answer]"
+)
 
 PLANS: Final[dict[str, frozenset[int]]] = {
     **{
@@ -55,14 +59,19 @@ KEPT: Final = 20
 """Characters: more than a word that tells one prompt from the others has."""
 
 PAUSE_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 5.0
+"""Longer than a server under test lets a write, and then a status, wait for its caller."""
 MANNERS: Final[dict[Manner, int]] = {
     "patient": 12,
     "cancels": 4,
     "vanishes": 1,
     "pauses": 1,
+    "stops reading": 1,
     "hurries": 3,
+    "sends no message": 1,
 }
 """How often each manner is drawn, relative to the others."""
+WITH_THEIR_OWN_REQUEST: Final = ("pauses", "stops reading", "sends no message")
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Errand:
             the deadline of one who hurries.
         answers: After how many answers a caller leaves or pauses.
         word: Stands in the prompt, and so in its answer, and in no other prompt.
+        ends_request: Whether a caller who sends no message ends its request all the same.
     """
 
     what: str
@@ -87,6 +97,7 @@ class Errand:
     seconds: float | None = None
     answers: int | None = None
     word: str = ""
+    ends_request: bool = False
 
 
 _numbers = itertools.count()
@@ -144,18 +155,28 @@ def _bad_request(rng: random.Random) -> Errand:
 
 def _in_some_manner(rng: random.Random, errand: Errand) -> Errand:
     [manner] = rng.choices(tuple(MANNERS), tuple(MANNERS.values()))
+    if manner in WITH_THEIR_OWN_REQUEST:
+        return _with_own_request(rng, manner)
     errand = replace(errand, manner=manner)
     if manner == "patient":
         return errand
     if manner == "hurries":
         return replace(errand, rows=errand.rows | {32}, seconds=rng.choice((0.001, 0.02, 0.2)))
-    if manner == "pauses":
-        flood = _ask(FLOOD, frozenset({19, 34}))
-        return replace(flood, manner=manner, answers=rng.randrange(1, 4))
     rows = errand.rows | {31, 33}
     if rng.random() < 0.5:  # noqa: PLR2004 - a coin
         return replace(errand, rows=rows, answers=rng.randrange(1, 4))
     return replace(errand, rows=rows, seconds=rng.choice((0.0, rng.uniform(0, 0.1))))
+
+
+def _with_own_request(rng: random.Random, manner: Manner) -> Errand:
+    if manner == "sends no message":
+        ends = rng.random() < 0.5  # noqa: PLR2004 - a coin
+        rows = frozenset({46 if ends else 47})
+        return Errand("no message", b"", rows, manner, ends_request=ends)
+    if manner == "stops reading":
+        return replace(_ask(FLOOD, frozenset({34, 52})), manner=manner, answers=1)
+    flood = _ask(FLOOD, frozenset({19, 34}))
+    return replace(flood, manner=manner, answers=rng.randrange(1, 4))
 
 
 async def run(errand: Errand, address: str, shared: Channel) -> Ending:
@@ -167,26 +188,42 @@ async def run(errand: Errand, address: str, shared: Channel) -> Ending:
         shared: The connection of all others.
     """
     async with _channel_of(errand, address, shared) as channel:
-        send: grpc.aio.UnaryStreamMultiCallable[bytes, pb.Answer] = channel.unary_stream(
-            METHOD, response_deserializer=pb.Answer.FromString
-        )
-        deadline = errand.seconds if errand.manner == "hurries" else None
-        call: Call = send(errand.request, timeout=deadline)
+        call = await _begin(errand, channel)
         leaving = asyncio.create_task(_leave(errand, channel, call))
         try:
-            return await _read(errand, channel, call)
+            ending = await _read(errand, channel, call)
+            return replace(ending, blocked=errand.manner in {"pauses", "stops reading"})
         finally:
             leaving.cancel()
             await asyncio.wait((leaving,))
 
 
+async def _begin(errand: Errand, channel: Channel) -> Call:
+    if errand.manner == "sends no message":
+        begin: grpc.aio.StreamStreamMultiCallable[bytes, pb.Answer] = channel.stream_stream(
+            METHOD, response_deserializer=pb.Answer.FromString
+        )
+        silent = begin()
+        if errand.ends_request:
+            await silent.done_writing()
+        return silent
+    send: grpc.aio.UnaryStreamMultiCallable[bytes, pb.Answer] = channel.unary_stream(
+        METHOD, response_deserializer=pb.Answer.FromString
+    )
+    return send(errand.request, timeout=errand.seconds if errand.manner == "hurries" else None)
+
+
 @asynccontextmanager
 async def _channel_of(errand: Errand, address: str, shared: Channel) -> AsyncIterator[Channel]:
-    if errand.manner != "vanishes":
+    if errand.manner not in {"vanishes", "stops reading"}:
         yield shared
         return
-    # Channels to the same address would otherwise share one connection.
-    options = (("grpc.use_local_subchannel_pool", 1),)
+    options = (
+        # Channels to the same address would otherwise share one connection.
+        ("grpc.use_local_subchannel_pool", 1),
+        # Otherwise gRPC takes ever more from the server for whoever does not read.
+        ("grpc.http2.bdp_probe", 0),
+    )
     async with grpc.aio.insecure_channel(address, options=options) as own:
         yield own
 
@@ -220,6 +257,8 @@ async def _read(errand: Errand, channel: Channel, call: Call) -> Ending:
             if count == errand.answers:
                 if errand.manner == "pauses":
                     await asyncio.sleep(PAUSE_SECONDS)
+                elif errand.manner == "stops reading":
+                    await asyncio.sleep(STOP_SECONDS)
                 else:
                     await _end(errand, channel, call)
     except grpc.aio.AioRpcError as error:

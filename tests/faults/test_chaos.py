@@ -29,6 +29,7 @@ LIMITS: Final = {
     "idle_timeout_seconds": 0.5,
     "stream_timeout_seconds": 2.0,
     "reader_timeout_seconds": 1.0,
+    "request_timeout_seconds": 1.0,
 }
 
 FAILED_BEFORE: Final = (338_587_973, 260_083_747, 247_298_779, 471_199_792)
