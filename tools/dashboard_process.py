@@ -139,6 +139,52 @@ PANELS: Final = (
         (Query(total("tokenwire_spans_dropped_total", by="reason"), "{{reason}}"),),
     ),
     Panel(
+        "Calls held by their callers",
+        "Calls whose message has not come, and ended calls whose status was not taken.",
+        "short",
+        (
+            Query(gauge("tokenwire_incomplete_requests"), f"no message {EACH}"),
+            Query(gauge("tokenwire_undelivered_statuses"), f"status not taken {EACH}"),
+        ),
+    ),
+    Panel(
+        "Streams reset",
+        "Calls that were given up because their status was not taken, each second.",
+        "cps",
+        (Query(rate("tokenwire_streams_reset_total"), EACH),),
+    ),
+    Panel(
+        "Bytes of requests",
+        "In memory, and the limit above which calls are rejected.",
+        "bytes",
+        (
+            Query(gauge("tokenwire_request_bytes_in_flight"), EACH),
+            Query(gauge("tokenwire_request_bytes_limit"), f"limit {EACH}"),
+        ),
+    ),
+    Panel(
+        "Failures of connections to the upstream",
+        "By cause, each second: requests that found no connection, or lost it.",
+        "cps",
+        (Query(total("tokenwire_upstream_connection_failures_total", by="cause"), "{{cause}}"),),
+    ),
+    Panel(
+        "Lost log lines",
+        "Lines that nobody read (queue), that could not be written (write) or that a library "
+        "logged too often (rate).",
+        "cps",
+        (Query(total("tokenwire_log_lines_dropped_total", by="reason"), "{{reason}}"),),
+    ),
+    Panel(
+        "Connections to the metrics port",
+        "Open ones, and those that were closed each second because of their number or slowness.",
+        "short",
+        (
+            Query(gauge("tokenwire_metrics_connections"), f"open {EACH}"),
+            Query(total("tokenwire_metrics_connections_dropped_total", by="reason"), "{{reason}}"),
+        ),
+    ),
+    Panel(
         "Certificates expire in",
         "With TLS: `server` is what callers are shown, `client_ca` the authorities of callers.",
         "s",
