@@ -136,10 +136,10 @@ class App:
             settings.max_streams,
             settings.max_queue,
             settings.queue_timeout_seconds,
-            on_change=self.metrics.set_load,
         )
-        request_bytes = RequestBytesInterceptor(
-            settings.max_request_bytes_in_flight, on_change=self.metrics.set_request_bytes
+        request_bytes = RequestBytesInterceptor(settings.max_request_bytes_in_flight)
+        self.metrics.watch_load(
+            lambda: admission.in_flight, lambda: admission.queued, lambda: request_bytes.held
         )
         self._probe = AcceptProbe(f"/{SERVICE}/Send")
         self._shedding = SheddingInterceptor(self._probe, admission, self.metrics)
@@ -170,6 +170,9 @@ class App:
             ("grpc.so_reuseport", int(share_port)),
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
+            # By default a stream counts until this process has let go of its call, and a caller
+            # with as many calls as allowed is refused some, without a status of ours.
+            ("grpc.http.overload_protection", 0),
             *connection_age(settings),
             ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
             # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.

@@ -22,17 +22,20 @@ encode = msgspec.json.encode
 def is_large(value: Json) -> bool:
     """Tell whether encoding `value` at once would keep other calls waiting."""
     weight = 0
-    rest = [value]
-    while rest and weight <= PIECE:
-        each = rest.pop()
+    found = [value]
+    # The list grows meanwhile. All requests come here, and few are large: no call for nothing.
+    for each in found:
         weight += ITEM
-        if isinstance(each, str):
+        kind = type(each)
+        if kind is str:
             weight += len(each)
-        elif isinstance(each, dict):
-            rest.extend(each.values())
-        elif isinstance(each, list):
-            rest.extend(each)
-    return weight > PIECE
+        elif kind is dict:
+            found += each.values()
+        elif kind is list:
+            found += each
+        if weight > PIECE:
+            return True
+    return False
 
 
 def pieces(value: Json) -> Iterator[bytes]:

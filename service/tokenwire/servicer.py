@@ -129,8 +129,7 @@ def _begin_write(answer: pb.Answer, context: Context) -> asyncio.Future[None]:
 
 
 async def _written(write: asyncio.Future[None]) -> None:
-    await asyncio.wait((write,))
-    write.result()
+    await asyncio.shield(write)
 
 
 def _forgive(write: asyncio.Future[None]) -> None:

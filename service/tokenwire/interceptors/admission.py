@@ -38,7 +38,6 @@ class AdmissionInterceptor(Interceptor):
         max_queue: The most calls that wait for a slot.
         queue_seconds: The longest that a call waits for one, its time in gRPC's own
             queue included.
-        on_change: Told the numbers in flight and in the queue when they change.
         share_key: Returns whose share of the slots a call takes from.
     """
 
@@ -47,13 +46,11 @@ class AdmissionInterceptor(Interceptor):
         max_streams: int,
         max_queue: int,
         queue_seconds: float,
-        on_change: Callable[[int, int], None],
         share_key: ShareKey = connection_of,
     ) -> None:
         super().__init__()
         self._slots = FairSlots(max_streams, max_queue, CLAIM_SECONDS)
         self._queue_seconds = queue_seconds
-        self._on_change = on_change
         self._share_key = share_key
 
     async def around(
@@ -72,12 +69,20 @@ class AdmissionInterceptor(Interceptor):
             except ServerOverloaded:
                 self._slots.claim(key)
                 raise
-        self._changed()
         try:
             await proceed(request, context)
         finally:
             self._slots.give_back(key)
-            self._changed()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls have a slot."""
+        return self._slots.taken
+
+    @property
+    def queued(self) -> int:
+        """How many calls wait for a slot."""
+        return self._slots.queued
 
     def reserved(self) -> int:
         """Return how many free slots are kept for connections that were rejected."""
@@ -101,25 +106,17 @@ class AdmissionInterceptor(Interceptor):
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if seconds < 0 or not self._slots.enqueue(key, place):
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
-        self._changed()
         begun = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 admitted = await place
         except TimeoutError:
-            self._leave(key, place)
+            self._slots.leave(key, place)
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS) from None
         except asyncio.CancelledError:
-            self._leave(key, place)
+            self._slots.leave(key, place)
             raise
         finally:
             call.queued = time.monotonic() - begun
         if not admitted:
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
-
-    def _leave(self, key: str, place: asyncio.Future[bool]) -> None:
-        self._slots.leave(key, place)
-        self._changed()
-
-    def _changed(self) -> None:
-        self._on_change(self._slots.taken, self._slots.queued)

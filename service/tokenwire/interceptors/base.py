@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -64,8 +65,9 @@ class Interceptor(HandlerWrapper):
         """Return a handler that runs `handler` inside `around`."""
         if handler.unary_stream is None or not is_ours(method):
             return handler
+        proceed: Behaviour = handler.unary_stream  # type: ignore[assignment] # typed as a generator
         return grpc.unary_stream_rpc_method_handler(
-            self._behaviour(method, handler),
+            partial(self.around, method, proceed),
             request_deserializer=self.deserializer(handler),
             response_serializer=handler.response_serializer,
         )
@@ -73,14 +75,6 @@ class Interceptor(HandlerWrapper):
     def deserializer(self, handler: Handler) -> Callable[[bytes], Any] | None:
         """Return what gRPC parses the request with."""
         return handler.request_deserializer
-
-    def _behaviour(self, method: str, handler: Handler) -> Behaviour:
-        proceed: Behaviour = handler.unary_stream  # type: ignore[assignment] # typed as a generator
-
-        async def behaviour(request: object, context: Context) -> None:
-            await self.around(method, proceed, request, context)
-
-        return behaviour
 
     @abstractmethod
     async def around(

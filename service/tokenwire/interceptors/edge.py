@@ -163,10 +163,10 @@ class EdgeInterceptor(HandlerWrapper):
             raise failure
 
     async def _read(self, context: Context) -> object:
-        """Return the request's message once the caller has sent all of the request.
+        """Return the request's first message; what the caller sends after it is not read.
 
         Raises:
-            MalformedRequest: There is no message, or a second one, or it does not parse.
+            MalformedRequest: There is no message, or it does not parse.
             RequestTimeout: The request did not come in time.
             ServerShuttingDown: The server stopped first.
         """
@@ -179,8 +179,6 @@ class EdgeInterceptor(HandlerWrapper):
             message = await context.read()
             if message is grpc.aio.EOF:
                 await asyncio.sleep(LEAVING_SECONDS)
-                raise MalformedRequest
-            if await context.read() is not grpc.aio.EOF:
                 raise MalformedRequest
         except DecodeError:
             raise MalformedRequest from None

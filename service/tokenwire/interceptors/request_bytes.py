@@ -1,6 +1,5 @@
 """Bounds the sum of the requests in memory, so that a few large ones cannot exhaust it."""
 
-from collections.abc import Callable
 from typing import Final
 
 from tokenwire.errors import ServerOverloaded
@@ -17,14 +16,15 @@ class RequestBytesInterceptor(Interceptor):
 
     Args:
         most: The largest sum, in bytes.
-        on_change: Told the sum when it changes.
+
+    Attributes:
+        held: The sum, in bytes.
     """
 
-    def __init__(self, most: int, on_change: Callable[[int], None]) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
-        self._on_change = on_change
-        self._held = 0
+        self.held = 0
 
     async def around(
         self, method: str, proceed: Behaviour, request: object, context: Context
@@ -37,14 +37,10 @@ class RequestBytesInterceptor(Interceptor):
         del method
         assert isinstance(request, bytes)  # noqa: S101 - the ParsingInterceptor took the parser away
         size = len(request)
-        if self._held + size > self._most:
+        if self.held + size > self._most:
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
-        self._hold(size)
+        self.held += size
         try:
             await proceed(request, context)
         finally:
-            self._hold(-size)
-
-    def _hold(self, size: int) -> None:
-        self._held += size
-        self._on_change(self._held)
+            self.held -= size

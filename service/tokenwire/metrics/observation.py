@@ -91,14 +91,19 @@ class Metrics:
         self._declared.queue_limit.set(queued)
         self._declared.request_bytes_limit.set(request_bytes)
 
-    def set_load(self, in_flight: int, queued: int) -> None:
-        """Set how many answers are being streamed, and how many calls wait to be."""
-        self._declared.streams.set(in_flight)
-        self._declared.queue.set(queued)
+    def watch_load(
+        self, in_flight: Callable[[], int], queued: Callable[[], int], held: Callable[[], int]
+    ) -> None:
+        """Read the load from these functions whenever the metrics are read.
 
-    def set_request_bytes(self, held: int) -> None:
-        """Set how many bytes the requests of all calls have."""
-        self._declared.request_bytes.set(held)
+        Args:
+            in_flight: Returns how many answers are being streamed.
+            queued: Returns how many calls wait for a slot.
+            held: Returns how many bytes the requests of all calls have.
+        """
+        self._declared.streams.set_function(in_flight)
+        self._declared.queue.set_function(queued)
+        self._declared.request_bytes.set_function(held)
 
     def set_watches(self, watches: int) -> None:
         """Set how many Watch calls of the health service are open."""

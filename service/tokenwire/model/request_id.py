@@ -17,7 +17,7 @@ def request_id(headers: Mapping[str, str], key: str) -> str:
         key: The upstream's key, which no id may hold.
     """
     for name in NAMES:
-        value = headers.get(name, "").strip()
-        if ACCEPTED.fullmatch(value) and not (key and key in value):
+        value = headers.get(name)
+        if value and ACCEPTED.fullmatch(value) and not (key and key in value):
             return value
     return ""
