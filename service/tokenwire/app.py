@@ -56,6 +56,9 @@ OPTIONS: Final = (
     # By default calls that the server has not taken for 30 s are cancelled, without a status.
     ("grpc.server_max_unrequested_time_in_server", 3_600),
 )
+MIN_HELD_CALLS: Final = 1_000
+"""Calls without a message, and ended calls whose status was not taken, that may be held at once
+even if fewer answers may run. A crowd that is rejected passes both states for a moment."""
 MORE_THAN_GRACE_SECONDS: Final = 2.0
 """After the grace, for the statuses of the answers that it ended to go out."""
 
@@ -96,14 +99,15 @@ class App:
         )
         self._lag = LagMeter(self.metrics.observe_lag)
         self._health = HealthServicer(self.metrics.set_watches, self.metrics.note_call)
+        held_calls = max(settings.max_streams, MIN_HELD_CALLS)
         self._undelivered = UndeliveredStatuses(
             settings.reader_timeout_seconds,
-            settings.max_streams,
+            held_calls,
             on_reset=self.metrics.count_reset,
         )
         self._edge = EdgeInterceptor(
             settings.request_timeout_seconds,
-            settings.max_streams,
+            held_calls,
             settings.reader_timeout_seconds,
             self._undelivered,
         )

@@ -9,7 +9,8 @@ from grpc_health.v1 import health_pb2
 
 from faults import http2
 from faults.world import World, open_world, within
-from helpers import sample
+from helpers import reason_of, sample
+from tokenwire import app
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SEND = "/openai.Chatgpt/Send"
@@ -108,6 +109,7 @@ async def test_row_47_the_caller_leaves(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_row_47_no_more_in_all_than_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that wait are bounded in all: those that waited longest make room for others."""
+    monkeypatch.setattr(app, "MIN_HELD_CALLS", 20)
     async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=20) as world:
         async with (
             http2.connect(world.app.address) as caller,
@@ -131,8 +133,18 @@ def ended(world: World) -> float:
     return sample(world.metrics(), "tokenwire_errors_total", **labels) or 0
 
 
+async def test_row_35_a_crowd_at_a_small_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that come at once are no flood: each is answered or rejected, however few may run."""
+    async with open_world(monkeypatch, max_streams=1, max_queue=0) as world:
+        calls = await asyncio.gather(*(world.ended(world.send()) for _ in range(100)))
+        endings = [OK if error is None else (error.code(), reason_of(error)) for _, error in calls]
+        assert set(endings) <= {OK, (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED")}
+        await world.check_all(endings)
+
+
 async def test_row_47_health_is_checked_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Health checks without a message keep no whole one from its answer."""
+    monkeypatch.setattr(app, "MIN_HELD_CALLS", 5)
     async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=5) as world:
         async with http2.connect(world.app.address) as caller:
             await caller.send(*(http2.call(each, CHECK) for each in range(1, 101, 2)))

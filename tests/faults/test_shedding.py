@@ -16,7 +16,8 @@ from tokenwire.status import FixedStatus, extra_trailers, to_status
 
 CROWD = 600
 SHUTTING_DOWN = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
-FULL = {"max_streams": 1, "max_queue": 0}
+# With room for all of a crowd on the connection: a client sends none before it may.
+FULL = {"max_streams": 1, "max_queue": 0, "max_streams_per_connection": CROWD + 1}
 
 
 def value(world: World, name: str, **labels: str) -> float:

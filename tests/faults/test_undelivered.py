@@ -11,6 +11,7 @@ from faults import http2
 from faults.world import World, open_world, within
 from helpers import sample
 from test_health import SERVING, health_of
+from tokenwire import app
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
@@ -97,6 +98,7 @@ async def test_row_52_the_stream_alone_is_reset(monkeypatch: pytest.MonkeyPatch)
 async def test_row_52_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more statuses wait than answers may run at once, however much time they have."""
     limits = {"max_streams": 5, "reader_timeout_seconds": HOUR, "stream_timeout_seconds": 1}
+    monkeypatch.setattr(app, "MIN_HELD_CALLS", 5)
     async with open_world(monkeypatch, **limits) as world:
         async with http2.connect(world.app.address, window=0) as caller:
             plan = message("tokens 1; stall")
