@@ -23,14 +23,15 @@ def run(command: Callable[[], int]) -> int:
     """
     _open_closed_streams()
     # While modules load there is nothing to clean up.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _exit_at_once)
+    _forbid_interrupts()
     try:
         try:
             return command()
         finally:
             sys.stdout.flush()
+            _forbid_interrupts()
     except KeyboardInterrupt:
+        _forbid_interrupts()
         return EXIT_INTERRUPTED
     except OSError as error:
         if error.errno not in {errno.EPIPE, *UNWRITABLE}:
@@ -45,6 +46,12 @@ def allow_interrupts() -> None:
     """Let Ctrl-C raise KeyboardInterrupt from now on; call it once all modules are loaded."""
     if signal.getsignal(signal.SIGINT) is _exit_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _forbid_interrupts() -> None:
+    """Let Ctrl-C end the process without a traceback while Python takes itself down."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit_at_once)
 
 
 def discard_stdout() -> None:

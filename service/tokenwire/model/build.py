@@ -51,7 +51,7 @@ def build_openai(settings: Settings) -> LangChainModel:
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         http_socket_options=(),
     )
-    return LangChainModel(model, upstream.aclose)
+    return LangChainModel(model, model.aclose)
 
 
 def _max_tokens_parameter(settings: Settings, base_url: str) -> str:

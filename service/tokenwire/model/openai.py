@@ -63,6 +63,12 @@ class StreamingChatOpenAI(ChatOpenAI):
         empty = self._get_request_payload([kind("") for kind in kinds])["messages"]
         self._roles = dict(zip(kinds, empty, strict=True))
 
+    async def aclose(self) -> None:
+        """Close all connections, also those of the OpenAI SDK, which `ainvoke` goes through."""
+        await self._upstream.aclose()
+        await self.root_async_client.close()
+        self.root_client.close()
+
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
