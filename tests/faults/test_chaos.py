@@ -100,8 +100,8 @@ async def check(world: World, endings: list[Ending]) -> None:
 
     log = world.log.getvalue()
     async with asyncio.timeout(SPANS_SECONDS):
-        spans = await world.collector.received(started)
-    assert len(spans) == started
+        spans = await world.collector.received(started - world.shed())
+    assert len(spans) == started - world.shed()
     assert_clean(metrics, log, spans, [ending.shown for ending in endings])
     assert "Traceback" not in log
     assert '"level": "error"' not in log
