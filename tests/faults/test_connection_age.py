@@ -113,7 +113,8 @@ async def test_row_47_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(10):
             caller = await stack.enter_async_context(http2.connect(world.app.address))
             await caller.send(*map(http2.call, range(1, 3_801, 2)))
-        await within(30, "as many wait as may", lambda: waiting(world) == 1_000)
+        # A tenth of them is ended, those that came first, should a moment have more than may wait.
+        await within(30, "as many wait as may", lambda: 900 <= waiting(world) <= 1_000)
         assert peak_memory() - before <= 60 * MB
         await stack.aclose()
         await within(5, "all have ended", lambda: waiting(world) == 0)

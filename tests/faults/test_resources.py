@@ -145,9 +145,11 @@ def known_name(host: Any, *arguments: Any, **options: Any) -> Any:
     return GETADDRINFO("127.0.0.1" if host == HOST else host, *arguments, **options)
 
 
-def unknown_name(*_: Any, **__: Any) -> None:
-    """Fail as a lookup does that cannot open its files."""
-    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+def unknown_name(host: Any, *arguments: Any, **options: Any) -> Any:
+    """Fail, for HOST, as a lookup does that cannot open its files."""
+    if host == HOST:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    return GETADDRINFO(host, *arguments, **options)
 
 
 @pytest.mark.parametrize(
