@@ -76,6 +76,15 @@ async def test_a_claim_keeps_a_slot() -> None:
     assert fair.take("greedy")
 
 
+async def test_who_has_left_has_no_claim() -> None:
+    """A rejected call of a caller who has left, which has no key any more, keeps no slot."""
+    fair = filled(4, 0)
+    fair.claim("")
+    fair.give_back("greedy")
+    assert fair.reserved() == 0
+    assert fair.take("greedy")
+
+
 async def test_a_newcomer_below_its_share_needs_no_claim() -> None:
     """A claim keeps a slot from those at their share, not from others below theirs."""
     fair = filled(4, 0)

@@ -122,8 +122,8 @@ class FairSlots:
 
     def claim(self, key: str) -> None:
         """Note that `key` was rejected; below its share it has a claim to the next slot."""
-        if self._free:
-            # It was rejected for something else, or is not below its share.
+        if self._free or not key:
+            # It was rejected for something else or is not below its share, or its caller has left.
             return
         self.drop_old_claims()
         if key not in self._claims and len(self._claims) >= self._slots:

@@ -23,7 +23,7 @@ ShareKey: TypeAlias = Callable[[Context], str]
 
 
 def connection_of(context: Context) -> str:
-    """Return the address of the caller's end of its connection."""
+    """Return the address of the caller's end of its connection, or nothing once it has left."""
     return context.peer() or ""
 
 
