@@ -31,6 +31,8 @@ QUIET_SECONDS: Final = 1.0
 """Between two probes at rest."""
 BUSY_SECONDS: Final = 0.02
 """Between two probes while calls come in numbers: how exact a wait is known."""
+CROWD_SECONDS: Final = 0.02
+"""Waited in gRPC, by which a crowd is known."""
 BUSY_CALLS: Final = 16
 """Taken since the last probe, these are such numbers."""
 MOST_PROBES: Final = 16
@@ -111,6 +113,14 @@ class AcceptProbe:
         self._taken += 1
         if self._taken >= BUSY_CALLS and now - self._last_sent >= BUSY_SECONDS:
             self._send(now)
+        return self._oldest(now)
+
+    def crowded(self) -> bool:
+        """Tell whether calls wait now."""
+        return self._oldest(time.monotonic()) >= CROWD_SECONDS
+
+    def _oldest(self, now: float) -> float:
+        """Return how long the probe that waits longest has waited, or 0 if none does."""
         return now - next(iter(self._sent.values()), now)
 
     def _send_at_rest(self) -> None:

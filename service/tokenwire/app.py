@@ -232,7 +232,7 @@ class App:
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
         self._shedding.close()
-        await self._outcome.refuse()
+        await self._outcome.refuse(self._probe.crowded)
         await self.stop(self._settings.grace_seconds)
 
     async def stop(self, grace_seconds: float) -> None:

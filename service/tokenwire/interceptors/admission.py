@@ -15,9 +15,10 @@ from tokenwire.interceptors.base import Behaviour, Context, Interceptor
 RETRY_AFTER_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 2 * RETRY_AFTER_SECONDS
 """How long a slot is kept for a connection that was told to come back later."""
-LONGEST_SECONDS: Final = 1.0
-"""In gRPC's queue, after which a call is rejected even if there is a slot for it. More calls
-come than the process can serve, and a rejection costs a fifth of the shortest answer."""
+LONGEST_SECONDS: Final = 2.5
+"""In gRPC's queue, after which a call is rejected even if there is a slot for it. Its first token
+would miss the objective, and a rejection costs a fifth of the shortest answer. Less than this can
+be a moment in which the machine was busy with something else."""
 
 ShareKey: TypeAlias = Callable[[Context], str]
 

@@ -31,6 +31,9 @@ BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit
 caller of others without a status, and end the process with SystemExit."""
 
 REFUSING_SECONDS: Final = 1.0
+REFUSING_CROWD_SECONDS: Final = 5.0
+"""How long new calls are turned away before the listener closes, at most; longer while calls wait
+in gRPC."""
 QUIET_SECONDS: Final = 0.1
 QUIET_ROUNDS: Final = 5
 """Of the event loop, in which gRPC would have handed over a call if one had waited."""
@@ -110,16 +113,22 @@ class OutcomeInterceptor(Interceptor):
                 # The caller has left without waiting for it.
                 raise asyncio.CancelledError from None
 
-    async def refuse(self) -> None:
+    async def refuse(self, crowded: Callable[[], bool]) -> None:
         """Turn away new calls because this process stops; return once none have come for a while.
 
         gRPC hands over one call at a time. Those still waiting when it closes its
         listener would be cancelled, which no caller takes for a reason to try again.
+
+        Args:
+            crowded: Tells whether calls wait in gRPC.
         """
         self._refusing = True
-        end = time.monotonic() + REFUSING_SECONDS
+        begun = time.monotonic()
         refused = -1
-        while refused < self._refused and time.monotonic() < end:
+        while refused < self._refused:
+            most = REFUSING_CROWD_SECONDS if crowded() else REFUSING_SECONDS
+            if time.monotonic() - begun > most:
+                return
             refused = self._refused
             for _ in range(QUIET_ROUNDS):
                 await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)

@@ -9,7 +9,7 @@ from typing import Final
 import grpc
 
 from tokenwire import accept_probe
-from tokenwire.accept_probe import AcceptProbe
+from tokenwire.accept_probe import CROWD_SECONDS, AcceptProbe
 from tokenwire.errors import ServerOverloaded
 from tokenwire.interceptors.admission import RETRY_AFTER_SECONDS, AdmissionInterceptor
 from tokenwire.interceptors.base import Context, Continuation, Handler, is_ours
@@ -17,8 +17,6 @@ from tokenwire.interceptors.outcome import REQUEST_ID, request_id_of
 from tokenwire.metrics import Metrics
 from tokenwire.status import FixedStatus
 
-CROWD_SECONDS: Final = 0.02
-"""Waited in gRPC, by which a crowd is known."""
 REPORT_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
