@@ -232,8 +232,10 @@ class App:
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
         self._shedding.close()
+        begun = time.monotonic()
         await self._outcome.refuse(self._probe.crowded)
-        await self.stop(self._settings.grace_seconds)
+        # Out of the grace, so that the process ends when those who wait for it expect that.
+        await self.stop(max(0.0, self._settings.grace_seconds - (time.monotonic() - begun)))
 
     async def stop(self, grace_seconds: float) -> None:
         """Close the listener, give running answers `grace_seconds`, then close everything.
