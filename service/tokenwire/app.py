@@ -20,6 +20,7 @@ from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
 from tokenwire.field_limits import FieldLimits
+from tokenwire.grpc_server import make_server
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
@@ -178,7 +179,7 @@ class App:
             # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
             ("grpc.http2.ping_timeout_ms", round(settings.keepalive_timeout_seconds * 1_000)),
         )
-        server = grpc.aio.server(interceptors=chain, options=options)
+        server = make_server(chain, options)
         servicer = ChatgptServicer(self._model, defaults, patience)
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
