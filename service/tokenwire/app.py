@@ -57,6 +57,8 @@ OPTIONS: Final = (
     # By default calls that the server has not taken for 30 s are cancelled, without a status.
     ("grpc.server_max_unrequested_time_in_server", 3_600),
 )
+SLACK: Final = 20
+"""Streams beyond as many as a connection may have, that may have ended and not yet gone."""
 MORE_THAN_GRACE_SECONDS: Final = 2.0
 """After the grace, for the statuses of the answers that it ended to go out."""
 
@@ -171,9 +173,11 @@ class App:
             ("grpc.so_reuseport", int(share_port)),
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
-            # By default a stream counts until this process has let go of its call, and a caller
-            # with as many calls as allowed is refused some, without a status of ours.
-            ("grpc.http.overload_protection", 0),
+            # A stream counts until this process has let go of its call, so that a caller who begins
+            # and cancels calls faster than they are taken is refused. Without room for those that
+            # are about to go, so is one with as many calls as allowed, without a status of ours.
+            ("grpc.http.overload_protection", 1),
+            ("grpc.http2.max_deallocating_streams", settings.max_streams_per_connection + SLACK),
             *connection_age(settings),
             ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
             # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
