@@ -1,5 +1,7 @@
 """A finish reason is judged by its meaning, in any provider's words."""
 
+import json
+
 import grpc
 import pytest
 
@@ -56,3 +58,11 @@ async def test_filters(world: World, said: str) -> None:
             grpc.StatusCode.FAILED_PRECONDITION,
             "CONTENT_FILTERED",
         )
+
+
+async def test_an_answer_that_is_not_streamed(world: World) -> None:
+    """A message in one event, in place of deltas, is the answer."""
+    message = {"role": "assistant", "content": "all of it"}
+    completion = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    answers = await world.succeeds(f"data {json.dumps(json.dumps(completion))}; done")
+    assert text_of(answers) == "all of it"

@@ -33,9 +33,13 @@ class TextDelta(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    """One of the answers; only one is asked for."""
+    """One of the answers; only one is asked for.
+
+    An upstream that does not stream sends it whole, as `message`.
+    """
 
     delta: TextDelta | None = None
+    message: TextDelta | None = None
     finish_reason: str | None = None
 
 
@@ -111,7 +115,7 @@ class Answer:
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
-        delta = choice.delta
+        delta = choice.delta or choice.message
         text = (delta.content or delta.refusal or "") if delta else ""
         if text and self.whole:
             self._resume()
