@@ -20,6 +20,7 @@ from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
 from tokenwire.field_limits import FieldLimits
+from tokenwire.grpc_server import make_server
 from tokenwire.health import HealthServicer
 from tokenwire.interceptors import build_chain
 from tokenwire.interceptors.admission import AdmissionInterceptor
@@ -59,6 +60,8 @@ OPTIONS: Final = (
 MIN_HELD_CALLS: Final = 1_000
 """Calls without a message, and ended calls whose status was not taken, that may be held at once
 even if fewer answers may run. A crowd that is rejected passes both states for a moment."""
+SLACK: Final = 20
+"""Streams beyond as many as a connection may have, that may have ended and not yet gone."""
 MORE_THAN_GRACE_SECONDS: Final = 2.0
 """After the grace, for the statuses of the answers that it ended to go out."""
 
@@ -174,15 +177,17 @@ class App:
             ("grpc.so_reuseport", int(share_port)),
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
-            # By default a stream counts until this process has let go of its call, and a caller
-            # with as many calls as allowed is refused some, without a status of ours.
-            ("grpc.http.overload_protection", 0),
+            # A stream counts until this process has let go of its call, so that a caller who begins
+            # and cancels calls faster than they are taken is refused. Without room for those that
+            # are about to go, so is one with as many calls as allowed, without a status of ours.
+            ("grpc.http.overload_protection", 1),
+            ("grpc.http2.max_deallocating_streams", settings.max_streams_per_connection + SLACK),
             *connection_age(settings),
             ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
             # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
             ("grpc.http2.ping_timeout_ms", round(settings.keepalive_timeout_seconds * 1_000)),
         )
-        server = grpc.aio.server(interceptors=chain, options=options)
+        server = make_server(chain, options)
         servicer = ChatgptServicer(self._model, defaults, patience)
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

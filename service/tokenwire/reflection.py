@@ -52,8 +52,7 @@ def enable_reflection(
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
     for service in (V1, V1ALPHA):
-        handlers = grpc.method_handlers_generic_handler(service, {METHOD: handler})
-        server.add_generic_rpc_handlers((handlers,))
+        server.add_registered_method_handlers(service, {METHOD: handler})
 
 
 def _describe_v1(pool: DescriptorPool) -> None:

@@ -10,6 +10,9 @@ from grpc import StatusCode
 from tokenwire.bounded_tasks import BoundedTasks, Tasks
 from tokenwire.calls import Call
 
+GATHER_SECONDS: Final = 0.05
+"""In which calls that give up are gathered. Those of callers who stalled together give up
+together, and each search of all the process's tasks would keep other calls waiting."""
 CALL_TASK: Final = "rpc_task"
 """What grpc.aio names the task that holds a call, in which a second one runs the handler."""
 
@@ -31,6 +34,7 @@ class UndeliveredStatuses:
     def __init__(self, seconds: float, most: int, on_reset: Callable[[int], None]) -> None:
         self._on_reset = on_reset
         self._waiting = BoundedTasks(seconds, most, self._reset)
+        self._giving_up: set[asyncio.Task[object]] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -51,16 +55,27 @@ class UndeliveredStatuses:
             self.watch()
 
     async def give_up(self) -> Never:
-        """Reset the stream of the running handler, which can send not even a status."""
+        """Reset the stream of the running handler soon, as it can send not even a status."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in a task
-        self._reset((task,))
-        await asyncio.sleep(0)
-        raise asyncio.CancelledError
+        if not self._giving_up:
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._reset_gathered)
+        self._giving_up.add(task)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._giving_up.discard(task)
+        raise AssertionError("nothing sets that event")
 
     def limit(self, seconds: float) -> None:
         """Let statuses wait no longer than so many seconds from now on."""
         self._waiting.limit(seconds)
+
+    def _reset_gathered(self) -> None:
+        gathered = tuple(self._giving_up)
+        self._giving_up.clear()
+        if gathered:
+            self._reset(gathered)
 
     def _reset(self, tasks: Tasks) -> None:
         self._on_reset(len(tasks))

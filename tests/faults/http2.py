@@ -164,4 +164,4 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 def _text(text: str) -> bytes:
     # Longer ones would have another encoding.
     assert len(text) < 127
-    return bytes((len(text),)) + text.encode()
+    return bytes((len(text),)) + text.encode(errors="surrogateescape")

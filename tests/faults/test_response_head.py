@@ -44,3 +44,36 @@ async def test_a_larger_head_is_no_response(monkeypatch: pytest.MonkeyPatch, fie
         assert error is not None
         assert reason_of(error) == "UPSTREAM_UNREACHABLE"
         await world.check(grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNREACHABLE")
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+
+
+async def test_interim_responses_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Responses that announce another one are skipped, however they are cut."""
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        whole = HINTS * 10 + HEAD + ANSWER
+        for size in (1, 7, len(HINTS), len(whole)):
+            raw.pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+            answers, error = await world.ended(world.send())
+            assert error is None
+            assert text_of(answers).startswith("Gr")
+            await world.check(grpc.StatusCode.OK)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[HINTS * 100] * 100, [HINTS, *[head(LIMIT // 2, 1)[:-2]] * 3], [b"\r\n" * 1_000] * 100],
+    ids=["endless", "a large head behind", "empty lines"],
+)
+async def test_interim_responses_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+) -> None:
+    """They count as part of the response's head."""
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        raw.pieces = [*pieces, HEAD, ANSWER]
+        answers, error = await world.ended(world.send())
+        assert not answers
+        assert error is not None
+        assert reason_of(error) == "UPSTREAM_UNREACHABLE"
+        await world.check(grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNREACHABLE")

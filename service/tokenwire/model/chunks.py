@@ -4,14 +4,14 @@ from typing import Final
 
 import msgspec
 
-from tokenwire.domain import Completion, FinishReason, Usage
+from tokenwire.domain import Completion, Usage
 from tokenwire.errors import (
-    ContentFiltered,
     ServiceError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTruncated,
 )
+from tokenwire.model.finish_reasons import finish_reason
 from tokenwire.model.sse import Event
 
 MAX_COUNT: Final = 2**53
@@ -24,13 +24,6 @@ MAX_NAME_BYTES: Final = 256
 
 NO_ERROR: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
 
-FINISH_REASONS: Final = {
-    "stop": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-}
-
 
 class TextDelta(msgspec.Struct, gc=False):
     """The text of a choice; a refusal is text too, which says why the model does not comply."""
@@ -40,9 +33,13 @@ class TextDelta(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    """One of the answers; only one is asked for."""
+    """One of the answers; only one is asked for.
+
+    An upstream that does not stream sends it whole, as `message`.
+    """
 
     delta: TextDelta | None = None
+    message: TextDelta | None = None
     finish_reason: str | None = None
 
 
@@ -118,7 +115,7 @@ class Answer:
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
-        delta = choice.delta
+        delta = choice.delta or choice.message
         text = (delta.content or delta.refusal or "") if delta else ""
         if text and self.whole:
             self._resume()
@@ -139,12 +136,11 @@ class Answer:
         Raises:
             UpstreamTruncated: No finish reason has come.
             ContentFiltered: The upstream's content filter ended the answer.
+            UpstreamError: The finish reason says that the answer was broken off.
         """
         if self._finish_reason is None:
             raise UpstreamTruncated
-        if self._finish_reason == "content_filter":
-            raise ContentFiltered
-        reason = FINISH_REASONS.get(self._finish_reason, FinishReason.OTHER)
+        reason = finish_reason(self._finish_reason)
         return Completion(reason, self._usage, _name(self._model), _name(self._id))
 
 

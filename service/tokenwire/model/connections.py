@@ -7,6 +7,7 @@ nothing is due, so whatever comes closes the connection. See docs/adr/0012-upstr
 """
 
 import asyncio
+import re
 import select
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 MAX_HEAD_BYTES: Final = 1 << 16
 """Of a response: its status line and all its headers."""
+FINAL: Final = re.compile(rb"HTTP/[0-9]\.[0-9] +[2-9]")
+"""How a head begins that no other follows."""
+STATUS_BYTES: Final = 64
+"""What is looked at of that."""
 READABLE: Final = select.POLLIN | select.POLLPRI | select.POLLRDHUP
 """Bytes, or the end of them. An error is always told."""
 ENDED: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
@@ -147,12 +152,16 @@ class _Idle(_Guard):
 
 
 class _Head(_Guard):
-    """Until the head of a response has come, which is bounded as a whole."""
+    """Until the head of a response has come, which is bounded as a whole.
+
+    Interim responses before it, such as 103, count as part of it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._size = 0
         self._last = b""
+        self._begin = b""
 
     def data_received(self, data: bytes) -> None:
         """Hand the head to the parser, and then all the rest.
@@ -160,22 +169,28 @@ class _Head(_Guard):
         Apart from the head, so that what follows a whole response cannot make it a failure.
         """
         connection, transport = self._connection, self._connection.transport
-        if transport is None or transport.is_closing():
+        if transport is None:
             return
         connection.answered = True
-        end = self._end_of_head(data)
-        self._size += end or len(data)
-        if self._size > MAX_HEAD_BYTES:
-            connection.set_exception(HttpProcessingError(message="the head is too large"))
-            transport.abort()
-            return
-        if not end:
-            connection.data_received(data)
-            return
-        transport.set_protocol(connection)
-        connection.data_received(data[:end])
-        if end < len(data) and not transport.is_closing():
-            connection.data_received(data[end:])
+        while data and not transport.is_closing():
+            end = self._end_of_head(data)
+            part = data[:end] if end else data
+            self._size += len(part)
+            if self._size > MAX_HEAD_BYTES:
+                connection.set_exception(HttpProcessingError(message="the head is too large"))
+                transport.abort()
+                return
+            self._begin = (self._begin + part).lstrip()[:STATUS_BYTES]
+            if end and FINAL.match(self._begin):
+                transport.set_protocol(connection)
+                connection.data_received(part)
+                if end < len(data) and not transport.is_closing():
+                    connection.data_received(data[end:])
+                return
+            connection.data_received(part)
+            data = data[len(part) :]
+            if end:
+                self._begin = self._last = b""
 
     def eof_received(self) -> None:
         """Pass on that nothing more comes."""

@@ -11,7 +11,8 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from tokenwire import errors
-from tokenwire.domain import AnswerStream, ChatRequest, Completion, Delta, FinishReason, Usage
+from tokenwire.domain import AnswerStream, ChatRequest, Completion, Delta, Usage
+from tokenwire.model.finish_reasons import finish_reason
 from tokenwire.model.openai import StreamingChatOpenAI
 from tokenwire.model.prompt import Line, to_lines, to_messages
 
@@ -26,17 +27,6 @@ FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = 
     exceptions.ContextOverflowError: errors.PromptTooLong,
 }
 """LangChain's own failures; other ModelErrors are an UpstreamError."""
-
-FINISH_REASONS: Final = {
-    "stop": FinishReason.STOP,
-    "end_turn": FinishReason.STOP,
-    "stop_sequence": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "max_tokens": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "tool_use": FinishReason.TOOL_CALLS,
-}
-"""What providers call the same thing; case does not matter."""
 
 
 async def _nothing() -> None:
@@ -129,12 +119,9 @@ def _completion(metadata: dict[str, Any], usage: UsageMetadata | None) -> Comple
     reason = metadata.get("finish_reason") or metadata.get("stop_reason")
     reason = reason or metadata.get("done_reason")
     # Models outside the OpenAI family need not name a reason: their stream's end is the end.
-    name = str(reason or "stop").lower()
-    if name in ("content_filter", "safety", "refusal"):
-        raise errors.ContentFiltered
     model = metadata.get("model_name") or metadata.get("model") or ""
-    finish_reason = FINISH_REASONS.get(name, FinishReason.OTHER)
-    return Completion(finish_reason, _usage(usage), str(model), str(metadata.get("id") or ""))
+    finished = finish_reason(str(reason or "stop"))
+    return Completion(finished, _usage(usage), str(model), str(metadata.get("id") or ""))
 
 
 def _usage(reported: UsageMetadata | None) -> Usage | None:

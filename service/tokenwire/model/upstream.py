@@ -29,8 +29,8 @@ END_OF_BODY_SECONDS: Final = 0.05
 ERROR_BODY_SECONDS: Final = 1.0
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
-MAX_HEADERS: Final = MAX_HEAD_BYTES // len("a:\r\n")
-"""What the limit of the head's size leaves room for."""
+MAX_HEADERS: Final = 1_024
+"""Far more than any proxy adds. It is all that bounds the fields behind a chunked body."""
 READ_BYTES: Final = 1 << 14
 """How much is read at once. It bounds the text of one Answer, but for a large event, and what
 an answer holds while its caller takes nothing."""

@@ -1,0 +1,37 @@
+"""Row 52: many callers who stop reading at the same time."""
+
+import pytest
+
+from faults import http2
+from faults.test_undelivered import reset
+from faults.world import World, open_world, within
+from tokenwire import undelivered
+from tokenwire.bounded_tasks import Tasks
+
+WATCH = "/grpc.health.v1.Health/Watch"
+CALLS = 100
+
+
+async def test_row_52_stalled_watches_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tasks are not searched once for each of many calls that end at the same time."""
+    searches = 0
+    reset_streams = undelivered.reset_streams
+
+    def counted(handlers: Tasks) -> None:
+        nonlocal searches
+        searches += 1
+        reset_streams(handlers)
+
+    monkeypatch.setattr(undelivered, "reset_streams", counted)
+    async with open_world(monkeypatch, reader_timeout_seconds=0.5) as world:
+        await _stall(world)
+        assert searches <= CALLS / 5
+        await world.check_all([])
+
+
+async def _stall(world: World) -> None:
+    """Open watches that nobody reads, and return when all were reset."""
+    async with http2.connect(world.app.address, window=0) as caller:
+        for stream in range(1, 2 * CALLS, 2):
+            await caller.send(http2.call(stream, WATCH), http2.message(stream, b""))
+        await within(10, "all were reset", lambda: reset(world) == CALLS)

@@ -1,0 +1,36 @@
+"""Calls of methods that the server does not have."""
+
+import grpc
+import pytest
+
+from faults import http2
+from faults.world import open_world
+
+UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED.value[0]
+OK = (grpc.StatusCode.OK, "")
+
+METHODS = {
+    "another": "/openai.Chatgpt/Another",
+    "empty": "",
+    "not UTF-8": "/openai.Chatgpt/\udcff\udcfe",
+    "one byte": "\udc80",
+}
+"""The surrogates stand for bytes that are not UTF-8."""
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+async def test_unknown_method(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """A method that does not exist, whatever its name, ends its own call and no other."""
+    async with open_world(monkeypatch) as world:
+        world.upstream.script("tokens 1; barrier held; answer")
+        running = world.send()
+        await world.upstream.barrier("held").reached()
+        # Also before the message, which may never come.
+        for message in (http2.message(1, b""), b""):
+            async with http2.connect(world.app.address) as caller:
+                await caller.send(http2.call(1, method), message)
+                await caller.status(UNIMPLEMENTED)
+        world.upstream.barrier("held").release()
+        assert (await world.ended(running))[1] is None
+        assert (await world.ended(world.send()))[1] is None
+        await world.check_all([OK, OK])
