@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 
 from tokenwire import log_hooks
-from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, tell
+from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, import_tracing, tell
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,6 +76,7 @@ async def _serve(**overrides: object) -> int:
 
         return await supervise(loaded, overrides)
     # After the settings, so that a bad one is told before the model's libraries load.
+    import_tracing()
     from tokenwire import app  # noqa: PLC0415
 
     return await app.serve(loaded)
@@ -90,6 +91,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
         loaded = settings.load(**link.overrides)
         logs.configure(loaded, worker=number)
         log_hooks.install()
+        import_tracing()
         from tokenwire import app  # noqa: PLC0415 - see _serve
 
         return await app.serve(loaded, link)
