@@ -8,6 +8,7 @@ from types import FrameType
 
 from tokenwire import log_hooks
 from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, import_tracing, tell
+from tokenwire.stop_signals import stop_signals
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,8 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "serve",
         help="run the server",
-        description="Run the server until SIGTERM or Ctrl-C: it drains, then exits. A second "
-        "signal ends it at once. Environment variables set it; README.md lists them.",
+        description="Run the server until SIGTERM, SIGHUP or Ctrl-C: it drains, then exits. A "
+        "second signal ends it at once. Environment variables set it; README.md lists them.",
     )
     parser.add_argument(
         "--demo",
@@ -36,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; return the exit code."""
     # Process 1 of a container has no default handlers: a signal during the start would be lost.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, _leave)
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
