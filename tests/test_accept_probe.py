@@ -98,7 +98,7 @@ async def test_no_place_for_the_socket(
     def fail(**_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
+    monkeypatch.setattr(tempfile, "mkdtemp", fail)
     app = await start_app()
     assert "no socket for probes" in caplog.text
     async with grpc.aio.insecure_channel(app.address) as channel:

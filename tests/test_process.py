@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from pathlib import Path
+import sys
 
 import grpc
 import pytest
@@ -11,14 +11,26 @@ from grpc_health.v1 import health_pb2
 
 from conftest import MODEL
 from helpers import collect, text_of
-from process import FREE_PORTS, TOKENWIRE, ServerProcess
+from process import FREE_PORTS, ServerProcess
 from test_health import NOT_SERVING, SERVING, health_of
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 SERVICE = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
+STALLED_IMPORT = """
+import sys, time
+class Stall:
+    def find_spec(self, name, *_):
+        if name == "tokenwire.app":
+            print("stalled", flush=True)
+            time.sleep(60)
+sys.meta_path.insert(0, Stall())
+sys.argv = ["tokenwire", "serve", "--demo"]
+from tokenwire.__main__ import main
+main()
+"""
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 @pytest.fixture
@@ -98,24 +110,23 @@ async def test_a_second_signal_ends_it_at_once(
     assert "Traceback" not in "\n".join(server.log_lines)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-async def test_a_signal_during_the_start_ends_it(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+async def test_a_signal_during_the_start_ends_it(number: signal.Signals, code: int) -> None:
     """Before it serves, a signal ends it by its own doing, as process 1 needs, without a word."""
-    # Opening a pipe waits for its other end: the process stands still while it reads this setting.
-    key = tmp_path / "OPENAI_API_KEY"
-    os.mkfifo(key)
-    env = {**os.environ, **FREE_PORTS, "TOKENWIRE_SECRETS_DIR": str(tmp_path)}
     process = await asyncio.create_subprocess_exec(
-        *TOKENWIRE, "serve", env=env, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", STALLED_IMPORT),
+        env={**os.environ, **FREE_PORTS},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    writing = await asyncio.to_thread(os.open, key, os.O_WRONLY)
     try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"stalled\n"
         process.send_signal(number)
         _, stderr = await process.communicate()
     finally:
-        os.close(writing)
         if process.returncode is None:
             process.kill()
             await process.wait()

@@ -50,6 +50,8 @@ def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> 
         ("TOKENWIRE_LISTEN", "127.0.0.1:٣", "must be HOST:PORT"),
         ("TOKENWIRE_LISTEN", ":50051", "must be HOST:PORT"),
         ("TOKENWIRE_LISTEN", "::1:50051", "must be HOST:PORT"),
+        ("TOKENWIRE_LISTEN", "unix:50051", "must be HOST:PORT"),
+        ("TOKENWIRE_LISTEN", "unix-abstract:50051", "must be HOST:PORT"),
         ("TOKENWIRE_METRICS_LISTEN", "tcp://10.0.0.1:9464", "must be HOST:PORT"),
         ("TOKENWIRE_MODEL", "' '", "string should have at least 1 character"),
         ("TOKENWIRE_TEMPERATURE", "3", "input should be less than or equal to 2"),
@@ -82,6 +84,27 @@ def test_a_bad_value_is_one_clear_line(
     [problem] = problems()
     assert problem.startswith(f"{variable}={value}: {allowed}")
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("variable", "rest"),
+    [("TOKENWIRE_MODELS", ""), ("TOKENWIRE_PRICES", "=1:2"), ("TOKENWIRE_LISTEN", ":1")],
+)
+def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch, variable: str, rest: str) -> None:
+    """What is not UTF-8 is refused at the start; as a label it would fail every scrape."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(variable, f"gr\udcff\udcfee{rest}")
+    [problem] = problems()
+    assert problem == f"{variable}='gr\\udcff\\udcfee{rest}': must be text in UTF-8"
+
+
+@pytest.mark.parametrize("password", ["can@ary", "can/ary", "can ary", "can@/ary", "c@n?ary"])
+def test_passwords_that_are_not_encoded(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    """Nothing of a password is shown, whichever characters are in it."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKENWIRE_PROXY", f"ftp://user:{password}@proxy.example:99999")
+    [problem] = problems()
+    assert problem.startswith("TOKENWIRE_PROXY=ftp://***@proxy.example:99999: ")
 
 
 def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Settings from files, as Kubernetes mounts secrets and config maps."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,23 @@ def test_a_bad_value_from_a_file_is_told(folder: Path) -> None:
         load()
     [problem] = caught.value.problems
     assert problem.startswith("TOKENWIRE_MAX_STREAMS=many: input should be a valid integer")
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (os.mkfifo, "Not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "Not a regular file"),
+        (lambda path: path.write_bytes(b"x" * 1_048_577), "Larger than 1,048,576 bytes"),
+    ],
+    ids=["fifo", "device", "large"],
+)
+def test_what_is_no_file_of_a_setting(
+    folder: Path, place: Callable[[Path], object], reason: str
+) -> None:
+    """A FIFO, a device or a huge file is refused; none is waited for or read whole."""
+    path = folder / "TOKENWIRE_MODEL"
+    place(path)
+    with pytest.raises(SettingsError) as raised:
+        load()
+    assert raised.value.problems == [f"TOKENWIRE_SECRETS_DIR={path}: cannot be read: {reason}"]

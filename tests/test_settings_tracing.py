@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from process import run_tokenwire
+from process import FREE_PORTS, run_tokenwire
 from tokenwire.settings import SettingsError, load
 from tokenwire.telemetry import Telemetry
 
@@ -114,3 +114,27 @@ async def test_the_process_says_so_and_exits(name: str, value: str) -> None:
     [line] = ended.stderr.splitlines()
     assert line.startswith("tokenwire: ")
     assert name in line
+
+
+@pytest.mark.parametrize("command", [("serve", "--demo"), ("serve", "--demo", "--workers", "2")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("OTEL_PROPAGATORS", "tracecontext,canary"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-5")],
+)
+async def test_what_fails_as_it_is_imported(
+    command: tuple[str, ...], name: str, value: str
+) -> None:
+    """A propagator that is not installed is one line too, not an exception without a text."""
+    ended = await run_tokenwire(*command, env={**FREE_PORTS, name: value})
+    assert ended.code == 2
+    line = ended.stderr.splitlines()[-1]
+    assert line.startswith(f"tokenwire: {name}: the OpenTelemetry SDK does not accept")
+    assert "canary" not in ended.stderr
+
+
+async def test_the_demo_says_so_too() -> None:
+    """`demo` does the same."""
+    ended = await run_tokenwire("demo", env={"OTEL_PROPAGATORS": "canary"})
+    assert ended.code == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("tokenwire: OTEL_PROPAGATORS: ")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -14,6 +14,8 @@ from log_stream import captured
 from otlp import Collector
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+
+ENDLESS_BYTES = 64 << 20
 
 
 class Rejecting(Collector):
@@ -56,6 +58,11 @@ def deaf() -> AbstractAsyncContextManager[str]:
     return answering(b"")
 
 
+def moved() -> AbstractAsyncContextManager[str]:
+    head = b"HTTP/1.1 308 canary-words\r\nlocation: https://canary-words/v1/traces\r\n"
+    return answering(head + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+
+
 @asynccontextmanager
 async def plaintext() -> AsyncIterator[str]:
     async with answering(b"HTTP/1.1 400 canary-words\r\n\r\n") as url:
@@ -69,6 +76,7 @@ async def plaintext() -> AsyncIterator[str]:
         ("grpc", deaf, "timeout", "DEADLINE_EXCEEDED"),
         ("grpc", plaintext, "unreachable", "UNAVAILABLE"),
         ("http/protobuf", unauthorized, "rejected", "401"),
+        ("http/protobuf", moved, "rejected", "308"),
         ("http/protobuf", deaf, "timeout", None),
         ("http/protobuf", plaintext, "tls", None),
     ],
@@ -97,3 +105,32 @@ async def test_why_spans_were_lost(  # noqa: PLR0913, PLR0917 - a table's column
     assert (entry["cause"], entry.get("code")) == (cause, code)
     assert "canary" not in text
     assert endpoint.rpartition("/")[2] not in text
+
+
+async def test_an_endless_response_is_not_read(
+    start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collector whose response never ends takes no memory: the connection is closed."""
+    left = asyncio.Event()
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(ConnectionError):
+            for _ in range(ENDLESS_BYTES // 65_536):
+                writer.write(bytes(65_536))
+                await writer.drain()
+        if writer.is_closing():
+            left.set()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(reply, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        app = await start_app()
+        async with grpc.aio.insecure_channel(app.address) as channel:
+            await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello")))
+        await asyncio.wait_for(left.wait(), 10)

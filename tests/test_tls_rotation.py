@@ -12,6 +12,7 @@ from helpers import collect, text_of
 from tokenwire.app import App
 from tokenwire.client import ChatError
 from tokenwire.demo import DemoUpstream
+from tokenwire.settings.regular_files import read_regular
 
 ANSWER = "This is tokenwire's built-in demo model"
 BROKEN = "new certificate cannot be used, the old one stays"
@@ -124,7 +125,7 @@ async def test_a_pair_that_changes_while_it_is_read_is_read_again(
     """Even at the start, a certificate of the old pair is never put beside a key of the new."""
     old, new = Pair(), Pair()
     mount.put(old)
-    read, reads = Path.read_bytes, []
+    read, reads = read_regular, []
 
     def read_slowly(path: Path) -> bytes:
         content = read(path)
@@ -133,7 +134,7 @@ async def test_a_pair_that_changes_while_it_is_read_is_read_again(
             mount.put(new)
         return content
 
-    monkeypatch.setattr(Path, "read_bytes", read_slowly)
+    monkeypatch.setattr("tokenwire.tls.read_regular", read_slowly)
     app = await start_app(**mount.settings)
     assert reads == ["tls.crt", "tls.key"] * 2
     assert await serves(app, new)
@@ -146,6 +147,6 @@ async def test_unchanged_files_are_not_read_again(
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     reads: list[Path] = []
-    monkeypatch.setattr(Path, "read_bytes", reads.append)
+    monkeypatch.setattr("tokenwire.tls.read_regular", reads.append)
     assert await serves(app, pair)
     assert reads == []

@@ -110,9 +110,9 @@ async def test_metrics_stay_right_while_a_worker_is_replaced(
         await call_all(server)
         before = await by_worker(server, HANDLED)
         assert sum(before.values()) == CONNECTIONS
-        # Opening a pipe waits for its other end: the next process stands still while it reads it.
+        # With a directory in its place the next processes cannot start.
         key = tmp_path / "OPENAI_API_KEY"
-        os.mkfifo(key)
+        key.mkdir()
         os.kill(pid_of(server, 0), signal.SIGKILL)
         await server.logged("worker ended")
 
@@ -121,6 +121,7 @@ async def test_metrics_stay_right_while_a_worker_is_replaced(
         assert await by_worker(server, HANDLED) == {"1": meanwhile}
         assert await by_worker(server, UP) == {"0": 0, "1": 1}
 
+        key.rmdir()
         key.write_text("sk-next")
         await server.logged("worker serving", times=WORKERS + 1)
         assert await by_worker(server, IN_FLIGHT) == {"0": 0, "1": 0}
@@ -128,7 +129,9 @@ async def test_metrics_stay_right_while_a_worker_is_replaced(
         after = await by_worker(server, HANDLED)
         assert after["0"] == meanwhile + CONNECTIONS - after["1"] > 0
         assert await by_worker(server, UP) == {"0": 1, "1": 1}
-        assert await by_worker(server, RESTARTS) == {"0": 1, "1": 0}
+        restarts = await by_worker(server, RESTARTS)
+        assert restarts["0"] >= 1
+        assert restarts["1"] == 0
 
 
 async def test_metrics_speak_both_formats(upstream: DemoUpstream) -> None:

@@ -130,21 +130,14 @@ async def test_a_worker_killed_in_the_drain_is_told_by_the_code(upstream: DemoUp
         assert events.count("worker serving") == WORKERS
 
 
-async def test_a_drain_does_not_wait_for_a_worker_that_only_starts(
-    upstream: DemoUpstream, tmp_path: Path
-) -> None:
+async def test_a_drain_does_not_wait_for_a_worker_that_only_starts(upstream: DemoUpstream) -> None:
     """A successor that does not serve yet when the signal comes just ends: exit code 0."""
-    async with crew(upstream, {"TOKENWIRE_SECRETS_DIR": str(tmp_path)}) as server:
-        # Opening a pipe waits for its other end: the process stands still while it reads it.
-        key = tmp_path / "OPENAI_API_KEY"
-        os.mkfifo(key)
+    async with crew(upstream) as server:
         os.kill(pid_of(server, 0), signal.SIGKILL)
-        writing = await asyncio.to_thread(os.open, key, os.O_WRONLY)
-        try:
-            server.signal(signal.SIGTERM)
-            assert await server.wait() == 0
-        finally:
-            os.close(writing)
+        # Its successor loads its modules for a second or more.
+        await server.logged("worker ended")
+        server.signal(signal.SIGTERM)
+        assert await server.wait() == 0
         assert "Traceback" not in "\n".join(server.log_lines)
 
 
@@ -181,31 +174,24 @@ def has_children(pid: int) -> bool:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 async def test_a_signal_during_the_start_ends_all(
-    upstream: DemoUpstream, tmp_path: Path, number: signal.Signals, code: int
+    upstream: DemoUpstream, number: signal.Signals, code: int
 ) -> None:
     """Before all serve, one signal ends the supervisor and its workers, without a word."""
-    # Opening a pipe waits for its other end: supervisor and workers read this one after the other.
-    key = tmp_path / "OPENAI_API_KEY"
-    os.mkfifo(key)
     env = {
         **os.environ,
         **FREE_PORTS,
         "OPENAI_BASE_URL": upstream.base_url,
-        "TOKENWIRE_SECRETS_DIR": str(tmp_path),
         "TOKENWIRE_WORKERS": str(WORKERS),
     }
     process = await asyncio.create_subprocess_exec(
         *TOKENWIRE, "serve", env=env, stderr=asyncio.subprocess.PIPE
     )
     try:
-        await asyncio.to_thread(key.write_text, "sk-supervisor")
-        # Not the supervisor's own end of the pipe, which it may not yet have closed.
         await within(SECONDS, "a worker starts", lambda: has_children(process.pid))
-        writing = await asyncio.to_thread(os.open, key, os.O_WRONLY)
+        # It loads its modules for a second or more.
         process.send_signal(number)
         # Also waits until the last worker has let go of the log.
         _, stderr = await process.communicate()
-        os.close(writing)
     finally:
         if process.returncode is None:
             process.kill()

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import tempfile
 import time
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
 import grpc
+
+from tokenwire import private_directory
 
 KEY: Final = "x-tokenwire-probe"
 OPTIONS: Final = (
@@ -38,8 +39,6 @@ BUSY_CALLS: Final = 16
 MOST_PROBES: Final = 16
 """On their way at once. A probe costs half a millisecond of CPU."""
 TIMEOUT_SECONDS: Final = 60.0
-SHORT_PATH: Final = 90
-"""Bytes of a directory's path that leave room for a name; the system takes 107."""
 
 waited: ContextVar[float] = ContextVar("waited", default=0.0)
 """Seconds that the running call waited in gRPC, at least."""
@@ -66,15 +65,15 @@ class AcceptProbe:
         self._number = 0
         self._last_sent = 0.0
         self._taken = 0
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._directory: Path | None = None
         self._channel: grpc.aio.Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def listen(self, server: grpc.aio.Server) -> None:
         """Give `server` one more address."""
         try:
-            self._directory = _private_directory()
-            self._target = f"unix:{self._directory.name}/probe"
+            self._directory = private_directory.make()
+            self._target = f"unix:{self._directory}/{private_directory.SOCKET}"
             server.add_insecure_port(self._target)
         except (OSError, RuntimeError):
             log.warning("no socket for probes, so waits in gRPC are not known")
@@ -97,7 +96,7 @@ class AcceptProbe:
         if channel:
             await channel.close(None)
         if self._directory:
-            self._directory.cleanup()
+            private_directory.remove(self._directory)
 
     def is_probe(self, details: grpc.HandlerCallDetails) -> bool:
         """Tell whether the call just taken is a probe; note that it has come."""
@@ -141,19 +140,3 @@ class AcceptProbe:
 
     def _note_end(self, content: str) -> None:
         self._sent.pop(content, None)
-
-
-def _private_directory() -> tempfile.TemporaryDirectory[str]:
-    """Make a directory for this user alone, with a path that is short enough for a socket.
-
-    Raises:
-        OSError: There is no place for one.
-    """
-    if len(tempfile.gettempdir()) <= SHORT_PATH:
-        try:
-            return tempfile.TemporaryDirectory(prefix="tokenwire-")
-        except OSError:
-            # A root that is read-only, as in a container.
-            pass
-    memory = Path("/dev/shm")  # noqa: S108 - the directory within it is made for this user alone
-    return tempfile.TemporaryDirectory(prefix="tokenwire-", dir=memory)

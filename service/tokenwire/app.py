@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import time
 from functools import partial
 from typing import Final, Self
@@ -35,6 +34,7 @@ from tokenwire.model import build_model, provider_name
 from tokenwire.reflection import enable_reflection
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
+from tokenwire.stop_signals import stop_signals
 from tokenwire.telemetry import Telemetry
 from tokenwire.tls import server_credentials
 from tokenwire.undelivered import UndeliveredStatuses
@@ -43,7 +43,6 @@ from tokenwire.workers import Link
 
 log = logging.getLogger(__name__)
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_SECOND_SIGNAL: Final = 130
 
 OPTIONS: Final = (
@@ -265,7 +264,7 @@ class App:
 
 
 async def serve(settings: Settings, link: Link | None = None) -> int:
-    """Run a server until SIGTERM or SIGINT, then drain it.
+    """Run a server until a signal tells it to stop, then drain it.
 
     A second signal ends the process at once, unless a supervisor decides about that.
 
@@ -283,7 +282,7 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.log_loop_error)
-    for number in SIGNALS:
+    for number in stop_signals():
         loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
     app = App(settings, share_port=link is not None)
     await app.start()

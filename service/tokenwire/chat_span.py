@@ -15,11 +15,14 @@ from opentelemetry.util.types import AttributeValue
 
 from tokenwire import exchange
 from tokenwire.calls import Call
+from tokenwire.content_budget import ContentBudget
 from tokenwire.domain import AnswerStream, ChatModel, ChatRequest, Completion, Delta
 from tokenwire.json_pieces import pieces
 from tokenwire.large_work import next_step
 
 CHAT: Final = "chat"
+OMITTED: Final = "tokenwire.content_omitted"
+"""True where spans that are not exported yet hold so much that a text had no room."""
 NO_ERROR: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
 """Endings that are no failure of the operation: it was whole, or nobody wanted it any more."""
 
@@ -46,6 +49,7 @@ class TracedModel:
         self._tracer = provider.get_tracer("tokenwire")
         self._provider_name = provider_name
         self._capture_content = capture_content
+        self._budget = ContentBudget()
 
     def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
         """Stream the answer to `request`; see `domain.ChatModel`."""
@@ -67,7 +71,7 @@ class TracedModel:
         span.set_attributes(_parameters(request))
         if not self._capture_content:
             return answer
-        return _captured(answer, span, request)
+        return _captured(answer, _Said(span, self._budget), request)
 
     async def aclose(self) -> None:
         """Close the model."""
@@ -125,23 +129,35 @@ def _result(call: Call) -> dict[str, AttributeValue]:
     return result
 
 
-async def _said(request: ChatRequest) -> dict[str, AttributeValue]:
-    """Return what the request says, in the conventions' JSON."""
-    turns = [_message(turn.role.value, turn.content) for turn in request.history]
-    said: dict[str, AttributeValue] = {
-        "gen_ai.input.messages": await _json([*turns, _message("user", request.content)])
-    }
-    if request.system:
-        said["gen_ai.system_instructions"] = await _json([_text(request.system)])
-    if request.sampling.stop:
-        # A parameter, but in the caller's own words.
-        said["gen_ai.request.stop_sequences"] = request.sampling.stop
-    return said
+class _Said:
+    """Writes into a span what was said, in the conventions' JSON, as far as there is room."""
+
+    def __init__(self, span: trace.Span, budget: ContentBudget) -> None:
+        self._span = span
+        self._budget = budget
+
+    async def ask(self, request: ChatRequest) -> None:
+        turns = [_message(turn.role.value, turn.content) for turn in request.history]
+        messages = await _json([*turns, _message("user", request.content)])
+        self.write("gen_ai.input.messages", messages)
+        if request.system:
+            instructions = await _json([_text(request.system)])
+            self.write("gen_ai.system_instructions", instructions)
+        if request.sampling.stop:
+            # A parameter, but in the caller's own words.
+            self._span.set_attribute("gen_ai.request.stop_sequences", request.sampling.stop)
+
+    def write(self, name: str, text: str) -> None:
+        held = self._budget.hold(text)
+        if held is None:
+            self._span.set_attribute(OMITTED, True)  # noqa: FBT003 - the method takes no keyword
+        else:
+            self._span.set_attribute(name, held)
 
 
-async def _captured(answer: AnswerStream, span: trace.Span, request: ChatRequest) -> AnswerStream:
+async def _captured(answer: AnswerStream, said: "_Said", request: ChatRequest) -> AnswerStream:
     """Write what is said into the span, pass the answer on and write its text too, whole or not."""
-    span.set_attributes(await _said(request))
+    await said.ask(request)
     del request
     texts: list[str] = []
     finish_reason = ""
@@ -155,7 +171,7 @@ async def _captured(answer: AnswerStream, span: trace.Span, request: ChatRequest
                 yield event
     finally:
         message = _message("assistant", "".join(texts)) | {"finish_reason": finish_reason}
-        span.set_attribute("gen_ai.output.messages", json.dumps([message]))
+        said.write("gen_ai.output.messages", json.dumps([message]))
 
 
 async def _json(value: list[dict[str, Any]]) -> str:

@@ -1,11 +1,16 @@
 """OTLP over HTTP, which remembers why spans were lost."""
 
-from typing import Any
+from typing import Any, Final
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 from tokenwire.spans import Cause, Loss
+
+OK: Final = range(200, 300)
+REDIRECTION: Final = range(300, 400)
+MOST_BYTES: Final = 65_536
+"""Of a response's body: that of a collector says how many spans it rejected."""
 
 
 class HttpExporter(OTLPSpanExporter):
@@ -33,13 +38,29 @@ class _Session(requests.Session):
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
         try:
-            response = super().request(*args, **options)
+            response = super().request(*args, **(options | {"stream": True}))
+            _let_go(response)
         except requests.RequestException as error:
             self._exporter.loss = Loss(_cause(error))
             raise
-        if not response.ok:
+        if response.status_code not in OK:
             self._exporter.loss = Loss(Cause.REJECTED, str(response.status_code))
+        if response.status_code in REDIRECTION:
+            # Redirects are not followed, and the original takes them for success.
+            raise requests.TooManyRedirects
         return response
+
+
+def _let_go(response: requests.Response) -> None:
+    """Read the body if it is small, so that the connection can be used again, or close it.
+
+    Nobody needs the body. By default all of it is read into memory, however much that is.
+    """
+    length = response.headers.get("Content-Length", "")
+    if length.isascii() and length.isdecimal() and int(length) <= MOST_BYTES:
+        response.raw.read(MOST_BYTES)
+    else:
+        response.close()
 
 
 def _cause(error: requests.RequestException) -> Cause:

@@ -1,8 +1,10 @@
 """TLS of the gRPC port, with certificates that may be replaced while the server runs."""
 
 import logging
+import math
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -13,6 +15,7 @@ from tokenwire.metrics.labels import CertificateUse, Reload
 from tokenwire.metrics.tls import TlsMetrics
 from tokenwire.settings import Settings, SettingsError, variables
 from tokenwire.settings.problems import shown
+from tokenwire.settings.regular_files import read_regular
 from tokenwire.validity import validity_of_authorities, validity_of_server
 
 log = logging.getLogger(__name__)
@@ -24,6 +27,8 @@ OF_ANOTHER: Final = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE
 """OpenSSL's reasons for a key that is not the certificate's; the last: of another algorithm."""
 MOST_READS: Final = 5
 """Files that change while they are read are read again, so often at most."""
+READ_AGAIN_SECONDS: Final = 60.0
+"""After how long files that could not be used are read again, also if they are the same."""
 
 Identity: TypeAlias = tuple[tuple[int, ...] | None, ...]
 
@@ -72,6 +77,7 @@ class TlsFiles:
             if (path := getattr(settings, field))
         }
         self._seen: Identity = ()
+        self._read_again = math.inf
         metrics.watch_files(self.usable)
 
     def load(self) -> grpc.ServerCertificateConfiguration:
@@ -111,17 +117,20 @@ class TlsFiles:
 
     def _load_if_changed(self) -> None:
         """Read the files if others are there now, and keep them for the next handshake."""
-        if self._identity() == self._seen:
+        if self._identity() == self._seen and time.monotonic() < self._read_again:
             return
         try:
             self._fresh = self.load()
         except SettingsError as error:
             self._usable = False
+            # They may be fine, and descriptors or memory to read them have run out.
+            self._read_again = time.monotonic() + READ_AGAIN_SECONDS
             self._metrics.count_reload(Reload.ERROR)
             extra = {"problems": error.problems}
             log.warning("new certificate cannot be used, the old one stays", extra=extra)
             return
         self._usable = True
+        self._read_again = math.inf
         self._metrics.count_reload(Reload.OK)
         log.info("new certificate in use")
 
@@ -145,7 +154,7 @@ class TlsFiles:
         problems: dict[str, str] = {}
         for name, path in self._paths.items():
             try:
-                pems[name] = path.read_bytes()
+                pems[name] = read_regular(path)
             except OSError as error:
                 problems[name] = f"cannot be read: {error.strerror}"
                 continue

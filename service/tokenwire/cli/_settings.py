@@ -19,6 +19,22 @@ def tell(error: "SettingsError") -> int:
     return EXIT_BAD_SETTINGS
 
 
+def import_tracing() -> None:
+    """Import what reads variables of OpenTelemetry as it is imported; call it before the app is.
+
+    Raises:
+        SettingsError: One of them has a value that it does not accept, such as the name of a
+            propagator that is not installed.
+    """
+    from tokenwire.settings import cannot_trace  # noqa: PLC0415 - so that --help starts without it
+
+    try:
+        import opentelemetry.propagate  # noqa: PLC0415
+        import opentelemetry.sdk.trace  # noqa: F401, PLC0415
+    except Exception as error:  # noqa: BLE001 - its parsers raise what they like
+        raise cannot_trace(error) from None
+
+
 def demo_overrides(base_url: str) -> dict[str, Any]:
     """Return the settings that put the built-in demo model in the place of any other."""
     from tokenwire.demo import DEMO_MODEL  # noqa: PLC0415 - so that --help starts without it

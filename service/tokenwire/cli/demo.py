@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from tokenwire.cli._connection import silence_grpc
-from tokenwire.cli._settings import tell
+from tokenwire.cli._settings import import_tracing, tell
 from tokenwire.cli._streams import allow_interrupts
 
 
@@ -24,11 +24,13 @@ def run(args: argparse.Namespace) -> int:
     del args
     silence_grpc()
     # Here, so that other subcommands and --help start without them.
-    from tokenwire.cli import _demonstration  # noqa: PLC0415
     from tokenwire.settings import SettingsError  # noqa: PLC0415
 
-    allow_interrupts()
     try:
+        import_tracing()
+        from tokenwire.cli import _demonstration  # noqa: PLC0415
+
+        allow_interrupts()
         return asyncio.run(_demonstration.show())
     except SettingsError as error:
         return tell(error)

@@ -7,7 +7,8 @@ import signal
 from types import FrameType
 
 from tokenwire import log_hooks
-from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, tell
+from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, import_tracing, tell
+from tokenwire.stop_signals import stop_signals
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,8 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "serve",
         help="run the server",
-        description="Run the server until SIGTERM or Ctrl-C: it drains, then exits. A second "
-        "signal ends it at once. Environment variables set it; README.md lists them.",
+        description="Run the server until SIGTERM, SIGHUP or Ctrl-C: it drains, then exits. A "
+        "second signal ends it at once. Environment variables set it; README.md lists them.",
     )
     parser.add_argument(
         "--demo",
@@ -36,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; return the exit code."""
     # Process 1 of a container has no default handlers: a signal during the start would be lost.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, _leave)
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
@@ -76,6 +77,7 @@ async def _serve(**overrides: object) -> int:
 
         return await supervise(loaded, overrides)
     # After the settings, so that a bad one is told before the model's libraries load.
+    import_tracing()
     from tokenwire import app  # noqa: PLC0415
 
     return await app.serve(loaded)
@@ -90,6 +92,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
         loaded = settings.load(**link.overrides)
         logs.configure(loaded, worker=number)
         log_hooks.install()
+        import_tracing()
         from tokenwire import app  # noqa: PLC0415 - see _serve
 
         return await app.serve(loaded, link)

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from tokenwire.settings.problems import SettingsError
+from tokenwire.settings.regular_files import read_regular
 
 SECRETS_DIR: Final = "TOKENWIRE_SECRETS_DIR"
 
@@ -65,7 +66,7 @@ def _read(folder: Path, names: Iterable[str]) -> tuple[dict[str, str], list[str]
     for name in names:
         path = folder / name
         try:
-            text = path.read_text("utf-8").strip()
+            text = read_regular(path).decode().strip()
         except FileNotFoundError:
             continue
         except OSError as error:

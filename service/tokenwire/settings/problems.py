@@ -6,7 +6,8 @@ from typing import Final
 
 SHOWN_CHARACTERS: Final = 100
 
-USER_INFO: Final = re.compile(r"(^|//)[^/@\s]*@")
+USER_INFO: Final = re.compile(r"^([^/@]*//)?.*@", re.DOTALL)
+"""Up to the last `@`: a password that is not encoded may hold any character."""
 QUERY: Final = re.compile(r"(//[^?\s]*\?).*", re.DOTALL)
 
 

@@ -10,6 +10,8 @@ from pydantic_settings import NoDecode
 from tokenwire.prices import Price
 
 LARGEST_PORT: Final = 65_535
+GRPC_SCHEMES: Final = ("unix", "unix-abstract")
+"""With these as a host gRPC listens on a Unix socket that is named as the port."""
 CAPTURE_CONTENT: Final = {
     "no_content": False,
     "event_only": False,
@@ -19,10 +21,11 @@ CAPTURE_CONTENT: Final = {
 
 
 def _address(value: object) -> object:
-    host, _, port = str(value).rpartition(":")
+    host, _, port = _decodable(str(value)).rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if (
         not host
+        or host in GRPC_SCHEMES
         or (":" in host and not bracketed)
         or not (port.isascii() and port.isdecimal() and int(port) <= LARGEST_PORT)
     ):
@@ -30,8 +33,22 @@ def _address(value: object) -> object:
     return value
 
 
+def _decodable(text: str) -> str:
+    """Return a text that is valid; Python has surrogates for bytes that are not UTF-8.
+
+    Raises:
+        PydanticCustomError: It has some, and no metric with it could be written.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "must be text in UTF-8") from None
+    return text
+
+
 def _split(value: object) -> object:
     if isinstance(value, str):
+        _decodable(value)
         return [name.strip() for name in value.split(",") if name.strip()]
     return value
 
@@ -42,6 +59,7 @@ def _lower(value: object) -> object:
 
 def _prices(value: object) -> object:
     if isinstance(value, str):
+        _decodable(value)
         return tuple(_price(entry.strip()) for entry in value.split(",") if entry.strip())
     return value
 

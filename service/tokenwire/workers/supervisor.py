@@ -14,6 +14,7 @@ from tokenwire import __version__, logs
 from tokenwire.exposition import MetricsServer
 from tokenwire.lag import LagMeter
 from tokenwire.settings import Settings, SettingsError, cannot_listen
+from tokenwire.stop_signals import stop_signals
 from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.port import reserve
 from tokenwire.workers.watch import Watch
@@ -21,7 +22,6 @@ from tokenwire.workers.worker import StartError, Worker
 
 log = logging.getLogger(__name__)
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_SECOND_SIGNAL: Final = 130
 WORKER_METRICS_LISTEN: Final = "127.0.0.1:0"
 """Each worker's own endpoint, which only the supervisor reads."""
@@ -32,7 +32,7 @@ SPANS_SECONDS: Final = 11.0
 
 
 async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
-    """Run workers behind one port until SIGTERM or SIGINT, then drain them.
+    """Run workers behind one port until a signal tells them to stop, then drain them.
 
     A second signal ends them all at once, and so does one before they serve.
 
@@ -110,7 +110,7 @@ class Supervisor:
             SettingsError: It could not start with its settings.
         """
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
+        for number in stop_signals():
             loop.add_signal_handler(number, self._on_signal, number)
         self._watching = asyncio.create_task(self._watch.run())
         try:

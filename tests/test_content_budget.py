@@ -1,0 +1,68 @@
+"""What spans hold of prompts and answers is bounded, whatever the collector does."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from conftest import StartApp
+from helpers import collect
+from otlp import Collector, attributes_of
+from tokenwire import content_budget
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+
+CALLS = 20
+PROMPT = 10_000
+ROOM = 65_000
+INPUT = "gen_ai.input.messages"
+OMITTED = "tokenwire.content_omitted"
+
+
+class Slow(Collector):
+    """Takes no spans until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
+        await self.go_on.wait()
+        return await super().Export(request, context)
+
+
+async def test_a_slow_collector_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, start_app: StartApp
+) -> None:
+    """Spans that wait hold prompts and answers up to a bound; later ones say that they do not."""
+    slow = Slow()
+    await slow.start()
+    monkeypatch.setattr(content_budget, "CONTENT_BYTES", ROOM)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{slow.address}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    app = await start_app()
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        send = chatgpt_pb2_grpc.ChatgptStub(channel).Send
+        for _ in range(CALLS):
+            await collect(send(pb.Message(content="x" * PROMPT)))
+        slow.go_on.set()
+        spans = [attributes_of(span) for span in await slow.answered(CALLS)]
+        held = [span for span in spans if INPUT in span]
+        assert 0 < len(held) <= ROOM // PROMPT
+        assert all(OMITTED in span for span in spans if INPUT not in span)
+        # What was exported makes room again, as soon as the exporter lets go of it.
+        await asyncio.wait_for(until_held(send, slow), 10)
+    await slow.stop()
+
+
+async def until_held(send: Any, collector: Collector) -> None:
+    """Call until a span holds what was said."""
+    calls = CALLS
+    held = False
+    while not held:
+        calls += 1
+        await collect(send(pb.Message(content="x" * PROMPT)))
+        spans = await collector.answered(calls)
+        held = INPUT in attributes_of(spans[-1])

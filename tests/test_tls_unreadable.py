@@ -1,0 +1,50 @@
+"""Files of TLS that cannot be read: nothing waits for them, and they are read when they can be."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from certificates import Mount, Pair
+from conftest import StartApp
+from test_tls_rotation import serves
+from tokenwire import tls
+
+USABLE = "tokenwire_tls_files_usable"
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Mount:
+    return Mount(tmp_path)
+
+
+async def test_a_fifo_in_the_place_of_a_key_holds_nothing_up(
+    start_app: StartApp, mount: Mount
+) -> None:
+    """Handshakes and scrapes go on when a file can only be waited for; the old pair stays."""
+    pair = Pair()
+    app = await start_app(**mount.put(pair).settings)
+    key = mount["tls.key"].resolve()
+    key.unlink()
+    os.mkfifo(key)
+    assert app.metrics.registry.get_sample_value(USABLE) == 0
+    assert await serves(app, pair)
+
+
+async def test_files_are_read_again(
+    monkeypatch: pytest.MonkeyPatch, start_app: StartApp, mount: Mount
+) -> None:
+    """A new pair that could not be read for want of descriptors is used once there are some."""
+
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    old, new = Pair(), Pair()
+    monkeypatch.setattr(tls, "READ_AGAIN_SECONDS", 0)
+    app = await start_app(**mount.put(old).settings)
+    mount.put(new)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(tls, "read_regular", fail)
+        assert await serves(app, old)
+    assert await serves(app, new)
