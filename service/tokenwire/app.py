@@ -2,19 +2,16 @@
 
 import asyncio
 import logging
-import os
 import time
-from functools import partial
+from contextlib import suppress
 from typing import Final, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tokenwire import __version__, garbage, logs
 from tokenwire.accept_probe import AcceptProbe
 from tokenwire.call_log import log_call
 from tokenwire.chat_span import TracedModel, end_chat_span
-from tokenwire.connection_age import connection_age
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
 from tokenwire.exposition import MetricsServer
@@ -32,35 +29,19 @@ from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
 from tokenwire.model import build_model, provider_name
 from tokenwire.reflection import enable_reflection
+from tokenwire.server_options import server_options
 from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
 from tokenwire.settings import Settings, cannot_listen
-from tokenwire.stop_signals import stop_signals
 from tokenwire.telemetry import Telemetry
 from tokenwire.tls import server_credentials
 from tokenwire.undelivered import UndeliveredStatuses
 from tokenwire.v1 import chatgpt_pb2_grpc
-from tokenwire.workers import Link
 
 log = logging.getLogger(__name__)
 
-EXIT_SECOND_SIGNAL: Final = 130
-
-OPTIONS: Final = (
-    # The default turns callers away with CANCELLED when thousands connect at once.
-    ("grpc.server.max_pending_requests", 100_000),
-    ("grpc.server.max_pending_requests_hard_limit", 200_000),
-    # Callers may ping this often to keep an idle connection through load balancers.
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.max_metadata_size", 16_384),
-    # By default calls that the server has not taken for 30 s are cancelled, without a status.
-    ("grpc.server_max_unrequested_time_in_server", 3_600),
-)
 MIN_HELD_CALLS: Final = 1_000
 """Calls without a message, and ended calls whose status was not taken, that may be held at once
 even if fewer answers may run. A crowd that is rejected passes both states for a moment."""
-SLACK: Final = 20
-"""Streams beyond as many as a connection may have, that may have ended and not yet gone."""
 MORE_THAN_GRACE_SECONDS: Final = 2.0
 """After the grace, for the statuses of the answers that it ended to go out."""
 
@@ -170,23 +151,7 @@ class App:
             idle=settings.idle_timeout_seconds,
             reader=settings.reader_timeout_seconds,
         )
-        options = (
-            *OPTIONS,
-            # By default a second server on the same port starts silently and takes half the calls.
-            ("grpc.so_reuseport", int(share_port)),
-            ("grpc.max_receive_message_length", settings.max_request_bytes),
-            ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
-            # A stream counts until this process has let go of its call, so that a caller who begins
-            # and cancels calls faster than they are taken is refused. Without room for those that
-            # are about to go, so is one with as many calls as allowed, without a status of ours.
-            ("grpc.http.overload_protection", 1),
-            ("grpc.http2.max_deallocating_streams", settings.max_streams_per_connection + SLACK),
-            *connection_age(settings),
-            ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1_000)),
-            # Not grpc.keepalive_timeout_ms: with data outstanding this one decides.
-            ("grpc.http2.ping_timeout_ms", round(settings.keepalive_timeout_seconds * 1_000)),
-        )
-        server = make_server(chain, options)
+        server = make_server(chain, server_options(settings, share_port=share_port))
         servicer = ChatgptServicer(self._model, defaults, patience)
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -229,6 +194,12 @@ class App:
         self._lag.start()
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
 
+    async def ended(self) -> None:
+        """Wait for the end of the gRPC server, also if an error of its own ends it."""
+        with suppress(Exception):
+            # gRPC raises the error, and logs it.
+            await self._server.wait_for_termination()
+
     async def drain(self) -> None:
         """Stop without losing an answer: turn new callers away, let running answers finish."""
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
@@ -261,55 +232,3 @@ class App:
         await asyncio.to_thread(self._telemetry.shutdown)
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")
-
-
-async def serve(settings: Settings, link: Link | None = None) -> int:
-    """Run a server until a signal tells it to stop, then drain it.
-
-    A second signal ends the process at once, unless a supervisor decides about that.
-
-    Args:
-        settings: All that can be set.
-        link: To the supervisor, for a worker that shares the port with others:
-            it drains also when the link closes.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        SettingsError: The server cannot start with these settings.
-    """
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(logs.log_loop_error)
-    for number in stop_signals():
-        loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
-    app = App(settings, share_port=link is not None)
-    await app.start()
-    garbage.tune_collector()
-    if link:
-        link.tell_serving(app.metrics_address)
-        link.on_close(stopping.set)
-    else:
-        log.info(
-            "serving",
-            extra={
-                "version": __version__,
-                "address": app.address,
-                "metrics_address": app.metrics_address,
-                "model": settings.model,
-            },
-        )
-    await stopping.wait()
-    if not link:
-        log.info("stopping; a second signal ends the process at once")
-    started = time.monotonic()
-    await app.drain()
-    log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})
-    return 0
-
-
-def _on_signal(stopping: asyncio.Event) -> None:
-    if stopping.is_set():
-        os._exit(EXIT_SECOND_SIGNAL)
-    stopping.set()

@@ -78,9 +78,9 @@ async def _serve(**overrides: object) -> int:
         return await supervise(loaded, overrides)
     # After the settings, so that a bad one is told before the model's libraries load.
     import_tracing()
-    from tokenwire import app  # noqa: PLC0415
+    from tokenwire import serving  # noqa: PLC0415
 
-    return await app.serve(loaded)
+    return await serving.serve(loaded)
 
 
 async def _serve_as_worker(number: int, descriptor: int) -> int:
@@ -93,9 +93,9 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
         logs.configure(loaded, worker=number)
         log_hooks.install()
         import_tracing()
-        from tokenwire import app  # noqa: PLC0415 - see _serve
+        from tokenwire import serving  # noqa: PLC0415 - see _serve
 
-        return await app.serve(loaded, link)
+        return await serving.serve(loaded, link)
     except settings.SettingsError as error:
         link.tell_problems(error.problems)
         return EXIT_BAD_SETTINGS
