@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from process import FREE_PORTS, TOKENWIRE, run_tokenwire
-from tokenwire import __version__, app
+from tokenwire import __version__, serving
 from tokenwire.__main__ import COMMANDS
 from tokenwire.cli import _demonstration, serve
 from tokenwire.demo import DemoUpstream
@@ -160,7 +160,7 @@ async def test_serving_the_demo_takes_no_credentials(monkeypatch: pytest.MonkeyP
         served.append(loaded)
         return 0
 
-    monkeypatch.setattr(app, "serve", record)
+    monkeypatch.setattr(serving, "serve", record)
     monkeypatch.setattr("tokenwire.logs.configure", lambda _: None)
     monkeypatch.setattr("tokenwire.log_hooks.install", lambda: None)
     # So that it is undone.

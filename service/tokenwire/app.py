@@ -195,7 +195,10 @@ class App:
         self._health.report(health_pb2.HealthCheckResponse.SERVING)
 
     async def ended(self) -> None:
-        """Wait for the end of the gRPC server, also if an error of its own ends it."""
+        """Wait for the end of the gRPC server, also if an error of its own ends it.
+
+        Cancelling this would keep the server from stopping.
+        """
         with suppress(Exception):
             # gRPC raises the error, and logs it.
             await self._server.wait_for_termination()

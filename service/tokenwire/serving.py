@@ -74,8 +74,8 @@ async def _is_asked_to_stop(app: App, stopping: asyncio.Event) -> bool:
     asked = asyncio.create_task(stopping.wait())
     ended = asyncio.create_task(app.ended())
     await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
-    for task in (asked, ended):
-        task.cancel()
+    # Not the other one: cancelling it would cancel what stopping the server waits for.
+    asked.cancel()
     return stopping.is_set()
 
 
