@@ -12,7 +12,7 @@ from benchmarks.figures import Run
 from benchmarks.machine import machine, versions
 from benchmarks.processes import Cores, allow_many_connections
 from benchmarks.scenarios import SCENARIOS, Effort
-from benchmarks.servers import SERVERS, USUAL
+from benchmarks.servers import SERVERS, USUAL, earlier
 from benchmarks.table import as_text
 
 LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -25,6 +25,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: asked to end"))
     allow_many_connections()
     servers = [server for server in SERVERS if server.name in args.who]
+    if args.before:
+        servers.append(earlier(args.before))
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in args.only]
     effort = Effort(args.rounds, args.seconds, args.most_streams, args.long_answer)
     found = Run(
@@ -61,12 +63,24 @@ def _arguments() -> argparse.Namespace:
         metavar="SERVER,...",
         help=", ".join(server.name for server in SERVERS),
     )
+    parser.add_argument(
+        "--before",
+        type=_checkout,
+        metavar="CHECKOUT",
+        help="measure tokenwire of this directory too, such as a worktree of an earlier commit",
+    )
     parser.add_argument("--rounds", type=int, default=usual.rounds)
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="of one measurement")
     parser.add_argument("--most-streams", type=int, default=usual.most_streams)
     parser.add_argument("--long-answer", type=int, default=usual.long_answer, help="in tokens")
     parser.add_argument("--json", type=Path, default=LATEST, help="where to write the figures")
     return parser.parse_args()
+
+
+def _checkout(text: str) -> Path:
+    if not (Path(text) / "service" / "tokenwire").is_dir():
+        raise argparse.ArgumentTypeError(f"{text} has no service/tokenwire")
+    return Path(text)
 
 
 class _names:  # noqa: N801 - reads as the function that it stands for

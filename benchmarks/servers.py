@@ -54,6 +54,16 @@ def with_workers(count: int) -> Server:
     return Server(name, title, PYTHON, _serve, variables, packages=OURS, metrics=True)
 
 
+def earlier(checkout: Path) -> Server:
+    """Return tokenwire as it is in another checkout of this repository, with the same packages."""
+
+    def variables(place: Place) -> Mapping[str, str]:
+        return {**_tokenwire(place), "PYTHONPATH": str(checkout.resolve() / "service")}
+
+    title = f"tokenwire of {checkout}"
+    return Server("tokenwire-before", title, PYTHON, _serve, variables, packages=OURS, metrics=True)
+
+
 def _unmerged(place: Place) -> Mapping[str, str]:
     return {**_tokenwire(place), "TOKENWIRE_MERGE_TOKENS": "false"}
 

@@ -58,6 +58,16 @@ async def test_every_scenario_gives_its_figures(bench: Bench) -> None:
     assert found["cells"]["carried"]["tokenwire"]["figures"]["in_time_percent"]["median"] > 0
 
 
+async def test_an_earlier_commit_is_measured_beside_this_one(bench: Bench) -> None:
+    """`--before` measures the tokenwire of another checkout in the same rounds."""
+    found = await bench.run("--who", "tokenwire", "--only", "percall", "--before", str(ROOT))
+
+    assert list(found["cells"]["percall"]) == ["tokenwire", "tokenwire-before"]
+    for cell in found["cells"]["percall"].values():
+        assert cell["failures"] == []
+        assert cell["figures"]["errors"]["median"] == 0
+
+
 async def test_every_peer_in_python_relays_whole_answers(bench: Bench) -> None:
     """Each peer relays every token: the load generator compares count and text of each answer."""
     found = await bench.run("--who", ",".join(IN_PYTHON), "--only", "burst")
