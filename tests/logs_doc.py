@@ -119,10 +119,15 @@ def _named_keys(name: ast.AST, function: ast.AST) -> set[str]:
 
 
 def _table(title: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading, without its head."""
+    """Return the cells of the first table below a heading, without its head.
+
+    No two rows may begin alike.
+    """
     section = DOCUMENT.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[1:]]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[1:]]
+    assert len({row[0] for row in cells}) == len(cells), f"twice in the table of {title}"
+    return cells
 
 
 def _codes(cell: str) -> list[str]:
