@@ -14,6 +14,7 @@ from tokenwire.call_log import log_call
 from tokenwire.chat_span import TracedModel, end_chat_span
 from tokenwire.convert import Defaults
 from tokenwire.domain import ChatModel
+from tokenwire.event_loop_lag import LagMeter
 from tokenwire.exposition import MetricsServer
 from tokenwire.field_limits import FieldLimits
 from tokenwire.grpc_server import make_server
@@ -25,7 +26,6 @@ from tokenwire.interceptors.outcome import OutcomeInterceptor
 from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.interceptors.shedding import SheddingInterceptor
 from tokenwire.interceptors.tracing import annotate_span
-from tokenwire.lag import LagMeter
 from tokenwire.metrics import Metrics
 from tokenwire.model import build_model, provider_name
 from tokenwire.reflection import enable_reflection

@@ -14,10 +14,10 @@ from tokenwire import calls
 from tokenwire.convert import Defaults, to_answer, to_request
 from tokenwire.domain import ChatModel, Completion, Whole
 from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
-from tokenwire.turnstile import Turnstile
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire.watchdog import Watchdog
+from tokenwire.write_pacer import Turnstile
 
 # Quoted because grpc's classes are generic only to the type checker.
 Context: TypeAlias = "grpc.aio.ServicerContext[pb.Message, pb.Answer]"

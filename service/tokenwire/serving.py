@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import Final
 
-from tokenwire import __version__, garbage, logs
+from tokenwire import __version__, gc_tuning, logs
 from tokenwire.app import App
 from tokenwire.settings import Settings
 from tokenwire.stop_signals import stop_signals
@@ -42,7 +42,7 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
         loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
     app = App(settings, share_port=link is not None)
     await app.start()
-    garbage.tune_collector()
+    gc_tuning.tune_collector()
     if link:
         link.tell_serving(app.metrics_address)
         link.on_close(stopping.set)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tokenwire import __version__, logs
+from tokenwire.event_loop_lag import LagMeter
 from tokenwire.exposition import MetricsServer
-from tokenwire.lag import LagMeter
 from tokenwire.settings import Settings, SettingsError, cannot_listen
 from tokenwire.stop_signals import stop_signals
 from tokenwire.workers.metrics import WorkersCollector

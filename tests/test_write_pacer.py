@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from tokenwire.turnstile import Turnstile
+from tokenwire.write_pacer import Turnstile
 
 
 class Turns:
