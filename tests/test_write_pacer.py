@@ -1,25 +1,25 @@
-"""A crowd of writes passes turn by turn, and the event loop has time for others between."""
+"""The write pacer admits writes turn by turn and leaves the event loop time for other work."""
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from tokenwire.write_pacer import Turnstile
+from tokenwire.write_pacer import WritePacer
 
 
-class Turns:
-    """The event loop as a turnstile sees it, which counts the turnstile's callbacks.
+class CountingLoop:
+    """The event loop as the pacer sees it; counts the pacer's scheduled callbacks.
 
     Attributes:
-        pending: How many are due.
-        most_pending: The most that were due at once.
-        on_rest_over: Called right after each rest, before the loop does anything else.
+        pending: How many callbacks are scheduled.
+        most_pending: The most that were scheduled at once.
+        on_pause_over: Called right after each pause, before the loop does anything else.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.pending = self.most_pending = 0
-        self.on_rest_over: Callable[[], object] = int
+        self.on_pause_over: Callable[[], object] = int
         self.time = self._loop.time
         self.create_future = self._loop.create_future
 
@@ -28,7 +28,7 @@ class Turns:
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         counted = self._counted(callback)
-        self._loop.call_later(delay, lambda: (counted(), self.on_rest_over()))
+        self._loop.call_later(delay, lambda: (counted(), self.on_pause_over()))
 
     def _counted(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.pending += 1
@@ -41,85 +41,85 @@ class Turns:
         return run
 
 
-async def come(turnstile: Turnstile, name: str, passed: list[str]) -> None:
-    if turnstile.crowded():
-        await turnstile.wait()
-    passed.append(name)
+async def write(pacer: WritePacer, name: str, written: list[str]) -> None:
+    if pacer.must_wait():
+        await pacer.wait()
+    written.append(name)
 
 
-async def test_who_comes_alone_passes_at_once() -> None:
-    """Without a crowd nobody waits, however often one comes."""
-    turnstile = Turnstile(per_turn=1)
+async def test_a_single_write_is_admitted_at_once() -> None:
+    """A write that comes alone never waits, however often one comes."""
+    pacer = WritePacer(per_turn=1)
     for _ in range(3):
-        assert not turnstile.crowded()
-        # Two turns: in the first one ends what has begun.
+        assert not pacer.must_wait()
+        # Two iterations: the turn ends in the first one.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
 
-async def test_a_crowd_passes_in_order_and_in_parts() -> None:
-    """Of a crowd so many pass a turn, in the order in which they came, before any newcomer."""
-    turnstile = Turnstile(per_turn=2)
-    passed: list[str] = []
-    crowd = [asyncio.create_task(come(turnstile, name, passed)) for name in "abcde"]
+async def test_writes_are_admitted_in_order() -> None:
+    """At most `per_turn` writes are admitted per turn, in FIFO order."""
+    pacer = WritePacer(per_turn=2)
+    written: list[str] = []
+    writes = [asyncio.create_task(write(pacer, name, written)) for name in "abcde"]
     await asyncio.sleep(0)
-    assert passed == ["a", "b"]
-    newcomer = asyncio.create_task(come(turnstile, "f", passed))
-    await crowd[2]
-    assert passed[:3] == ["a", "b", "c"]
-    assert len(passed) <= 4
-    await asyncio.gather(*crowd, newcomer)
-    assert passed == list("abcdef")
+    assert written == ["a", "b"]
+    late = asyncio.create_task(write(pacer, "f", written))
+    await writes[2]
+    assert written[:3] == ["a", "b", "c"]
+    assert len(written) <= 4
+    await asyncio.gather(*writes, late)
+    assert written == list("abcdef")
 
 
-async def test_who_leaves_the_crowd_holds_up_nobody() -> None:
-    """A call that ends while it waits gives its place to the next."""
-    turnstile = Turnstile(per_turn=1)
-    passed: list[str] = []
-    first, leaver, last = [
-        asyncio.create_task(come(turnstile, name, passed)) for name in ("first", "leaver", "last")
+async def test_a_cancelled_write_delays_no_other() -> None:
+    """A call that ends while its write waits gives its turn to the next write."""
+    pacer = WritePacer(per_turn=1)
+    written: list[str] = []
+    first, cancelled, last = [
+        asyncio.create_task(write(pacer, name, written)) for name in ("first", "cancelled", "last")
     ]
     await first
-    leaver.cancel()
+    cancelled.cancel()
     await last
-    assert leaver.cancelled()
-    assert passed == ["first", "last"]
+    assert cancelled.cancelled()
+    assert written == ["first", "last"]
 
 
-async def test_others_run_between_the_turns() -> None:
-    """What else the event loop has to do is done before the whole crowd has passed."""
-    turnstile = Turnstile(per_turn=1)
-    passed: list[str] = []
-    crowd = [asyncio.create_task(come(turnstile, name, passed)) for name in "abcdefgh"]
-    await crowd[0]
-    # Takes a turn for each of its steps, as a new call does.
+async def test_other_work_runs_between_turns() -> None:
+    """Other work of the event loop finishes before all waiting writes are admitted."""
+    pacer = WritePacer(per_turn=1)
+    written: list[str] = []
+    writes = [asyncio.create_task(write(pacer, name, written)) for name in "abcdefgh"]
+    await writes[0]
+    # Each step takes one iteration, as the steps of accepting a call do.
     for _ in range(3):
         await asyncio.sleep(0)
-    assert len(passed) < len(crowd)
-    await asyncio.gather(*crowd)
+    assert len(written) < len(writes)
+    await asyncio.gather(*writes)
 
 
-async def test_a_crowd_that_leaves_together_leaves_one_chain_of_turns() -> None:
-    """When all who wait have left, those who come right after the rest begin no second chain."""
-    turnstile = Turnstile(per_turn=1)
-    turns = Turns()
-    turnstile._loop = cast("asyncio.AbstractEventLoop", turns)
-    passed: list[str] = []
-    leavers = [asyncio.create_task(come(turnstile, "leaver", passed)) for _ in range(5)]
-    await leavers[0]
-    for leaver in leavers:
-        leaver.cancel()
-    newcomers: list[asyncio.Task[None]] = []
-    came = asyncio.Event()
+async def test_writes_cancelled_together_leave_one_chain_of_turns() -> None:
+    """When all waiting writes are cancelled, later ones start no second chain."""
+    pacer = WritePacer(per_turn=1)
+    loop = CountingLoop()
+    pacer._loop = cast("asyncio.AbstractEventLoop", loop)
+    written: list[str] = []
+    cancelled = [asyncio.create_task(write(pacer, "cancelled", written)) for _ in range(5)]
+    await cancelled[0]
+    for each in cancelled:
+        each.cancel()
+    late: list[asyncio.Task[None]] = []
+    started = asyncio.Event()
 
-    def newcomers_come() -> None:
-        turns.on_rest_over = int
-        assert not turnstile.crowded()
-        newcomers.extend(asyncio.create_task(come(turnstile, name, passed)) for name in "abcd")
-        came.set()
+    def start_more() -> None:
+        loop.on_pause_over = int
+        assert not pacer.must_wait()
+        late.extend(asyncio.create_task(write(pacer, name, written)) for name in "abcd")
+        started.set()
 
-    turns.on_rest_over = newcomers_come
-    await came.wait()
-    await asyncio.gather(*newcomers)
-    assert passed == ["leaver", *"abcd"]
-    assert turns.most_pending == 1
+    loop.on_pause_over = start_more
+    await started.wait()
+    await asyncio.gather(*late)
+    assert written == ["cancelled", *"abcd"]
+    assert loop.most_pending == 1

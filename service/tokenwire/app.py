@@ -30,7 +30,7 @@ from tokenwire.metrics import Metrics
 from tokenwire.model import build_model, provider_name
 from tokenwire.reflection import enable_reflection
 from tokenwire.server_options import server_options
-from tokenwire.servicer import SERVICE, ChatgptServicer, Patience
+from tokenwire.servicer import SERVICE, ChatgptServicer, Timeouts
 from tokenwire.settings import Settings, cannot_listen
 from tokenwire.telemetry import Telemetry
 from tokenwire.tls import server_credentials
@@ -146,13 +146,13 @@ class App:
             system=settings.system_prompt,
             models=settings.models,
         )
-        patience = Patience(
+        timeouts = Timeouts(
             first_token=settings.first_token_timeout_seconds,
             idle=settings.idle_timeout_seconds,
             reader=settings.reader_timeout_seconds,
         )
         server = make_server(chain, server_options(settings, share_port=share_port))
-        servicer = ChatgptServicer(self._model, defaults, patience)
+        servicer = ChatgptServicer(self._model, defaults, timeouts)
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)

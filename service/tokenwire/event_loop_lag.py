@@ -1,18 +1,18 @@
-"""How late the event loop is, which is how late everything else is too."""
+"""Measures event-loop lag: how late the event loop runs its timers."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
 
-EVERY_SECONDS: Final = 0.25
+INTERVAL_SECONDS: Final = 0.25
 
 
 class LagMeter:
-    """One timer that tells how late it fired, over and over, until stopped.
+    """Schedules a timer every INTERVAL_SECONDS and reports how late each one fires.
 
     Args:
-        observe: Told the seconds.
+        observe: Called with the lag, in seconds.
     """
 
     def __init__(self, observe: Callable[[float], None]) -> None:
@@ -21,23 +21,20 @@ class LagMeter:
         self._due: float | None = None
 
     def start(self) -> None:
-        """Begin to measure the running event loop."""
+        """Start to measure the running event loop."""
         loop = asyncio.get_running_loop()
-        # Not by the loop's own clock, which uvloop reads once a round, in milliseconds.
-        self._due = due = time.monotonic() + EVERY_SECONDS
-        self._timer = loop.call_later(EVERY_SECONDS, self._fire, due)
+        # Not the loop's own clock: uvloop updates it once per iteration, in milliseconds.
+        self._due = due = time.monotonic() + INTERVAL_SECONDS
+        self._timer = loop.call_later(INTERVAL_SECONDS, self._fire, due)
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         if self._timer:
             self._timer.cancel()
         self._due = None
 
     def overdue(self) -> float:
-        """Return for how many seconds the event loop is late by now; any thread may call this.
-
-        It is 0 while nothing is measured.
-        """
+        """Return the current lag in seconds, or 0 if not started; any thread may call this."""
         due = self._due
         return 0.0 if due is None else max(time.monotonic() - due, 0.0)
 

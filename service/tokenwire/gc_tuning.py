@@ -1,16 +1,16 @@
-"""How often Python's garbage collector runs."""
+"""Tunes Python's garbage collector for a process that serves many short calls."""
 
 import gc
 from typing import Final
 
 THRESHOLD: Final = 5_000
-"""New objects before the collector looks for cycles among them."""
+"""New container objects before the collector examines the youngest generation."""
 
 
 def tune_collector() -> None:
-    """Keep the garbage collector off what lives as long as the process, and rare otherwise.
+    """Exempt the objects that exist now from collection, and make collections rare.
 
-    A call frees its objects by reference counts; collecting only finds cycles.
+    Reference counts free the objects of a call; the collector is needed only for cycles.
     """
     gc.collect()
     gc.freeze()

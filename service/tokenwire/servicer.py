@@ -17,7 +17,7 @@ from tokenwire.errors import SlowConsumer, UpstreamIdleTimeout, UpstreamTimeout
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire.watchdog import Watchdog
-from tokenwire.write_pacer import Turnstile
+from tokenwire.write_pacer import WritePacer
 
 # Quoted because grpc's classes are generic only to the type checker.
 Context: TypeAlias = "grpc.aio.ServicerContext[pb.Message, pb.Answer]"
@@ -26,12 +26,12 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds that each step of an answer may take.
+class Timeouts:
+    """Time limits of the steps of an answer, in seconds.
 
     Attributes:
-        first_token: From the begin to the first token, retries included.
-        idle: From one token to the next.
+        first_token: From the start of the call to the first token, retries included.
+        idle: Between two tokens.
         reader: For the caller's connection to take an Answer.
     """
 
@@ -46,14 +46,14 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
     Args:
         model: Writes the answers.
         defaults: Fill in what a request leaves open.
-        patience: How long each step may take.
+        timeouts: Time limits of the steps of an answer.
     """
 
-    def __init__(self, model: ChatModel, defaults: Defaults, patience: Patience) -> None:
+    def __init__(self, model: ChatModel, defaults: Defaults, timeouts: Timeouts) -> None:
         self._model = model
         self._defaults = defaults
-        self._patience = patience
-        self._turnstile = Turnstile()
+        self._timeouts = timeouts
+        self._write_pacer = WritePacer()
 
     # Writing to the context, rather than yielding, keeps cancellation inside
     # this frame even while a slow reader blocks a write; the stub's types know
@@ -67,12 +67,12 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
             ServiceError: The request is invalid or the answer cannot be completed.
         """
         call = calls.current.get()
-        patience = self._patience
+        timeouts = self._timeouts
         watchdog = call.watchdog
-        turnstile = self._turnstile
+        write_pacer = self._write_pacer
         chat = to_request(request, self._defaults)
         call.model = chat.model
-        watchdog.expect(patience.first_token, UpstreamTimeout)
+        watchdog.expect(timeouts.first_token, UpstreamTimeout)
         stream = self._model.stream(chat, self._deadline(context, watchdog))
         # The model lets go of them once the answer has begun, and an answer can take long.
         del request, chat
@@ -81,7 +81,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
             async for event in answer:
                 if isinstance(event, Whole):
                     # The model gives up by itself, and well; no time of ours may come first.
-                    watchdog.expect_rest(event.seconds, patience.idle, UpstreamIdleTimeout)
+                    watchdog.expect_rest(event.seconds, timeouts.idle, UpstreamIdleTimeout)
                     whole = True
                     continue
                 if isinstance(event, Completion):
@@ -90,12 +90,12 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                     break
                 if whole:
                     whole = False
-                    watchdog.expect(patience.idle, UpstreamIdleTimeout)
+                    watchdog.expect(timeouts.idle, UpstreamIdleTimeout)
                 # Before the write, during which the caller may leave: this much was received.
                 call.received(event.tokens)
-                if turnstile.crowded():
-                    await turnstile.wait()
-                watchdog.expect_write(patience.reader, SlowConsumer)
+                if write_pacer.must_wait():
+                    await write_pacer.wait()
+                watchdog.expect_write(timeouts.reader, SlowConsumer)
                 # Counted first: what gRPC was handed it may deliver, even if nobody waits for it.
                 call.answers_sent += 1
                 if call.answers_sent > 1:
@@ -103,12 +103,12 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
                 else:
                     call.first_write = _begin_write(to_answer(event), context)
                     await _written(call.first_write)
-                watchdog.expect(patience.idle, UpstreamIdleTimeout)
+                watchdog.expect(timeouts.idle, UpstreamIdleTimeout)
         assert call.completion is not None  # noqa: S101 - the model's promise
-        if turnstile.crowded():
-            await turnstile.wait()
+        if write_pacer.must_wait():
+            await write_pacer.wait()
         # However long this takes, the answer is no failure; the time only ends the wait.
-        watchdog.expect_write(patience.reader, SlowConsumer)
+        watchdog.expect_write(timeouts.reader, SlowConsumer)
         call.answers_sent += 1
         call.last_write = _begin_write(to_answer(call.completion), context)
         call.first_write = call.first_write or call.last_write
@@ -117,7 +117,7 @@ class ChatgptServicer(chatgpt_pb2_grpc.ChatgptServicer):
     def _deadline(self, context: Context, watchdog: Watchdog) -> float:
         """Return when the first token must have come, by the event loop's clock."""
         remaining: float | None = context.time_remaining()
-        seconds = min(self._patience.first_token, math.inf if remaining is None else remaining)
+        seconds = min(self._timeouts.first_token, math.inf if remaining is None else remaining)
         return min(asyncio.get_running_loop().time() + seconds, watchdog.end)
 
 

@@ -1,69 +1,71 @@
-"""Keeps the event loop from being full of writes when more answers flow than it can carry."""
+"""Limits how many answers write in one event-loop iteration."""
 
 import asyncio
 from collections import deque
 from typing import Final
 
-PER_TURN: Final = 32
-REST: Final = 1.0
-"""How long a rest is, as a multiple of the turn before it."""
+WRITES_PER_TURN: Final = 32
+PAUSE_FACTOR: Final = 1.0
+"""Length of the pause after a full turn, as a multiple of the turn's duration."""
 
 
-class Turnstile:
-    """Lets so many pass in one turn of the event loop; a crowd passes turn by turn, with rests.
+class WritePacer:
+    """Admits at most `per_turn` writes per event-loop iteration; the rest wait in FIFO order.
 
-    A loop that is full of writes starves all else: gRPC's own threads, and with them
-    new calls, of which gRPC takes one at a time, and health checks. In the rests these
-    come through, and tokens that arrive meanwhile leave together, which makes up for the
-    time. Who comes alone passes at once.
+    After each full turn the pacer admits no write for as long as the turn took. gRPC
+    accepts new calls, one at a time, and health checks in these pauses; without them an
+    event loop that is full of writes starves both. Tokens that arrive during a pause
+    leave together in one Answer, which saves more time than the pause takes. A write
+    that comes alone is admitted at once.
 
     Args:
-        per_turn: How many may pass.
+        per_turn: The most writes in one iteration.
     """
 
-    def __init__(self, per_turn: int = PER_TURN) -> None:
+    def __init__(self, per_turn: int = WRITES_PER_TURN) -> None:
         self._loop = asyncio.get_running_loop()
         self._per_turn = per_turn
-        self._passed = 0
-        # From the first who passes until a turn ends without a crowd: one callback is always due.
-        self._turning = False
-        self._began = 0.0
+        self._admitted = 0
+        # True from the first write until a turn ends with nobody waiting. While it is true,
+        # exactly one callback is scheduled.
+        self._active = False
+        self._turn_started = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def crowded(self) -> bool:
-        """Pass, or return True: then `wait`."""
-        if not self._turning:
-            self._turning = True
-            self._began = self._loop.time()
+    def must_wait(self) -> bool:
+        """Admit a write and return False, or return True: the caller must then await `wait`."""
+        if not self._active:
+            self._active = True
+            self._turn_started = self._loop.time()
             self._loop.call_soon(self._end_turn)
-        if self._passed < self._per_turn:
-            self._passed += 1
+        if self._admitted < self._per_turn:
+            self._admitted += 1
             return False
         return True
 
     async def wait(self) -> None:
-        """Pass in a later turn; those who wait pass in the order in which they came."""
-        place = self._loop.create_future()
-        self._waiting.append(place)
-        await place
+        """Return when the write is admitted, in a later turn."""
+        admitted = self._loop.create_future()
+        self._waiting.append(admitted)
+        await admitted
 
     def _end_turn(self) -> None:
         if self._waiting:
-            # Nobody passes until then.
-            self._passed = self._per_turn
-            rest = REST * (self._loop.time() - self._began)
-            self._loop.call_later(rest, self._begin_turn)
+            # No write is admitted during the pause.
+            self._admitted = self._per_turn
+            pause = PAUSE_FACTOR * (self._loop.time() - self._turn_started)
+            self._loop.call_later(pause, self._begin_turn)
         else:
-            self._passed = 0
-            self._turning = False
+            self._admitted = 0
+            self._active = False
 
     def _begin_turn(self) -> None:
-        self._passed = 0
-        self._began = self._loop.time()
-        while self._waiting and self._passed < self._per_turn:
-            place = self._waiting.popleft()
-            # Others have left meanwhile.
-            if not place.done():
-                place.set_result(None)
-                self._passed += 1
+        self._admitted = 0
+        self._turn_started = self._loop.time()
+        while self._waiting and self._admitted < self._per_turn:
+            admitted = self._waiting.popleft()
+            # Callers that were cancelled do not use up the turn.
+            if not admitted.done():
+                admitted.set_result(None)
+                self._admitted += 1
         self._loop.call_soon(self._end_turn)
