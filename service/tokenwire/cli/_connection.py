@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenwire.cli._values import unicode
+
 if TYPE_CHECKING:
     import grpc
 
@@ -42,6 +44,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--server-name",
+        type=unicode,
         metavar="NAME",
         help="the name in the server's certificate, if it is not the address's; implies --tls",
     )
@@ -49,6 +52,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 
 def address(text: str) -> str:
     """Check a server's address; `:port` means this machine, as Go's tools have it."""
+    unicode(text)
     if text.startswith(":"):
         return f"localhost{text}"
     if ":" not in text:
@@ -95,8 +99,10 @@ class _ReadPair(argparse.Action):
 
 
 def _read_pem(path: str, mark: str, content: str) -> bytes:
+    from tokenwire.settings.regular_files import read_regular  # noqa: PLC0415 - takes time to load
+
     try:
-        pem = Path(path).read_bytes()
+        pem = read_regular(Path(unicode(path)))
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error.strerror}") from None
     if mark.encode() not in pem:

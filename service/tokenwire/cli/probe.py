@@ -14,6 +14,7 @@ from tokenwire.cli._connection import (
 from tokenwire.cli._diagnosis import diagnose
 from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._text import printable_line
+from tokenwire.cli._values import unicode
 
 if TYPE_CHECKING:
     import grpc
@@ -51,6 +52,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_connection_options(parser)
     parser.add_argument(
         "--service",
+        type=unicode,
         default="",
         metavar="NAME",
         help="the full name of a gRPC service, such as openai.Chatgpt (default: the whole server)",
