@@ -18,7 +18,7 @@ from collections import Counter
 import grpc
 
 from soak.readings import Reading, climb, measure
-from soak.server import running_server
+from soak.server import Server, running_server
 from soak.traffic import draw, ordinary, run
 from tokenwire.demo import DemoUpstream
 
@@ -30,6 +30,7 @@ HANG_SECONDS = 30.0
 """Each call ends far earlier, within the server's timeouts."""
 REST_SECONDS = 5.0
 REST_PAUSE_SECONDS = 0.1
+SETTLED_MB = 0.1
 MOST_PROBLEMS = 30
 HEADINGS = (
     "                           |  at the round's end                 |  at rest\n"
@@ -88,7 +89,7 @@ async def soak(minutes: float, at_once: int, seed: int) -> int:
             busy = await measure(server.metrics_address, work.endings.total())
             connections = upstream.open_connections
             await calling
-            rest = await _rest(server.metrics_address, upstream, baseline, work)
+            rest = await _rest(server, upstream, baseline, work)
             readings.append(rest)
             seconds = time.monotonic() - started
             print(
@@ -101,13 +102,11 @@ async def soak(minutes: float, at_once: int, seed: int) -> int:
     return _judge(readings, [*work.problems, *server.problems], work.endings)
 
 
-async def _rest(
-    metrics_address: str, upstream: DemoUpstream, baseline: Reading, work: Soak
-) -> Reading:
+async def _rest(server: Server, upstream: DemoUpstream, baseline: Reading, work: Soak) -> Reading:
     """Wait until no more is left than before all calls; note as a problem what is."""
     end = time.monotonic() + REST_SECONDS
     while True:
-        now = await measure(metrics_address, work.endings.total())
+        now = await measure(server.metrics_address, work.endings.total())
         left = {
             "streams in flight": now.in_flight,
             "upstream requests": upstream.active_requests,
@@ -117,11 +116,23 @@ async def _rest(
         }
         more = [f"{count:g} {what} left at rest" for what, count in left.items() if count > 0]
         if not more:
-            return now
+            return await _trimmed(server, work)
         if time.monotonic() > end:
             work.problems += more
             return now
         await asyncio.sleep(REST_PAUSE_SECONDS)
+
+
+async def _trimmed(server: Server, work: Soak) -> Reading:
+    """Return what the server holds once it has given back what is free."""
+    server.trim()
+    before = await measure(server.metrics_address, work.endings.total())
+    while True:
+        await asyncio.sleep(REST_PAUSE_SECONDS)
+        now = await measure(server.metrics_address, work.endings.total())
+        if abs(now.rss_mb - before.rss_mb) < SETTLED_MB:
+            return now
+        before = now
 
 
 def _judge(readings: list[Reading], problems: list[str], endings: Counter[str]) -> int:

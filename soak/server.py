@@ -31,9 +31,7 @@ ENVIRONMENT = {
     "TOKENWIRE_READER_TIMEOUT_SECONDS": "1",
     "TOKENWIRE_REQUEST_TIMEOUT_SECONDS": "1",
     "TOKENWIRE_DRAIN_SECONDS": "0",
-    # The allocator gives back what is free, so that memory tells what the server holds.
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TRIM_THRESHOLD_": "131072",
 }
 
 
@@ -41,9 +39,14 @@ ENVIRONMENT = {
 class Server:
     """Where it listens, and what is wrong with what it said and how it ended."""
 
+    pid: int
     address: str
     metrics_address: str
     problems: list[str] = field(default_factory=list)
+
+    def trim(self) -> None:
+        """Have the server give back the memory that is free."""
+        os.kill(self.pid, signal.SIGUSR2)
 
 
 @asynccontextmanager
@@ -54,7 +57,7 @@ async def running_server(base_url: str, at_once: int) -> AsyncIterator[Server]:
     """
     own = {"OPENAI_BASE_URL": base_url, "TOKENWIRE_MAX_STREAMS": str(max(1, at_once * 9 // 10))}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tokenwire", "serve"),
+        *(sys.executable, "-m", "soak.trimmed_server", "serve"),
         env={**os.environ, **ENVIRONMENT, **own},
         stderr=asyncio.subprocess.PIPE,
     )
@@ -62,7 +65,7 @@ async def running_server(base_url: str, at_once: int) -> AsyncIterator[Server]:
         assert process.stderr  # noqa: S101 - asked for above
         async with asyncio.timeout(START_SECONDS):
             entry = json.loads(await process.stderr.readline())
-        server = Server(entry["address"], entry["metrics_address"])
+        server = Server(process.pid, entry["address"], entry["metrics_address"])
         reading = asyncio.create_task(_read(process.stderr, server.problems))
         yield server
         process.send_signal(signal.SIGTERM)

@@ -101,6 +101,8 @@ class OutcomeInterceptor(Interceptor):
             # gRPC sends the status once this returns; the last Answer goes first.
             if call.last_write and not call.last_write.done():
                 await asyncio.wait((call.last_write,))
+            # A task's context refers to the call that refers to the task.
+            call.first_write = call.last_write = None
         else:
             code = failure.code_after(call.answers_sent)
             in_words = call.answers_sent > 0 and not call.watchdog.writing
