@@ -1,6 +1,8 @@
 """What spans hold of prompts and answers is bounded, whatever the collector does."""
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -32,12 +34,18 @@ class Slow(Collector):
         return await super().Export(request, context)
 
 
+@pytest.fixture
+async def slow() -> AsyncIterator[Slow]:
+    collector = Slow()
+    await collector.start()
+    yield collector
+    await collector.stop()
+
+
 async def test_a_slow_collector_does_not_fill_the_memory(
-    monkeypatch: pytest.MonkeyPatch, start_app: StartApp
+    monkeypatch: pytest.MonkeyPatch, start_app: StartApp, slow: Slow
 ) -> None:
     """Spans that wait hold prompts and answers up to a bound; later ones say that they do not."""
-    slow = Slow()
-    await slow.start()
     monkeypatch.setattr(content_budget, "CONTENT_BYTES", ROOM)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{slow.address}")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
@@ -53,8 +61,8 @@ async def test_a_slow_collector_does_not_fill_the_memory(
         assert 0 < len(held) <= ROOM // PROMPT
         assert all(OMITTED in span for span in spans if INPUT not in span)
         # What was exported makes room again, as soon as the exporter lets go of it.
-        await asyncio.wait_for(until_held(send, slow), 10)
-    await slow.stop()
+        async with asyncio.timeout(30):
+            await until_held(send, slow)
 
 
 async def until_held(send: Any, collector: Collector) -> None:
@@ -66,3 +74,4 @@ async def until_held(send: Any, collector: Collector) -> None:
         await collect(send(pb.Message(content="x" * PROMPT)))
         spans = await collector.answered(calls)
         held = INPUT in attributes_of(spans[-1])
+        gc.collect()
