@@ -20,6 +20,9 @@ from programs import ROOT, started
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(240)]
 
 NO_DATA = "No data"
+PANEL_TYPES = {
+    query.title: query.panel["type"] for query in panel_queries() if query.dashboard == "overview"
+}
 
 
 class Panels(HTMLParser):
@@ -107,10 +110,18 @@ async def observing() -> AsyncIterator[Observing]:
         yield Observing(process, told, log)
 
 
+def is_complete(shown: dict[str, tuple[list[str], int]]) -> bool:
+    """Tell whether each panel of the overview has its figure, or a line of two points or more."""
+    return shown.keys() == PANEL_TYPES.keys() and all(
+        NO_DATA not in texts and (lines or PANEL_TYPES[title] == "stat")
+        for title, (texts, lines) in shown.items()
+    )
+
+
 async def until_drawn(page: str) -> None:
     """Return once there has been traffic of every kind that the overview has a panel for."""
     async with asyncio.timeout(120), httpx2.AsyncClient(base_url=page, timeout=30) as client:
-        while NO_DATA in (await client.get("drawings/overview")).text:  # noqa: ASYNC110 - it must be asked
+        while not is_complete(Panels((await client.get("drawings/overview")).text).shown):  # noqa: ASYNC110 - it must be asked
             await asyncio.sleep(1)
 
 
@@ -121,15 +132,13 @@ async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
         page = Panels(await dom_of(running.page))
         picture = tmp_path / "page.png"
         await screenshot(running.page, picture)
-        queries = [query for query in panel_queries() if query.dashboard == "overview"]
-        assert set(page.shown) == {query.title for query in queries}
-        for query in queries:
-            texts, lines = page.shown[query.title]
+        assert set(page.shown) == set(PANEL_TYPES)
+        for title, (texts, lines) in page.shown.items():
             assert NO_DATA not in texts
-            if query.panel["type"] == "stat":
-                assert re.match(r"\$?\d", "".join(texts)), query.title
+            if PANEL_TYPES[title] == "stat":
+                assert re.match(r"\$?\d", "".join(texts)), title
             else:
-                assert lines, query.title
+                assert lines, title
         assert page.drawings > 2
         assert page.loads == []
         # An empty page of this size is a tenth of it.
