@@ -10,7 +10,7 @@ import grpc
 import trustme
 
 from tokenwire.client import Client
-from tokenwire.settings import variables
+from tokenwire.config import variables
 
 HOST: Final = "127.0.0.1"
 

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from otlp import Collector
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -61,7 +61,7 @@ async def start_app(upstream: DemoUpstream) -> AsyncIterator[StartApp]:
                 "drain_seconds": 0,
                 "grace_seconds": 5,
             }
-            app = App(settings.load(**(values | overrides)))
+            app = App(config.load(**(values | overrides)))
             return await stack.enter_async_context(app)
 
         yield start

@@ -9,8 +9,9 @@ import gc
 import json
 import sys
 
-from tokenwire import logs, settings
+from tokenwire import config
 from tokenwire.app import App
+from tokenwire.observability import logs
 
 calls = 0
 
@@ -30,7 +31,7 @@ def say(line: str) -> None:
 
 async def main() -> None:
     """Serve until standard input closes."""
-    loaded = settings.load(listen="127.0.0.1:0", metrics_listen="127.0.0.1:0", grace_seconds=0)
+    loaded = config.load(listen="127.0.0.1:0", metrics_listen="127.0.0.1:0", grace_seconds=0)
     logs.configure(loaded)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(

@@ -23,7 +23,7 @@ from process import ServerProcess
 from programs import started
 from prometheus_server import Prometheus
 from scaled_rules import scaled_rules
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -131,7 +131,7 @@ class Services:
             "listen": "127.0.0.1:0",
             "metrics_listen": "127.0.0.1:0",
         }
-        app = await self._stack.enter_async_context(App(settings.load(**(values | overrides))))
+        app = await self._stack.enter_async_context(App(config.load(**(values | overrides))))
         self.targets[job] = [app.metrics_address]
         return app
 

@@ -6,7 +6,7 @@ It prints the address of its metrics, which a thread of its own serves.
 import asyncio
 import time
 
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 
@@ -16,7 +16,7 @@ BLOCKED_SECONDS = 0.4
 async def main() -> None:
     """Be that server until killed."""
     async with DemoUpstream() as upstream:
-        loaded = settings.load(
+        loaded = config.load(
             base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
         )
         async with App(loaded) as app:

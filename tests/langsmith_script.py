@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tracers.langchain import wait_for_all_tracers
 
-from tokenwire.domain import ChatRequest
-from tokenwire.model.langchain import LangChainModel
+from tokenwire.core.domain import ChatRequest
+from tokenwire.upstreams.langchain import LangChainModel
 
 
 class Outer(BaseChatModel):

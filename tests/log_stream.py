@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from tokenwire import logs, settings
+from tokenwire import config
+from tokenwire.observability import logs
 
 
 class LogStream(io.StringIO):
@@ -55,7 +56,7 @@ def captured(log_level: str = "info", log_format: str = "json") -> Iterator[LogS
     """Log as `tokenwire serve` does, but into the stream; afterwards as before."""
     root, ours = logging.getLogger(), logging.getLogger("tokenwire")
     handlers, levels = root.handlers, (root.level, ours.level)
-    loaded = settings.load(
+    loaded = config.load(
         base_url="http://127.0.0.1:1/v1", log_level=log_level, log_format=log_format
     )
     stream = LogStream()

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from faults.world import within
-from tokenwire.exposition import Limits, MetricsServer, PortMetrics
+from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMetrics
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: me\r\n\r\n"
 HALF = GET[:20]

@@ -15,10 +15,10 @@ from conftest import MODEL
 from crew import crew
 from helpers import collect, failure_of
 from prometheus_server import RULES, Prometheus
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
-from tokenwire.model.retry import COST
+from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -41,7 +41,7 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
         mount = mounted(folder / "certificates", pair)
         app = await stack.enter_async_context(
             App(
-                settings.load(
+                config.load(
                     base_url=first.base_url,
                     model=MODEL,
                     models=PRICED,

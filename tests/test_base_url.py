@@ -12,9 +12,9 @@ import pytest
 from conftest import StartApp
 from helpers import collect, text_of
 from process import ServerProcess, run_tokenwire
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.demo import DemoUpstream
-from tokenwire.model.endpoint import Credentials, endpoint, headers
+from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -179,6 +179,6 @@ async def test_a_proxy_never_sees_the_key(start_app: StartApp) -> None:
 
 def test_the_endpoint_holds_no_credentials() -> None:
     """User and password are in no URL that is sent or told."""
-    base_url = str(settings.load(base_url="http://me:s%40cret@host/v1").base_url)
+    base_url = str(config.load(base_url="http://me:s%40cret@host/v1").base_url)
     assert str(endpoint(base_url)) == "http://host/v1/chat/completions"
     assert "authorization" not in headers("http://host/v1", Credentials())

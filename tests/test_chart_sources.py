@@ -9,7 +9,7 @@ import yaml
 from chart import CHART, DASHBOARDS, DECIDED_BY_THE_CHART, rule_files
 from programs import ROOT
 from tokenwire import __version__
-from tokenwire.settings import Settings, variables
+from tokenwire.config import Settings, variables
 
 FILES = ROOT / CHART / "files"
 

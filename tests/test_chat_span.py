@@ -6,7 +6,7 @@ from conftest import MODEL, Stub
 from helpers import collect, failure_of
 from otlp import Collector, attributes_of
 from tokenwire.demo import DemoUpstream
-from tokenwire.model.retry import COST
+from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from traced import CANARIES
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from process import FREE_PORTS, TOKENWIRE, run_tokenwire
-from tokenwire import __version__, serving
+from tokenwire import __version__
 from tokenwire.__main__ import COMMANDS
 from tokenwire.cli import _demonstration, serve
+from tokenwire.config import Settings
 from tokenwire.demo import DemoUpstream
-from tokenwire.settings import Settings
+from tokenwire.process import serving
 
 NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 
@@ -161,8 +162,8 @@ async def test_serving_the_demo_takes_no_credentials(monkeypatch: pytest.MonkeyP
         return 0
 
     monkeypatch.setattr(serving, "serve", record)
-    monkeypatch.setattr("tokenwire.logs.configure", lambda _: None)
-    monkeypatch.setattr("tokenwire.log_hooks.install", lambda: None)
+    monkeypatch.setattr("tokenwire.observability.logs.configure", lambda _: None)
+    monkeypatch.setattr("tokenwire.observability.logs.hooks.install", lambda: None)
     # So that it is undone.
     monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     assert await serve._serve_demo() == 0

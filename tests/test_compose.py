@@ -8,7 +8,7 @@ import yaml
 
 from panel_queries import DASHBOARDS
 from programs import ROOT
-from tokenwire.settings import Settings, variables
+from tokenwire.config import Settings, variables
 
 FOLDER = ROOT / "observability"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yml").read_text())

@@ -11,7 +11,7 @@ import pytest
 from conftest import StartApp
 from helpers import collect
 from otlp import Collector, attributes_of
-from tokenwire import content_budget
+from tokenwire.observability.traces import content_budget
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

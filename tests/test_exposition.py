@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from conftest import StartApp
 from metrics_port import GET, SECONDS, port
-from tokenwire.exposition import Limits, MetricsServer, PortMetrics
-from tokenwire.exposition.pages import CERTAIN_SECONDS
+from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMetrics
+from tokenwire.observability.metrics_server.pages import CERTAIN_SECONDS
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -136,7 +136,7 @@ async def test_health_is_that_of_the_event_loop(
 ) -> None:
     """/healthz fails while the server's event loop is stuck, and /metrics still answers."""
     limits = Limits(stuck_seconds=0.5)
-    monkeypatch.setattr("tokenwire.exposition.server.LIMITS", limits)
+    monkeypatch.setattr("tokenwire.observability.metrics_server.server.LIMITS", limits)
     app = await start_app()
     url = f"http://{app.metrics_address}"
     async with httpx2.AsyncClient(base_url=url) as client:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tokenwire.fair_slots import FairSlots
+from tokenwire.server.fair_slots import FairSlots
 
 FOR_EVER = 3_600.0
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faults.mutation import mutated
-from tokenwire.convert import MAX_STOPS
-from tokenwire.errors import InvalidParameter, MalformedRequest
-from tokenwire.field_limits import FieldLimits
+from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.wire import MAX_STOPS
+from tokenwire.core.errors import InvalidParameter, MalformedRequest
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 MAX_TURNS = 2

@@ -9,7 +9,7 @@ import generate
 from errors_doc import error_tables
 from programs import ROOT
 from settings_doc import settings_table, settings_tables
-from tokenwire.settings import Settings, variables
+from tokenwire.config import Settings, variables
 
 README = "README.md"
 

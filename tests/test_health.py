@@ -9,9 +9,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from conftest import MODEL, StartApp
 from faults.world import within
-from tokenwire import health, settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
+from tokenwire.server import health
 
 messages: Any = health_pb2
 """For those that its published types lack."""
@@ -40,7 +41,7 @@ async def test_an_unknown_service_is_not_found(channel: grpc.aio.Channel) -> Non
 
 async def test_a_draining_server_says_so_first_and_still_answers(upstream: DemoUpstream) -> None:
     """A watch sees NOT_SERVING at once, and the drain does not wait for the idle watch."""
-    loaded = settings.load(
+    loaded = config.load(
         base_url=upstream.base_url,
         model=MODEL,
         listen="127.0.0.1:0",

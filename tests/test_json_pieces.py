@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokenwire import json_pieces
-from tokenwire.json_pieces import ITEM, PIECE, is_large, pieces
+from tokenwire.core import json_pieces
+from tokenwire.core.json_pieces import ITEM, PIECE, is_large, pieces
 
 ESCAPED = 6
 """Bytes of a control character."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tokenwire.large_work import next_step
+from tokenwire.core.large_work import next_step
 
 
 async def work(name: str, done: list[str]) -> None:

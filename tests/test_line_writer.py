@@ -11,8 +11,8 @@ from typing import TextIO
 
 import pytest
 
-from tokenwire import line_writer
-from tokenwire.line_writer import QUEUE_BYTES, Drop, LineWriter
+from tokenwire.observability.logs import line_writer
+from tokenwire.observability.logs.line_writer import QUEUE_BYTES, Drop, LineWriter
 
 SECONDS = 30.0
 

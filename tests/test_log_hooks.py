@@ -10,9 +10,11 @@ import pytest
 
 SET_UP = """
 import sys, threading, traceback, warnings
-from tokenwire import log_hooks, logs, settings
-logs.configure(settings.load(base_url="http://127.0.0.1:1/v1", log_format="json"))
-log_hooks.install()
+from tokenwire.observability.logs import hooks
+from tokenwire.observability import logs
+from tokenwire import config
+logs.configure(config.load(base_url="http://127.0.0.1:1/v1", log_format="json"))
+hooks.install()
 def fail():
     raise ValueError("canary")
 """

@@ -10,12 +10,12 @@ from conftest import MODEL, StartApp
 from faults.world import within
 from helpers import collect, failure_of, reason_of
 from log_stream import captured
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
+from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.demo import DemoUpstream
-from tokenwire.domain import AnswerStream, ChatRequest, Delta
-from tokenwire.logs import log_loop_error
-from tokenwire.model.retry import COST
+from tokenwire.observability.logs import log_loop_error
+from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -166,7 +166,7 @@ class BrokenModel:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 async def test_a_bug_is_told_without_its_words(log_format: str) -> None:
     """The caller gets fixed text and an id; the log has that id and where the bug is, no text."""
-    loaded = settings.load(
+    loaded = config.load(
         base_url="http://127.0.0.1:1/v1", listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
     with captured("debug", log_format) as stream:

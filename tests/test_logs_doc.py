@@ -13,8 +13,8 @@ from log_stream import captured
 from logs_doc import ANY, DOCUMENT, documented_fields, documented_lines, logged_lines
 from process import ServerProcess
 from tokenwire.demo import DemoUpstream
-from tokenwire.log_handler import DROPPED, UNRENDERED
-from tokenwire.log_libraries import WITHHELD
+from tokenwire.observability.logs.handler import DROPPED, UNRENDERED
+from tokenwire.observability.logs.libraries import WITHHELD
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

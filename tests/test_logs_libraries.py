@@ -12,10 +12,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from log_stream import captured
-from tokenwire.interceptors.base import Context, Handler
-from tokenwire.interceptors.tracing import TracingInterceptor
-from tokenwire.log_handler import LINES_DROPPED
-from tokenwire.log_libraries import BURST, WITHHELD
+from tokenwire.observability.logs.handler import LINES_DROPPED
+from tokenwire.observability.logs.libraries import BURST, WITHHELD
+from tokenwire.server.interceptors.base import Context, Handler
+from tokenwire.server.interceptors.tracing import TracingInterceptor
 
 CORE = logging.getLogger("grpc._cython.cygrpc")
 METHOD = "/openai.Chatgpt/Send"

@@ -9,11 +9,11 @@ from conftest import MODEL, StartApp
 from exposed import read
 from faults.world import within
 from helpers import collect, failure_of
-from tokenwire import errors
 from tokenwire.app import App
+from tokenwire.core import errors
+from tokenwire.core.domain import FinishReason
 from tokenwire.demo import DemoUpstream
-from tokenwire.domain import FinishReason
-from tokenwire.metrics import labels
+from tokenwire.observability.metrics import labels
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -10,8 +10,8 @@ from faults.world import within
 from helpers import collect, failure_of
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
-from tokenwire.metrics import OTHER_MODEL
-from tokenwire.model.retry import COST
+from tokenwire.observability.metrics import OTHER_MODEL
+from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

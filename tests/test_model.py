@@ -16,21 +16,22 @@ from pydantic import Field
 
 from conftest import MODEL
 from helpers import collect, failure_of, reason_of, text_of
-from tokenwire import errors, settings
+from tokenwire import config
 from tokenwire.app import App
+from tokenwire.config import SettingsError
+from tokenwire.core import errors
+from tokenwire.core.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
 from tokenwire.demo import DemoUpstream
-from tokenwire.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
-from tokenwire.model.build import build_model, build_openai
-from tokenwire.model.langchain import LangChainModel
-from tokenwire.model.openai import StreamingChatOpenAI
-from tokenwire.settings import SettingsError
+from tokenwire.upstreams.build import build_model, build_openai
+from tokenwire.upstreams.langchain import LangChainModel
+from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 
 @pytest.fixture
 async def model(upstream: DemoUpstream) -> AsyncIterator[LangChainModel]:
-    built = build_openai(settings.load(base_url=upstream.base_url, model=MODEL))
+    built = build_openai(config.load(base_url=upstream.base_url, model=MODEL))
     yield built
     await built.aclose()
 
@@ -94,7 +95,7 @@ async def test_our_model_fails_alike_in_both_ways(
 )
 def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parameter: str) -> None:
     """OpenAI and Azure are asked for max_completion_tokens, all others for max_tokens."""
-    built = build_openai(settings.load(api_key="k", base_url=base_url, model=MODEL))
+    built = build_openai(config.load(api_key="k", base_url=base_url, model=MODEL))
     assert isinstance(built._model, StreamingChatOpenAI)
     payload = built._model._get_request_payload("hello", max_tokens=5)
     assert payload[parameter] == 5
@@ -103,7 +104,7 @@ def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parame
 
 async def test_the_request_carries_the_credentials(upstream: DemoUpstream) -> None:
     """Key, organisation and project arrive as OpenAI expects them."""
-    loaded = settings.load(
+    loaded = config.load(
         base_url=upstream.base_url, api_key="key-1", organization="org-1", project="project-1"
     )
     built = build_openai(loaded)
@@ -127,7 +128,7 @@ async def test_an_upstream_without_a_key_gets_none(
 async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstream) -> None:
     """The query of the base URL goes along, and with an api-version the key as `api-key`."""
     base_url = upstream.base_url.replace("/v1", "/openai/deployments/name?api-version=2024-10-21")
-    built = build_openai(settings.load(base_url=base_url, api_key="key-1"))
+    built = build_openai(config.load(base_url=base_url, api_key="key-1"))
     await stream(built, ChatRequest("hello", MODEL))
     await built.aclose()
     request = upstream.requests[0]
@@ -140,7 +141,7 @@ async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstre
 def test_a_provider_that_is_not_there_stops_the_start(provider: str) -> None:
     """An unknown provider, or one whose package is missing, is a problem with the settings."""
     with pytest.raises(SettingsError) as caught:
-        build_model(settings.load(provider=provider, model="name"))
+        build_model(config.load(provider=provider, model="name"))
     [problem] = caught.value.problems
     assert problem.startswith(f"TOKENWIRE_PROVIDER={provider}: ")
 
@@ -218,7 +219,7 @@ async def test_any_langchain_models_failure_is_a_status(
     upstream: DemoUpstream, failure: ModelError, reason: str
 ) -> None:
     """LangChain's own failures have their reason, and their text goes nowhere."""
-    loaded = settings.load(
+    loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
     model = LangChainModel(Scripted(chunks=[AIMessageChunk(content="Hi")], failure=failure))
@@ -232,7 +233,7 @@ async def test_any_langchain_models_failure_is_a_status(
 
 async def test_a_model_that_only_answers_whole_still_answers(upstream: DemoUpstream) -> None:
     """LangChain's own fake model answers through the server."""
-    loaded = settings.load(
+    loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
     fake = GenericFakeChatModel(messages=iter([AIMessage("one two three")]))

@@ -13,8 +13,8 @@ import grpc
 import pytest
 
 from conftest import StartApp
-from tokenwire import private_directory
 from tokenwire.demo import DemoUpstream
+from tokenwire.server import private_directory
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -4,8 +4,8 @@ import pytest
 
 from conftest import StartApp
 from exposed import read
-from tokenwire import settings
-from tokenwire.model import provider_name
+from tokenwire import config
+from tokenwire.upstreams import provider_name
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tokenwire.model import provider_name
 )
 def test_it_is_opentelemetrys(provider: str, base_url: str | None, name: str) -> None:
     """LangChain's name of a provider becomes the one that the conventions list."""
-    loaded = settings.load(provider=provider, base_url=base_url, api_key="key")
+    loaded = config.load(provider=provider, base_url=base_url, api_key="key")
     assert provider_name(loaded) == name
 
 

@@ -10,8 +10,8 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from conftest import StartApp
 from faults.world import within
-from tokenwire import reflection
 from tokenwire.app import App
+from tokenwire.server import reflection
 
 V1, V1ALPHA = "grpc.reflection.v1", "grpc.reflection.v1alpha"
 SERVICES = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tokenwire import errors
-from tokenwire.model.rejection import rejection
+from tokenwire.core import errors
+from tokenwire.upstreams.openai.rejection import rejection
 
 
 def rejected(body: object) -> errors.UpstreamRejectedRequest:

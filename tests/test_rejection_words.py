@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tokenwire import errors
-from tokenwire.model import error_body, words
-from tokenwire.model.rejection import rejection
+from tokenwire.core import errors
+from tokenwire.upstreams.openai import error_body, words
+from tokenwire.upstreams.openai.rejection import rejection
 
 
 def failure(status: int, body: object, **headers: str) -> errors.ServiceError:

@@ -8,18 +8,19 @@ from contextlib import aclosing
 import pytest
 
 from conftest import MODEL
-from tokenwire import errors, settings
+from tokenwire import config
+from tokenwire.core import errors
+from tokenwire.core.domain import ChatModel, ChatRequest, Delta
 from tokenwire.demo import DemoUpstream
-from tokenwire.domain import ChatModel, ChatRequest, Delta
-from tokenwire.model.build import build_model
-from tokenwire.model.retry import COST, MOST_SAVED, RetryBudget
+from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget
+from tokenwire.upstreams.build import build_model
 
 REQUEST = ChatRequest("hello", MODEL)
 
 
 @pytest.fixture
 async def model(upstream: DemoUpstream) -> AsyncIterator[ChatModel]:
-    built = build_model(settings.load(base_url=upstream.base_url, model=MODEL))
+    built = build_model(config.load(base_url=upstream.base_url, model=MODEL))
     yield built
     await built.aclose()
 

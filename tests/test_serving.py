@@ -6,8 +6,10 @@ import pytest
 
 from conftest import MODEL
 from log_stream import captured
-from tokenwire import grpc_server, serving, settings
+from tokenwire import config
 from tokenwire.demo import DemoUpstream
+from tokenwire.process import serving
+from tokenwire.server import grpc_server
 
 
 async def test_a_grpc_server_that_ends_by_itself_ends_the_process(
@@ -19,7 +21,7 @@ async def test_a_grpc_server_that_ends_by_itself_ends_the_process(
         raise RuntimeError("secret")
 
     monkeypatch.setattr(grpc_server._Core, "_refuse_unknown", fail)
-    loaded = settings.load(
+    loaded = config.load(
         base_url=upstream.base_url,
         model=MODEL,
         listen="127.0.0.1:0",

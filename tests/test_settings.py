@@ -8,9 +8,9 @@ import pydantic
 import pytest
 
 import tokenwire
-from tokenwire import settings
-from tokenwire.prices import Price
-from tokenwire.settings import Settings, load
+from tokenwire import config
+from tokenwire.config import Settings, load
+from tokenwire.core.prices import Price
 
 KEY = "sk-canary-4711"
 
@@ -193,7 +193,7 @@ def test_every_setting_is_tested() -> None:
 @pytest.mark.parametrize("field", Settings.model_fields)
 def test_no_other_name_sets_a_field(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     """Neither a bare field name nor one of ours for a standard variable is ever read."""
-    documented = settings.variables(field)
+    documented = config.variables(field)
     before = load()
     for name in (field, field.upper(), f"TOKENWIRE_{field.upper()}", documented[0].lower()):
         if name not in documented:
@@ -206,7 +206,7 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty variable leaves the default in place, as Compose files and charts expect."""
     for field in Settings.model_fields:
         if field != "api_key":
-            for name in settings.variables(field):
+            for name in config.variables(field):
                 monkeypatch.setenv(name, "")
     assert load().model_dump(include=set(DEFAULTS)) == DEFAULTS
 

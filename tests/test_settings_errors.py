@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenwire.settings import Settings, SettingsError, load, unknown_variables
+from tokenwire.config import Settings, SettingsError, load, unknown_variables
 
 KEY = "sk-canary-4711"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenwire.settings import SettingsError, load
+from tokenwire.config import SettingsError, load
 
 KEY = "sk-canary-4711"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from process import FREE_PORTS, run_tokenwire
-from tokenwire.settings import SettingsError, load
-from tokenwire.telemetry import Telemetry
+from tokenwire.config import SettingsError, load
+from tokenwire.observability.traces.telemetry import Telemetry
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"

@@ -12,10 +12,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from conftest import StartApp
 from helpers import collect, failure_of
 from otlp import Collector, attributes_of
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
-from tokenwire.telemetry import _otlp_exporter
+from tokenwire.observability.traces.telemetry import _otlp_exporter
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -133,7 +133,7 @@ def test_http_endpoints_are_completed(
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     monkeypatch.setenv(name, endpoint)
-    exporter = _otlp_exporter(settings.load())
+    exporter = _otlp_exporter(config.load())
     assert isinstance(exporter, OTLPSpanExporter)
     assert exporter._endpoint == url
 

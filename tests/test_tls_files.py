@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from certificates import Mount, Pair
 from conftest import StartApp
 from process import FREE_PORTS, run_tokenwire
-from tokenwire.settings import SettingsError, load
+from tokenwire.config import SettingsError, load
 
 PAIR = Pair()
 CERTIFICATE = "TOKENWIRE_TLS_CERTIFICATE_FILE"

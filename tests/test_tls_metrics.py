@@ -15,7 +15,7 @@ from exposed import read
 from helpers import collect, sample, scrape
 from tokenwire.app import App
 from tokenwire.client import ChatError
-from tokenwire.metrics.tls import KNOWN_PEERS, TlsMetrics
+from tokenwire.observability.metrics.tls import KNOWN_PEERS, TlsMetrics
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 NOT_AFTER = "tokenwire_tls_certificate_not_after_timestamp_seconds"

@@ -11,8 +11,8 @@ from conftest import StartApp
 from helpers import collect, text_of
 from tokenwire.app import App
 from tokenwire.client import ChatError
+from tokenwire.config.regular_files import read_regular
 from tokenwire.demo import DemoUpstream
-from tokenwire.settings.regular_files import read_regular
 
 ANSWER = "This is tokenwire's built-in demo model"
 BROKEN = "new certificate cannot be used, the old one stays"
@@ -31,7 +31,9 @@ def _every_line(caplog: pytest.LogCaptureFixture) -> None:
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return what was logged of certificates."""
-    return [record.getMessage() for record in caplog.records if record.name == "tokenwire.tls"]
+    return [
+        record.getMessage() for record in caplog.records if record.name == "tokenwire.server.tls"
+    ]
 
 
 async def serves(app: App, pair: Pair, shown: Pair | None = None) -> bool:
@@ -134,7 +136,7 @@ async def test_a_pair_that_changes_while_it_is_read_is_read_again(
             mount.put(new)
         return content
 
-    monkeypatch.setattr("tokenwire.tls.read_regular", read_slowly)
+    monkeypatch.setattr("tokenwire.server.tls.read_regular", read_slowly)
     app = await start_app(**mount.settings)
     assert reads == ["tls.crt", "tls.key"] * 2
     assert await serves(app, new)
@@ -147,6 +149,6 @@ async def test_unchanged_files_are_not_read_again(
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     reads: list[Path] = []
-    monkeypatch.setattr("tokenwire.tls.read_regular", reads.append)
+    monkeypatch.setattr("tokenwire.server.tls.read_regular", reads.append)
     assert await serves(app, pair)
     assert reads == []

@@ -9,7 +9,7 @@ import pytest
 from certificates import Mount, Pair
 from conftest import StartApp
 from test_tls_rotation import serves
-from tokenwire import tls
+from tokenwire.server import tls
 
 USABLE = "tokenwire_tls_files_usable"
 

@@ -7,8 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
-from tokenwire.model.rejection import rejection
-from tokenwire.model.waits import retry_after
+from tokenwire.upstreams.openai.rejection import rejection
+from tokenwire.upstreams.openai.waits import retry_after
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from tokenwire.exposition import MetricsServer, PortMetrics
+from tokenwire.observability.metrics_server import MetricsServer, PortMetrics
 from tokenwire.workers import scraping
 from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.worker import Worker

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tokenwire.settings import SettingsError
+from tokenwire.config import SettingsError
 from tokenwire.workers.port import reserve
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from tokenwire.write_pacer import WritePacer
+from tokenwire.server.write_pacer import WritePacer
 
 
 class CountingLoop:

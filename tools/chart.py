@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from tokenwire import __version__
-from tokenwire.settings import Settings, variables
+from tokenwire.config import Settings, variables
 from tool import ROOT
 
 CHART: Final = Path("deploy/helm/tokenwire")

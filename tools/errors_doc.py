@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from documents import code, table, write
-from tokenwire import errors
-from tokenwire.errors import DOMAIN, CallerError, ServiceError, UpstreamError
+from tokenwire.core import errors
+from tokenwire.core.errors import DOMAIN, CallerError, ServiceError, UpstreamError
 
 GROUPS: Final = {
     "The request": CallerError,
@@ -55,7 +55,7 @@ HEAD: Final = (
 def errors_doc(root: Path) -> None:
     """Write docs/errors.md."""
     parts = [f"## {title}\n\n{rows}" for title, rows in error_tables().items()]
-    write(root / "docs" / "errors.md", "service/tokenwire/errors.py", INTRODUCTION, *parts)
+    write(root / "docs" / "errors.md", "service/tokenwire/core/errors.py", INTRODUCTION, *parts)
 
 
 def error_tables() -> dict[str, str]:

@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
 from metrics_labels import cause_table, label_table, outcome_table
-from tokenwire.metrics import Metrics
+from tokenwire.observability.metrics import Metrics
 from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
 
 HEAD: Final = ("Name", "Type", "Labels", "Meaning")
@@ -55,7 +55,11 @@ def metrics_doc(root: Path) -> None:
         f"{WORKERS}\n{_workers_table()}",
         f"## Buckets\n\nUpper bounds of the histograms, in seconds or tokens.\n\n{_bucket_list()}",
     )
-    write(root / "docs" / "metrics.md", "service/tokenwire/metrics/declarations.py", *parts)
+    write(
+        root / "docs" / "metrics.md",
+        "service/tokenwire/observability/metrics/declarations.py",
+        *parts,
+    )
 
 
 def metrics_table() -> str:

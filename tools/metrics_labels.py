@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from documents import code, table
-from tokenwire.exchange import Cause
-from tokenwire.metrics import OTHER_MODEL, labels
-from tokenwire.metrics.labels import Outcome
+from tokenwire.core.attempts import Cause
+from tokenwire.observability.metrics import OTHER_MODEL, labels
+from tokenwire.observability.metrics.labels import Outcome
 
 LABELS: Final = {
     labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS` and "

@@ -17,7 +17,7 @@ from mixed_traffic import LARGE, PRICES, SMALL, mixed_traffic
 from observe_page import NAMES, ObservePage
 from pictures import draw
 from prometheus_server import PROGRAM, RULES, Prometheus
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 
@@ -31,7 +31,7 @@ async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
         upstream = await stack.enter_async_context(
             DemoUpstream(time_to_first_token=0.15, tokens_per_second=60)
         )
-        loaded = settings.load(
+        loaded = config.load(
             base_url=upstream.base_url,
             api_key=None,
             model=LARGE,

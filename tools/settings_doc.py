@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from documents import code, table, write
-from tokenwire.settings import Settings, variables
+from tokenwire.config import Settings, variables
 
 # A group begins at its field and ends where the next begins, so new fields need no entry here.
 GROUPS: Final = {
@@ -38,7 +38,7 @@ def settings_table(root: Path) -> None:
     """Write docs/settings.md, and the same table between the README's markers if it has them."""
     sections = settings_tables()
     parts = [f"## {title}\n\n{rows}" for title, rows in sections.items()]
-    source = "service/tokenwire/settings/fields.py"
+    source = "service/tokenwire/config/fields.py"
     write(root / "docs" / "settings.md", source, INTRODUCTION, *parts)
     readme = root / "README.md"
     text = readme.read_text("utf-8") if readme.exists() else ""

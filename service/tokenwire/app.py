@@ -9,32 +9,33 @@ from typing import Final, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tokenwire.accept_probe import AcceptProbe
-from tokenwire.call_log import log_call
-from tokenwire.chat_span import TracedModel, end_chat_span
-from tokenwire.convert import Defaults
-from tokenwire.domain import ChatModel
-from tokenwire.event_loop_lag import LagMeter
-from tokenwire.exposition import MetricsServer
-from tokenwire.field_limits import FieldLimits
-from tokenwire.grpc_server import make_server
-from tokenwire.health import HealthServicer
-from tokenwire.interceptors import build_chain
-from tokenwire.interceptors.admission import AdmissionInterceptor
-from tokenwire.interceptors.edge import EdgeInterceptor
-from tokenwire.interceptors.outcome import OutcomeInterceptor
-from tokenwire.interceptors.request_bytes import RequestBytesInterceptor
-from tokenwire.interceptors.shedding import SheddingInterceptor
-from tokenwire.interceptors.tracing import annotate_span
-from tokenwire.metrics import Metrics
-from tokenwire.model import build_model, provider_name
-from tokenwire.reflection import enable_reflection
-from tokenwire.server_options import server_options
-from tokenwire.servicer import SERVICE, ChatgptServicer, Timeouts
-from tokenwire.settings import Settings, cannot_listen
-from tokenwire.telemetry import Telemetry
-from tokenwire.tls import server_credentials
-from tokenwire.undelivered import UndeliveredStatuses
+from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.wire import Defaults
+from tokenwire.config import Settings, cannot_listen
+from tokenwire.core.domain import ChatModel
+from tokenwire.observability.event_loop_lag import LagMeter
+from tokenwire.observability.logs.call_log import log_call
+from tokenwire.observability.metrics import Metrics
+from tokenwire.observability.metrics_server import MetricsServer
+from tokenwire.observability.traces.chat_span import TracedModel, end_chat_span
+from tokenwire.observability.traces.telemetry import Telemetry
+from tokenwire.routing.retry import RetryingModel
+from tokenwire.server.accept_probe import AcceptProbe
+from tokenwire.server.grpc_server import make_server
+from tokenwire.server.health import HealthServicer
+from tokenwire.server.interceptors import build_chain
+from tokenwire.server.interceptors.admission import AdmissionInterceptor
+from tokenwire.server.interceptors.edge import EdgeInterceptor
+from tokenwire.server.interceptors.outcome import OutcomeInterceptor
+from tokenwire.server.interceptors.request_bytes import RequestBytesInterceptor
+from tokenwire.server.interceptors.shedding import SheddingInterceptor
+from tokenwire.server.interceptors.tracing import annotate_span
+from tokenwire.server.options import server_options
+from tokenwire.server.reflection import enable_reflection
+from tokenwire.server.relay import SERVICE, ChatgptServicer, Timeouts
+from tokenwire.server.tls import server_credentials
+from tokenwire.server.undelivered import UndeliveredStatuses
+from tokenwire.upstreams import build_model, provider_name
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class App:
         )
         self._telemetry = Telemetry(settings, self.metrics.count_dropped)
         self._model = TracedModel(
-            model or build_model(settings),
+            model or RetryingModel(build_model(settings)),
             self._telemetry.provider,
             provider,
             capture_content=settings.capture_content,

@@ -11,11 +11,12 @@ import pytest
 
 from faults.world import World, assert_clean, open_world
 from helpers import details_of, reason_of
-from tokenwire import app, call_log
-from tokenwire.calls import Call
-from tokenwire.domain import AnswerStream, ChatModel, ChatRequest
-from tokenwire.model import build_model
-from tokenwire.settings import Settings
+from tokenwire import app
+from tokenwire.config import Settings
+from tokenwire.core.call_record import Call
+from tokenwire.core.domain import AnswerStream, ChatModel, ChatRequest
+from tokenwire.observability.logs import call_log
+from tokenwire.upstreams import build_model
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 INTERNAL = grpc.StatusCode.INTERNAL
@@ -120,7 +121,7 @@ async def test_row_45_a_bug(
     await world.check(INTERNAL, "INTERNAL")
     [entry] = bugs_in(world.log.getvalue())
     assert (entry["event"], entry["request_id"]) == ("bug in handler", REQUEST_ID)
-    assert any("servicer.py" in frame for frame in entry["frames"])
+    assert any("relay.py" in frame for frame in entry["frames"])
     assert len(entry["frames"]) < 50
     bugs.raise_ = lambda: None
     await world.succeeds("answer")

@@ -15,8 +15,8 @@ import pytest
 from faults.raw_upstream import ANSWER, HEAD, raw_upstream
 from faults.world import CANARY, KEY, World, open_world
 from helpers import reason_of
-from tokenwire.exchange import Cause
-from tokenwire.model.causes import cause_of
+from tokenwire.core.attempts import Cause
+from tokenwire.upstreams.http.causes import cause_of
 
 UNREACHABLE = "UPSTREAM_UNREACHABLE"
 

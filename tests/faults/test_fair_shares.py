@@ -12,7 +12,7 @@ from conftest import Stub
 from faults.test_admission import LONG, OK, OVERLOADED, hold, let_go, queue_length
 from faults.world import World, open_world, within
 from helpers import reason_of
-from tokenwire.interceptors import admission
+from tokenwire.server.interceptors import admission
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -21,9 +21,9 @@ from faults.keepalive_upstream import (
     whole,
 )
 from helpers import collect, text_of
-from tokenwire.model.endpoint import Credentials
-from tokenwire.model.pool import Request
-from tokenwire.model.upstream import Upstream
+from tokenwire.upstreams.http.pool import Request
+from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -31,9 +31,9 @@ from faults.keepalive_upstream import (
     whole,
 )
 from helpers import text_of
-from tokenwire import errors
-from tokenwire.model.endpoint import Credentials
-from tokenwire.model.upstream import Upstream
+from tokenwire.core import errors
+from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -107,7 +107,7 @@ class Misbehaviour:
 @pytest.fixture(autouse=True)
 def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let connections be used again, however often the upstream is caught."""
-    monkeypatch.setattr("tokenwire.model.pool.KEEP_NONE_SECONDS", 0.0)
+    monkeypatch.setattr("tokenwire.upstreams.http.pool.KEEP_NONE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from faults.world import World, open_world, within
-from tokenwire.model.sse import EventReader
+from tokenwire.upstreams.http.sse import EventReader
 
 PLANS = (
     "answer",

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from faults.mutation import in_pieces, mutated
 from faults.raw_upstream import ANSWER
-from tokenwire.model.sse import Event, EventReader
+from tokenwire.upstreams.http.sse import Event, EventReader
 
 NEVER = b"\r"
 """No event's data: it would have ended a line, and lines are joined by LF."""

@@ -11,7 +11,7 @@ import pytest
 from faults.raw_upstream import raw_upstream
 from faults.world import World, open_world
 from helpers import reason_of, text_of
-from tokenwire.model.sse import EventReader
+from tokenwire.upstreams.http.sse import EventReader
 
 INTERNAL = grpc.StatusCode.INTERNAL
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

@@ -8,9 +8,9 @@ import pytest
 
 from faults.world import World
 from helpers import text_of
-from tokenwire import errors
-from tokenwire.model import chunks
-from tokenwire.model.sse import Event
+from tokenwire.core import errors
+from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.openai import chunks
 
 NAME_BYTES = 256
 """The longest model or id that is passed on."""

@@ -11,8 +11,8 @@ import pytest
 from conftest import MODEL
 from faults import http2
 from faults.world import World, open_world, within
+from tokenwire.core.call_deadline import Watchdog
 from tokenwire.v1 import chatgpt_pb2 as pb
-from tokenwire.watchdog import Watchdog
 
 OK = (grpc.StatusCode.OK, "")
 

@@ -13,8 +13,8 @@ from faults.leaving import PHASES, Visit, promptly
 from faults.raw_upstream import RawUpstream
 from faults.world import World, count_descriptors, open_world, within
 from helpers import sample, scrape
-from tokenwire.calls import Call
-from tokenwire.errors import SlowConsumer
+from tokenwire.core.call_record import Call
+from tokenwire.core.errors import SlowConsumer
 
 CANCELLED = grpc.StatusCode.CANCELLED
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -97,7 +97,7 @@ async def test_row_51_a_log_that_is_read_again(upstream: DemoUpstream) -> None:
         entry = await server.logged("log lines dropped")
         server.signal(signal.SIGTERM)
         assert await server.wait() == 0
-    assert (entry["level"], entry["logger"]) == ("warning", "tokenwire.log_handler")
+    assert (entry["level"], entry["logger"]) == ("warning", "tokenwire.observability.logs.handler")
     assert entry["lines"] == lost
     assert entry["reasons"] == {"queue": lost}
     entries = [json.loads(line) for line in server.log_lines]

@@ -6,8 +6,8 @@ import grpc
 
 from faults import http2
 from faults.world import CANARY, World, assert_clean, within
-from tokenwire.log_handler import LINES_DROPPED
-from tokenwire.log_libraries import BURST
+from tokenwire.observability.logs.handler import LINES_DROPPED
+from tokenwire.observability.logs.libraries import BURST
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 CALLS = 50

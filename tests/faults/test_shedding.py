@@ -10,9 +10,9 @@ import pytest
 from faults.test_admission import OK, OVERLOADED, hold, let_go
 from faults.world import World, open_world, within
 from helpers import reason_of, retry_delay_of
-from tokenwire.errors import DOMAIN, ServerOverloaded, UpstreamQuotaExhausted
-from tokenwire.interceptors.outcome import REQUEST_ID
-from tokenwire.status import FixedStatus, extra_trailers, to_status
+from tokenwire.api.status import FixedStatus, extra_trailers, to_status
+from tokenwire.core.errors import DOMAIN, ServerOverloaded, UpstreamQuotaExhausted
+from tokenwire.server.interceptors.outcome import REQUEST_ID
 
 CROWD = 600
 SHUTTING_DOWN = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")

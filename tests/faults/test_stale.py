@@ -18,11 +18,11 @@ from faults.keepalive_upstream import (
 )
 from faults.world import World, open_world
 from helpers import reason_of, text_of
-from tokenwire import errors, exchange
-from tokenwire.exchange import Cause, Exchange
-from tokenwire.model import pool
-from tokenwire.model.endpoint import Credentials
-from tokenwire.model.upstream import Upstream
+from tokenwire.core import attempts, errors
+from tokenwire.core.attempts import Cause, Exchange
+from tokenwire.upstreams.http import pool
+from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.upstream import Upstream
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 SECONDS = 10.0
@@ -188,7 +188,7 @@ async def test_the_record_tells_of_a_stale_connection(raw: KeepAliveUpstream) ->
 async def asked(upstream: Upstream) -> Exchange:
     """Return the record of one answer, which may fail."""
     record = Exchange()
-    exchange.current.set(record)
+    attempts.current.set(record)
     payload = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
     with suppress(errors.ServiceError):
         _ = [batch async for batch in upstream.events(payload)]

@@ -5,8 +5,8 @@ import pytest
 from faults import http2
 from faults.test_undelivered import reset
 from faults.world import World, open_world, within
-from tokenwire import undelivered
-from tokenwire.bounded_tasks import Tasks
+from tokenwire.server import undelivered
+from tokenwire.server.bounded_tasks import Tasks
 
 WATCH = "/grpc.health.v1.Health/Watch"
 CALLS = 100

@@ -18,10 +18,11 @@ from prometheus_client import generate_latest
 from conftest import MODEL, Stub
 from helpers import reason_of
 from otlp import Collector
-from tokenwire import logs, settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
-from tokenwire.model.retry import COST
+from tokenwire.observability import logs
+from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -265,7 +266,7 @@ async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Async
             "log_format": "json",
             "drain_seconds": 0,
         }
-        loaded = settings.load(**(values | overrides))
+        loaded = config.load(**(values | overrides))
         logs.configure(loaded)
         [handler] = logging.getLogger().handlers
         assert isinstance(handler, logging.StreamHandler)

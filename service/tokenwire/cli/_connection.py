@@ -99,7 +99,7 @@ class _ReadPair(argparse.Action):
 
 
 def _read_pem(path: str, mark: str, content: str) -> bytes:
-    from tokenwire.settings.regular_files import read_regular  # noqa: PLC0415 - takes time to load
+    from tokenwire.config.regular_files import read_regular  # noqa: PLC0415 - takes time to load
 
     try:
         pem = read_regular(Path(unicode(path)))

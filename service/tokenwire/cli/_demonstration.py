@@ -5,7 +5,7 @@ from typing import Final
 
 import aiohttp
 
-from tokenwire import settings
+from tokenwire import config
 from tokenwire.app import App
 from tokenwire.cli._answer import Screen, Timing, statistics
 from tokenwire.cli._settings import demo_overrides
@@ -26,7 +26,7 @@ async def show() -> int:
         SettingsError: A setting of the environment is wrong.
     """
     async with DemoUpstream(time_to_first_token=0.3, tokens_per_second=25) as upstream:
-        loaded = settings.load(
+        loaded = config.load(
             listen="127.0.0.1:0",
             metrics_listen="127.0.0.1:0",
             # The call below is plaintext, and nothing of it leaves this machine.

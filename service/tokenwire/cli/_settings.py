@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenwire.settings import SettingsError
+    from tokenwire.config import SettingsError
 
 EXIT_BAD_SETTINGS = 2
 
@@ -26,7 +26,7 @@ def import_tracing() -> None:
         SettingsError: One of them has a value that it does not accept, such as the name of a
             propagator that is not installed.
     """
-    from tokenwire.settings import cannot_trace  # noqa: PLC0415 - so that --help starts without it
+    from tokenwire.config import cannot_trace  # noqa: PLC0415 - so that --help starts without it
 
     try:
         import opentelemetry.propagate  # noqa: PLC0415

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     del args
     silence_grpc()
     # Here, so that other subcommands and --help start without them.
-    from tokenwire.settings import SettingsError  # noqa: PLC0415
+    from tokenwire.config import SettingsError  # noqa: PLC0415
 
     try:
         import_tracing()

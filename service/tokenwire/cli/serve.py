@@ -6,9 +6,9 @@ import os
 import signal
 from types import FrameType
 
-from tokenwire import log_hooks
 from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, import_tracing, tell
-from tokenwire.stop_signals import stop_signals
+from tokenwire.observability.logs import hooks
+from tokenwire.process.stop_signals import stop_signals
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
 
-    from tokenwire.settings import SettingsError  # noqa: PLC0415
+    from tokenwire.config import SettingsError  # noqa: PLC0415
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             overrides = {"workers": args.workers} if args.workers else {}
             return runner.run(_serve_demo(**overrides) if args.demo else _serve(**overrides))
     except SettingsError as error:
-        log_hooks.uninstall_stderr()
+        hooks.uninstall_stderr()
         return tell(error)
 
 
@@ -60,17 +60,17 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 async def _serve(**overrides: object) -> int:
-    from tokenwire import descriptors, logs, settings  # noqa: PLC0415 - see run
+    from tokenwire import config  # noqa: PLC0415 - see run
+    from tokenwire.observability import logs  # noqa: PLC0415 - see run
+    from tokenwire.process import descriptors  # noqa: PLC0415 - see run
 
-    loaded = settings.load(**overrides)
+    loaded = config.load(**overrides)
     logs.configure(loaded)
-    log_hooks.install()
+    hooks.install()
     # Of each process's own streams; workers inherit the limit.
     descriptors.raise_limit(loaded.max_streams)
-    silenced = (
-        f"{name}: gRPC's own log can show metadata" for name in settings.silence_grpc_core()
-    )
-    for problem in (*settings.unknown_variables(), *silenced):
+    silenced = (f"{name}: gRPC's own log can show metadata" for name in config.silence_grpc_core())
+    for problem in (*config.unknown_variables(), *silenced):
         logs.log.warning("variable has no effect", extra={"problem": problem})
     if loaded.workers > 1:
         from tokenwire.workers.supervisor import supervise  # noqa: PLC0415 - see run
@@ -78,25 +78,26 @@ async def _serve(**overrides: object) -> int:
         return await supervise(loaded, overrides)
     # After the settings, so that a bad one is told before the model's libraries load.
     import_tracing()
-    from tokenwire import serving  # noqa: PLC0415
+    from tokenwire.process import serving  # noqa: PLC0415
 
     return await serving.serve(loaded)
 
 
 async def _serve_as_worker(number: int, descriptor: int) -> int:
-    from tokenwire import logs, settings  # noqa: PLC0415 - see run
-    from tokenwire.workers import Link  # noqa: PLC0415
+    from tokenwire import config  # noqa: PLC0415 - see run
+    from tokenwire.observability import logs  # noqa: PLC0415 - see run
+    from tokenwire.process.link import Link  # noqa: PLC0415
 
     link = await Link.open(descriptor)
     try:
-        loaded = settings.load(**link.overrides)
+        loaded = config.load(**link.overrides)
         logs.configure(loaded, worker=number)
-        log_hooks.install()
+        hooks.install()
         import_tracing()
-        from tokenwire import serving  # noqa: PLC0415 - see _serve
+        from tokenwire.process import serving  # noqa: PLC0415 - see _serve
 
         return await serving.serve(loaded, link)
-    except settings.SettingsError as error:
+    except config.SettingsError as error:
         link.tell_problems(error.problems)
         return EXIT_BAD_SETTINGS
     finally:

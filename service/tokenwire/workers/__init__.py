@@ -3,7 +3,3 @@
 A supervisor starts the workers, replaces those that end, and shows the metrics
 of all. docs/adr/0006-workers.md tells why it works as it does.
 """
-
-from tokenwire.workers.link import Link
-
-__all__ = ["Link"]

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from tokenwire.exposition import PortMetrics
-from tokenwire.log_handler import LINES_DROPPED
+from tokenwire.observability.logs.handler import LINES_DROPPED
+from tokenwire.observability.metrics_server import PortMetrics
 from tokenwire.workers.scraping import scrape
 from tokenwire.workers.worker import Worker
 

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from tokenwire.settings import cannot_listen
+from tokenwire.config import cannot_listen
 
 
 def reserve(listen: str) -> tuple[str, socket.socket]:

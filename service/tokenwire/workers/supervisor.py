@@ -10,11 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tokenwire import __version__, logs
-from tokenwire.event_loop_lag import LagMeter
-from tokenwire.exposition import MetricsServer
-from tokenwire.settings import Settings, SettingsError, cannot_listen
-from tokenwire.stop_signals import stop_signals
+from tokenwire import __version__
+from tokenwire.config import Settings, SettingsError, cannot_listen
+from tokenwire.observability import logs
+from tokenwire.observability.event_loop_lag import LagMeter
+from tokenwire.observability.metrics_server import MetricsServer
+from tokenwire.process.stop_signals import stop_signals
 from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.port import reserve
 from tokenwire.workers.watch import Watch

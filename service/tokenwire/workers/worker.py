@@ -9,8 +9,8 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tokenwire.process.link import LinkError, line, open_stream, read_message
 from tokenwire.workers.backoff import Backoff
-from tokenwire.workers.link import LinkError, line, open_stream, read_message
 
 # -P: a file of the working directory must not take the place of one of ours.
 COMMAND: Final = (sys.executable, "-P", "-m", "tokenwire", "serve", "--worker")

@@ -1,0 +1,1 @@
+"""What callers speak: wire messages to domain terms and back, and reasons to statuses."""

@@ -1,0 +1,1 @@
+"""The service openai.Chatgpt."""

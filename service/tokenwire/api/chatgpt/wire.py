@@ -1,0 +1,153 @@
+"""Between the wire's messages and the domain's terms; pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tokenwire.core.domain import (
+    ChatRequest,
+    Completion,
+    Delta,
+    FinishReason,
+    Role,
+    Sampling,
+    Turn,
+    Usage,
+)
+from tokenwire.core.errors import EmptyPrompt, InvalidParameter, UnknownModel
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+MAX_STOPS = 4
+MAX_NAME_BYTES = 256
+
+ROLES: Final = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT}
+
+FINISH_REASONS: Final = {
+    FinishReason.STOP: pb.FINISH_REASON_STOP,
+    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
+    FinishReason.OTHER: pb.FINISH_REASON_OTHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the service fills in where a request leaves a choice open.
+
+    `models` are the names that a request may ask for beside `model`; empty
+    means any.
+    """
+
+    model: str
+    temperature: float | None = None
+    system: str = ""
+    models: frozenset[str] = frozenset()
+
+
+def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
+    """Validate `message` and complete it with `defaults`.
+
+    Raises:
+        EmptyPrompt: The content is empty or blank.
+        InvalidParameter: A field is out of range; the error names it.
+        UnknownModel: The model is not one of the service's.
+    """
+    # Each look at a text of the message makes it anew.
+    content = message.content
+    if not content.strip():
+        raise EmptyPrompt
+    return ChatRequest(
+        content=content,
+        model=_model(message.params.model, defaults),
+        system=message.system if message.HasField("system") else defaults.system,
+        history=tuple(_turn(turn, index) for index, turn in enumerate(message.history)),
+        sampling=_sampling(message.params, defaults),
+        set_by_caller=_set_by_caller(message.params, defaults),
+    )
+
+
+def _model(name: str, defaults: Defaults) -> str:
+    if not name or name == defaults.model:
+        return defaults.model
+    if defaults.models and name not in defaults.models:
+        raise UnknownModel
+    _check_name("params.model", name)
+    return name
+
+
+def _set_by_caller(params: pb.Params, defaults: Defaults) -> frozenset[str]:
+    """Return the fields that are the caller's choice: not those that repeat the settings' model."""
+    names = {field.name for field, _ in params.ListFields()}
+    if params.model == defaults.model or params.model in defaults.models:
+        names.discard("model")
+    return frozenset(f"params.{name}" for name in names)
+
+
+def _turn(turn: pb.Turn, index: int) -> Turn:
+    role = ROLES.get(turn.role)
+    if role is None:
+        raise InvalidParameter(f"history[{index}].role", "must be ROLE_USER or ROLE_ASSISTANT")
+    return Turn(role, turn.content)
+
+
+def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
+    if len(params.stop) > MAX_STOPS:
+        raise InvalidParameter("params.stop", f"must hold at most {MAX_STOPS} items")
+    temperature = _number(params, "temperature", 0, 2)
+    top_p = _number(params, "top_p", 0, 1)
+    if top_p == 0:
+        raise InvalidParameter("params.top_p", "must be above 0 and at most 1")
+    max_tokens = params.max_tokens if params.HasField("max_tokens") else None
+    if max_tokens is not None and max_tokens < 1:
+        raise InvalidParameter("params.max_tokens", "must be at least 1")
+    stop = tuple(params.stop)
+    if not all(stop):
+        raise InvalidParameter("params.stop", "must hold no empty text")
+    user = params.user
+    _check_name("params.user", user)
+    return Sampling(
+        temperature=defaults.temperature if temperature is None else temperature,
+        max_tokens=max_tokens,
+        top_p=top_p,
+        stop=stop,
+        seed=params.seed if params.HasField("seed") else None,
+        frequency_penalty=_number(params, "frequency_penalty", -2, 2),
+        presence_penalty=_number(params, "presence_penalty", -2, 2),
+        user=user,
+    )
+
+
+def _number(params: pb.Params, name: str, low: float, high: float) -> float | None:
+    # HasField wants a literal name for the type checker; these all exist.
+    if not params.HasField(name):  # type: ignore[arg-type]
+        return None
+    value: float = getattr(params, name)
+    if not low <= value <= high:  # also catches NaN
+        raise InvalidParameter(f"params.{name}", f"must be from {low} to {high}")
+    # The wire carries 32 bits: 0.7 arrives as 0.699999988079071.
+    return round(value, 6)
+
+
+def _check_name(field: str, value: str) -> None:
+    if len(value.encode()) > MAX_NAME_BYTES or not value.isprintable():
+        raise InvalidParameter(field, f"must be printable and at most {MAX_NAME_BYTES} bytes")
+
+
+def to_answer(event: Delta | Completion) -> pb.Answer:
+    """Encode a piece of the answer, or its end."""
+    if isinstance(event, Delta):
+        return pb.Answer(content=event.text)
+    return pb.Answer(
+        finish_reason=FINISH_REASONS[event.finish_reason],
+        usage=None if event.usage is None else _usage(event.usage),
+        model=event.model,
+        id=event.id,
+    )
+
+
+def _usage(usage: Usage) -> pb.Usage:
+    return pb.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+    )

@@ -1,0 +1,340 @@
+"""Every setting: its variable, type, default, limits and description.
+
+docs/settings.md is made from them.
+"""
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import AliasGenerator, Field, HttpUrl, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tokenwire.config import tracing
+from tokenwire.config.combinations import (
+    require_no_fragment,
+    require_one_credential,
+    require_room_for_a_request,
+    require_whole_tls,
+)
+from tokenwire.config.files import MountedFiles, names_of
+from tokenwire.config.values import (
+    Address,
+    CaptureContent,
+    Header,
+    LowerCase,
+    LowerCaseNames,
+    Name,
+    Names,
+    OtelFlag,
+    PositiveSeconds,
+    Prices,
+    Seconds,
+    SecretHeader,
+)
+
+PREFIX: Final = "TOKENWIRE_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, validated and frozen."""
+
+    model_config = SettingsConfigDict(
+        # Each field has one name outside, so that nothing else is read by accident.
+        alias_generator=AliasGenerator(validation_alias=lambda field: PREFIX + field.upper()),
+        case_sensitive=True,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    listen: Address = Field(
+        "127.0.0.1:50051", description="HOST:PORT of the gRPC server. Port 0: any free one."
+    )
+    metrics_listen: Address = Field(
+        "127.0.0.1:9464",
+        description="HOST:PORT of the Prometheus endpoint, `/metrics`; always plain HTTP.",
+    )
+
+    tls_certificate_file: Path | None = Field(
+        None,
+        description="PEM file with the gRPC port's certificate and those up to its authority; "
+        "unset: plaintext. New connections use files that take the place of these.",
+    )
+    tls_key_file: Path | None = Field(
+        None, description="PEM file with that certificate's private key, not encrypted."
+    )
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="PEM file with authorities: callers must then show a certificate that one of "
+        "them signed (mTLS).",
+    )
+
+    api_key: SecretHeader = Field(
+        None,
+        validation_alias="OPENAI_API_KEY",
+        description="Key for the upstream. Needed unless `OPENAI_BASE_URL` is set.",
+    )
+    base_url: HttpUrl | None = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        repr=False,
+        description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. "
+        "A query string is sent along, as Azure's `api-version` needs; a user and password are "
+        "sent as `Authorization: Basic`. `/chat/completions` at its end makes no difference.",
+    )
+    organization: Header = Field(
+        None,
+        validation_alias="OPENAI_ORG_ID",
+        description="Organisation to bill at OpenAI.",
+    )
+    project: Header = Field(
+        None, validation_alias="OPENAI_PROJECT_ID", description="Project to bill at OpenAI."
+    )
+    provider: Name = Field(
+        "openai",
+        description="Provider of the model. Besides `openai`, any that LangChain's "
+        "`init_chat_model` knows and whose package is installed.",
+    )
+    model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
+    models: Names = Field(
+        frozenset(),
+        description="Other models that requests may name, separated by commas; empty: any.",
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Temperature for requests that set none."
+    )
+    system_prompt: str = Field(
+        "", max_length=100_000, description="System prompt for requests that bring none."
+    )
+    max_tokens_parameter: Literal["auto", "max_tokens", "max_completion_tokens"] = Field(
+        "auto",
+        description="The upstream's name for the limit of output tokens. `auto`: "
+        "`max_completion_tokens` for OpenAI and Azure, `max_tokens` for others.",
+    )
+    stream_usage: bool = Field(
+        default=True, description="Ask the upstream to report token usage at the end of a stream."
+    )
+    proxy: HttpUrl | None = Field(
+        None,
+        repr=False,
+        description="HTTP proxy to the upstream. The usual proxy variables have no effect.",
+    )
+
+    merge_tokens: bool = Field(
+        default=True,
+        description="Send tokens that arrived together as one Answer; nothing waits for company.",
+    )
+
+    connect_timeout_seconds: PositiveSeconds = Field(
+        5, description="How long connecting to the upstream may take."
+    )
+    first_token_timeout_seconds: PositiveSeconds = Field(
+        60, description="How long the first token may take, retries included."
+    )
+    idle_timeout_seconds: PositiveSeconds = Field(
+        30, description="How long the next token may take. Comments do not count as tokens."
+    )
+    stream_timeout_seconds: PositiveSeconds = Field(
+        900, description="How long a whole answer may take, whatever the caller's deadline."
+    )
+    reader_timeout_seconds: PositiveSeconds = Field(
+        20, description="How long a caller's connection may accept nothing."
+    )
+
+    worker_timeout_seconds: float = Field(
+        30,
+        ge=2,
+        le=86_400,
+        allow_inf_nan=False,
+        description="With `TOKENWIRE_WORKERS` above 1: how long a worker may give no sign of "
+        "life, as each does twice a second, before it is killed and replaced.",
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Server processes that share the port; the limits below hold for each one.",
+    )
+    max_streams: int = Field(
+        1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
+    )
+    max_queue: int = Field(
+        100, ge=0, le=1_000_000, description="Calls that may wait for a place among them."
+    )
+    queue_timeout_seconds: Seconds = Field(
+        0.02, description="How long they may wait; then they are told to come back later."
+    )
+    max_request_bytes: int = Field(
+        4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
+    )
+    max_request_bytes_in_flight: int = Field(
+        134_217_728,
+        ge=1_024,
+        le=1 << 40,
+        description="Bytes that the requests of all calls in this process may have together. "
+        "Each takes up to five times its bytes of memory until its answer begins.",
+    )
+    max_turns: int = Field(
+        4_096, ge=1, le=65_536, description="Turns that the history of a request may have."
+    )
+    request_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the message of a request may take to come."
+    )
+    max_streams_per_connection: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Calls of one connection at once. A gRPC client holds back those beyond, "
+        "and sends each when another has ended.",
+    )
+    connection_age_seconds: PositiveSeconds = Field(
+        300,
+        description="After how long, give or take a tenth, a caller's connection is asked to end: "
+        "running calls finish on it, new ones go to a new connection.",
+    )
+    keepalive_seconds: PositiveSeconds = Field(
+        30, description="After how long without data a caller's connection is pinged."
+    )
+    keepalive_timeout_seconds: PositiveSeconds = Field(
+        10, description="How long the answer to that ping may take before the connection ends."
+    )
+
+    drain_seconds: Seconds = Field(
+        5,
+        description="After SIGTERM, how long to report NOT_SERVING and still accept calls.",
+    )
+    grace_seconds: Seconds = Field(
+        30, description="After that, how long running answers may take to finish."
+    )
+
+    prices: Prices = Field(
+        (),
+        description="What tokens cost, for the metric of the cost: `MODEL=INPUT:OUTPUT` or "
+        "`MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, separated by commas.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: console on a terminal, JSON elsewhere."
+    )
+    no_color: str = Field(
+        "",
+        validation_alias="NO_COLOR",
+        description="Any value: the log on a terminal has no colours, by https://no-color.org.",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        repr=False,
+        description="Where to export traces; unset: nowhere. The other standard `OTEL_*` "
+        "variables apply too, as the OpenTelemetry SDK reads them from the environment.",
+    )
+    otlp_traces_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        repr=False,
+        description="The same for traces alone; wins, and is used as it is, path included.",
+    )
+    otlp_protocol: LowerCase = Field(
+        "grpc",
+        validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL",
+        description="Protocol of the trace exporter: `grpc` or `http/protobuf`.",
+    )
+    otlp_traces_protocol: LowerCase | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        description="The same for traces alone; wins.",
+    )
+    traces_exporter: LowerCaseNames = Field(
+        (),
+        validation_alias="OTEL_TRACES_EXPORTER",
+        description="Exporters of traces: `otlp`, `console` (JSON lines on stdout), both "
+        "separated by a comma, or `none`; unset: `otlp` if an endpoint is set, else `none`.",
+    )
+    otel_disabled: OtelFlag = Field(
+        default=False,
+        validation_alias="OTEL_SDK_DISABLED",
+        description="Turns tracing off if it is `true`.",
+    )
+
+    capture_content: CaptureContent = Field(
+        default=False,
+        validation_alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        description="Whether spans hold prompts and answers; the conventions' newer values "
+        "`span_only`, `no_content` and so on are understood too.",
+    )
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        require_whole_tls(self.tls_certificate_file, self.tls_key_file, self.tls_client_ca_file)
+        return self
+
+    @model_validator(mode="after")
+    def _a_request_has_room(self) -> Self:
+        require_room_for_a_request(self.max_request_bytes, self.max_request_bytes_in_flight)
+        return self
+
+    @model_validator(mode="after")
+    def _tracing_is_usable(self) -> Self:
+        if tracing.OTLP in self.span_exporters:
+            tracing.require_usable_otlp(
+                self.otlp_endpoint,
+                self.otlp_traces_endpoint,
+                self.otlp_protocol,
+                self.otlp_traces_protocol,
+            )
+        return self
+
+    @property
+    def span_exporters(self) -> tuple[str, ...]:
+        """The exporters of traces: `otlp`, `console`, both or none."""
+        if self.otel_disabled:
+            return ()
+        has_endpoint = bool(self.otlp_endpoint or self.otlp_traces_endpoint)
+        return tracing.span_exporters(self.traces_exporter, has_endpoint=has_endpoint)
+
+    @property
+    def span_protocol(self) -> str:
+        """The protocol of the exporter `otlp`: `grpc` or `http/protobuf`."""
+        return self.otlp_traces_protocol or self.otlp_protocol
+
+    @model_validator(mode="after")
+    def _upstream_is_given(self) -> Self:
+        if self.provider == "openai" and self.api_key is None and self.base_url is None:
+            raise PydanticCustomError(
+                "upstream",
+                "OPENAI_API_KEY is not set; set it, or set OPENAI_BASE_URL for an upstream "
+                "that needs no key, or use --demo for the built-in demo model",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _base_url_can_be_sent(self) -> Self:
+        base_url = str(self.base_url or "")
+        require_no_fragment(base_url)
+        require_one_credential(base_url, key_is_set=self.api_key is not None)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments first, then the environment, then mounted files."""
+        return init_settings, env_settings, MountedFiles(settings_cls)
+
+
+def variables(field: str) -> tuple[str, ...]:
+    """Return the environment variables of a field of Settings, the strongest first.
+
+    Raises:
+        KeyError: There is no such field.
+    """
+    return names_of(Settings.model_fields[field])

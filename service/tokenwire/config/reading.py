@@ -1,0 +1,71 @@
+"""Reads the settings once, at the start."""
+
+import difflib
+import os
+import re
+from typing import Any, Final
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from tokenwire.config.fields import PREFIX, Settings, variables
+from tokenwire.config.files import SECRETS_DIR
+from tokenwire.config.problems import SettingsError, shown
+
+SERVICE_LINK: Final = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL
+)
+"""Variables that Kubernetes sets in every pod beside a Service called tokenwire."""
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` are field names and win over everything.
+
+    Raises:
+        KeyError: An override is no field.
+        SettingsError: A setting is missing or wrong.
+    """
+    try:
+        return Settings(**{variables(field)[0]: value for field, value in overrides.items()})
+    except ValidationError as error:
+        raise SettingsError([_problem(details) for details in error.errors()]) from None
+
+
+def unknown_variables() -> list[str]:
+    """Return a line for each variable that looks like a setting and is none."""
+    known = {SECRETS_DIR, *_all_variables()}
+    lines = []
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(PREFIX) and not (
+            name in known or SERVICE_LINK.fullmatch(f"{name}={value}")
+        ):
+            meant = _meant(name, known)
+            lines.append(f"{name} is not a setting" + (f"; {meant} is" if meant else ""))
+    return lines
+
+
+def _all_variables() -> list[str]:
+    return [name for field in Settings.model_fields for name in variables(field)]
+
+
+def _meant(name: str, known: set[str]) -> str | None:
+    field = name.removeprefix(PREFIX).lower()
+    if field in Settings.model_fields:
+        return variables(field)[0]
+    return next(iter(difflib.get_close_matches(name, known, 1)), None)
+
+
+def _problem(details: ErrorDetails) -> str:
+    message = details["msg"]
+    if not details["loc"]:
+        return message
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    name = str(details["loc"][0])
+    for field_name, field in Settings.model_fields.items():
+        names = variables(field_name)
+        if name in names:
+            name = next((each for each in names if os.environ.get(each)), name)
+            if field.annotation == SecretStr | None:
+                return f"{name}: {message}"
+    return f"{name}={shown(details['input'])}: {message}"

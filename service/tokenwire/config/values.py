@@ -1,0 +1,123 @@
+"""What the value of a setting may be."""
+
+import math
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+from tokenwire.core.prices import Price
+
+LARGEST_PORT: Final = 65_535
+GRPC_SCHEMES: Final = ("unix", "unix-abstract")
+"""With these as a host gRPC listens on a Unix socket that is named as the port."""
+CAPTURE_CONTENT: Final = {
+    "no_content": False,
+    "event_only": False,
+    "span_only": True,
+    "span_and_event": True,
+}
+
+
+def _address(value: object) -> object:
+    host, _, port = _decodable(str(value)).rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if (
+        not host
+        or host in GRPC_SCHEMES
+        or (":" in host and not bracketed)
+        or not (port.isascii() and port.isdecimal() and int(port) <= LARGEST_PORT)
+    ):
+        raise PydanticCustomError("address", "must be HOST:PORT, as in 127.0.0.1:50051")
+    return value
+
+
+def _decodable(text: str) -> str:
+    """Return a text that is valid; Python has surrogates for bytes that are not UTF-8.
+
+    Raises:
+        PydanticCustomError: It has some, and no metric with it could be written.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "must be text in UTF-8") from None
+    return text
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        _decodable(value)
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _prices(value: object) -> object:
+    if isinstance(value, str):
+        _decodable(value)
+        return tuple(_price(entry.strip()) for entry in value.split(",") if entry.strip())
+    return value
+
+
+def _price(entry: str) -> Price:
+    model, _, texts = entry.rpartition("=")
+    try:
+        dollars = [float(text) for text in texts.split(":")]
+    except ValueError:
+        dollars = []
+    free_of_doubt = all(math.isfinite(each) and each >= 0 for each in dollars)
+    if not (model.strip() and len(dollars) in (2, 3) and free_of_doubt):
+        raise PydanticCustomError(
+            "price",
+            "must be MODEL=INPUT:OUTPUT or MODEL=INPUT:OUTPUT:CACHED, dollars per million "
+            "tokens, separated by commas, as in gpt-4o-mini=0.15:0.6:0.075",
+        )
+    input_, output, *cached = dollars
+    return Price(model.strip(), input_, output, *(cached or [input_]))
+
+
+def _capture_content(value: object) -> object:
+    return CAPTURE_CONTENT.get(str(value).lower(), value)
+
+
+def _header(value: object) -> object:
+    if isinstance(value, str):
+        value = value.strip()
+        if not (value and value.isascii() and value.isprintable()):
+            raise PydanticCustomError("header", "must be printable ASCII and not blank")
+    return value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
+"""Names separated by commas."""
+
+LowerCase = Annotated[str, StringConstraints(to_lower=True, strip_whitespace=True)]
+LowerCaseNames = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(_lower(value)))
+]
+"""Names separated by commas, whose case does not matter."""
+
+OtelFlag = Annotated[bool, BeforeValidator(lambda value: str(value).strip().lower() == "true")]
+"""As OpenTelemetry's standard has it, anything else than `true` is no."""
+
+Prices = Annotated[tuple[Price, ...], NoDecode, BeforeValidator(_prices)]
+"""What tokens of models cost, separated by commas."""
+
+CaptureContent = Annotated[bool, BeforeValidator(_capture_content)]
+"""OpenTelemetry's variable, which says yes and no or, of late, where to."""
+
+Address = Annotated[str, BeforeValidator(_address)]
+"""HOST:PORT, with an IPv6 host in brackets."""
+
+Header = Annotated[Name | None, BeforeValidator(_header)]
+SecretHeader = Annotated[SecretStr | None, BeforeValidator(_header)]
+"""Sent upstream in an HTTP header."""
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

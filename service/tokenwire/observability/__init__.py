@@ -1,0 +1,1 @@
+"""What the one on call sees: metrics, traces and logs."""

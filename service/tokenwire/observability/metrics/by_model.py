@@ -1,0 +1,86 @@
+"""The series of one model, looked up once and kept."""
+
+from prometheus_client import Counter, Histogram
+
+from tokenwire.core.call_record import Call
+from tokenwire.core.domain import FinishReason, Usage
+from tokenwire.core.prices import Price
+from tokenwire.observability.metrics import labels
+from tokenwire.observability.metrics.declarations import Declarations
+from tokenwire.observability.metrics.labels import Outcome, Phase, TokenType
+
+
+class ModelSeries:
+    """All series that have the model as a label.
+
+    Args:
+        declared: The metrics.
+        model: The label.
+        provider: Label of the provider, as OpenTelemetry names it.
+        price: What its tokens cost, if that is known.
+    """
+
+    def __init__(
+        self, declared: Declarations, model: str, provider: str, price: Price | None
+    ) -> None:
+        gen_ai = (labels.CHAT, provider, model)
+        self._gen_ai = gen_ai
+        self._declared = declared
+        self._model = model
+        self._price = price
+        self.first_token = declared.first_token.labels(*gen_ai)
+        self.per_output_token = declared.per_output_token.labels(*gen_ai)
+        self._input_usage = declared.token_usage.labels(*gen_ai, TokenType.INPUT.value)
+        self._output_usage = declared.token_usage.labels(*gen_ai, TokenType.OUTPUT.value)
+        self.outcomes = {
+            outcome: declared.outcomes.labels(outcome.value, model) for outcome in Outcome
+        }
+        self.finish_reasons = {
+            reason: declared.finish_reasons.labels(reason.value, model) for reason in FinishReason
+        }
+        self._tokens = {kind: declared.tokens.labels(model, kind.value) for kind in TokenType}
+        self.abandoned_tokens = declared.abandoned_tokens.labels(model)
+        self.abandoned_wait = {
+            (outcome, phase): declared.abandoned_wait.labels(outcome.value, phase.value, model)
+            for outcome in (Outcome.CANCELLED, Outcome.DEADLINE)
+            for phase in Phase
+        }
+        self._cost = declared.cost.labels(model) if price else None
+        self.upstream_errors = self._by_reason(declared.upstream_errors)
+        self.upstream_retries = self._by_reason(declared.upstream_retries)
+        self._request_durations: dict[str, Histogram] = {}
+        self._operation_durations: dict[str, Histogram] = {}
+        self.durations(labels.NO_ERROR)
+
+    def durations(self, error_type: str) -> tuple[Histogram, Histogram]:
+        """Return the durations of requests and of operations that ended so."""
+        if error_type not in self._request_durations:
+            names = (*self._gen_ai, error_type)
+            declared = self._declared
+            self._request_durations[error_type] = declared.request_duration.labels(*names)
+            self._operation_durations[error_type] = declared.operation_duration.labels(*names)
+        return self._request_durations[error_type], self._operation_durations[error_type]
+
+    def count_tokens(self, call: Call) -> int:
+        """Count the call's tokens and what they cost; return those of its output."""
+        usage = call.completion.usage if call.completion else None
+        if usage is None:
+            usage = Usage(input_tokens=0, output_tokens=call.tokens)
+        else:
+            self._input_usage.observe(usage.input_tokens)
+            self._output_usage.observe(usage.output_tokens)
+        self._tokens[TokenType.INPUT].inc(usage.input_tokens)
+        self._tokens[TokenType.OUTPUT].inc(usage.output_tokens)
+        if usage.cached_input_tokens:
+            self._tokens[TokenType.CACHED].inc(usage.cached_input_tokens)
+        if usage.reasoning_tokens:
+            self._tokens[TokenType.REASONING].inc(usage.reasoning_tokens)
+        if self._cost and self._price:
+            self._cost.inc(self._price.of(usage))
+        return usage.output_tokens
+
+    def _by_reason(self, counter: Counter) -> dict[str, Counter]:
+        return {
+            reason: counter.labels(reason, self._model)
+            for reason in sorted(labels.UPSTREAM_REASONS)
+        }

@@ -1,0 +1,153 @@
+"""The server of the metrics port, on a thread and an event loop of its own."""
+
+import asyncio
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from tokenwire.observability import logs
+from tokenwire.observability.metrics_server.connections import Connections
+from tokenwire.observability.metrics_server.limits import Limits
+from tokenwire.observability.metrics_server.metrics import PortMetrics
+from tokenwire.observability.metrics_server.pages import Pages
+from tokenwire.observability.metrics_server.rendering import Renderer
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS: Final = 0.5
+"""How long a refused body is read and thrown away, so that its sender sees the response."""
+
+WARNING_SECONDS: Final = 60.0
+NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+LIMITS: Final = Limits()
+
+# What peers send wrong is no news; what goes wrong here, `Pages` logs.
+http_log = logging.getLogger(f"{__name__}.http")
+http_log.setLevel(logging.CRITICAL + 1)
+
+
+class MetricsServer:
+    """Serves a registry at /metrics, and the state of the event loop at /healthz, until stopped.
+
+    It takes two threads, whatever is asked of it: one for all connections, and
+    one that renders. So it answers while the process's event loop is blocked,
+    and no scrape runs on that loop.
+
+    Args:
+        address: HOST:PORT; port 0 takes any free one.
+        registry: What is served.
+        metrics: Of this port.
+        lateness: Returns for how many seconds the process's event loop is overdue;
+            called on another thread.
+        limits: Bounds of what peers can cost.
+
+    Attributes:
+        address: Where it listens, with the port that it got.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        registry: CollectorRegistry,
+        metrics: PortMetrics,
+        lateness: Callable[[], float] = lambda: 0.0,
+        limits: Limits | None = None,
+    ) -> None:
+        listener = _listen(address)
+        self.address = f"{address.rpartition(':')[0]}:{listener.getsockname()[1]}"
+        self._registry = registry
+        self._metrics = metrics
+        self._lateness = lateness
+        self._limits = limits or LIMITS
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._next_warning = 0.0
+        self._thread = threading.Thread(
+            target=self._run, args=(listener,), name="metrics", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the listener and all connections; blocks until its thread has ended.
+
+        Stopping again does nothing.
+        """
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+
+    def _run(self, listener: socket.socket) -> None:
+        with listener, asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(listener))
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._loop.set_exception_handler(self._log_error)
+        limits = self._limits
+        renderer = Renderer(self._registry, limits.render_share)
+        pages = Pages(renderer, self._lateness, limits)
+
+        async def answer(request: web.BaseRequest) -> web.Response:
+            connection = connections.of(request.protocol)
+            if connection:
+                connection.asked()
+            response = await pages.answer(request)
+            # One request for each connection: nothing is held open between two scrapes.
+            response.force_close()
+            if connection:
+                connection.answered()
+            return response
+
+        http = web.Server(
+            answer,
+            access_log=None,
+            logger=http_log,
+            auto_decompress=False,
+            # `Connections` does this for all of a connection, not just between requests.
+            keepalive_timeout=0,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=limits.line_bytes,
+            max_field_size=limits.line_bytes,
+            max_headers=limits.headers,
+        )
+        connections = Connections(http, limits, self._metrics)
+        server = await self._loop.create_server(connections, sock=listener)
+        await self._stopping.wait()
+        server.close()
+        await connections.close()
+        renderer.close()
+
+    def _log_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in NO_ROOM):
+            logs.log_loop_error(loop, context)
+        elif loop.time() >= self._next_warning:
+            # asyncio tries again once a second.
+            self._next_warning = loop.time() + WARNING_SECONDS
+            name = errno.errorcode[error.errno]
+            log.warning("metrics port accepts no connection", extra={"error": name})
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    name = host.strip("[]")
+    try:
+        found = socket.getaddrinfo(
+            name, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError as error:
+        # No name of a host: an empty part, or one that is too long.
+        raise OSError(str(error)) from error
+    family = found[0][0]
+    # As without IPV6_V6ONLY, which is Linux' default: [::] takes IPv4 too.
+    return socket.create_server(
+        (name, int(port)), family=family, dualstack_ipv6=family is socket.AF_INET6
+    )

@@ -1,0 +1,96 @@
+"""OpenTelemetry traces: set-up and shutdown."""
+
+import uuid
+from collections.abc import Iterator
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import (
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTELResourceDetector,
+    Resource,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from tokenwire import __version__
+from tokenwire.config import Settings, cannot_trace
+from tokenwire.observability.traces.span_printer import SpanPrinter
+from tokenwire.observability.traces.spans import (
+    Cause,
+    CountingProcessor,
+    Loss,
+    LostSpans,
+    OnDropped,
+)
+
+
+class Telemetry:
+    """The tracer provider and its exporter, if the settings ask for one.
+
+    Sampling, resource attributes and batching follow the standard OTEL_*
+    variables, which the SDK reads.
+
+    Args:
+        settings: Where spans go.
+        on_dropped: Told how many spans were lost and why, by any thread.
+
+    Attributes:
+        provider: Makes spans; they go nowhere without an exporter.
+
+    Raises:
+        SettingsError: The SDK does not accept one of its variables.
+    """
+
+    def __init__(self, settings: Settings, on_dropped: OnDropped) -> None:
+        self.provider: trace.TracerProvider = trace.NoOpTracerProvider()
+        self._sdk: TracerProvider | None = None
+        lost = LostSpans(on_dropped)
+        try:
+            exporters = list(_exporters(settings, lost))
+            if exporters:
+                self._sdk = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+                self.provider = self._sdk
+                for exporter in exporters:
+                    self._sdk.add_span_processor(CountingProcessor(exporter, on_dropped, lost))
+        except Exception as error:  # noqa: BLE001 - the SDK raises what its parsers raise
+            raise cannot_trace(error) from None
+
+    def shutdown(self) -> None:
+        """Send what is left; blocks until done or given up."""
+        if self._sdk:
+            self._sdk.shutdown()
+
+
+def _resource() -> Resource:
+    """Return who makes the spans; the standard variables win over our own names."""
+    ours = {
+        SERVICE_NAME: "tokenwire",
+        SERVICE_VERSION: __version__,
+        SERVICE_INSTANCE_ID: str(uuid.uuid4()),
+    }
+    return Resource.create(ours | dict(OTELResourceDetector().detect().attributes))
+
+
+def _exporters(settings: Settings, lost: LostSpans) -> Iterator[SpanExporter]:
+    for name in settings.span_exporters:
+        if name == "console":
+            yield SpanPrinter(lambda spans: lost.add(spans, Loss(Cause.STDOUT)))
+        else:
+            yield _otlp_exporter(settings)
+
+
+def _otlp_exporter(settings: Settings) -> SpanExporter:
+    base, endpoint = settings.otlp_endpoint, settings.otlp_traces_endpoint
+    # The endpoint is passed on because the SDK would look only into the environment.
+    # The exporters are imported here: each brings a client that most processes never need.
+    if settings.span_protocol == "grpc":
+        from tokenwire.observability.traces.otlp_grpc import GrpcExporter  # noqa: PLC0415
+
+        return GrpcExporter(endpoint=endpoint or base)
+    from tokenwire.observability.traces.otlp_http import HttpExporter  # noqa: PLC0415
+
+    if base and not endpoint:
+        endpoint = f"{base.rstrip('/')}/v1/traces"
+    return HttpExporter(endpoint)

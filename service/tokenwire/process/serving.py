@@ -1,0 +1,87 @@
+"""The life of a serving process, from its start to its exit code."""
+
+import asyncio
+import logging
+import os
+import time
+from functools import partial
+from typing import Final
+
+from tokenwire import __version__
+from tokenwire.app import App
+from tokenwire.config import Settings
+from tokenwire.observability import logs
+from tokenwire.process import gc_tuning
+from tokenwire.process.link import Link
+from tokenwire.process.stop_signals import stop_signals
+
+EXIT_ENDED: Final = 1
+EXIT_SECOND_SIGNAL: Final = 130
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, link: Link | None = None) -> int:
+    """Run a server until a signal tells it to stop, then drain it.
+
+    A second signal ends the process at once, unless a supervisor decides about that.
+
+    Args:
+        settings: All that can be set.
+        link: To the supervisor, for a worker that shares the port with others:
+            it drains also when the link closes.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SettingsError: The server cannot start with these settings.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.log_loop_error)
+    for number in stop_signals():
+        loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
+    app = App(settings, share_port=link is not None)
+    await app.start()
+    gc_tuning.tune_collector()
+    if link:
+        link.tell_serving(app.metrics_address)
+        link.on_close(stopping.set)
+    else:
+        log.info(
+            "serving",
+            extra={
+                "version": __version__,
+                "address": app.address,
+                "metrics_address": app.metrics_address,
+                "model": settings.model,
+            },
+        )
+    if not await _is_asked_to_stop(app, stopping):
+        # No caller can reach this process any more; whoever started it starts another.
+        log.critical("the gRPC server has ended by itself; this process ends")
+        await app.stop(grace_seconds=0)
+        return EXIT_ENDED
+    if not link:
+        log.info("stopping; a second signal ends the process at once")
+    started = time.monotonic()
+    await app.drain()
+    log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})
+    return 0
+
+
+async def _is_asked_to_stop(app: App, stopping: asyncio.Event) -> bool:
+    """Wait for a signal, or the end of a server that nobody asked to stop."""
+    asked = asyncio.create_task(stopping.wait())
+    ended = asyncio.create_task(app.ended())
+    await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
+    # Not the other one: cancelling it would cancel what stopping the server waits for.
+    asked.cancel()
+    return stopping.is_set()
+
+
+def _on_signal(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(EXIT_SECOND_SIGNAL)
+    stopping.set()

@@ -1,0 +1,75 @@
+"""From settings to the model."""
+
+from urllib.parse import urlsplit
+
+import openai
+
+from tokenwire.config import Settings, SettingsError
+from tokenwire.core.domain import ChatModel
+from tokenwire.upstreams.langchain import LangChainModel
+from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
+from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.upstream import OPENAI, Upstream
+
+
+def build_model(settings: Settings) -> ChatModel:
+    """Make the model that `settings` ask for; its connections are pooled.
+
+    Raises:
+        SettingsError: LangChain does not know the provider, or its package is missing.
+    """
+    if settings.provider == "openai":
+        return build_openai(settings)
+    return _build_other(settings)
+
+
+def build_openai(settings: Settings) -> LangChainModel:
+    """Make the model of an OpenAI-compatible upstream."""
+    base_url = str(settings.base_url or OPENAI)
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    upstream = Upstream(
+        base_url,
+        Credentials(key, settings.organization or "", settings.project or ""),
+        settings.connect_timeout_seconds,
+        str(settings.proxy) if settings.proxy else None,
+    )
+    model = StreamingChatOpenAI(
+        upstream=upstream,
+        max_tokens_parameter=_max_tokens_parameter(settings, base_url),
+        merge_tokens=settings.merge_tokens,
+        model=settings.model,
+        base_url=base_url,
+        # ChatOpenAI insists on a key; only Upstream sends one.
+        api_key=key or "none",
+        stream_usage=settings.stream_usage,
+        use_responses_api=False,
+        max_retries=0,
+        # Left to themselves these read proxies and certificates from the environment, and
+        # some values there end the process. They send none of our requests.
+        openai_proxy=None,
+        http_client=openai.DefaultHttpxClient(trust_env=False),
+        http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
+        http_socket_options=(),
+    )
+    return LangChainModel(model, model.aclose)
+
+
+def _max_tokens_parameter(settings: Settings, base_url: str) -> str:
+    if settings.max_tokens_parameter != "auto":
+        return settings.max_tokens_parameter
+    host = urlsplit(base_url).hostname or ""
+    if host.endswith((".openai.com", ".azure.com")):
+        return "max_completion_tokens"
+    return "max_tokens"
+
+
+def _build_other(settings: Settings) -> LangChainModel:
+    # Imported here because it loads LangGraph, which the OpenAI way never needs.
+    from langchain.chat_models import init_chat_model  # noqa: PLC0415
+
+    try:
+        model = init_chat_model(settings.model, model_provider=settings.provider)
+    except (ImportError, ValueError) as error:
+        problem = f"TOKENWIRE_PROVIDER={settings.provider}: {error}"
+        raise SettingsError([problem.splitlines()[0]]) from None
+    return LangChainModel(model)

@@ -1,0 +1,1 @@
+"""HTTP connections to an upstream, and the reading of its event streams."""

@@ -1,0 +1,44 @@
+"""The body of a request to the upstream."""
+
+from typing import Any
+
+import msgspec
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
+
+from tokenwire.core.json_pieces import is_large, pieces
+from tokenwire.core.large_work import next_step
+
+
+async def request_body(payload: dict[str, Any]) -> bytes | Payload:
+    """Return the JSON of `payload`, or what makes it while it is sent if it is large."""
+    if not is_large(payload):
+        return msgspec.json.encode(payload)
+    await next_step()
+    size = 0
+    for piece in pieces(payload):
+        size += len(piece)
+        await next_step()
+    return _LargeBody(payload, size)
+
+
+class _LargeBody(Payload):
+    """A body of known size whose bytes never are in memory all at once.
+
+    They can be six times those of the caller's request, and would stay until the
+    upstream has taken the last of them.
+    """
+
+    _autoclose = True
+
+    def __init__(self, payload: dict[str, Any], size: int) -> None:
+        super().__init__(payload, content_type="application/json")
+        self._size = size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return b"".join(pieces(self._value)).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        for piece in pieces(self._value):
+            await writer.write(piece)
+            await next_step()
