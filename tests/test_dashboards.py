@@ -117,11 +117,3 @@ def test_the_runbook_names_panels_that_are_there() -> None:
     named = {name for line in looked_at for name in re.findall(r'"([^"]+)"', line)}
     assert len(named) > 5
     assert named <= {query.title for query in QUERIES}
-
-
-def test_documents_link_to_what_is_there() -> None:
-    """Each relative link of the user's page and of the runbook names a file."""
-    for name in ("observability.md", "runbook.md"):
-        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / "docs" / name).read_text())
-        assert links
-        assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
