@@ -132,7 +132,9 @@ def aligned(table: Table) -> str:
 
 def as_markdown(run: Run) -> str:
     """Render for docs/performance.md."""
-    parts = [f"{title.capitalize()}:\n\n{_markdown(table)}" for title, table in tables(run)]
+    parts = [
+        f"{title[0].upper()}{title[1:]}:\n\n{_markdown(table)}" for title, table in tables(run)
+    ]
     return "\n\n".join([*parts, _machine(run)])
 
 
