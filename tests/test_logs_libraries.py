@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from log_stream import captured
 from tokenwire.observability.logs.handler import LINES_DROPPED
 from tokenwire.observability.logs.libraries import BURST, WITHHELD
-from tokenwire.server.interceptors.base import Context, Handler
+from tokenwire.server.interceptors.base import Context
 from tokenwire.server.interceptors.tracing import TracingInterceptor
+from tokenwire.server.other_services import Handler
 
 CORE = logging.getLogger("grpc._cython.cygrpc")
 METHOD = "/openai.Chatgpt/Send"

@@ -1,0 +1,82 @@
+"""Where a call of an endpoint enters: gRPC's handler, and what it needs before the chain."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import partial
+from typing import Any, TypeAlias
+
+import grpc
+
+from tokenwire.api.endpoint import Endpoint
+from tokenwire.core.call_deadline import CallDeadline
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.errors import ServiceError
+from tokenwire.core.method import Method
+from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.request_id import request_id_of
+from tokenwire.server.request_reader import RequestReader
+from tokenwire.server.shedding import LoadShedder
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class Entry:
+    """Makes gRPC's handlers of chains.
+
+    A handler sheds load before anything else, reads the request, and hands a new record of the
+    call and the request's bytes to the chain. What goes wrong while the request is read is
+    handed on in its place, so that it is logged and counted as every other failure.
+
+    Args:
+        shedder: Rejects calls of a crowd.
+        requests: Reads the messages.
+        stream_seconds: The longest that a call may take from then on.
+    """
+
+    def __init__(
+        self, shedder: LoadShedder, requests: RequestReader, stream_seconds: float
+    ) -> None:
+        self._shedder = shedder
+        self._requests = requests
+        self._stream_seconds = stream_seconds
+
+    def handler(self, endpoint: Endpoint, chain: Proceed) -> Handler:
+        """Return the handler of an endpoint.
+
+        To gRPC all methods take and return streams, which is the same on the wire.
+        """
+        return grpc.stream_stream_rpc_method_handler(
+            partial(self._serve, endpoint.method, chain),
+            request_deserializer=None,
+            response_serializer=endpoint.serialize,
+        )
+
+    async def _serve(self, method: Method, chain: Proceed, _: object, context: Context) -> None:
+        waited = self._shedder.accept(context)
+        if waited is None:
+            # That the probe was taken is all that it asks.
+            return
+        if self._shedder.must_reject(waited):
+            await self._shedder.reject(method, waited, context)
+            return
+        request: object
+        try:
+            request = await self._requests.read(context)
+        except ServiceError as error:
+            request = error
+        call = CallRecord(
+            request_id_of(context),
+            method,
+            context.peer(),
+            CallDeadline(self._stream_seconds),
+            callers_deadline=_callers_deadline(context),
+            accept_wait=waited,
+        )
+        await chain(call, request, context)
+
+
+def _callers_deadline(context: Context) -> float:
+    left: float | None = context.time_remaining()
+    return math.inf if left is None else asyncio.get_running_loop().time() + left
