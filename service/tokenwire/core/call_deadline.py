@@ -82,8 +82,15 @@ class CallDeadline(TaskTimer):
             ServiceError: The call was over before this.
         """
         self._writing = False
+        end = self._end + self._rest_seconds
+        if self._loop.time() >= end:
+            raise self._end_error
         self._beyond_end = self._rest_seconds
-        self._go_on()
+        self._error = self._end_error
+        # As `_move` does: this comes with every token.
+        self._time = end
+        if end < self._handle_time:
+            self._arm()
 
     def text_is_whole(self, rest_seconds: float) -> None:
         """Give what follows the whole text its `rest_seconds`, even when the call is over."""
@@ -96,8 +103,8 @@ class CallDeadline(TaskTimer):
         Raises:
             ServiceError: The call was over before this.
         """
-        self._rest_seconds = self._beyond_end = 0.0
-        self._go_on()
+        self._rest_seconds = 0.0
+        self.written()
 
     def answer_is_whole(self) -> None:
         """Let no time and no shutdown make the task fail any more.
@@ -110,21 +117,14 @@ class CallDeadline(TaskTimer):
 
     def interrupt(self, error: type[ServiceError]) -> None:
         """End the task with `error`; does nothing once it has left the context."""
-        if self._task:
+        # A cancellation that is on its way keeps its reason.
+        if self._task and not self._expired:
             self._end = self._loop.time()
             self._end_error = error
             if self._writing or not self._whole:
                 self._set(self._time, self._error)
 
-    def _go_on(self) -> None:
-        if self._loop.time() >= self._end + self._beyond_end:
-            raise self._end_error
-        self._set(math.inf, self._end_error)
-
     def _set(self, time: float, error: type[ServiceError]) -> None:
-        if self._expired:
-            # The cancellation is on its way, for the reason that stands.
-            return
         end = self._end + self._beyond_end
         if time < end:
             self._error = error

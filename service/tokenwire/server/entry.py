@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -13,7 +12,6 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServiceError
-from tokenwire.core.method import Method
 from tokenwire.server.interceptors.base import Context, Proceed
 from tokenwire.server.request_id import request_id_of
 from tokenwire.server.request_reader import RequestReader
@@ -47,34 +45,37 @@ class Entry:
 
         To gRPC all methods take and return streams, which is the same on the wire.
         """
+        shedder, requests, method = self._shedder, self._requests, endpoint.method
+
+        # A plain function: gRPC inspects it with each call.
+        async def serve(_: object, context: Context) -> None:
+            waited = shedder.accept(context)
+            if waited is None:
+                # That the probe was taken is all that it asks.
+                return
+            if shedder.must_reject(waited):
+                await shedder.reject(method, waited, context)
+                return
+            request: object
+            try:
+                request = await requests.read(context)
+            except ServiceError as error:
+                request = error
+            call = CallRecord(
+                request_id_of(context),
+                method,
+                context.peer(),
+                CallDeadline(self._stream_seconds),
+                callers_deadline=_callers_deadline(context),
+                accept_wait=waited,
+            )
+            await chain(call, request, context)
+
         return grpc.stream_stream_rpc_method_handler(
-            partial(self._serve, endpoint.method, chain),
+            serve,
             request_deserializer=None,
             response_serializer=endpoint.serialize,
         )
-
-    async def _serve(self, method: Method, chain: Proceed, _: object, context: Context) -> None:
-        waited = self._shedder.accept(context)
-        if waited is None:
-            # That the probe was taken is all that it asks.
-            return
-        if self._shedder.must_reject(waited):
-            await self._shedder.reject(method, waited, context)
-            return
-        request: object
-        try:
-            request = await self._requests.read(context)
-        except ServiceError as error:
-            request = error
-        call = CallRecord(
-            request_id_of(context),
-            method,
-            context.peer(),
-            CallDeadline(self._stream_seconds),
-            callers_deadline=_callers_deadline(context),
-            accept_wait=waited,
-        )
-        await chain(call, request, context)
 
 
 def _callers_deadline(context: Context) -> float:

@@ -25,8 +25,8 @@ class Timeouts:
 class ProgressTimer(TaskTimer):
     """Ends waits for an upstream that makes no progress.
 
-    Enter it for each wait. Only waits count: time that the caller takes to read does not.
-    `close` it in the end.
+    Make it in the task that waits, enter it for each wait, and `close` it in the end. Only
+    waits count: time that the caller takes to read does not.
 
     Args:
         asked: When the model was asked, by the event loop's clock.
@@ -35,17 +35,20 @@ class ProgressTimer(TaskTimer):
 
     def __init__(self, asked: float, timeouts: Timeouts) -> None:
         super().__init__()
+        self._task = asyncio.current_task()
         self._idle = timeouts.idle
         self._limit = asked + timeouts.first_token
         self._progressed = False
         self._begun = False
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task()
         if self._progressed:
             self._progressed = False
             self._limit = self._loop.time() + self._idle
-        self._move(self._limit)
+        # As `_move` does: this comes with every token.
+        self._time = self._limit
+        if self._limit < self._handle_time:
+            self._arm()
 
     def __exit__(
         self,

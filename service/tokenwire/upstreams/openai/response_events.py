@@ -47,7 +47,7 @@ class ResponseEvents:
         self._attempts = attempts
         self._reader = EventReader(MAX_EVENT_BYTES, last=DONE)
         self._inflate = inflater(response.headers.get("content-encoding", "identity"))
-        self._parts: Iterator[bytes] = iter(())
+        self._parts: Iterator[bytes] | None = None
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -72,11 +72,12 @@ class ResponseEvents:
             await self._finish()
         if self._ended:
             return None
-        part = next(self._parts, None)
-        if part is not None:
-            # What unpacks to much must not keep other calls waiting.
-            await asyncio.sleep(0)
-            return reader.feed(part)
+        if self._parts:
+            part = next(self._parts, None)
+            if part is not None:
+                # What unpacks to much must not keep other calls waiting.
+                await asyncio.sleep(0)
+                return reader.feed(part)
         try:
             data = await self._body.read(READ_BYTES)
         except aiohttp.ClientError as error:
@@ -91,6 +92,8 @@ class ResponseEvents:
                 raise errors.UpstreamError
             return reader.end()
         self.read_at = time.monotonic()
+        if self._inflate is None:
+            return reader.feed(data)
         self._parts = self._inflate(data)
         return reader.feed(next(self._parts, b""))
 

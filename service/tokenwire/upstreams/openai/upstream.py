@@ -161,7 +161,7 @@ async def _error_body(response: aiohttp.ClientResponse) -> bytes:
         inflate = inflater(response.headers.get("content-encoding", "identity"))
         async with asyncio.timeout(ERROR_BODY_SECONDS):
             while data := await response.content.readany():
-                for part in inflate(data):
+                for part in inflate(data) if inflate else (data,):
                     body += part
                     if len(body) >= MAX_ERROR_BODY_BYTES:
                         return body
