@@ -22,6 +22,7 @@ from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.routing.retry import RetryingModel
 from tokenwire.server.accept_probe import AcceptProbe
+from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
 from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
@@ -32,7 +33,6 @@ from tokenwire.server.interceptors.parsing import ParsingInterceptor
 from tokenwire.server.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.server.interceptors.tracing import TracingInterceptor, annotate_span
 from tokenwire.server.options import server_options
-from tokenwire.server.other_services import OtherServices
 from tokenwire.server.reflection import enable_reflection
 from tokenwire.server.relay import Relay
 from tokenwire.server.request_reader import RequestReader
@@ -109,7 +109,7 @@ class App:
         )
         self._server = make_server(server_options(settings, share_port=share_port))
         self._serve_endpoints()
-        self._serve_others()
+        self._serve_auxiliary()
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
 
@@ -162,14 +162,14 @@ class App:
             Relay(settings.reader_timeout_seconds),
         )
 
-    def _serve_others(self) -> None:
-        self._others = OtherServices(
+    def _serve_auxiliary(self) -> None:
+        self._auxiliary = AuxiliaryServices(
             self._server,
             self._requests,
             self._settings.reader_timeout_seconds,
             self._undelivered,
         )
-        registrar: Any = self._others
+        registrar: Any = self._auxiliary
         health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         enable_reflection(names, registrar, self.metrics.set_reflection_streams)
@@ -242,7 +242,7 @@ class App:
         await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
         self._requests.stop()
-        self._others.end_all()
+        self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
         await closing

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.method import Method, MethodType
 
-Handler: TypeAlias = Callable[[Any, CallRecord], Awaitable[Any]]
+EndpointHandler: TypeAlias = Callable[[Any, CallRecord], Awaitable[Any]]
 """Takes the request and the record of its call. Returns the response of a unary method, or the
 async generator of a streaming one: what it yields is for `Endpoint.encode`, the last is a
 Completion. Raises a ServiceError, as does the generator."""
@@ -33,7 +33,7 @@ class Endpoint:
     method: Method
     check: Callable[[bytes], None]
     parse: Callable[[bytes], Message]
-    handle: Handler
+    handle: EndpointHandler
     serialize: Callable[[Any], bytes]
     encode: Callable[[Any], Message] | None = None
     late_error: Callable[[str], Message] | None = None

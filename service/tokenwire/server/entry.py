@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any, TypeAlias
 
 import grpc
 
@@ -12,12 +11,10 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServiceError
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import Context, Proceed, RpcHandler
 from tokenwire.server.request_id import request_id_of
 from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.shedding import LoadShedder
-
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class Entry:
@@ -40,7 +37,7 @@ class Entry:
         self._requests = requests
         self._stream_seconds = stream_seconds
 
-    def handler(self, endpoint: Endpoint, chain: Proceed) -> Handler:
+    def handler(self, endpoint: Endpoint, chain: Proceed) -> RpcHandler:
         """Return the handler of an endpoint.
 
         To gRPC all methods take and return streams, which is the same on the wire.

@@ -9,14 +9,13 @@ a call that the core cannot assign to one of them needs no name to be refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from grpc._cython import cygrpc
 from grpc.aio import _server
 
-Options: TypeAlias = Sequence[tuple[str, int]]
+from tokenwire.server.options import Options
 
 _core: Any = cygrpc
 """For what its published types lack."""

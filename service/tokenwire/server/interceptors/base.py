@@ -12,6 +12,7 @@ from tokenwire.core.call_record import CallRecord
 
 # Quoted because grpc's classes are generic only to the type checker.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Proceed: TypeAlias = Callable[[CallRecord, Any, Context], Awaitable[None]]
 """Handles a request of a call and writes the answer to the context. Outside of parsing the
 request is bytes, or the ServiceError that there is in its place."""

@@ -11,7 +11,7 @@ import aiohttp
 from tokenwire.core import errors
 from tokenwire.core.attempts import Attempts, Cause
 from tokenwire.upstreams.http.causes import cause_of_end
-from tokenwire.upstreams.http.connections import Connection
+from tokenwire.upstreams.http.connections import UpstreamConnection
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
 from tokenwire.upstreams.http.sse import Event, EventReader
@@ -106,4 +106,4 @@ class ResponseEvents:
 
 def _cause_of_break(response: Response) -> Cause:
     connection = response.connection and response.connection.protocol
-    return cause_of_end(connection) if isinstance(connection, Connection) else Cause.OTHER
+    return cause_of_end(connection) if isinstance(connection, UpstreamConnection) else Cause.OTHER

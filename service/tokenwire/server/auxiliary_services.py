@@ -13,20 +13,19 @@ from google.protobuf.message import DecodeError
 from tokenwire.api.codes import code_of
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.errors import MalformedRequest, ServerShuttingDown, ServiceError, let_go
-from tokenwire.server.interceptors.base import Context
+from tokenwire.server.interceptors.base import Context, RpcHandler
 from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.undelivered import UndeliveredStatuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
 Stream: TypeAlias = "Callable[[Any, Context], AsyncGenerator[object]]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[object]]"
 
 
-class OtherServices:
+class AuxiliaryServices:
     """Serves handlers with the request's time limit, and ends their calls when the server stops.
 
     It takes handlers as a server does: give it to `add_..._to_server`.
@@ -54,7 +53,9 @@ class OtherServices:
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Do nothing: methods are registered."""
 
-    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, RpcHandler]
+    ) -> None:
         """Serve these methods of a service."""
         wrapped = {name: self._wrapped(handler) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, wrapped)
@@ -64,7 +65,7 @@ class OtherServices:
         for deadline in tuple(self._running):
             deadline.interrupt(ServerShuttingDown)
 
-    def _wrapped(self, handler: Handler) -> Handler:
+    def _wrapped(self, handler: RpcHandler) -> RpcHandler:
         """Return a handler that takes a stream of messages."""
         known: Any = handler
         make: Any = grpc.stream_stream_rpc_method_handler
@@ -76,7 +77,7 @@ class OtherServices:
             reads = not known.request_streaming
             stream = known.unary_stream if reads else known.stream_stream
             behaviour = self._stream(stream, reads=reads)
-        wrapped: Handler = make(behaviour, known.request_deserializer, known.response_serializer)
+        wrapped: RpcHandler = make(behaviour, known.request_deserializer, known.response_serializer)
         return wrapped
 
     def _unary(self, proceed: Unary) -> Unary:
