@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from documents import code, table, write
+from tokenwire.api.codes import code_of
 from tokenwire.core import errors
 from tokenwire.core.errors import DOMAIN, CallerError, ServiceError, UpstreamError
 
@@ -67,13 +68,11 @@ def error_tables() -> dict[str, str]:
 
 
 def _row(kind: type[ServiceError]) -> tuple[str, ...]:
-    # code_after asks the class alone, and constructors differ.
-    error = kind.__new__(kind)
     when = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
     return (
         code(kind.reason),
-        error.code_after(0).name,
-        error.code_after(1).name,
+        code_of(kind).name,
+        code_of(kind, answers_sent=1).name,
         when,
         kind.text,
         "yes" if kind.retryable else "no",

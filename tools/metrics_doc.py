@@ -94,7 +94,7 @@ def _bucket_list() -> str:
 
 def _metrics() -> list[MetricWrapperBase]:
     # The registry's public side shows a metric's labels only once it has samples.
-    metrics = Metrics(())
+    metrics = Metrics((), (), ())
     metrics.with_tls()
     collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]

@@ -5,6 +5,7 @@ from typing import Final
 
 from documents import code, table
 from tokenwire.core.attempts import Cause
+from tokenwire.core.method import MethodType
 from tokenwire.observability.metrics import OTHER_MODEL, labels
 from tokenwire.observability.metrics.labels import Outcome
 
@@ -18,7 +19,7 @@ LABELS: Final = {
     "the output).",
     labels.ERROR_TYPE: "Empty for calls that ended with OK, otherwise as `reason`.",
     labels.CODE: "Name of the gRPC status code.",
-    "grpc_type": f"Always `{labels.SERVER_STREAM}`.",
+    "grpc_type": f"Always `{MethodType.SERVER_STREAM.value}`.",
     "grpc_service": "Always `openai.Chatgpt`.",
     "grpc_method": "Always `Send`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
