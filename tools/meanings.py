@@ -27,7 +27,7 @@ GREY: Final = "#808080"
 SHADES: Final[Mapping[Outcome, Sequence[str]]] = {
     Outcome.OK: (GREEN,),
     Outcome.ERROR: (RED, "super-light-red", "dark-red", "light-red", "semi-dark-red"),
-    Outcome.REJECTED: (AMBER, "light-yellow", "semi-dark-yellow", "super-light-yellow", "yellow"),
+    Outcome.REJECTED: (AMBER, "light-orange", "yellow", "super-light-orange", "semi-dark-yellow"),
     # Callers who left are no failure.
     Outcome.CANCELLED: ("blue", "super-light-blue"),
     Outcome.DEADLINE: ("purple", "super-light-purple"),

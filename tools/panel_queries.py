@@ -21,12 +21,14 @@ class PanelQuery:
         panel: The panel's JSON.
         expr: PromQL with Grafana's variables.
         legend: Grafana's pattern for the names of the series.
+        ref_id: Its id within the panel.
     """
 
     dashboard: str
     panel: Mapping[str, Any]
     expr: str
     legend: str
+    ref_id: str
 
     @property
     def title(self) -> str:
@@ -43,7 +45,7 @@ class PanelQuery:
 def panel_queries() -> list[PanelQuery]:
     """Return every query of every dashboard."""
     return [
-        PanelQuery(file.stem, panel, target["expr"], target["legendFormat"])
+        PanelQuery(file.stem, panel, target["expr"], target["legendFormat"], target["refId"])
         for file in sorted(DASHBOARDS.glob("*.json"))
         for panel in json.loads(file.read_text("utf-8"))["panels"]
         for target in panel["targets"]
