@@ -116,5 +116,9 @@ chart: .venv/.ready ## package the Helm chart into dist/
 	.tools/bin/helm package --destination dist deploy/helm/tokenwire
 
 .PHONY: lock
-lock: .venv/.ready ## resolve the dependencies again and write every Python lock file
+lock: .venv/.ready ## write every Python lock file, keeping the versions that are allowed
 	$(BIN)/python tools/lock.py
+
+.PHONY: upgrade
+upgrade: .venv/.ready ## write every Python lock file with the latest versions that are allowed
+	$(BIN)/python tools/lock.py --upgrade
