@@ -38,7 +38,7 @@ soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (M
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 # A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
-BENCH_TOOLS := protoc-gen-go protoc-gen-go-grpc load bench-peers
+BENCH_TOOLS := load bench-peers
 BENCH_EFFORT = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: bench
@@ -53,7 +53,7 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 
 .PHONY: bench-workers
 bench-workers: .venv/.ready ## measure two workers beside one
-	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
+	$(BIN)/python tools/install.py load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
 
 .PHONY: flame
@@ -87,6 +87,11 @@ format: .venv/.ready ## format the code and apply safe lint fixes
 .PHONY: generate
 generate: .venv/.ready ## make every generated file again: stubs, docs, parts of the chart
 	$(BIN)/python tools/generate.py
+
+.PHONY: stubs
+stubs: .venv/.ready ## make again the Go stubs of the contract: gen/go
+	$(BIN)/python tools/install.py buf
+	.tools/bin/buf generate
 
 .PHONY: rendered
 rendered: .venv/.ready ## make again what comes from the chart: its README and deploy/k8s

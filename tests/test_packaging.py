@@ -112,3 +112,14 @@ def test_the_wheel_has_types_and_license(wheel: Path) -> None:
     assert "tokenwire/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests", "tools")) for name in names)
+
+
+def test_one_address_stands_for_the_repository() -> None:
+    """Project, contract and Go modules name the same address."""
+    place = PROJECT["urls"]["Repository"].removeprefix("https://")
+    assert all(url.startswith(f"https://{place}") for url in PROJECT["urls"].values())
+    contract = (ROOT / "proto/tokenwire/v1/chatgpt.proto").read_text("utf-8")
+    modules = [path.read_text("utf-8") for path in ROOT.glob("*/*/go.mod")]
+    assert len(modules) == 3
+    for text in (contract, *modules):
+        assert re.search(rf'^(?:module |option go_package = "){place}/', text, re.MULTILINE)
