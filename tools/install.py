@@ -90,11 +90,10 @@ def otelcol() -> None:
     source = OTELCOL_MANIFEST.read_text("utf-8")
     [version] = re.findall(r"^  version: (\S+)$", source, re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder:
-        builder = f"go.opentelemetry.io/collector/cmd/builder@v{version}"
-        run("go", "install", builder, GOBIN=folder)
         manifest = Path(folder) / "manifest.yaml"
         manifest.write_text(source.replace("dist:\n", f"dist:\n  output_path: {folder}/out\n"))
-        run(Path(folder) / "builder", "--config", manifest, "--ldflags=-s -w")
+        builder = f"go.opentelemetry.io/collector/cmd/builder@v{version}"
+        run("go", "run", builder, "--config", manifest, "--ldflags=-s -w")
         shutil.copy(Path(folder) / "out" / "otelcol", BIN / "otelcol")
 
 
