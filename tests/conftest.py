@@ -2,21 +2,21 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 import hypothesis
 import pytest
 
-from otlp import Collector
+from support.app import MODEL, StartApp, Stub
+from support.otlp import Collector
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
 
-MODEL = "demo-model"
 PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 
 # The same examples in each run, and few; `--hypothesis-profile long` looks for new ones.
@@ -29,9 +29,6 @@ hypothesis.settings.load_profile("bounded")
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and the
 # programs that they start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-StartApp: TypeAlias = Callable[..., Awaitable[App]]
-Stub: TypeAlias = "chatgpt_pb2_grpc.ChatgptAsyncStub"
 
 
 @pytest.fixture(autouse=True)

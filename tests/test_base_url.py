@@ -9,9 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import StartApp
-from helpers import collect, text_of
-from process import ServerProcess, run_tokenwire
+from support.app import StartApp
+from support.helpers import collect, text_of
+from support.process import ServerProcess, run_tokenwire
 from tokenwire import config
 from tokenwire.demo import DemoUpstream
 from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers

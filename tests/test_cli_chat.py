@@ -7,8 +7,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from command_line import TOKENWIRE, Finished, Terminal, run, start
-from scripted_server import (
+from support.command_line import TOKENWIRE, Finished, Terminal, run, start
+from support.scripted_server import (
     Context,
     ScriptedServer,
     bad_field,

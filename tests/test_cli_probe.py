@@ -10,8 +10,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from command_line import TOKENWIRE, Finished, run, start
-from scripted_server import ScriptedServer, says
+from support.command_line import TOKENWIRE, Finished, run, start
+from support.scripted_server import ScriptedServer, says
 from tokenwire.cli.probe import add_parser
 
 TLS = Path(__file__).parent / "tls"

@@ -5,7 +5,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from scripted_server import (
+from support.scripted_server import (
     REQUEST_ID,
     ScriptedServer,
     says,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-import cost
+from support import cost
 
 ALLOWED_RISE = 1.1
 LEEWAY = {"memory": 0.5, "messages": 0.01}

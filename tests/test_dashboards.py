@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from panel_queries import DASHBOARDS, PanelQuery, panel_queries
-from programs import ROOT
+from support.programs import ROOT
 
 FILES = sorted(DASHBOARDS.glob("*.json"))
 QUERIES = panel_queries()

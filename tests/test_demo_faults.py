@@ -6,7 +6,7 @@ import zlib
 import httpx2
 import pytest
 
-from raw_client import ask_whole, connect, decode, play, text_of
+from support.raw_client import ask_whole, connect, decode, play, text_of
 from tokenwire.demo import DemoUpstream
 
 

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from raw_client import connect, text_of
+from support.raw_client import connect, text_of
 from tokenwire.demo import DemoUpstream, PlanError, parse_plan
 
 

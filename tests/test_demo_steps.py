@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from raw_client import ask_whole, decode, deltas, play, text_of
+from support.raw_client import ask_whole, decode, deltas, play, text_of
 from tokenwire.demo import DemoUpstream
 
 

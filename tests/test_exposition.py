@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
-from conftest import StartApp
-from metrics_port import GET, SECONDS, port
+from support.app import StartApp
+from support.metrics_port import GET, SECONDS, port
 from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMetrics
 from tokenwire.observability.metrics_server.pages import CERTAIN_SECONDS
 

@@ -3,8 +3,8 @@
 import grpc
 import pytest
 
-from conftest import StartApp, Stub
-from helpers import (
+from support.app import StartApp, Stub
+from support.helpers import (
     collect,
     details_of,
     failure_of,

@@ -7,8 +7,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from conftest import MODEL, StartApp
-from faults.world import within
+from support.app import MODEL, StartApp
+from support.world import within
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream

@@ -9,14 +9,14 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import MODEL
-from helpers import collect, run_python, text_of
-from process import ServerProcess
+from support.app import MODEL
+from support.helpers import collect, run_python, text_of
+from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
-SCRIPT = str(Path(__file__).parent / "langsmith_script.py")
+SCRIPT = str(Path(__file__).parent / "support" / "langsmith_script.py")
 SWITCHES = (
     "LANGSMITH_TRACING_V2",
     "LANGCHAIN_TRACING_V2",

@@ -6,10 +6,10 @@ import logging
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp
-from faults.world import within
-from helpers import collect, failure_of, reason_of
-from log_stream import captured
+from support.app import MODEL, StartApp
+from support.helpers import collect, failure_of, reason_of
+from support.log_stream import captured
+from support.world import within
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from log_stream import captured
+from support.log_stream import captured
 from tokenwire.observability.logs.handler import LINES_DROPPED
 from tokenwire.observability.logs.libraries import BURST, WITHHELD
 from tokenwire.server.interceptors.base import Context, Handler

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MODEL
-from crew import STARTED, WORKERS, by_worker, call_all, crew, read
-from process import ServerProcess
+from support.app import MODEL
+from support.crew import STARTED, WORKERS, by_worker, call_all, crew, read
+from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 
 LINKS = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from conftest import StartApp
-from exposed import read
+from support.app import StartApp
+from support.exposed import read
 from tokenwire import config
 from tokenwire.upstreams import provider_name
 

@@ -8,8 +8,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
-from conftest import StartApp
-from faults.world import within
+from support.app import StartApp
+from support.world import within
 from tokenwire.app import App
 from tokenwire.server import reflection
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from conftest import MODEL
+from support.app import MODEL
 from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.domain import ChatModel, ChatRequest, Delta

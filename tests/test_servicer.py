@@ -7,8 +7,8 @@ import grpc
 import httpx2
 import pytest
 
-from conftest import MODEL, StartApp, Stub
-from helpers import collect, run_python, text_of
+from support.app import MODEL, StartApp, Stub
+from support.helpers import collect, run_python, text_of
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.demo.answer import tokenize

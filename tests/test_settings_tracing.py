@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from process import FREE_PORTS, run_tokenwire
+from support.process import FREE_PORTS, run_tokenwire
 from tokenwire.config import SettingsError, load
 from tokenwire.observability.traces.telemetry import Telemetry
 

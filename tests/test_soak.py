@@ -2,8 +2,8 @@
 
 import sys
 
-from programs import run
 from soak.readings import Reading, climb
+from support.programs import run
 
 
 def readings(megabytes: list[float]) -> list[Reading]:

@@ -9,9 +9,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from conftest import StartApp
-from helpers import collect, failure_of
-from otlp import Collector, attributes_of
+from support.app import StartApp
+from support.helpers import collect, failure_of
+from support.otlp import Collector, attributes_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream

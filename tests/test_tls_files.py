@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from certificates import Mount, Pair
-from conftest import StartApp
-from process import FREE_PORTS, run_tokenwire
+from support.app import StartApp
+from support.certificates import Mount, Pair
+from support.process import FREE_PORTS, run_tokenwire
 from tokenwire.config import SettingsError, load
 
 PAIR = Pair()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certificates import Mount, Pair, answer_of, caller
-from conftest import StartApp
-from helpers import collect, text_of
+from support.app import StartApp
+from support.certificates import Mount, Pair, answer_of, caller
+from support.helpers import collect, text_of
 from tokenwire.app import App
 from tokenwire.client import ChatError
 from tokenwire.config.regular_files import read_regular

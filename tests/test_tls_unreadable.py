@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Mount, Pair
-from conftest import StartApp
+from support.app import StartApp
+from support.certificates import Mount, Pair
 from test_tls_rotation import serves
 from tokenwire.server import tls
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from process import SECONDS, run_tokenwire
+from support.process import SECONDS, run_tokenwire
 from tokenwire.workers import worker as module
 from tokenwire.workers.watch import Watch
 from tokenwire.workers.worker import StartError, Worker

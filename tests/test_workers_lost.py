@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from crew import WORKERS, by_worker, call_all, crew, held_streams, pid_of
-from faults.world import within
-from helpers import collect
-from process import FREE_PORTS, SECONDS
+from support.crew import WORKERS, by_worker, call_all, crew, held_streams, pid_of
+from support.helpers import collect
+from support.process import FREE_PORTS, SECONDS
+from support.world import within
 from tokenwire.demo import DemoUpstream
 
 KILLED = 128 + signal.SIGKILL

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from programs import ROOT
+from support.programs import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [path.name for path in WORKFLOWS]

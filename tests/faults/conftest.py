@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from faults.world import World, open_world, save_up
+from support.world import World, open_world, save_up
 
 
 @pytest.fixture(autouse=True)

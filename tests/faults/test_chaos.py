@@ -13,9 +13,9 @@ from typing import Final
 
 import pytest
 
-from faults.world import World, assert_clean, open_world
 from soak.failure_table import Ending
 from soak.traffic import Errand, draw, run
+from support.world import World, assert_clean, open_world
 
 CALLS: Final = 300
 AT_ONCE: Final = 30

@@ -7,8 +7,9 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp, Stub
-from faults.keepalive_upstream import (
+from support.app import MODEL, StartApp, Stub
+from support.helpers import collect, text_of
+from support.keepalive_upstream import (
     CHUNKED,
     END,
     LAST_CHUNK,
@@ -20,7 +21,6 @@ from faults.keepalive_upstream import (
     sized,
     whole,
 )
-from helpers import collect, text_of
 from tokenwire.upstreams.http.pool import Request
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream

@@ -17,8 +17,9 @@ import pytest
 import trustme
 import uvloop
 
-from conftest import MODEL, StartApp
-from faults.keepalive_upstream import (
+from support.app import MODEL, StartApp
+from support.helpers import text_of
+from support.keepalive_upstream import (
     CHUNKED,
     END,
     LAST_CHUNK,
@@ -30,7 +31,6 @@ from faults.keepalive_upstream import (
     sized,
     whole,
 )
-from helpers import text_of
 from tokenwire.core import errors
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream

@@ -6,8 +6,8 @@ import time
 import grpc
 import pytest
 
-from faults.world import World
-from helpers import text_of
+from support.helpers import text_of
+from support.world import World
 from tokenwire.core import errors
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai import chunks

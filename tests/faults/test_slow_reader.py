@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import pytest
 
-from faults.leaving import Visit
-from faults.world import PROMPT, World, assert_clean, open_world, within
-from helpers import reason_of, sample, scrape, text_of
+from support.helpers import reason_of, sample, scrape, text_of
+from support.leaving import Visit
+from support.world import PROMPT, World, assert_clean, open_world, within
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -6,8 +6,8 @@ import time
 import grpc
 import pytest
 
-from faults.world import World, open_world
-from helpers import text_of
+from support.helpers import text_of
+from support.world import World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 ODD_TEXT = "Zoë 日本 🙂 a\u0000b \r\n\r \u0085\u2028\ufeff data: [DONE]\n\n end"
