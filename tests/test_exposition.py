@@ -24,50 +24,56 @@ PROMETHEUS = (
 )
 
 
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        (PROMETHEUS, OPENMETRICS),
-        ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
-        ('APPLICATION/OPENMETRICS-TEXT ; Version="1.0.0" ;q=1', OPENMETRICS),
-        ("application/openmetrics-text", OPENMETRICS),
-        ("application/openmetrics-text;version=1.0.0;q=0.2, text/plain;version=0.0.4;q=0.3", TEXT),
-        ("application/openmetrics-text;version=1.0.0;q=0", TEXT),
-        ("application/openmetrics-text;version=x", TEXT),
-        ("application/openmetrics-text;version=1.x", TEXT),
-        ("application/openmetrics-text;version=0.0.1", TEXT),
-        ("application/openmetrics-text;version=9.9.9", TEXT),
-        ("application/openmetrics-text;version=" + "9" * 8_000, TEXT),
-        ("application/openmetrics-text;version=1.0.0;q=much", TEXT),
-        ("text/plain;version=1.x", TEXT),
-        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
-        ("application/json", TEXT),
-        (",,;;=,q;=;", TEXT),
-        ("\xff\xfe;version=\xb9", TEXT),
-        ("", TEXT),
-    ],
-)
-async def test_any_accept_gets_a_format(accept: str, expected: str) -> None:
+ACCEPTS = [
+    (PROMETHEUS, OPENMETRICS),
+    ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
+    ('APPLICATION/OPENMETRICS-TEXT ; Version="1.0.0" ;q=1', OPENMETRICS),
+    ("application/openmetrics-text", OPENMETRICS),
+    ("application/openmetrics-text;version=1.0.0;q=0.2, text/plain;version=0.0.4;q=0.3", TEXT),
+    ("application/openmetrics-text;version=1.0.0;q=0", TEXT),
+    ("application/openmetrics-text;version=x", TEXT),
+    ("application/openmetrics-text;version=1.x", TEXT),
+    ("application/openmetrics-text;version=0.0.1", TEXT),
+    ("application/openmetrics-text;version=9.9.9", TEXT),
+    ("application/openmetrics-text;version=" + "9" * 8_000, TEXT),
+    ("application/openmetrics-text;version=1.0.0;q=much", TEXT),
+    ("text/plain;version=1.x", TEXT),
+    ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
+    ("application/json", TEXT),
+    (",,;;=,q;=;", TEXT),
+    ("\xff\xfe;version=\xb9", TEXT),
+    ("", TEXT),
+]
+
+
+async def test_any_accept_gets_a_format(subtests: pytest.Subtests) -> None:
     """Whatever Accept says, the answer is 200 in a format that is well known."""
-    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
-        response = await client.get("/metrics", headers=[(b"accept", accept.encode("latin-1"))])
-    assert response.status_code == httpx2.codes.OK
-    assert response.headers["content-type"] == expected
-    assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
+    for accept, expected in ACCEPTS:
+        with subtests.test(accept=accept, expected=expected):
+            async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+                response = await client.get(
+                    "/metrics", headers=[(b"accept", accept.encode("latin-1"))]
+                )
+            assert response.status_code == httpx2.codes.OK
+            assert response.headers["content-type"] == expected
+            assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "compressed"),
-    [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)],
-)
-async def test_a_scraper_gets_gzip_if_it_asks(encoding: str, *, compressed: bool) -> None:
+ENCODINGS = [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)]
+
+
+async def test_a_scraper_gets_gzip_if_it_asks(subtests: pytest.Subtests) -> None:
     """Compressed or not, it is the same text, and says what it is."""
-    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
-        request = client.build_request("GET", "/metrics", headers={"accept-encoding": encoding})
-        response = await client.send(request, stream=True)
-        body = b"".join([part async for part in response.aiter_raw()])
-        assert ("content-encoding" in response.headers) is compressed
-        assert b'gated{filling="x"} 1.0' in (gzip.decompress(body) if compressed else body)
+    for encoding, compressed in ENCODINGS:
+        with subtests.test(encoding=encoding, compressed=compressed):
+            async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+                request = client.build_request(
+                    "GET", "/metrics", headers={"accept-encoding": encoding}
+                )
+                response = await client.send(request, stream=True)
+                body = b"".join([part async for part in response.aiter_raw()])
+                assert ("content-encoding" in response.headers) is compressed
+                assert b'gated{filling="x"} 1.0' in (gzip.decompress(body) if compressed else body)
 
 
 async def test_only_what_is_there_is_found() -> None:
