@@ -129,33 +129,34 @@ async def test_waits_for_a_server_that_starts() -> None:
     assert (process.returncode, stdout) == (0, b"status: SERVING\n")
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
-        (["surplus"], "unrecognized arguments: surplus"),
-        (["--rpc-timeout", "0"], "'0' is no duration above zero"),
-        (["--connect-timeout", "soon"], "'soon' is no duration above zero"),
-        (["--address", "localhost"], "'localhost' names no port"),
-        (["--address"], "expected one argument"),
-        (["--ca", "no-such-file"], "cannot read 'no-such-file': No such file or directory"),
-        (["--ca", "/dev/zero"], "cannot read '/dev/zero': Not a regular file"),
-        (["--address", "\udcff:1"], "not valid UTF-8 at byte 0"),
-        (["--service", "\udcff"], "not valid UTF-8 at byte 0"),
-        (["--server-name", "\udcff"], "not valid UTF-8 at byte 0"),
-        (["--ca", "\udcff"], "not valid UTF-8 at byte 0"),
-        (["--ca", __file__], "holds no PEM certificate"),
-        (["--cert", str(TLS / "cert.pem")], "expected 2 arguments"),
-        (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "holds no PEM certificate"),
-        (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "holds no PEM private key"),
-        (["--cert", str(TLS / "cert.pem"), "no-such-file"], "cannot read 'no-such-file'"),
-    ],
-)
-async def test_bad_arguments_are_1(options: list[str], complaint: str) -> None:
+BAD_ARGUMENTS = [
+    (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
+    (["surplus"], "unrecognized arguments: surplus"),
+    (["--rpc-timeout", "0"], "'0' is no duration above zero"),
+    (["--connect-timeout", "soon"], "'soon' is no duration above zero"),
+    (["--address", "localhost"], "'localhost' names no port"),
+    (["--address"], "expected one argument"),
+    (["--ca", "no-such-file"], "cannot read 'no-such-file': No such file or directory"),
+    (["--ca", "/dev/zero"], "cannot read '/dev/zero': Not a regular file"),
+    (["--address", "\udcff:1"], "not valid UTF-8 at byte 0"),
+    (["--service", "\udcff"], "not valid UTF-8 at byte 0"),
+    (["--server-name", "\udcff"], "not valid UTF-8 at byte 0"),
+    (["--ca", "\udcff"], "not valid UTF-8 at byte 0"),
+    (["--ca", __file__], "holds no PEM certificate"),
+    (["--cert", str(TLS / "cert.pem")], "expected 2 arguments"),
+    (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "holds no PEM certificate"),
+    (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "holds no PEM private key"),
+    (["--cert", str(TLS / "cert.pem"), "no-such-file"], "cannot read 'no-such-file'"),
+]
+
+
+async def test_bad_arguments_are_1(subtests: pytest.Subtests) -> None:
     """A wrong flag or value is exit code 1, with what is wrong in the last line."""
-    finished = await probe(*options)
-    assert finished.code == 1
-    assert complaint in finished.stderr.splitlines()[-1]
+    for options, complaint in BAD_ARGUMENTS:
+        with subtests.test(options=options, complaint=complaint):
+            finished = await probe(*options)
+            assert finished.code == 1
+            assert complaint in finished.stderr.splitlines()[-1]
 
 
 async def test_help_lists_the_exit_codes() -> None:

@@ -118,24 +118,25 @@ async def test_the_endpoint_may_be_a_file(
     await collector.received(1)
 
 
-@pytest.mark.parametrize(
-    ("name", "endpoint", "url"),
-    [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/a/", "http://127.0.0.1:1/a/v1/traces"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
-    ],
-)
+ENDPOINTS = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/a/", "http://127.0.0.1:1/a/v1/traces"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
+]
+
+
 def test_http_endpoints_are_completed(
-    monkeypatch: pytest.MonkeyPatch, name: str, endpoint: str, url: str
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """Over HTTP the general endpoint is a base and the one for traces is used as it is."""
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    monkeypatch.setenv(name, endpoint)
-    exporter = _otlp_exporter(config.load())
-    assert isinstance(exporter, OTLPSpanExporter)
-    assert exporter._endpoint == url
+    for name, endpoint, url in ENDPOINTS:
+        with subtests.test(name=name, endpoint=endpoint, url=url), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
+            patched.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            patched.setenv(name, endpoint)
+            exporter = _otlp_exporter(config.load())
+            assert isinstance(exporter, OTLPSpanExporter)
+            assert exporter._endpoint == url
 
 
 async def test_health_checks_make_no_spans(traced_app: App, collector: Collector) -> None:
