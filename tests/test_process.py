@@ -10,9 +10,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from support.app import MODEL
+from support.health import NOT_SERVING, SERVING, health_of
 from support.helpers import collect, text_of
 from support.process import FREE_PORTS, ServerProcess
-from test_health import NOT_SERVING, SERVING, health_of
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

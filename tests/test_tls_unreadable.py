@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.app import StartApp
-from support.certificates import Mount, Pair
-from test_tls_rotation import serves
+from support.certificates import Mount, Pair, serves
 from tokenwire.server import tls
 
 USABLE = "tokenwire_tls_files_usable"

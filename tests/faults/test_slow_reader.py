@@ -99,6 +99,7 @@ async def test_row_34_a_reader_that_goes_on_in_time(monkeypatch: pytest.MonkeyPa
         while (answer := await call.read()) is not grpc.aio.EOF:
             assert isinstance(answer, pb.Answer)
             text += answer.content
+            # Within the reader's time, which is the promise.
             await asyncio.sleep(pause)
             pause = 0
         assert len(text.split()) == 5000

@@ -8,9 +8,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from support import http2
+from support.health import SERVING, health_of
 from support.helpers import sample
 from support.world import World, open_world, within
-from test_health import SERVING, health_of
 from tokenwire import app
 from tokenwire.v1 import chatgpt_pb2 as pb
 
