@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from support.command_line import TOKENWIRE, Finished, Terminal, run, start
+from support.command_line import TOKENWIRE, Finished, Terminal, run, run_here, start
 from support.scripted_server import (
     Context,
     ScriptedServer,
@@ -127,15 +127,25 @@ UNFIT = [
 ]
 
 
-async def test_value_that_does_not_fit(subtests: pytest.Subtests) -> None:
-    """A value that its field cannot hold is exit code 2 and names the option; nothing is sent."""
+def test_value_that_does_not_fit(
+    capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests
+) -> None:
+    """A value that its field cannot hold is exit code 2, and names the option."""
     for option, value, complaint in UNFIT:
-        with subtests.test(option=option, value=value, complaint=complaint):
-            async with ScriptedServer(says()) as server:
-                finished = await chat(server, option, value, "hi")
+        with subtests.test(option=option, value=value):
+            finished = run_here(capsys, "chat", option, value, "hi")
             assert (finished.code, finished.stdout) == (2, "")
             assert f"error: argument {option}: {complaint}" in finished.stderr.splitlines()[-1]
-            assert server.requests == []
+
+
+async def test_a_value_that_does_not_fit_is_not_sent() -> None:
+    """The program ends with that exit code, and without a call."""
+    option, value, complaint = UNFIT[0]
+    async with ScriptedServer(says()) as server:
+        finished = await chat(server, option, value, "hi")
+    assert finished.code == 2
+    assert complaint in finished.stderr
+    assert server.requests == []
 
 
 async def test_failure_is_one_line() -> None:

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from support.command_line import TOKENWIRE, Finished, run, start
+from support.command_line import TOKENWIRE, Finished, run, run_here, start
 from support.scripted_server import ScriptedServer, says
 from tokenwire.cli.probe import add_parser
 
@@ -150,13 +150,21 @@ BAD_ARGUMENTS = [
 ]
 
 
-async def test_bad_arguments_are_1(subtests: pytest.Subtests) -> None:
+def test_bad_arguments_are_1(capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests) -> None:
     """A wrong flag or value is exit code 1, with what is wrong in the last line."""
     for options, complaint in BAD_ARGUMENTS:
-        with subtests.test(options=options, complaint=complaint):
-            finished = await probe(*options)
+        with subtests.test(options=options):
+            finished = run_here(capsys, "probe", *options)
             assert finished.code == 1
             assert complaint in finished.stderr.splitlines()[-1]
+
+
+async def test_bad_arguments_end_the_program_with_1() -> None:
+    """The program ends with that exit code."""
+    options, complaint = BAD_ARGUMENTS[0]
+    finished = await probe(*options)
+    assert finished.code == 1
+    assert complaint in finished.stderr
 
 
 async def test_help_lists_the_exit_codes() -> None:

@@ -11,6 +11,8 @@ import pytest
 import environment
 from support.programs import ROOT
 
+pytestmark = pytest.mark.slow
+
 LOCKED_INSTALLS = {"Dockerfile": 2, "tools/environment.py": 1}
 """Where pip installs from a lock, and how often."""
 

@@ -16,6 +16,8 @@ from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = str(Path(__file__).parent / "support" / "langsmith_script.py")
 SWITCHES = (
     "LANGSMITH_TRACING_V2",

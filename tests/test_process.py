@@ -17,6 +17,8 @@ from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
+pytestmark = pytest.mark.slow
+
 SERVICE = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
 STALLED_IMPORT = """
 import sys, time

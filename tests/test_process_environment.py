@@ -9,6 +9,8 @@ from support.crew import STARTED, WORKERS, by_worker, call_all, crew, read
 from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 
+pytestmark = pytest.mark.slow
+
 LINKS = {
     "TOKENWIRE_SERVICE_HOST": "10.0.0.1",
     "TOKENWIRE_SERVICE_PORT": "50051",

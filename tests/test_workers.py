@@ -24,6 +24,8 @@ from support.crew import (
 from support.process import FREE_PORTS, ServerProcess, run_tokenwire
 from tokenwire.demo import DemoUpstream
 
+pytestmark = pytest.mark.slow
+
 TOKENS = "tokenwire_tokens_total"
 UP = "tokenwire_worker_up"
 RESTARTS = "tokenwire_worker_restarts_total"

@@ -26,6 +26,8 @@ from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.workers.backoff import HEALTHY_SECONDS, MOST_SECONDS, Backoff
 
+pytestmark = pytest.mark.slow
+
 STOPPED = {"draining", "stopped", "exit"}
 
 

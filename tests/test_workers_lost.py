@@ -18,6 +18,8 @@ from support.process import FREE_PORTS, SECONDS
 from support.world import within
 from tokenwire.demo import DemoUpstream
 
+pytestmark = pytest.mark.slow
+
 KILLED = 128 + signal.SIGKILL
 TIMEOUT_SECONDS = 4
 TIMEOUT = {"TOKENWIRE_WORKER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS)}
