@@ -12,6 +12,7 @@ import pytest
 
 from support.app import MODEL, StartApp, Stub
 from support.otlp import Collector
+from support.subtests import EndingSubtests
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
@@ -36,6 +37,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         if name.startswith(PREFIXES) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def subtests(subtests: pytest.Subtests) -> EndingSubtests:
+    """Take the place of pytest's fixture, whose type tests name."""
+    return EndingSubtests(subtests)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from support.log_stream import captured
 from support.world import within
 from tokenwire import config
 from tokenwire.app import App
+from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.demo import DemoUpstream
 from tokenwire.observability.logs import log_loop_error
@@ -154,8 +155,8 @@ async def test_nothing_that_was_said_is_logged(
 class BrokenModel:
     """Has a bug that it meets with the prompt in hand."""
 
-    async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        del deadline
+    async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
+        del call
         prompt = request.content
         if prompt:
             raise RuntimeError(f"canary-exception {prompt}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tokenwire.api.codes import code_of
 from tokenwire.core import errors
 from tokenwire.upstreams.openai import error_body, words
 from tokenwire.upstreams.openai.rejection import rejection
@@ -156,7 +157,7 @@ def test_later_helps(subtests: pytest.Subtests) -> None:
             found = failure(status, said("Flex tier capacity exceeded"), retry_after="5")
             assert found.retryable
             assert found.retry_after == 5
-            assert found.code.name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+            assert code_of(type(found)).name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
 
 
 def test_words_that_say_that_later_helps(subtests: pytest.Subtests) -> None:

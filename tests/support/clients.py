@@ -9,7 +9,7 @@ import grpc
 from support.app import Stub
 from support.helpers import failure_of
 from support.world import PROMPT, World
-from tokenwire.server.relay import SERVICE
+from tokenwire.api.chatgpt.service import SERVICE
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
