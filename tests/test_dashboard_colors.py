@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from panel_queries import DASHBOARDS
-from tokenwire.observability.metrics.labels import Outcome, Phase, error_endings
+from tokenwire.api.codes import endings
+from tokenwire.observability.metrics.labels import Outcome, Phase
 
 PANELS: dict[str, dict[str, Any]] = {
     f"{file.stem}/{panel['title']}": panel
@@ -58,7 +59,7 @@ REASONS = {
     "UPSTREAM_STREAM_BROKEN": Outcome.ERROR,
 }
 ENDINGS = {
-    f"{code} {reason}": REASONS[reason] for code, reason in error_endings() if reason in REASONS
+    f"{code} {reason}": REASONS[reason] for code, reason in endings() if reason in REASONS
 } | {
     # Part of the answer had been sent, so the call had been taken.
     "ABORTED SERVER_SHUTTING_DOWN": Outcome.ERROR,
@@ -126,7 +127,7 @@ def test_every_panel_of_outcomes_has_its_colors() -> None:
             assert name in MEANINGS
 
 
-@pytest.mark.parametrize("ending", sorted({f"{c} {r}" for c, r in error_endings()}))
+@pytest.mark.parametrize("ending", sorted({f"{c} {r}" for c, r in endings()}))
 def test_every_failure_has_a_color_of_its_own_kind(ending: str) -> None:
     """A call is coloured alike by its status and reason, whatever the failure."""
     color = color_of(PANELS["overview/Errors by reason"], ending)
