@@ -18,11 +18,15 @@ demo: .venv/.ready ## stream one answer from the built-in demo model
 	$(BIN)/tokenwire demo
 
 .PHONY: test
-test: .venv/.ready ## format, lint, types and every test that needs only Python
+test: .venv/.ready ## format, lint, types and every fast test, in about three minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not tools"
+	$(BIN)/pytest -m "not slow and not tools"
+
+.PHONY: test-all
+test-all: test ## the same, and every other test that needs only Python: faults, chaos, timing
+	$(BIN)/pytest -m "slow and not tools"
 
 .PHONY: tools
 tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinned versions
@@ -31,6 +35,10 @@ tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinne
 .PHONY: test-tools
 test-tools: tools ## every test that needs a tool from outside Python; none may skip
 	$(BIN)/pytest -m tools
+
+.PHONY: chaos
+chaos: .venv/.ready ## mixed faults, drawn by fresh seeds (ROUNDS=10)
+	CHAOS_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest tests/faults/test_chaos.py tests/faults/test_foreign_at_random.py
 
 .PHONY: soak
 MINUTES ?= 5
@@ -77,7 +85,7 @@ pictures: .venv/.ready ## draw docs/images from two minutes of such traffic
 
 .PHONY: record-costs
 record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
-	$(BIN)/python tests/cost.py
+	$(BIN)/python tests/support/cost.py
 
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from programs import ROOT
+from support.programs import ROOT
 
 PROTOC = Path(sys.executable).with_name("protoc")
 MESSAGES = {"Message", "Turn", "Params", "Answer", "Usage"}

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from programs import run
+from support.programs import run
 
 
 async def test_imports_point_inward() -> None:

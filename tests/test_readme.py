@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Pair
-from programs import run, started
-from readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, PROTOC, SERVE, TLS, Block, blocks
+from support.certificates import Pair
+from support.programs import run, started
+from support.readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, PROTOC, SERVE, TLS, Block, blocks
 from tokenwire.app import App
 from tokenwire.client import Client
 from tokenwire.demo import DemoUpstream

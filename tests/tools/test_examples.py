@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Stub
-from helpers import collect, text_of
-from programs import ROOT, Outcome, finished, run, started
+from support.app import Stub
+from support.helpers import collect, text_of
+from support.programs import ROOT, Outcome, finished, run, started
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2

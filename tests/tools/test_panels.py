@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 import pytest_asyncio
 
-from conftest import MODEL
-from observed import PRICED, observed
 from panel_queries import PICKERS, PanelQuery, panel_queries, substituted
 from prometheus_server import Prometheus
+from support.app import MODEL
+from support.observed import PRICED, observed
 
 pytestmark = [
     pytest.mark.tools,

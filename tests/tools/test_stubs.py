@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fenced import fenced
-from programs import ROOT, Outcome, run
+from support.fenced import fenced
+from support.programs import ROOT, Outcome, run
 
 # The first test pays for compiling the plugins.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]

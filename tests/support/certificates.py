@@ -9,10 +9,12 @@ from typing import Final, Self
 import grpc
 import trustme
 
-from tokenwire.client import Client
+from tokenwire.app import App
+from tokenwire.client import ChatError, Client
 from tokenwire.config import variables
 
 HOST: Final = "127.0.0.1"
+ANSWER: Final = "This is tokenwire's built-in demo model"
 
 
 class Pair:
@@ -119,3 +121,13 @@ async def answer_of(client: Client) -> str:
     """Return the answer to one call on a new connection."""
     async with client:
         return "".join([answer.content async for answer in client.send("hello", timeout=30)])
+
+
+async def serves(app: App, pair: Pair, shown: Pair | None = None) -> bool:
+    """Tell whether a new connection finds this certificate."""
+    try:
+        text = await answer_of(caller(app.address, pair.authority, shown))
+    except ChatError:
+        return False
+    assert text.startswith(ANSWER)
+    return True

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from programs import ROOT
+from support.programs import ROOT
 from tool import BIN
 
 CHART: Final = ROOT / "deploy" / "helm" / "tokenwire"

@@ -4,8 +4,8 @@ import itertools
 import shlex
 from typing import Final
 
-from fenced import fenced
-from programs import ROOT
+from support.fenced import fenced
+from support.programs import ROOT
 
 TEXT: Final = (ROOT / "docs" / "image.md").read_text("utf-8")
 COMMANDS: Final = fenced(TEXT, "sh")

@@ -15,9 +15,9 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import generate_latest
 
-from conftest import MODEL, Stub
-from helpers import reason_of
-from otlp import Collector
+from support.app import MODEL, Stub
+from support.helpers import reason_of
+from support.otlp import Collector
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream

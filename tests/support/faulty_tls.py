@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from certificates import Pair, answer_of, caller, mounted
+from support.certificates import Pair, answer_of, caller, mounted
 from tokenwire.app import App
 from tokenwire.client import ChatError
 

@@ -3,8 +3,8 @@
 import shlex
 from typing import Final
 
-from fenced import fenced
-from programs import ROOT
+from support.fenced import fenced
+from support.programs import ROOT
 
 RELEASE: Final = "tokenwire"
 NAMESPACE: Final = "llm"

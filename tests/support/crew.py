@@ -9,9 +9,9 @@ import httpx2
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from conftest import MODEL, Stub
-from helpers import collect
-from process import ServerProcess
+from support.app import MODEL, Stub
+from support.helpers import collect
+from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

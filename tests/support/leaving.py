@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from faults.world import World
+from support.world import World
 from tokenwire.demo.log import ConnectionRecord
 
 PROMPTLY: Final = 0.05

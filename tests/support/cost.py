@@ -18,7 +18,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 ROUNDS = 8
-RECORD = Path(__file__).with_suffix(".json")
+RECORD = Path(__file__).parents[1] / "cost.json"
 SERVER = Path(__file__).with_name("cost_server.py")
 
 WARM = 30

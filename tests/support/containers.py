@@ -6,10 +6,10 @@ import os
 import subprocess
 from typing import Any, Final
 
-from helm import ci, pod_specs, rendering
 from image import container, podman
-from process import ServerProcess
-from programs import ROOT, Outcome, run
+from support.helm import ci, pod_specs, rendering
+from support.process import ServerProcess
+from support.programs import ROOT, Outcome, run
 
 IMAGE: Final = "localhost/tokenwire:local"
 CANARY: Final = "canary-b51f"

@@ -1,4 +1,4 @@
-"""A real server whose function calls are counted; tests/cost.py runs it.
+"""A real server whose function calls are counted; tests/support/cost.py runs it.
 
 It says its address, then answers each line on standard input with what it has
 counted so far, and ends when that closes.
@@ -24,7 +24,7 @@ def count(_frame: object, event: str, _argument: object) -> None:
 
 
 def say(line: str) -> None:
-    """Tell tests/cost.py something."""
+    """Tell tests/support/cost.py something."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

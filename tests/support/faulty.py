@@ -15,14 +15,14 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL
-from crew import WORKERS, crew, pid_of
-from faulty_tls import start_tls
-from observed import LATE, WHOLE, caller
-from process import ServerProcess
-from programs import started
 from prometheus_server import Prometheus
-from scaled_rules import scaled_rules
+from support.app import MODEL
+from support.crew import WORKERS, crew, pid_of
+from support.faulty_tls import start_tls
+from support.observed import LATE, WHOLE, caller
+from support.process import ServerProcess
+from support.programs import started
+from support.scaled_rules import scaled_rules
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream

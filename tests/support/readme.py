@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from fenced import fenced
-from programs import ROOT
+from support.fenced import fenced
+from support.programs import ROOT
 
 
 @dataclass(frozen=True)

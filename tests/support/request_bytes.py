@@ -4,8 +4,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from faults.world import World, assert_clean
-from helpers import reason_of
+from support.helpers import reason_of
+from support.world import World, assert_clean
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 WARM_UP = 1

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import grpc
 
-from certificates import Pair, mounted
-from conftest import MODEL
-from crew import crew
-from helpers import collect, failure_of
 from prometheus_server import RULES, Prometheus
+from support.app import MODEL
+from support.certificates import Pair, mounted
+from support.crew import crew
+from support.helpers import collect, failure_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream

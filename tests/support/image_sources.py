@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from programs import ROOT
+from support.programs import ROOT
 
 TEXT: Final = (ROOT / "Dockerfile").read_text("utf-8")
 ARGUMENTS: Final = dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE))

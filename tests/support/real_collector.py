@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from programs import ROOT, started
+from support.programs import ROOT, started
 
 HOST = "127.0.0.1"
 CONFIG = ROOT / "observability" / "otel-collector.yml"

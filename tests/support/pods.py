@@ -7,8 +7,8 @@ from typing import Any, Final
 import grpc
 import trustme
 
-from certificates import Pair
-from helm import of_kind, pod_specs, rendering
+from support.certificates import Pair
+from support.helm import of_kind, pod_specs, rendering
 from tokenwire.client import Client
 
 CA: Final = trustme.CA()

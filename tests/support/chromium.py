@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from programs import run
+from support.programs import run
 
 OPTIONS = (
     "--headless",

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import tokenwire
-from programs import ROOT
+from support.programs import ROOT
 
 DOCUMENT = ROOT / "docs" / "logs.md"
 PACKAGE = Path(tokenwire.__file__).parent

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from conftest import Stub
-from faults.world import PROMPT, World
-from helpers import failure_of
+from support.app import Stub
+from support.helpers import failure_of
+from support.world import PROMPT, World
 from tokenwire.api.chatgpt.service import SERVICE
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

@@ -1,4 +1,4 @@
-"""Streams from a model that is made of other parts of LangChain: `python langsmith_script.py HOW`.
+"""Streams from a model made of other parts of LangChain: `-m support.langsmith_script HOW`.
 
 HOW is `langchain`, as any LangChain program streams, or `tokenwire`, as the server does.
 """
@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tracers.langchain import wait_for_all_tracers
 
-from call_records import new_call
+from support.call_records import new_call
 from tokenwire.core.domain import ChatRequest
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.progress_timer import Timeouts

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import pytest
+
+from tokenwire.__main__ import build_parser
+
 TOKENWIRE = (sys.executable, "-m", "tokenwire")
 
 CTRL_C = "\x03"
@@ -29,6 +33,17 @@ async def run(*command: str, stdin: bytes = b"") -> Finished:
     process = await start(*command)
     stdout, stderr = await process.communicate(stdin)
     return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Finished:
+    """Run a subcommand in this process: what rejects its arguments needs no other."""
+    try:
+        parsed = build_parser().parse_args(arguments)
+        code: int | str | None = parsed.run(parsed)
+    except SystemExit as ended:
+        code = ended.code
+    assert isinstance(code, int)
+    return Finished(code, *capsys.readouterr())
 
 
 async def start(*command: str) -> asyncio.subprocess.Process:
