@@ -6,7 +6,7 @@
         async for answer in client.send("Why is the sky blue?"):
             print(answer.content, end="")
 
-Needs grpcio, grpcio-health-checking and googleapis-common-protos, nothing else.
+Needs grpcio, protobuf and googleapis-common-protos, nothing else.
 """
 
 from tokenwire.client.client import Client

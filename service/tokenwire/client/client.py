@@ -1,9 +1,9 @@
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from tokenwire.client.channel import MOST_ATTEMPTS, Option, open_channel
 from tokenwire.client.errors import ChatError, Metadatum
@@ -11,6 +11,10 @@ from tokenwire.client.request import build_message
 from tokenwire.client.stream import AnswerStream
 from tokenwire.v1.chatgpt_pb2 import Turn
 from tokenwire.v1.chatgpt_pb2_grpc import ChatgptStub
+
+HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
+SERVING: Final = 1
+"""grpc.health.v1.HealthCheckResponse.SERVING."""
 
 
 class Client:
@@ -169,14 +173,21 @@ class Client:
                 the service; UNIMPLEMENTED: it offers no health checks.
             RuntimeError: The client is not open.
         """
-        # The type stubs do not know its methods.
-        stub: Any = health_pb2_grpc.HealthStub(self._open_channel())
-        request = health_pb2.HealthCheckRequest(service=service)
+        # HealthCheckRequest is one string and HealthCheckResponse one enum, both in field 1: on
+        # the wire the same as protobuf's own wrappers. Their stubs would be one more dependency,
+        # or a second copy of what another package may have registered.
+        health_check = self._open_channel().unary_unary(
+            HEALTH_CHECK,
+            request_serializer=StringValue.SerializeToString,
+            response_deserializer=Int32Value.FromString,
+        )
         try:
-            response = await stub.Check(request, timeout=timeout, metadata=self._metadata)
+            status = await health_check(
+                StringValue(value=service), timeout=timeout, metadata=self._metadata
+            )
         except grpc.aio.AioRpcError as error:
             raise ChatError.from_rpc_error(error) from error
-        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+        return status.value == SERVING
 
     def _open_channel(self) -> grpc.aio.Channel:
         if self._channel is None:
