@@ -32,10 +32,12 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --no-compile --no-deps --require-hashes --only-binary :all: --requirement requirements.lock \
     && /builder/bin/pip --python /opt/tokenwire/bin/python check
 COPY pyproject.toml README.md LICENSE ./
+COPY client client
 COPY service service
-RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./client . \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --no-index dist/*.whl
+    --no-compile --no-deps --no-index dist/*.whl \
+    && /builder/bin/pip --python /opt/tokenwire/bin/python check
 
 FROM builder AS inventory
 ARG GRPC_HEALTH_PROBE

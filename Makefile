@@ -7,10 +7,13 @@ BIN := .venv/bin
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-.venv/.ready: requirements-dev.lock pyproject.toml tools/environment.py
+# Dependencies first, each a distribution of its own.
+PACKAGES := client .
+
+.venv/.ready: requirements-dev.lock pyproject.toml client/pyproject.toml tools/environment.py
 	$(PYTHON) -c 'import sys; sys.exit("tokenwire needs Python 3.11 or newer, found " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) tools/environment.py .venv requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
 	touch $@
 
 .PHONY: demo

@@ -9,8 +9,8 @@ from typing import Final, Self
 import grpc
 import trustme
 
-from tokenwire.client import Client
 from tokenwire.config import variables
+from tokenwire_client import Client
 
 HOST: Final = "127.0.0.1"
 

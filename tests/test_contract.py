@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-STUBS = Path("service") / "tokenwire" / "v1"
+STUBS = Path("client") / "tokenwire_client" / "v1"
 
 
 def compiled(folder: Path, name: str, output: Path) -> FileDescriptorProto:

@@ -9,7 +9,7 @@ import trustme
 from certificates import Mount, Pair, answer_of, caller
 from conftest import StartApp
 from helpers import sample, scrape
-from tokenwire.client import ChatError
+from tokenwire_client import ChatError
 
 ANSWER = "This is tokenwire's built-in demo model"
 

@@ -7,8 +7,11 @@ allows. They name no package host, so they work with whichever index pip uses.
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
+OURS: Final = ("--no-emit-package", "tokenwire-client")
+"""This repository's own distributions: resolved for what they need, not locked themselves."""
 
 
 def lock(source: str, output: str, *options: str) -> None:
@@ -27,8 +30,10 @@ def lock(source: str, output: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    lock("pyproject.toml", "requirements.lock")
-    lock("pyproject.toml", "requirements-dev.lock", "--group", "dev")
+    lock("pyproject.toml", "requirements.lock", *OURS)
+    lock("pyproject.toml", "requirements-dev.lock", *OURS, "--group", "dev")
+    # What the client shares with the server is of the same version.
+    lock("client/pyproject.toml", "client/requirements.lock", "--constraint", "requirements.lock")
     lock(
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",

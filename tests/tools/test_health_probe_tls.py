@@ -9,7 +9,7 @@ import trustme
 from certificates import Mount, Pair, answer_of, caller
 from conftest import StartApp
 from programs import Outcome, run
-from tokenwire.client import ChatError
+from tokenwire_client import ChatError
 
 pytestmark = pytest.mark.tools
 

@@ -55,9 +55,10 @@ def test_it_is_the_projects(sbom: dict[str, Any]) -> None:
 
 
 def test_it_names_every_package_of_the_lock(sbom: dict[str, Any]) -> None:
-    """The image's Python packages are those of the lock, in its versions, and no others."""
+    """The image's Python packages are the client and those of the lock, and no others."""
     named = versions(sbom, "pypi")
-    assert {canonicalize_name(name): version for name, version in named.items()} == locked()
+    expected = locked() | {"tokenwire-client": __version__}
+    assert {canonicalize_name(name): version for name, version in named.items()} == expected
 
 
 def test_it_names_what_else_is_in_the_image(sbom: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ from typing import Self
 
 import grpc
 
-from tokenwire.client.errors import ChatError, Metadatum, find_request_id
-from tokenwire.v1.chatgpt_pb2 import Answer, Message
+from tokenwire_client.errors import ChatError, Metadatum, find_request_id
+from tokenwire_client.v1.chatgpt_pb2 import Answer, Message
 
 
 class AnswerStream(AsyncIterator[Answer]):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from tokenwire import __version__
+from tokenwire_client.version import __version__
 
 Option = tuple[str, str | int]
 

@@ -11,7 +11,7 @@ fields and methods on unused numbers.
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from tokenwire.v1 import chatgpt_pb2 as _chatgpt_pb2
+from tokenwire_client.v1 import chatgpt_pb2 as _chatgpt_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys

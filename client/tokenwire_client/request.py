@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Sequence
 
-from tokenwire.v1.chatgpt_pb2 import Message, Params, Role, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params, Role, Turn
 
 _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 

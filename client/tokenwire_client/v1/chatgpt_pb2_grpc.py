@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from tokenwire.v1 import chatgpt_pb2 as tokenwire_dot_v1_dot_chatgpt__pb2
+from tokenwire_client.v1 import chatgpt_pb2 as tokenwire_dot_v1_dot_chatgpt__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__

@@ -5,12 +5,12 @@ from typing import Final, Self
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from tokenwire.client.channel import MOST_ATTEMPTS, Option, open_channel
-from tokenwire.client.errors import ChatError, Metadatum
-from tokenwire.client.request import build_message
-from tokenwire.client.stream import AnswerStream
-from tokenwire.v1.chatgpt_pb2 import Turn
-from tokenwire.v1.chatgpt_pb2_grpc import ChatgptStub
+from tokenwire_client.channel import MOST_ATTEMPTS, Option, open_channel
+from tokenwire_client.errors import ChatError, Metadatum
+from tokenwire_client.request import build_message
+from tokenwire_client.stream import AnswerStream
+from tokenwire_client.v1.chatgpt_pb2 import Turn
+from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 SERVING: Final = 1

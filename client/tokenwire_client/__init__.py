@@ -1,6 +1,6 @@
 """A client for tokenwire: send a message, read the answer while it is written.
 
-    from tokenwire.client import Client
+    from tokenwire_client import Client
 
     async with Client("localhost:50051") as client:
         async for answer in client.send("Why is the sky blue?"):
@@ -9,10 +9,11 @@
 Needs grpcio, protobuf and googleapis-common-protos, nothing else.
 """
 
-from tokenwire.client.client import Client
-from tokenwire.client.errors import ChatError
-from tokenwire.client.stream import AnswerStream
-from tokenwire.v1.chatgpt_pb2 import Answer, FinishReason, Role, Turn, Usage
+from tokenwire_client.client import Client
+from tokenwire_client.errors import ChatError
+from tokenwire_client.stream import AnswerStream
+from tokenwire_client.v1.chatgpt_pb2 import Answer, FinishReason, Role, Turn, Usage
+from tokenwire_client.version import __version__
 
 __all__ = [
     "Answer",
@@ -23,4 +24,5 @@ __all__ = [
     "Role",
     "Turn",
     "Usage",
+    "__version__",
 ]
