@@ -33,8 +33,9 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     && /builder/bin/pip --python /opt/tokenwire/bin/python check
 COPY pyproject.toml README.md LICENSE ./
 COPY client client
+COPY demo demo
 COPY service service
-RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./client . \
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./client ./demo . \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
     --no-compile --no-deps --no-index dist/*.whl \
     && /builder/bin/pip --python /opt/tokenwire/bin/python check

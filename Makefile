@@ -8,9 +8,9 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 # Dependencies first, each a distribution of its own.
-PACKAGES := client .
+PACKAGES := client demo .
 
-.venv/.ready: requirements-dev.lock pyproject.toml client/pyproject.toml tools/environment.py
+.venv/.ready: requirements-dev.lock pyproject.toml client/pyproject.toml demo/pyproject.toml tools/environment.py
 	$(PYTHON) -c 'import sys; sys.exit("tokenwire needs Python 3.11 or newer, found " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) tools/environment.py .venv requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))

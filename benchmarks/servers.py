@@ -67,7 +67,7 @@ def earlier(checkout: Path) -> Server:
 
 def _packages(checkout: Path) -> str:
     """Return the import path of a checkout; an early one has all in the first folder."""
-    return os.pathsep.join(str(checkout / folder) for folder in ("service", "client"))
+    return os.pathsep.join(str(checkout / folder) for folder in ("service", "client", "demo"))
 
 
 def _unmerged(place: Place) -> Mapping[str, str]:

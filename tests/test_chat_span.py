@@ -5,9 +5,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from conftest import MODEL, Stub
 from helpers import collect, failure_of
 from otlp import Collector, attributes_of
-from tokenwire.demo import DemoUpstream
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 from traced import CANARIES
 
 

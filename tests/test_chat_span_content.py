@@ -8,8 +8,8 @@ import pytest
 from conftest import StartApp
 from helpers import collect, failure_of
 from otlp import Collector, attributes_of
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 from traced import CANARIES
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"

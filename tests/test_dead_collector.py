@@ -20,9 +20,9 @@ from log_stream import captured
 from otlp import Collector
 from process import ServerProcess
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 REFUSING = "http://127.0.0.1:1"

@@ -13,9 +13,9 @@ from helpers import (
     text_of,
     violated_fields_of,
 )
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
 @pytest.mark.parametrize("content", ["", " ", "\n\t "])

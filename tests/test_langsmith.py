@@ -12,9 +12,9 @@ import pytest
 from conftest import MODEL
 from helpers import collect, run_python, text_of
 from process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 SCRIPT = str(Path(__file__).parent / "langsmith_script.py")
 SWITCHES = (

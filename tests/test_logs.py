@@ -13,11 +13,11 @@ from log_stream import captured
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.logs import log_loop_error
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 METADATA = (

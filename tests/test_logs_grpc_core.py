@@ -10,9 +10,9 @@ from certificates import Mount, Pair, answer_of, caller
 from conftest import MODEL
 from helpers import failure_of
 from process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
 async def test_it_writes_nothing(upstream: DemoUpstream, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from faults.leaving import Visit
 from faults.world import open_world, within
 from helpers import collect, failure_of
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 HELLO = pb.Message(content="hello")
 LEFT = "tokenwire_abandoned_wait_seconds"

@@ -21,12 +21,12 @@ from tokenwire.app import App
 from tokenwire.config import SettingsError
 from tokenwire.core import errors
 from tokenwire.core.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
-from tokenwire.demo import DemoUpstream
 from tokenwire.upstreams.build import build_model, build_openai
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from conftest import MODEL
 from helpers import collect, text_of
 from process import FREE_PORTS, ServerProcess
 from test_health import NOT_SERVING, SERVING, health_of
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 SERVICE = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
 STALLED_IMPORT = """

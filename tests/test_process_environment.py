@@ -7,7 +7,7 @@ import pytest
 from conftest import MODEL
 from crew import STARTED, WORKERS, by_worker, call_all, crew, read
 from process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 LINKS = {
     "TOKENWIRE_SERVICE_HOST": "10.0.0.1",

@@ -6,9 +6,9 @@ import pytest
 from conftest import StartApp, Stub
 from helpers import collect
 from otlp import Collector
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 from traced import TRACE_ID, TRACEPARENT, UNSAMPLED
 
 

@@ -12,8 +12,8 @@ from certificates import Pair
 from programs import ROOT, run, started
 from readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, SERVE, TLS, Block, blocks
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire_client import Client
+from tokenwire_demo import DemoUpstream
 
 BIN = Path(sys.executable).parent
 ANSWER = "This is tokenwire's built-in demo model"

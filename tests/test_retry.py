@@ -11,9 +11,9 @@ from conftest import MODEL
 from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.domain import ChatModel, ChatRequest, Delta
-from tokenwire.demo import DemoUpstream
 from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget
 from tokenwire.upstreams.build import build_model
+from tokenwire_demo import DemoUpstream
 
 REQUEST = ChatRequest("hello", MODEL)
 

@@ -11,8 +11,8 @@ from conftest import StartApp
 from helpers import collect, text_of
 from tokenwire.app import App
 from tokenwire.config.regular_files import read_regular
-from tokenwire.demo import DemoUpstream
 from tokenwire_client import ChatError
+from tokenwire_demo import DemoUpstream
 
 ANSWER = "This is tokenwire's built-in demo model"
 BROKEN = "new certificate cannot be used, the old one stays"

@@ -6,7 +6,7 @@ from pathlib import Path
 from certificates import Mount, Pair, answer_of, caller
 from crew import CONNECTIONS, STARTED, by_worker, crew
 from process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 RELOADED = "new certificate in use"
 

@@ -22,7 +22,7 @@ from crew import (
     read,
 )
 from process import FREE_PORTS, ServerProcess, run_tokenwire
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 TOKENS = "tokenwire_tokens_total"
 UP = "tokenwire_worker_up"

@@ -22,9 +22,9 @@ from crew import (
 from faults.world import within
 from helpers import collect
 from process import FREE_PORTS, SECONDS, TOKENWIRE
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.workers.backoff import HEALTHY_SECONDS, MOST_SECONDS, Backoff
+from tokenwire_demo import DemoUpstream
 
 STOPPED = {"draining", "stopped", "exit"}
 

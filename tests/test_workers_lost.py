@@ -16,7 +16,7 @@ from crew import WORKERS, by_worker, call_all, crew, held_streams, pid_of
 from faults.world import within
 from helpers import collect
 from process import FREE_PORTS, SECONDS
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 KILLED = 128 + signal.SIGKILL
 TIMEOUT = {"TOKENWIRE_WORKER_TIMEOUT_SECONDS": "4"}

@@ -18,11 +18,11 @@ from install import GO_TOOLS
 from metrics_doc import metrics_doc
 from settings_doc import settings_table
 from tokenwire import __version__
-from tokenwire.demo import scenario_table, step_tables
+from tokenwire_demo import scenario_table, step_tables
 from tool import ROOT
 
 PROTO = "tokenwire/v1/chatgpt.proto"
-CLIENT_VERSION = "client/tokenwire_client/version.py"
+VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
 
 
 def stubs(root: Path) -> None:
@@ -51,10 +51,11 @@ def stubs(root: Path) -> None:
 
 def versions(root: Path) -> None:
     """Write the project's version into the distributions that are released with it."""
-    (root / CLIENT_VERSION).parent.mkdir(parents=True, exist_ok=True)
-    (root / CLIENT_VERSION).write_text(f'__version__ = "{__version__}"\n', "utf-8")
+    for version in VERSIONS:
+        (root / version).parent.mkdir(parents=True, exist_ok=True)
+        (root / version).write_text(f'__version__ = "{__version__}"\n', "utf-8")
     project = (ROOT / "pyproject.toml").read_text("utf-8")
-    pinned = re.sub(r'(?<="tokenwire-client==)[^"]*', __version__, project)
+    pinned = re.sub(r'("tokenwire-(?:client|demo)==)[^"]*', rf"\g<1>{__version__}", project)
     (root / "pyproject.toml").write_text(pinned, "utf-8")
 
 

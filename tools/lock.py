@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS: Final = ("--no-emit-package", "tokenwire-client")
+OURS: Final = (
+    *("--no-emit-package", "tokenwire-client"),
+    *("--no-emit-package", "tokenwire-demo"),
+)
 """This repository's own distributions: resolved for what they need, not locked themselves."""
 
 
@@ -31,9 +34,11 @@ def lock(source: str, output: str, *options: str) -> None:
 
 if __name__ == "__main__":
     lock("pyproject.toml", "requirements.lock", *OURS)
-    lock("pyproject.toml", "requirements-dev.lock", *OURS, "--group", "dev")
-    # What the client shares with the server is of the same version.
-    lock("client/pyproject.toml", "client/requirements.lock", "--constraint", "requirements.lock")
+    lock("pyproject.toml", "requirements-dev.lock", *OURS, "--extra", "demo", "--group", "dev")
+    for package in ("client", "demo"):
+        # What it shares with the server is of the same version.
+        shared = ("--constraint", "requirements.lock")
+        lock(f"{package}/pyproject.toml", f"{package}/requirements.lock", *shared)
     lock(
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",

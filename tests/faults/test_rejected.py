@@ -6,7 +6,7 @@ import pytest
 from faults.clients import ATTEMPTS, attempts
 from faults.world import World, open_world, save_up
 from helpers import text_of
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 INTERNAL = grpc.StatusCode.INTERNAL

@@ -12,7 +12,7 @@ import pytest
 from faults.clients import ATTEMPTS, attempts
 from faults.world import CANARY, World, open_world, save_up
 from helpers import text_of
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 REASON = "UPSTREAM_UNREACHABLE"

@@ -9,7 +9,7 @@ from helm import CI, CI_NAMES, ci
 from pods import Pod
 from process import ServerProcess, run_tokenwire
 from programs import run
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 from tool import BIN
 
 pytestmark = pytest.mark.tools

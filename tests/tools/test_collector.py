@@ -10,8 +10,8 @@ import pytest
 from conftest import MODEL, StartApp
 from helpers import collect, failure_of
 from real_collector import RealCollector, real_collector
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 from traced import CANARIES, PARENT_ID, TRACE_ID, TRACEPARENT
 
 pytestmark = pytest.mark.tools

@@ -22,9 +22,9 @@ from containers import (
 from image import podman
 from programs import ROOT
 from tokenwire import __version__
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_client import Client
+from tokenwire_demo import DemoUpstream
 
 # The first test waits for the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]

@@ -7,8 +7,8 @@ import pytest
 from containers import ON_THIS_MACHINE, Container, output_of
 from image_doc import RUNS
 from readme import CONTAINERS
-from tokenwire.demo import DemoUpstream
 from tokenwire_client import Client
+from tokenwire_demo import DemoUpstream
 
 # The first test waits for the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]

@@ -55,9 +55,9 @@ def test_it_is_the_projects(sbom: dict[str, Any]) -> None:
 
 
 def test_it_names_every_package_of_the_lock(sbom: dict[str, Any]) -> None:
-    """The image's Python packages are the client and those of the lock, and no others."""
+    """The image's Python packages are ours and those of the lock, and no others."""
     named = versions(sbom, "pypi")
-    expected = locked() | {"tokenwire-client": __version__}
+    expected = locked() | {"tokenwire-client": __version__, "tokenwire-demo": __version__}
     assert {canonicalize_name(name): version for name, version in named.items()} == expected
 
 

@@ -4,16 +4,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tokenwire.demo.barrier import Barrier
-from tokenwire.demo.chunks import ErrorBody, encode_json
-from tokenwire.demo.connection import Connection, HttpRequest
-from tokenwire.demo.exchange import EventStream, SingleJson
-from tokenwire.demo.log import Log, Outcome, RequestRecord
-from tokenwire.demo.pace import Pace
-from tokenwire.demo.plan import Plan, PlanError, parse_plan
-from tokenwire.demo.reply import Reply
-from tokenwire.demo.request import ChatRequest, RequestError, parse_request
-from tokenwire.demo.step import play
+from tokenwire_demo.barrier import Barrier
+from tokenwire_demo.chunks import ErrorBody, encode_json
+from tokenwire_demo.connection import Connection, HttpRequest
+from tokenwire_demo.exchange import EventStream, SingleJson
+from tokenwire_demo.log import Log, Outcome, RequestRecord
+from tokenwire_demo.pace import Pace
+from tokenwire_demo.plan import Plan, PlanError, parse_plan
+from tokenwire_demo.reply import Reply
+from tokenwire_demo.request import ChatRequest, RequestError, parse_request
+from tokenwire_demo.step import play
 
 DEMO_MODEL = "tokenwire-demo"
 PLAN_HEADER = "x-demo-plan"

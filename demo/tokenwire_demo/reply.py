@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Literal
 
-from tokenwire.demo.connection import Connection
+from tokenwire_demo.connection import Connection
 
 SERVER = "tokenwire-demo-upstream (simulator)"
 Writes = Literal["auto", "event", "batch", "byte", "split-utf8"]

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
 
-from tokenwire.demo.answer import tokenize
-from tokenwire.demo.exchange import EventStream, Exchange
-from tokenwire.demo.step import Kind, Step, step
+from tokenwire_demo.answer import tokenize
+from tokenwire_demo.exchange import EventStream, Exchange
+from tokenwire_demo.step import Kind, Step, step
 
 
 @step("answer", Kind.BODY)

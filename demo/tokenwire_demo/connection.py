@@ -15,8 +15,8 @@ from typing import cast
 
 import h11
 
-from tokenwire.demo.changes import Changes
-from tokenwire.demo.log import ClosedBy, Log, Outcome, RequestRecord
+from tokenwire_demo.changes import Changes
+from tokenwire_demo.log import ClosedBy, Log, Outcome, RequestRecord
 
 Handler = Callable[["Connection", "HttpRequest", RequestRecord], Awaitable[Outcome]]
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tokenwire.demo.exchange import Exchange
-from tokenwire.demo.log import Outcome
-from tokenwire.demo.step import Kind, Step, step
+from tokenwire_demo.exchange import Exchange
+from tokenwire_demo.log import Outcome
+from tokenwire_demo.step import Kind, Step, step
 
 _STRAY_BODY: Final = (
     b'data: {"id":"stray","choices":[{"index":0,"delta":{"content":"stray"},'

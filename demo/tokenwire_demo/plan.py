@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tokenwire.demo.arguments import ArgumentError, build, syntax
-from tokenwire.demo.scenarios import SCENARIOS
-from tokenwire.demo.step import STEPS, Kind, Step
-from tokenwire.demo.steps import ScenarioStep
+from tokenwire_demo.arguments import ArgumentError, build, syntax
+from tokenwire_demo.scenarios import SCENARIOS
+from tokenwire_demo.step import STEPS, Kind, Step
+from tokenwire_demo.steps import ScenarioStep
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"([A-Za-z][\w-]*)=")

@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from tokenwire.demo.exchange import Exchange
-from tokenwire.demo.reply import LineEnds, Writes
-from tokenwire.demo.step import Kind, Seconds, Step, step
+from tokenwire_demo.exchange import Exchange
+from tokenwire_demo.reply import LineEnds, Writes
+from tokenwire_demo.step import Kind, Seconds, Step, step
 
 
 @step("wait", Kind.SETTING)

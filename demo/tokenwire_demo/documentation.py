@@ -1,9 +1,9 @@
 """The tables of steps and scenarios, as they stand in docs/demo-upstream.md."""
 
-from tokenwire.demo.arguments import syntax
-from tokenwire.demo.scenarios import SCENARIOS
-from tokenwire.demo.step import STEPS
-from tokenwire.demo.steps import GROUPS
+from tokenwire_demo.arguments import syntax
+from tokenwire_demo.scenarios import SCENARIOS
+from tokenwire_demo.step import STEPS
+from tokenwire_demo.steps import GROUPS
 
 
 def step_tables() -> str:

@@ -1,6 +1,6 @@
 """The vocabulary of plans; importing it registers every step."""
 
-from tokenwire.demo.steps import (
+from tokenwire_demo.steps import (
     answering,
     ending,
     flooding,
@@ -9,7 +9,7 @@ from tokenwire.demo.steps import (
     responding,
     scenario,
 )
-from tokenwire.demo.steps.scenario import ScenarioStep
+from tokenwire_demo.steps.scenario import ScenarioStep
 
 GROUPS = {
     "The answer": answering,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from tokenwire.demo.exchange import Exchange
-from tokenwire.demo.log import Outcome
+from tokenwire_demo.exchange import Exchange
+from tokenwire_demo.log import Outcome
 
 Seconds = Annotated[float, "SECONDS"]
 Size = Annotated[int, "SIZE"]

@@ -1,6 +1,6 @@
 """A place in a plan where connections wait until a test lets them go."""
 
-from tokenwire.demo.changes import Changes
+from tokenwire_demo.changes import Changes
 
 
 class Barrier:

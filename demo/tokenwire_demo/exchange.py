@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
-from tokenwire.demo.answer import Answer, compose, count_tokens
-from tokenwire.demo.barrier import Barrier
-from tokenwire.demo.chunks import DONE, ChunkEncoder, Usage, completion, encode_json
-from tokenwire.demo.log import RequestRecord
-from tokenwire.demo.pace import Pace
-from tokenwire.demo.reply import Reply
-from tokenwire.demo.request import ChatRequest
+from tokenwire_demo.answer import Answer, compose, count_tokens
+from tokenwire_demo.barrier import Barrier
+from tokenwire_demo.chunks import DONE, ChunkEncoder, Usage, completion, encode_json
+from tokenwire_demo.log import RequestRecord
+from tokenwire_demo.pace import Pace
+from tokenwire_demo.reply import Reply
+from tokenwire_demo.request import ChatRequest
 
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
 

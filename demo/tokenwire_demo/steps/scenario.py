@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tokenwire.demo.exchange import Exchange
-from tokenwire.demo.step import Kind, Step, step
+from tokenwire_demo.exchange import Exchange
+from tokenwire_demo.step import Kind, Step, step
 
 
 @step("scenario", Kind.BODY)

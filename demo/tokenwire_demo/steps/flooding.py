@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from tokenwire.demo.exchange import EventStream
-from tokenwire.demo.flood import gzip_pieces, pieces
-from tokenwire.demo.step import Kind, Seconds, Size, Step, step
+from tokenwire_demo.exchange import EventStream
+from tokenwire_demo.flood import gzip_pieces, pieces
+from tokenwire_demo.step import Kind, Seconds, Size, Step, step
 
 
 @step("comments", Kind.BODY, needs_stream=True)

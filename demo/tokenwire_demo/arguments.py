@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from tokenwire.demo.step import Seconds, Size, Step
+from tokenwire_demo.step import Seconds, Size, Step
 
 _SIZE = re.compile(r"(\d+)(B|kB|MB|GB)?")
 _META = {Seconds: "SECONDS", Size: "SIZE", float: "NUMBER", int: "COUNT"}

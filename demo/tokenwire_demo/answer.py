@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tokenwire.demo.request import ChatRequest
+from tokenwire_demo.request import ChatRequest
 
 OPENING = "This is tokenwire's built-in demo model, a simulator: it does not think."
 QUOTED_WORDS = 12

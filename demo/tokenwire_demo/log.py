@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tokenwire.demo.changes import Changes
+from tokenwire_demo.changes import Changes
 
 ClosedBy = Literal["client", "server"]
 Outcome = Literal["complete", "closed", "reset", "client gone", "stopped", "failed"]

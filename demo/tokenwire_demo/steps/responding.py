@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tokenwire.demo.chunks import ErrorBody, encode_json
-from tokenwire.demo.exchange import EventStream, Exchange
-from tokenwire.demo.flood import pieces
-from tokenwire.demo.log import Outcome
-from tokenwire.demo.reply import SERVER
-from tokenwire.demo.step import Kind, Size, Step, step
+from tokenwire_demo.chunks import ErrorBody, encode_json
+from tokenwire_demo.exchange import EventStream, Exchange
+from tokenwire_demo.flood import pieces
+from tokenwire_demo.log import Outcome
+from tokenwire_demo.reply import SERVER
+from tokenwire_demo.step import Kind, Size, Step, step
 
 _USUAL_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 _BODILESS = (204, 205, 304)

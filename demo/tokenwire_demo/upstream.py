@@ -6,11 +6,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tokenwire.demo.barrier import Barrier
-from tokenwire.demo.connection import Connection, OpenConnections
-from tokenwire.demo.handler import Handler
-from tokenwire.demo.log import ConnectionRecord, Log, RequestRecord
-from tokenwire.demo.plan import Plan, parse_plan
+from tokenwire_demo.barrier import Barrier
+from tokenwire_demo.connection import Connection, OpenConnections
+from tokenwire_demo.handler import Handler
+from tokenwire_demo.log import ConnectionRecord, Log, RequestRecord
+from tokenwire_demo.plan import Plan, parse_plan
 
 # Load tests connect by the thousand at once; the kernel caps this at its own limit.
 _BACKLOG = 4096

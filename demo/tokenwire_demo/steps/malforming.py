@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from tokenwire.demo.chunks import ErrorBody, encode_json, event
-from tokenwire.demo.exchange import EventStream
-from tokenwire.demo.step import Kind, Step, step
+from tokenwire_demo.chunks import ErrorBody, encode_json, event
+from tokenwire_demo.exchange import EventStream
+from tokenwire_demo.step import Kind, Step, step
 
 _ERROR_MESSAGE = "the demo upstream was told to fail"
 
