@@ -35,10 +35,14 @@ COPY pyproject.toml README.md LICENSE ./
 COPY client client
 COPY demo demo
 COPY service service
+# The simulator is apart, for the variant that has it. The check shows that the server's lock
+# has what both need.
 RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./client ./demo . \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --no-index dist/*.whl \
-    && /builder/bin/pip --python /opt/tokenwire/bin/python check
+    --no-compile --no-deps --no-index dist/tokenwire_client-*.whl dist/tokenwire-*.whl \
+    && /builder/bin/pip --python /opt/tokenwire/bin/python install \
+    --no-compile --no-deps --no-index --target /opt/tokenwire-demo dist/tokenwire_demo-*.whl \
+    && PYTHONPATH=/opt/tokenwire-demo /builder/bin/pip --python /opt/tokenwire/bin/python check
 
 FROM builder AS inventory
 ARG GRPC_HEALTH_PROBE
@@ -57,13 +61,18 @@ COPY --from=builder /opt/tokenwire /opt/tokenwire
 RUN find /opt/tokenwire/lib -name "*.so*" -type f -exec strip --strip-unneeded {} +
 
 # One answer of the demo model compiles what the server imports, the standard library's part too,
-# and shows that the environment works.
+# and shows that the environment works. Then the simulator and its bytecode go to /demo.
 FROM ${PYTHON_IMAGE} AS compiled
 COPY --from=stripped /opt/tokenwire /opt/tokenwire
+COPY --from=builder /opt/tokenwire-demo /opt/tokenwire-demo
 ENV PYTHONPYCACHEPREFIX=/opt/tokenwire/pycache
-RUN OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 /opt/tokenwire/bin/tokenwire demo
+RUN OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 PYTHONPATH=/opt/tokenwire-demo \
+    /opt/tokenwire/bin/tokenwire demo \
+    && mkdir --parents /demo/opt/tokenwire/pycache/opt \
+    && mv /opt/tokenwire-demo /demo/opt \
+    && mv /opt/tokenwire/pycache/opt/tokenwire-demo /demo/opt/tokenwire/pycache/opt
 
-FROM ${PYTHON_IMAGE}
+FROM ${PYTHON_IMAGE} AS server
 # The base's own pip, which no test or SBOM would watch.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/* \
     /usr/local/lib/python3*/ensurepip
@@ -89,3 +98,11 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["grpc_health_probe", "-addr=localhost:50051", "-service=openai.Chatgpt", "-connect-timeout=3s", "-rpc-timeout=3s"]
 ENTRYPOINT ["tokenwire"]
 CMD ["serve"]
+
+# The same with the simulator, for `serve --demo`; `make image` gives it the tag VERSION-demo.
+FROM server AS demo
+ENV PYTHONPATH=/opt/tokenwire-demo
+COPY --from=compiled /demo /
+
+# A build without `--target` makes the last stage.
+FROM server AS production

@@ -104,10 +104,12 @@ BUILD = $(BIN)/python tools/install.py containers && $(BIN)/python tools/image.p
 endif
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/tokenwire/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+REVISION_LABEL = --label org.opencontainers.image.revision=$(REVISION)
 
 .PHONY: image
-image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
-	$(BUILD) --label org.opencontainers.image.revision=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and :local, and with the simulator as :VERSION-demo and :local-demo (ENGINE=docker)
+	$(BUILD) $(REVISION_LABEL) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+	$(BUILD) $(REVISION_LABEL) --target demo --tag tokenwire:$(VERSION)-demo --tag tokenwire:local-demo .
 
 .PHONY: sbom
 sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/
