@@ -7,13 +7,15 @@ BIN := .venv/bin
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-# Dependencies first, each a distribution of its own.
-PACKAGES := client demo .
+# The distributions of this repository. Installed in place for work on them; WHEELS=yes installs
+# built wheels, so that CI tests what is shipped.
+PACKAGES := ./client ./demo .
+WHEELS ?=
 
 .venv/.ready: requirements-dev.lock pyproject.toml client/pyproject.toml demo/pyproject.toml tools/environment.py
 	$(PYTHON) -c 'import sys; sys.exit("tokenwire needs Python 3.11 or newer, found " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) tools/environment.py .venv requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(if $(WHEELS),$(PACKAGES),$(addprefix --editable ,$(PACKAGES)))
 	touch $@
 
 .PHONY: demo
