@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from fenced import fenced
 from programs import ROOT, run
 from scripted_server import ScriptedServer, says
 from tokenwire import __version__
@@ -94,6 +95,15 @@ async def test_the_client_needs_nothing_else(client: Environment) -> None:
         done = await run(client.bin / "python", program, scripted.address, "Why?")
     assert done.code == 0, done.stderr
     assert done.stdout == "blue light\n[1 tokens in, 2 out]\n"
+
+
+async def test_the_clients_readme_works(client: Environment) -> None:
+    """The program in the README of the client prints the answer."""
+    [program] = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    async with ScriptedServer(says("blue ", "light")) as scripted:
+        pointed = program.replace("localhost:50051", scripted.address)
+        done = await run(client.bin / "python", "-c", pointed)
+    assert (done.code, done.stdout, done.stderr) == (0, "blue light", "")
 
 
 async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> None:
