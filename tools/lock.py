@@ -1,4 +1,4 @@
-"""Write every Python lock file: for the server, its tests, and what they are put beside.
+"""Write every Python lock file: for each distribution, its tests, and what they are put beside.
 
 All carry hashes and hold on every platform and Python that pyproject.toml
 allows. They name no package host, so they work with whichever index pip uses.
