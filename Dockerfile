@@ -35,13 +35,14 @@ COPY pyproject.toml README.md LICENSE ./
 COPY client client
 COPY demo demo
 COPY service service
-# The simulator is apart, for the variant that has it. The check shows that the server's lock
-# has what both need.
+# Found by name: of a package that was installed from a file the SBOM has no package URL. The
+# simulator is apart, for the variant that has it. The check shows that the server's lock has what
+# both need.
 RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./client ./demo . \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --no-index dist/tokenwire_client-*.whl dist/tokenwire-*.whl \
+    --no-compile --no-deps --no-index --find-links dist tokenwire-client tokenwire \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --no-index --target /opt/tokenwire-demo dist/tokenwire_demo-*.whl \
+    --no-compile --no-deps --no-index --find-links dist --target /opt/tokenwire-demo tokenwire-demo \
     && PYTHONPATH=/opt/tokenwire-demo /builder/bin/pip --python /opt/tokenwire/bin/python check
 
 FROM builder AS inventory
