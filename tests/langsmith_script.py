@@ -4,7 +4,6 @@ HOW is `langchain`, as any LangChain program streams, or `tokenwire`, as the ser
 """
 
 import asyncio
-import math
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,8 +14,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tracers.langchain import wait_for_all_tracers
 
+from call_records import new_call
 from tokenwire.core.domain import ChatRequest
 from tokenwire.upstreams.langchain import LangChainModel
+from tokenwire.upstreams.progress_timer import Timeouts
 
 
 class Outer(BaseChatModel):
@@ -47,7 +48,8 @@ async def main(how: str) -> None:
         _ = [chunk async for chunk in Outer().astream("hello")]
     else:
         request = ChatRequest("hello", "outer")
-        _ = [event async for event in LangChainModel(Outer()).stream(request, math.inf)]
+        model = LangChainModel(Outer(), Timeouts(first_token=60, idle=60))
+        _ = [event async for event in model.stream(request, new_call())]
     wait_for_all_tracers()
 
 

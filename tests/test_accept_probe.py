@@ -2,7 +2,7 @@
 
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grpc
@@ -54,9 +54,9 @@ async def test_probes_are_no_calls(
     came = 0
     is_probe = AcceptProbe.is_probe
 
-    def count(probe: AcceptProbe, details: grpc.HandlerCallDetails) -> bool:
+    def count(probe: AcceptProbe, metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
         nonlocal came
-        found = is_probe(probe, details)
+        found = is_probe(probe, metadata)
         came += found
         return found
 

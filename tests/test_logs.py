@@ -12,6 +12,7 @@ from helpers import collect, failure_of, reason_of
 from log_stream import captured
 from tokenwire import config
 from tokenwire.app import App
+from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.observability.logs import log_loop_error
 from tokenwire.routing.retry import COST
@@ -152,8 +153,8 @@ async def test_nothing_that_was_said_is_logged(
 class BrokenModel:
     """Has a bug that it meets with the prompt in hand."""
 
-    async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        del deadline
+    async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
+        del call
         prompt = request.content
         if prompt:
             raise RuntimeError(f"canary-exception {prompt}")

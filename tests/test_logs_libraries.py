@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from log_stream import captured
 from tokenwire.observability.logs.handler import LINES_DROPPED
 from tokenwire.observability.logs.libraries import BURST, WITHHELD
-from tokenwire.server.interceptors.base import Context, Handler
+from tokenwire.server.interceptors.base import Context, RpcHandler
 from tokenwire.server.interceptors.tracing import TracingInterceptor
 
 CORE = logging.getLogger("grpc._cython.cygrpc")
@@ -114,7 +114,7 @@ async def test_a_caller_who_is_gone_before_the_call_is_no_warning(looks: int) ->
     async def behaviour(request: object, _: Context) -> None:
         told.append(request)
 
-    async def handler(_: grpc.HandlerCallDetails) -> Handler:
+    async def handler(_: grpc.HandlerCallDetails) -> RpcHandler:
         return grpc.unary_stream_rpc_method_handler(behaviour)
 
     with captured() as stream:

@@ -1,6 +1,6 @@
 """The model side: LangChain chat models, ours and others."""
 
-import math
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -14,38 +14,43 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
+from call_records import new_call
 from conftest import MODEL
 from helpers import collect, failure_of, reason_of, text_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.config import SettingsError
 from tokenwire.core import errors
+from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
 from tokenwire.upstreams.build import build_model, build_openai
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
+from tokenwire.upstreams.openai.model import OpenAIModel
+from tokenwire.upstreams.progress_timer import Timeouts
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
+TIMEOUTS = Timeouts(first_token=60, idle=60)
+
 
 @pytest.fixture
-async def model(upstream: DemoUpstream) -> AsyncIterator[LangChainModel]:
+async def model(upstream: DemoUpstream) -> AsyncIterator[OpenAIModel]:
     built = build_openai(config.load(base_url=upstream.base_url, model=MODEL))
     yield built
     await built.aclose()
 
 
 @pytest.fixture
-def chat_model(model: LangChainModel) -> StreamingChatOpenAI:
-    assert isinstance(model._model, StreamingChatOpenAI)
-    return model._model
+def chat_model(model: OpenAIModel) -> StreamingChatOpenAI:
+    return model._chat_model
 
 
-async def stream(model: LangChainModel, request: ChatRequest) -> tuple[str, Completion]:
+async def stream(model: ChatModel, request: ChatRequest) -> tuple[str, Completion]:
     """Return the text and the end of an answer."""
     text = ""
-    async with aclosing(model.stream(request, math.inf)) as answer:
+    async with aclosing(model.stream(request, new_call())) as answer:
         async for event in answer:
             if isinstance(event, Completion):
                 return text, event
@@ -55,7 +60,7 @@ async def stream(model: LangChainModel, request: ChatRequest) -> tuple[str, Comp
 
 
 async def test_our_model_is_an_ordinary_langchain_model(
-    model: LangChainModel, chat_model: StreamingChatOpenAI
+    model: OpenAIModel, chat_model: StreamingChatOpenAI
 ) -> None:
     """`astream` and `ainvoke` give the text, usage and finish reason that `stream` gives."""
     text, completion = await stream(model, ChatRequest("Why is the sky blue?", MODEL))
@@ -75,7 +80,7 @@ async def test_our_model_is_an_ordinary_langchain_model(
 
 
 async def test_our_model_fails_alike_in_both_ways(
-    model: LangChainModel, chat_model: StreamingChatOpenAI, upstream: DemoUpstream
+    model: OpenAIModel, chat_model: StreamingChatOpenAI, upstream: DemoUpstream
 ) -> None:
     """A truncated answer raises the same failure from `stream` and from `astream`."""
     upstream.script("tokens 2; done", "tokens 2; done")
@@ -96,8 +101,7 @@ async def test_our_model_fails_alike_in_both_ways(
 def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parameter: str) -> None:
     """OpenAI and Azure are asked for max_completion_tokens, all others for max_tokens."""
     built = build_openai(config.load(api_key="k", base_url=base_url, model=MODEL))
-    assert isinstance(built._model, StreamingChatOpenAI)
-    payload = built._model._get_request_payload("hello", max_tokens=5)
+    payload = built._chat_model._get_request_payload("hello", max_tokens=5)
     assert payload[parameter] == 5
     assert len({"max_tokens", "max_completion_tokens"} & payload.keys()) == 1
 
@@ -118,7 +122,7 @@ async def test_the_request_carries_the_credentials(upstream: DemoUpstream) -> No
 
 
 async def test_an_upstream_without_a_key_gets_none(
-    model: LangChainModel, upstream: DemoUpstream
+    model: OpenAIModel, upstream: DemoUpstream
 ) -> None:
     """Without a key no credentials are sent at all."""
     await stream(model, ChatRequest("hello", MODEL))
@@ -196,7 +200,7 @@ async def test_any_langchain_model_streams() -> None:
         ]
     )
     request = ChatRequest("hi", "m", system="s", sampling=Sampling(temperature=0.5, stop=("x",)))
-    text, completion = await stream(LangChainModel(scripted), request)
+    text, completion = await stream(LangChainModel(scripted, TIMEOUTS), request)
     assert text == "Hello"
     assert completion == Completion(FinishReason.LENGTH, Usage(3, 2), "claude", "id-1")
     assert scripted.seen["temperature"] == 0.5
@@ -222,7 +226,9 @@ async def test_any_langchain_models_failure_is_a_status(
     loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
-    model = LangChainModel(Scripted(chunks=[AIMessageChunk(content="Hi")], failure=failure))
+    model = LangChainModel(
+        Scripted(chunks=[AIMessageChunk(content="Hi")], failure=failure), TIMEOUTS
+    )
     async with App(loaded, model) as app, grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         answers, error = await failure_of(stub.Send(pb.Message(content="hello")))
@@ -231,13 +237,35 @@ async def test_any_langchain_models_failure_is_a_status(
     assert "canary" not in repr(error)
 
 
+class Silent(Scripted):
+    """Streams what it is told, and then nothing more."""
+
+    async def _astream(self, *arguments: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in super()._astream(*arguments, **kwargs):
+            yield chunk
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("texts", "failure"), [([], errors.UpstreamTimeout), (["Hi"], errors.UpstreamIdleTimeout)]
+)
+async def test_any_langchain_model_that_falls_silent_is_given_up(
+    texts: list[str], failure: type[errors.ServiceError]
+) -> None:
+    """The time limits of an upstream are those of every model."""
+    silent = Silent(chunks=[AIMessageChunk(content=text) for text in texts])
+    model = LangChainModel(silent, Timeouts(first_token=0.1, idle=0.1))
+    with pytest.raises(failure):
+        await stream(model, ChatRequest("hello", MODEL))
+
+
 async def test_a_model_that_only_answers_whole_still_answers(upstream: DemoUpstream) -> None:
     """LangChain's own fake model answers through the server."""
     loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
     fake = GenericFakeChatModel(messages=iter([AIMessage("one two three")]))
-    async with App(loaded, LangChainModel(fake)) as app:  # noqa: SIM117 - reads in order
+    async with App(loaded, LangChainModel(fake, TIMEOUTS)) as app:  # noqa: SIM117 - reads in order
         async with grpc.aio.insecure_channel(app.address) as channel:
             stub = chatgpt_pb2_grpc.ChatgptStub(channel)
             answers = await collect(stub.Send(pb.Message(content="hello")))

@@ -7,28 +7,30 @@ from contextlib import aclosing
 
 import pytest
 
+from call_records import new_call
 from conftest import MODEL
 from tokenwire import config
 from tokenwire.core import errors
-from tokenwire.core.domain import ChatModel, ChatRequest, Delta
-from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget
-from tokenwire.upstreams.build import build_model
+from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.domain import ChatRequest, Delta
 from tokenwire_demo import DemoUpstream
+from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget, RetryingModel
+from tokenwire.upstreams.build import build_model
 
 REQUEST = ChatRequest("hello", MODEL)
 
 
 @pytest.fixture
 async def model(upstream: DemoUpstream) -> AsyncIterator[ChatModel]:
-    built = build_model(config.load(base_url=upstream.base_url, model=MODEL))
+    settings = config.load(base_url=upstream.base_url, model=MODEL)
+    built = RetryingModel(build_model(settings), settings.first_token_timeout_seconds)
     yield built
     await built.aclose()
 
 
 async def ask(model: ChatModel, seconds: float = math.inf) -> str:
     """Return the text of an answer whose first token may take so many seconds."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    async with aclosing(model.stream(REQUEST, deadline)) as answer:
+    async with aclosing(model.stream(REQUEST, new_call(seconds))) as answer:
         return "".join([event.text async for event in answer if isinstance(event, Delta)])
 
 

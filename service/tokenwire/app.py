@@ -4,45 +4,49 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import Final, Self
+from typing import Any, Final, Self
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.service import SEND, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.wire import Defaults
+from tokenwire.api.codes import endings
 from tokenwire.config import Settings, cannot_listen
-from tokenwire.core.domain import ChatModel
+from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import LagMeter
 from tokenwire.observability.logs.call_log import log_call
 from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics_server import MetricsServer
-from tokenwire.observability.traces.chat_span import TracedModel, end_chat_span
+from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.routing.retry import RetryingModel
 from tokenwire.server.accept_probe import AcceptProbe
+from tokenwire.server.auxiliary_services import AuxiliaryServices
+from tokenwire.server.endpoints import serve_endpoints
+from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
 from tokenwire.server.health import HealthServicer
-from tokenwire.server.interceptors import build_chain
 from tokenwire.server.interceptors.admission import AdmissionInterceptor
-from tokenwire.server.interceptors.edge import EdgeInterceptor
 from tokenwire.server.interceptors.outcome import OutcomeInterceptor
+from tokenwire.server.interceptors.parsing import ParsingInterceptor
 from tokenwire.server.interceptors.request_bytes import RequestBytesInterceptor
-from tokenwire.server.interceptors.shedding import SheddingInterceptor
-from tokenwire.server.interceptors.tracing import annotate_span
+from tokenwire.server.interceptors.tracing import TracingInterceptor, annotate_span
 from tokenwire.server.options import server_options
 from tokenwire.server.reflection import enable_reflection
-from tokenwire.server.relay import SERVICE, ChatgptServicer, Timeouts
+from tokenwire.server.relay import Relay
+from tokenwire.server.request_reader import RequestReader
+from tokenwire.server.shedding import LoadShedder
 from tokenwire.server.tls import server_credentials
 from tokenwire.server.undelivered import UndeliveredStatuses
 from tokenwire.upstreams import build_model, provider_name
-from tokenwire.v1 import chatgpt_pb2_grpc
 
 log = logging.getLogger(__name__)
 
 MIN_HELD_CALLS: Final = 1_000
 """Calls without a message, and ended calls whose status was not taken, that may be held at once
 even if fewer answers may run. A crowd that is rejected passes both states for a moment."""
+METHODS: Final = (SEND,)
 MORE_THAN_GRACE_SECONDS: Final = 2.0
 """After the grace, for the statuses of the answers that it ended to go out."""
 
@@ -70,44 +74,42 @@ class App:
         self._settings = settings
         self._stopped = False
         provider = provider_name(settings)
-        self.metrics = Metrics(settings.models | {settings.model}, provider, settings.prices)
+        self.metrics = Metrics(
+            METHODS, endings(), settings.models | {settings.model}, provider, settings.prices
+        )
         self.metrics.set_limits(
             settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
         )
         self._telemetry = Telemetry(settings, self.metrics.count_dropped)
-        self._model = TracedModel(
-            model or RetryingModel(build_model(settings)),
-            self._telemetry.provider,
-            provider,
-            capture_content=settings.capture_content,
+        self._spans = ChatSpans(
+            self._telemetry.provider, provider, capture_content=settings.capture_content
+        )
+        self._model = RetryingModel(
+            model or build_model(settings), settings.first_token_timeout_seconds
         )
         self._lag = LagMeter(self.metrics.observe_lag)
-        self._health = HealthServicer(self.metrics.set_watches, self.metrics.note_call)
+        self._health = HealthServicer((SERVICE,), self.metrics.set_watches, self.metrics.note_call)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
         self._undelivered = UndeliveredStatuses(
             settings.reader_timeout_seconds,
             held_calls,
             on_reset=self.metrics.count_reset,
         )
-        self._edge = EdgeInterceptor(
-            settings.request_timeout_seconds,
-            held_calls,
-            settings.reader_timeout_seconds,
-            self._undelivered,
-        )
-        self.metrics.watch_held(lambda: self._edge.waiting, lambda: len(self._undelivered))
+        self._requests = RequestReader(settings.request_timeout_seconds, held_calls)
+        self.metrics.watch_held(lambda: self._requests.waiting, lambda: len(self._undelivered))
         self._outcome = OutcomeInterceptor(
-            settings.stream_timeout_seconds,
             on_start=self.metrics.start,
             observers=(
-                end_chat_span,
+                self._spans.end,
                 annotate_span,
                 self.metrics.observe,
                 log_call,
                 self._undelivered.observe,
             ),
         )
-        self._server = self._build_server(share_port=share_port)
+        self._server = make_server(server_options(settings, share_port=share_port))
+        self._serve_endpoints()
+        self._serve_auxiliary()
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
 
@@ -118,7 +120,7 @@ class App:
     async def __aexit__(self, *_: object) -> None:
         await self.stop(grace_seconds=0)
 
-    def _build_server(self, *, share_port: bool) -> grpc.aio.Server:
+    def _serve_endpoints(self) -> None:
         settings = self._settings
         admission = AdmissionInterceptor(
             settings.max_streams,
@@ -129,36 +131,48 @@ class App:
         self.metrics.watch_load(
             lambda: admission.in_flight, lambda: admission.queued, lambda: request_bytes.held
         )
-        self._probe = AcceptProbe(f"/{SERVICE}/Send")
-        self._shedding = SheddingInterceptor(self._probe, admission, self.metrics)
         self.metrics.watch_reserved(admission.reserved)
-        chain = build_chain(
-            self._telemetry.provider,
-            self._shedding,
-            self._edge,
-            self._outcome,
-            request_bytes,
-            admission,
-            FieldLimits(settings.max_turns),
-        )
+        self._probe = AcceptProbe(SEND.path)
+        self._shedder = LoadShedder(self._probe, admission, self.metrics)
         defaults = Defaults(
             model=settings.model,
             temperature=settings.temperature,
             system=settings.system_prompt,
             models=settings.models,
         )
-        timeouts = Timeouts(
-            first_token=settings.first_token_timeout_seconds,
-            idle=settings.idle_timeout_seconds,
-            reader=settings.reader_timeout_seconds,
+        limits = FieldLimits(settings.max_turns)
+        service = ChatgptService(self._model, defaults, limits, self._spans.start)
+        interceptors = (
+            # Outermost, so that all that is logged and counted below belongs to the span.
+            TracingInterceptor(self._telemetry.provider),
+            # Everything below fails by raising; here it becomes a status.
+            self._outcome,
+            # Before admission: a call in its queue holds its request too.
+            request_bytes,
+            # Rejects before any work is done, even parsing.
+            admission,
+            # Innermost: what it raises is an outcome like any other.
+            ParsingInterceptor(),
         )
-        server = make_server(chain, server_options(settings, share_port=share_port))
-        servicer = ChatgptServicer(self._model, defaults, timeouts)
-        chatgpt_pb2_grpc.add_ChatgptServicer_to_server(servicer, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        serve_endpoints(
+            self._server,
+            service.endpoints(),
+            Entry(self._shedder, self._requests, settings.stream_timeout_seconds),
+            interceptors,
+            Relay(settings.reader_timeout_seconds),
+        )
+
+    def _serve_auxiliary(self) -> None:
+        self._auxiliary = AuxiliaryServices(
+            self._server,
+            self._requests,
+            self._settings.reader_timeout_seconds,
+            self._undelivered,
+        )
+        registrar: Any = self._auxiliary
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        enable_reflection(names, server, self.metrics.set_reflection_streams)
-        return server
+        enable_reflection(names, registrar, self.metrics.set_reflection_streams)
 
     async def start(self) -> None:
         """Listen, then report SERVING.
@@ -210,7 +224,7 @@ class App:
         self.metrics.set_draining()
         self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
-        self._shedding.close()
+        self._shedder.close()
         begun = time.monotonic()
         await self._outcome.refuse(self._probe.crowded)
         # Out of the grace, so that the process ends when those who wait for it expect that.
@@ -227,7 +241,8 @@ class App:
         self._undelivered.limit(MORE_THAN_GRACE_SECONDS)
         await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
-        self._edge.end_all()
+        self._requests.stop()
+        self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
         await closing

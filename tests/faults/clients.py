@@ -9,7 +9,7 @@ import grpc
 from conftest import Stub
 from faults.world import PROMPT, World
 from helpers import failure_of
-from tokenwire.server.relay import SERVICE
+from tokenwire.api.chatgpt.service import SERVICE
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -13,8 +13,9 @@ from faults.world import World, assert_clean, open_world
 from helpers import details_of, reason_of
 from tokenwire import app
 from tokenwire.config import Settings
-from tokenwire.core.call_record import Call
-from tokenwire.core.domain import AnswerStream, ChatModel, ChatRequest
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.domain import AnswerStream, ChatRequest
 from tokenwire.observability.logs import call_log
 from tokenwire.upstreams import build_model
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -38,8 +39,8 @@ class BuggyModel:
         self._model = model
         self._bugs = bugs
 
-    async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        async with aclosing(self._model.stream(request, deadline)) as answer:
+    async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
+        async with aclosing(self._model.stream(request, call)) as answer:
             async for event in answer:
                 if not self._bugs.after_a_token:
                     self._bugs.raise_()
@@ -133,7 +134,7 @@ async def test_row_45_a_bug_in_what_follows_a_call(
     """A call that is answered well stays so, even if the log of it fails."""
     log_call = call_log.log_call
 
-    def log_buggily(call: Call) -> None:
+    def log_buggily(call: CallRecord) -> None:
         bugs.raise_()
         log_call(call)
 

@@ -8,7 +8,7 @@ import pytest
 
 from faults.world import World, open_world
 from helpers import reason_of, text_of
-from tokenwire.upstreams import openai
+from tokenwire.upstreams.openai import model as openai
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 ABORTED = grpc.StatusCode.ABORTED

@@ -21,6 +21,7 @@ from faults.keepalive_upstream import (
     whole,
 )
 from helpers import collect, text_of
+from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.http.pool import Request
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream
@@ -161,7 +162,11 @@ async def test_row_49_a_cancelled_answer(stub: Stub, raw: KeepAliveUpstream) -> 
 async def text_from(upstream: Upstream, content: str) -> str:
     """Return the text of an answer, asked for without a server between."""
     payload = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
-    return "".join([str(event.data) async for batch in upstream.events(payload) for event in batch])
+    text = ""
+    with await upstream.open(payload, Attempts()) as events:
+        while (batch := await events.read()) is not None:
+            text += "".join(str(event.data) for event in batch)
+    return text
 
 
 async def test_row_49_bytes_still_in_the_kernel(raw: KeepAliveUpstream) -> None:

@@ -32,6 +32,7 @@ from faults.keepalive_upstream import (
 )
 from helpers import text_of
 from tokenwire.core import errors
+from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -181,11 +182,12 @@ async def text_from(upstream: Upstream, content: str) -> tuple[str, str]:
     payload = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
     text, finished = "", False
     try:
-        async for batch in upstream.events(payload):
-            for event in batch:
-                choice = msgspec.json.decode(event.data)["choices"][0]
-                text += choice["delta"].get("content", "")
-                finished = "finish_reason" in choice
+        with await upstream.open(payload, Attempts()) as events:
+            while (batch := await events.read()) is not None:
+                for event in batch:
+                    choice = msgspec.json.decode(event.data)["choices"][0]
+                    text += choice["delta"].get("content", "")
+                    finished = "finish_reason" in choice
     except errors.ServiceError as error:
         return text, error.reason
     return text, "OK" if finished else "TRUNCATED"

@@ -11,7 +11,7 @@ import pytest
 from conftest import MODEL
 from faults import http2
 from faults.world import World, open_world, within
-from tokenwire.core.call_deadline import Watchdog
+from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 OK = (grpc.StatusCode.OK, "")
@@ -29,7 +29,9 @@ PLANS = {
 
 
 @asynccontextmanager
-async def last_write(world: World, plan: str) -> AsyncIterator[tuple[http2.Connection, Watchdog]]:
+async def last_write(
+    world: World, plan: str
+) -> AsyncIterator[tuple[http2.Connection, CallDeadline]]:
     """Bring a call to the write of its last Answer, which its caller does not take yet."""
     script, window = PLANS[plan]
     world.upstream.script(script)

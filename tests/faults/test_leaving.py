@@ -13,7 +13,7 @@ from faults.leaving import PHASES, Visit, promptly
 from faults.raw_upstream import RawUpstream
 from faults.world import World, count_descriptors, open_world, within
 from helpers import sample, scrape
-from tokenwire.core.call_record import Call
+from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import SlowConsumer
 
 CANCELLED = grpc.StatusCode.CANCELLED
@@ -149,7 +149,7 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_row_31_cancel_9_s_before_a_deadline_of_15_minutes(world: World) -> None:
     """A cancel long before the deadline is a cancel, however long the deadline is."""
-    begun: list[Call] = []
+    begun: list[CallRecord] = []
     world.app._outcome._on_start = begun.append
     visit = Visit(world, "mid-stream")
     call = world.send(timeout=9)

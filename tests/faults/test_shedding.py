@@ -10,9 +10,10 @@ import pytest
 from faults.test_admission import OK, OVERLOADED, hold, let_go
 from faults.world import World, open_world, within
 from helpers import reason_of, retry_delay_of
+from tokenwire.api.codes import code_of
 from tokenwire.api.status import FixedStatus, extra_trailers, to_status
 from tokenwire.core.errors import DOMAIN, ServerOverloaded, UpstreamQuotaExhausted
-from tokenwire.server.interceptors.outcome import REQUEST_ID
+from tokenwire.server.request_id import REQUEST_ID
 
 CROWD = 600
 SHUTTING_DOWN = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
@@ -142,7 +143,7 @@ async def test_row_35_a_request_id_at_the_door(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_fixed_status_is_the_same(error: Any) -> None:
     """A status that was packed beforehand is the same to the byte."""
-    status = to_status(error, error.code, "request")
+    status = to_status(error, code_of(type(error)), "request")
     trailers = (*status.trailing_metadata, *extra_trailers(error))
     assert FixedStatus(error).of_call("request") == (status.details, trailers)
     assert DOMAIN.encode() in dict(trailers)["grpc-status-details-bin"]

@@ -18,8 +18,8 @@ from faults.keepalive_upstream import (
 )
 from faults.world import World, open_world
 from helpers import reason_of, text_of
-from tokenwire.core import attempts, errors
-from tokenwire.core.attempts import Cause, Exchange
+from tokenwire.core import errors
+from tokenwire.core.attempts import Attempts, Cause
 from tokenwire.upstreams.http import pool
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream
@@ -179,17 +179,17 @@ async def test_the_record_tells_of_a_stale_connection(raw: KeepAliveUpstream) ->
     raw.behave = behave
     upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
     first, second = await asked(upstream), await asked(upstream)
-    assert (first.attempts, first.failures) == (1, [])
-    assert (second.attempts, second.failures, second.cause) == (2, [Cause.STALE], None)
+    assert (first.count, first.failures) == (1, [])
+    assert (second.count, second.failures, second.cause) == (2, [Cause.STALE], None)
     assert not second.retries
     await upstream.aclose()
 
 
-async def asked(upstream: Upstream) -> Exchange:
+async def asked(upstream: Upstream) -> Attempts:
     """Return the record of one answer, which may fail."""
-    record = Exchange()
-    attempts.current.set(record)
+    record = Attempts()
     payload = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
-    with suppress(errors.ServiceError):
-        _ = [batch async for batch in upstream.events(payload)]
+    with suppress(errors.ServiceError), await upstream.open(payload, record) as events:
+        while await events.read() is not None:
+            pass
     return record

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from tokenwire.api.codes import code_of
 from tokenwire.core.errors import DOMAIN, InvalidField, ServiceError, UpstreamQuotaExhausted
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
@@ -52,9 +53,9 @@ class FixedStatus:
     """
 
     def __init__(self, error: ServiceError) -> None:
-        self.code = error.code
-        number: int = error.code.value[0]
-        packed = to_status(error, error.code, "").trailing_metadata or ()
+        self.code = code_of(type(error))
+        number: int = self.code.value[0]
+        packed = to_status(error, self.code, "").trailing_metadata or ()
         [(self._key, details)] = packed
         assert isinstance(details, bytes)  # noqa: S101 - the key ends in -bin
         whole = status_pb2.Status.FromString(details)

@@ -1,20 +1,11 @@
-"""What happens between this service and its upstream for one answer.
-
-The model side notes it as it goes, without knowing whose answer it is; who
-asked reads it at the end.
-"""
+"""The record of the requests that are made to upstreams for one call."""
 
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Self
+from typing import Self
 
-from opentelemetry.trace import Span, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-# Not the configured ones: the baggage of callers is none of the upstream's business.
-PROPAGATOR: Final = TraceContextTextMapPropagator()
+from opentelemetry.trace import Span
 
 
 class Cause(Enum):
@@ -60,8 +51,8 @@ class Cause(Enum):
 
 
 @dataclass(slots=True)
-class Exchange:
-    """The record of one answer's requests to the upstream.
+class Attempts:
+    """What happens between this service and its upstreams for one call.
 
     Times are readings of `time.monotonic`, in seconds; 0 means not yet, or not known.
 
@@ -69,10 +60,9 @@ class Exchange:
         asked: When the model was asked.
         sent: When the first request was handed to the HTTP client.
         read: When the bytes that brought the first text had been read.
-        begun: Whether the first text has reached who asked.
-        span: Covers them all; its trace goes on to the upstream.
+        span: Covers all attempts; its trace goes on to the upstream.
         retries: Why requests were repeated: the reasons of the failures before.
-        attempts: Requests of which at least the first byte was sent.
+        count: Requests of which at least the first byte was sent.
         failures: Why connections failed, in order; one for each at most.
         cause: Why the connection of the latest request failed, if it did.
         upstream_status: HTTP status of the latest response, or 0.
@@ -82,10 +72,9 @@ class Exchange:
     asked: float = 0.0
     sent: float = 0.0
     read: float = 0.0
-    begun: bool = False
     span: Span | None = None
     retries: list[str] = field(default_factory=list)
-    attempts: int = 0
+    count: int = 0
     failures: list[Cause] = field(default_factory=list)
     cause: Cause | None = None
     upstream_status: int = 0
@@ -110,20 +99,3 @@ class Exchange:
             self.span.add_event(
                 "retry", {"error.type": reason, "tokenwire.retry.delay_seconds": after_seconds}
             )
-
-    def headers(self) -> dict[str, str]:
-        """Return what tells the upstream of the trace; nothing if there is none."""
-        if self.span is None or not self.span.get_span_context().is_valid:
-            return {}
-        headers: dict[str, str] = {}
-        PROPAGATOR.inject(headers, set_span_in_context(self.span))
-        return headers
-
-
-current: ContextVar[Exchange] = ContextVar("exchange")
-"""The record that the running task fills."""
-
-
-def noted() -> Exchange:
-    """Return the current record, or one that nobody reads."""
-    return current.get(None) or Exchange()

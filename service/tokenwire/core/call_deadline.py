@@ -5,18 +5,17 @@ import math
 from types import TracebackType
 from typing import Final, Self
 
-from tokenwire.core.errors import ServiceError, StreamDurationLimit
+from tokenwire.core.errors import ServiceError, SlowConsumer, StreamDurationLimit
+from tokenwire.core.task_timer import TaskTimer
 
 LAST_WRITE_SECONDS: Final = 0.5
 """How long a write may go on after the end."""
 
 
-class Watchdog:
+class CallDeadline(TaskTimer):
     """Cancels the task that enters it and turns the cancellation into a ServiceError.
 
-    One timer serves all the waits of a call: moving the time on costs a few
-    attributes, and the timer looks again when it fires. A cancellation that
-    comes from elsewhere stays a cancellation.
+    A cancellation that comes from elsewhere stays a cancellation.
 
     Args:
         total_seconds: The longest that the task may take within the context;
@@ -24,22 +23,18 @@ class Watchdog:
     """
 
     def __init__(self, total_seconds: float = math.inf) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__()
         self._end = self._loop.time() + total_seconds
         self._end_error: type[ServiceError] = StreamDurationLimit
-        self._time = self._end
         self._error: type[ServiceError] = StreamDurationLimit
         self._writing = False
         self._whole = False
+        self._rest_seconds = 0.0
         self._beyond_end = 0.0
-        self._task: asyncio.Task[object] | None = None
-        self._timer: asyncio.Handle | None = None
-        self._timer_time = math.inf
-        self._bite: ServiceError | None = None
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
-        self._arm()
+        self._move(self._end)
         return self
 
     def __exit__(
@@ -52,18 +47,17 @@ class Watchdog:
 
         They are dropped, which makes the task go on behind the context, if the answer is whole.
         """
-        task, self._task = self._task, None
-        if self._timer:
-            self._timer.cancel()
-        if not (self._bite and task and task.uncancel() == 0 and kind is asyncio.CancelledError):
+        task = self._task
+        self._stop()
+        if not self._takes_back(task, kind):
             return False
         if self._whole:
             return True
-        raise self._bite from None
+        raise self._error() from None
 
     @property
     def end(self) -> float:
-        """When the watch is over, by the event loop's clock."""
+        """When the call is over, by the event loop's clock."""
         return self._end
 
     @property
@@ -71,38 +65,46 @@ class Watchdog:
         """Whether the latest write, as far as known here, is still going on."""
         return self._writing
 
-    def expect(self, seconds: float, otherwise: type[ServiceError]) -> None:
-        """Give what comes next so many `seconds`, or end the task with `otherwise`.
+    def expect_write(self, seconds: float) -> None:
+        """Give a write so many `seconds`, or end the task with SlowConsumer.
 
-        Raises:
-            ServiceError: The watch was over before this, during a write.
-        """
-        self._writing = False
-        self._beyond_end = 0.0
-        now = self._loop.time()
-        if now >= self._end:
-            raise self._end_error
-        self._set(now + seconds, otherwise)
-
-    def expect_rest(
-        self, rest_seconds: float, seconds: float, otherwise: type[ServiceError]
-    ) -> None:
-        """Give what follows a text that is whole its `rest_seconds`, when the watch is over too.
-
-        Give it `seconds` more while the watch is not over, or end the task with `otherwise`.
-        """
-        self._writing = False
-        self._beyond_end = rest_seconds
-        self._set(self._loop.time() + rest_seconds + seconds, otherwise)
-
-    def expect_write(self, seconds: float, otherwise: type[ServiceError]) -> None:
-        """Give a write so many `seconds`, and a moment more than others when the watch is over.
-
-        gRPC takes no other write before this one is done, not even that of the last Answer.
+        A write has a moment more than everything else when the call is over: gRPC takes no
+        other write before this one is done, not even that of the last Answer.
         """
         self._writing = True
         self._beyond_end = LAST_WRITE_SECONDS
-        self._set(self._loop.time() + seconds, otherwise)
+        self._set(self._loop.time() + seconds, SlowConsumer)
+
+    def written(self) -> None:
+        """Note that the write is done.
+
+        Raises:
+            ServiceError: The call was over before this.
+        """
+        self._writing = False
+        end = self._end + self._rest_seconds
+        if self._loop.time() >= end:
+            raise self._end_error
+        self._beyond_end = self._rest_seconds
+        self._error = self._end_error
+        # As `_move` does: this comes with every token.
+        self._time = end
+        if end < self._handle_time:
+            self._arm()
+
+    def text_is_whole(self, rest_seconds: float) -> None:
+        """Give what follows the whole text its `rest_seconds`, even when the call is over."""
+        self._rest_seconds = self._beyond_end = rest_seconds
+        self._set(math.inf, self._end_error)
+
+    def text_continues(self) -> None:
+        """Take `text_is_whole` back: more text has come.
+
+        Raises:
+            ServiceError: The call was over before this.
+        """
+        self._rest_seconds = 0.0
+        self.written()
 
     def answer_is_whole(self) -> None:
         """Let no time and no shutdown make the task fail any more.
@@ -115,7 +117,8 @@ class Watchdog:
 
     def interrupt(self, error: type[ServiceError]) -> None:
         """End the task with `error`; does nothing once it has left the context."""
-        if self._task:
+        # A cancellation that is on its way keeps its reason.
+        if self._task and not self._expired:
             self._end = self._loop.time()
             self._end_error = error
             if self._writing or not self._whole:
@@ -124,21 +127,8 @@ class Watchdog:
     def _set(self, time: float, error: type[ServiceError]) -> None:
         end = self._end + self._beyond_end
         if time < end:
-            self._time, self._error = time, error
+            self._error = error
+            self._move(time)
         else:
-            self._time, self._error = end, self._end_error
-        if self._time < self._timer_time:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer_time = self._time
-        self._timer = self._loop.call_at(self._time, self._look) if self._time < math.inf else None
-
-    def _look(self) -> None:
-        if self._loop.time() < self._time:
-            self._arm()
-        elif self._task and not self._bite:
-            self._bite = self._error()
-            self._task.cancel()
+            self._error = self._end_error
+            self._move(end)

@@ -1,34 +1,33 @@
 """The record of one call, filled in as the call proceeds."""
 
 import asyncio
+import math
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from grpc import StatusCode
-
-from tokenwire.core.attempts import Exchange
-from tokenwire.core.call_deadline import Watchdog
-from tokenwire.core.domain import Completion
-from tokenwire.server import accept_probe
+from tokenwire.core.attempts import Attempts
+from tokenwire.core.call_deadline import CallDeadline
+from tokenwire.core.domain import Completion, Delta
+from tokenwire.core.method import Method
 
 
 @dataclass(slots=True)
-class Call:
+class CallRecord:
     """What is known of one call.
 
     Times are readings of `time.monotonic`, in seconds; 0 means not yet.
 
     Attributes:
         request_id: The caller's `x-request-id`, or one of ours.
-        method: The full method name.
+        method: What was called.
         peer: The caller's address.
-        watchdog: Ends the call when something takes too long.
-        exchange: What happened between the service and its upstream.
+        deadline: Ends the call when something takes too long.
+        callers_deadline: When the caller's own deadline passes, by the event loop's clock.
+        attempts: What happened between the service and its upstreams.
         model: The model asked for, or empty before the request is understood.
         started: When the call began.
         accept_wait: Seconds that it waited in gRPC before that.
-        queued: Seconds that it waited for a place; 0 if one was free.
+        queued: Seconds that it waited for a slot; 0 if one was free.
         first_token: When the first text came.
         last_token: When the latest text came.
         tokens: Upstream events with text so far.
@@ -37,21 +36,23 @@ class Call:
             it: gRPC sends the headers with it, and can send no status before they are gone.
         last_write: The write of the last Answer of a whole answer. It too goes on when the
             call ends within it, which the caller's slowness alone cannot make a failure.
+        texts: All text so far, if spans hold what was said; else None.
         completion: The end of a whole answer.
-        code: The status the call ended with.
-        reason: Why it ended so; the code's name where there is no more to say.
+        status: Name of the gRPC status code that the call ended with; empty until then.
+        reason: Why it ended so; the status again where there is no more to say.
         ended: When the call ended.
         trace_id: Id of its trace in hexadecimal, if its span is recorded.
     """
 
     request_id: str
-    method: str
+    method: Method
     peer: str
-    watchdog: Watchdog
-    exchange: Exchange = field(default_factory=Exchange)
+    deadline: CallDeadline
+    callers_deadline: float = math.inf
+    attempts: Attempts = field(default_factory=Attempts)
     model: str = ""
     started: float = field(default_factory=time.monotonic)
-    accept_wait: float = field(default_factory=accept_probe.waited.get)
+    accept_wait: float = 0.0
     queued: float = 0.0
     first_token: float = 0.0
     last_token: float = 0.0
@@ -59,21 +60,19 @@ class Call:
     answers_sent: int = 0
     first_write: asyncio.Future[None] | None = None
     last_write: asyncio.Future[None] | None = None
+    texts: list[str] | None = None
     completion: Completion | None = None
-    code: StatusCode | None = None
+    status: str = ""
     reason: str = ""
     ended: float = 0.0
     trace_id: str = ""
 
-    def received(self, tokens: int) -> None:
-        """Note text made of `tokens` upstream events."""
+    def received(self, delta: Delta) -> None:
+        """Note text that has come from the upstream."""
         now = time.monotonic()
         if not self.first_token:
             self.first_token = now
-            self.exchange.begun = True
         self.last_token = now
-        self.tokens += tokens
-
-
-current: ContextVar[Call] = ContextVar("call")
-"""The call that the running task serves."""
+        self.tokens += delta.tokens
+        if self.texts is not None:
+            self.texts.append(delta.text)

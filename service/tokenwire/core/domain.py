@@ -3,7 +3,7 @@
 import enum
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 
 class Role(enum.Enum):
@@ -83,13 +83,6 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """The text is whole as far as known; what else comes, comes within so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Completion:
     """The end of a whole answer. `usage` is None where the upstream reports none."""
 
@@ -99,28 +92,5 @@ class Completion:
     id: str
 
 
-AnswerStream: TypeAlias = AsyncGenerator[Delta | Whole | Completion, None]
-"""Deltas with text, then exactly one Completion. Closing it ends the upstream request.
-
-Where the Completion may take a while to come, Whole says so; a Delta behind it takes it back."""
-
-
-class ChatModel(Protocol):
-    """What the servicer knows of a language model."""
-
-    def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        """Stream the answer to `request`.
-
-        Args:
-            request: What to answer.
-            deadline: When the first token must have come, by the event loop's
-                clock. Whoever iterates enforces it; the model may plan by it.
-
-        Raises:
-            ServiceError: While iterating, when the answer cannot be completed.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections to the upstream."""
-        ...
+AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]
+"""Deltas with text, then exactly one Completion. Closing it ends the upstream request."""

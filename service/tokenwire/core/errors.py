@@ -1,12 +1,10 @@
-"""Every failure that a caller can see, once: its reason, status and text.
+"""Every failure that a caller can see, once: its reason and its text.
 
 The text is fixed: it never holds anything that came from a caller or from the
 upstream. What each row means is told in docs/errors.md.
 """
 
 from typing import ClassVar, Literal, TypeAlias
-
-from grpc import StatusCode
 
 DOMAIN = "tokenwire"
 """The domain of google.rpc.ErrorInfo in every failed call's status details."""
@@ -19,7 +17,6 @@ class ServiceError(Exception):
 
     Attributes:
         reason: The `reason` of google.rpc.ErrorInfo.
-        code: The gRPC status while no token has been sent.
         text: The status text.
         retryable: Whether the same call may succeed later.
         blame: Who has to act: the caller, the upstream or this service.
@@ -27,7 +24,6 @@ class ServiceError(Exception):
     """
 
     reason: ClassVar[str]
-    code: ClassVar[StatusCode]
     text: ClassVar[str]
     retryable: ClassVar[bool] = False
     blame: ClassVar[Party] = "service"
@@ -36,17 +32,6 @@ class ServiceError(Exception):
         super().__init__(self.text)
         self.retry_after = retry_after
 
-    @classmethod
-    def code_after(cls, answers_sent: int) -> StatusCode:
-        """Return the status once `answers_sent` Answers have gone to the caller.
-
-        UNAVAILABLE invites clients to retry by themselves; with half an answer
-        delivered that would replay it and pay for it twice, so it is ABORTED.
-        """
-        if answers_sent and cls.code is StatusCode.UNAVAILABLE:
-            return StatusCode.ABORTED
-        return cls.code
-
 
 # --- The caller's request -----------------------------------------------------
 
@@ -54,7 +39,6 @@ class ServiceError(Exception):
 class CallerError(ServiceError):
     """The request cannot be served as it is."""
 
-    code = StatusCode.INVALID_ARGUMENT
     blame = "caller"
 
 
@@ -69,7 +53,6 @@ class RequestTimeout(CallerError):
     """The message of the request does not come in time."""
 
     reason = "REQUEST_TIMEOUT"
-    code = StatusCode.RESOURCE_EXHAUSTED
     text = "The message of the request did not come in time."
 
 
@@ -135,7 +118,6 @@ class UpstreamError(ServiceError):
     """The upstream answers 5xx, 425 or 498, or reports an error within its answer."""
 
     reason = "UPSTREAM_ERROR"
-    code = StatusCode.UNAVAILABLE
     text = "The upstream failed."
     retryable = True
     blame: ClassVar[Party] = "upstream"
@@ -195,7 +177,6 @@ class UpstreamRateLimited(UpstreamError):
     """The upstream answers 429, or says that requests come too fast."""
 
     reason = "UPSTREAM_RATE_LIMITED"
-    code = StatusCode.RESOURCE_EXHAUSTED
     text = "The upstream limits the rate of requests."
 
 
@@ -203,7 +184,6 @@ class UpstreamQuotaExhausted(UpstreamError):
     """The upstream answers 402, or says that quota or money is used up."""
 
     reason = "UPSTREAM_QUOTA_EXHAUSTED"
-    code = StatusCode.RESOURCE_EXHAUSTED
     text = "The quota at the upstream is used up."
     retryable = False
     blame = "service"
@@ -218,7 +198,6 @@ class UpstreamRejectedRequest(UpstreamError):
     """
 
     reason = "UPSTREAM_REJECTED_REQUEST"
-    code = StatusCode.INTERNAL
     text = "The upstream does not accept the request that this service made."
     retryable = False
     blame = "service"
@@ -232,7 +211,6 @@ class UpstreamAuthRejected(UpstreamError):
     """The upstream answers 401 or 403."""
 
     reason = "UPSTREAM_AUTH_REJECTED"
-    code = StatusCode.FAILED_PRECONDITION
     text = "The upstream rejects this service's credentials."
     retryable = False
     blame = "service"
@@ -242,7 +220,6 @@ class UpstreamModelNotFound(UpstreamError):
     """The upstream answers 404."""
 
     reason = "UPSTREAM_MODEL_NOT_FOUND"
-    code = StatusCode.FAILED_PRECONDITION
     text = "The upstream does not know the model."
     retryable = False
     blame = "service"
@@ -252,7 +229,6 @@ class UpstreamProtocolError(UpstreamError):
     """The response holds invalid JSON, invalid UTF-8 or an unexpected shape."""
 
     reason = "UPSTREAM_PROTOCOL_ERROR"
-    code = StatusCode.INTERNAL
     text = "The upstream sent something that is not a chat completion."
     retryable = False
 
@@ -261,7 +237,6 @@ class UpstreamEventTooLarge(UpstreamError):
     """One event of the response is over the size limit."""
 
     reason = "UPSTREAM_EVENT_TOO_LARGE"
-    code = StatusCode.INTERNAL
     text = "The upstream sent an event larger than this service allows."
     retryable = False
 
@@ -270,7 +245,6 @@ class UpstreamResponseTooLarge(UpstreamError):
     """A line, an error body or the decompressed response is over its size limit."""
 
     reason = "UPSTREAM_RESPONSE_TOO_LARGE"
-    code = StatusCode.INTERNAL
     text = "The upstream sent a response larger than this service allows."
     retryable = False
 
@@ -279,7 +253,6 @@ class ContentFiltered(UpstreamError):
     """The finish reason is `content_filter`."""
 
     reason = "CONTENT_FILTERED"
-    code = StatusCode.FAILED_PRECONDITION
     text = "The upstream's content filter ended the answer."
     retryable = False
     blame = "caller"
@@ -296,7 +269,6 @@ class ServerOverloaded(ServiceError):
     """
 
     reason = "SERVER_OVERLOADED"
-    code = StatusCode.RESOURCE_EXHAUSTED
     text = "This service is at its limit of answers or of request bytes in flight."
     retryable = True
 
@@ -305,7 +277,6 @@ class SlowConsumer(ServiceError):
     """The caller's connection accepts no data for longer than allowed."""
 
     reason = "SLOW_CONSUMER"
-    code = StatusCode.RESOURCE_EXHAUSTED
     text = "The caller reads the answer too slowly."
     blame = "caller"
 
@@ -314,7 +285,6 @@ class ServerShuttingDown(ServiceError):
     """The grace for running answers is over."""
 
     reason = "SERVER_SHUTTING_DOWN"
-    code = StatusCode.UNAVAILABLE
     text = "This instance is shutting down."
     retryable = True
 
@@ -323,7 +293,6 @@ class ServerResourcesExhausted(ServiceError):
     """File descriptors, threads or memory of this process or its host run out."""
 
     reason = "SERVER_RESOURCES_EXHAUSTED"
-    code = StatusCode.UNAVAILABLE
     text = "This service has no resources left to ask the upstream."
     retryable = True
 
@@ -332,5 +301,12 @@ class InternalError(ServiceError):
     """A bug: the log holds the details under the request id."""
 
     reason = "INTERNAL"
-    code = StatusCode.INTERNAL
     text = "This service failed."
+
+
+def let_go(failure: ServiceError) -> None:
+    """Free what a failure came from, such as a large event, without the garbage collector.
+
+    gRPC keeps what ended a call in a cycle with the frames that it went through.
+    """
+    failure.__traceback__ = failure.__context__ = failure.__cause__ = None

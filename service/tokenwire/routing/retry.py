@@ -5,8 +5,10 @@ import random
 from contextlib import aclosing
 from typing import Final
 
-from tokenwire.core import attempts, errors
-from tokenwire.core.domain import AnswerStream, ChatModel, ChatRequest
+from tokenwire.core import errors
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.domain import AnswerStream, ChatRequest
 from tokenwire.routing.blame import blamed
 
 REPEATED: Final = (
@@ -20,7 +22,7 @@ A timeout is none of them: the time that a repetition needs is spent."""
 
 BACKOFF_SECONDS: Final = 0.1
 MOST_WAIT_SECONDS: Final = 2.0
-"""A longer wait is the caller's: here it would hold a place that others could have."""
+"""A longer wait is the caller's: here it would hold a slot that others could have."""
 COST: Final = 10
 """Calls that pay for one repetition: at most 10 % extra upstream calls."""
 MOST_SAVED: Final = 10 * COST
@@ -51,19 +53,21 @@ class RetryingModel:
 
     Args:
         model: Gets the requests.
+        first_token_seconds: From the moment the model is asked to the first token.
     """
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: ChatModel, first_token_seconds: float) -> None:
         self._model = model
+        self._first_token_seconds = first_token_seconds
         self._budget = RetryBudget()
 
-    async def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        """Stream the answer to `request`; see `domain.ChatModel`."""
+    async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
+        """Stream the answer to `request`; see `chat_model.ChatModel`."""
         self._budget.pay_in()
         set_by_caller = request.set_by_caller
         begun = False
         try:
-            async with aclosing(self._model.stream(request, deadline)) as answer:
+            async with aclosing(self._model.stream(request, call)) as answer:
                 async for event in answer:
                     if not begun:
                         begun = True
@@ -72,14 +76,14 @@ class RetryingModel:
                     yield event
         except errors.ServiceError as error:
             delay = _delay(error)
-            if begun or delay is None or not self._can_repeat(delay, deadline):
+            if begun or delay is None or not self._can_repeat(delay, call):
                 raise blamed(error, set_by_caller) from None
-            attempts.noted().repeated(error.reason, delay)
+            call.attempts.repeated(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)
         try:
-            async with aclosing(self._model.stream(request, deadline)) as answer:
+            async with aclosing(self._model.stream(request, call)) as answer:
                 async for event in answer:
                     yield event
         except errors.ServiceError as error:
@@ -89,8 +93,10 @@ class RetryingModel:
         """Close the model."""
         await self._model.aclose()
 
-    def _can_repeat(self, delay: float, deadline: float) -> bool:
-        in_time = asyncio.get_running_loop().time() + delay < deadline
+    def _can_repeat(self, delay: float, call: CallRecord) -> bool:
+        first_token_by = call.attempts.asked + self._first_token_seconds
+        limit = min(first_token_by, call.deadline.end, call.callers_deadline)
+        in_time = asyncio.get_running_loop().time() + delay < limit
         return in_time and self._budget.draw()
 
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
-from contextvars import ContextVar
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +39,6 @@ BUSY_CALLS: Final = 16
 MOST_PROBES: Final = 16
 """On their way at once. A probe costs half a millisecond of CPU."""
 TIMEOUT_SECONDS: Final = 60.0
-
-waited: ContextVar[float] = ContextVar("waited", default=0.0)
-"""Seconds that the running call waited in gRPC, at least."""
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +95,9 @@ class AcceptProbe:
         if self._directory:
             private_directory.remove(self._directory)
 
-    def is_probe(self, details: grpc.HandlerCallDetails) -> bool:
-        """Tell whether the call just taken is a probe; note that it has come."""
-        for key, value in details.invocation_metadata or ():
+    def is_probe(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
+        """Tell by its metadata whether the call just taken is a probe; note that it has come."""
+        for key, value in metadata or ():
             if key == KEY and str(value).startswith(self._secret):
                 self._note_end(str(value))
                 return True

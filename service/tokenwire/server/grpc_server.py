@@ -9,30 +9,26 @@ a call that the core cannot assign to one of them needs no name to be refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from grpc._cython import cygrpc
 from grpc.aio import _server
 
-Options: TypeAlias = Sequence[tuple[str, int]]
+from tokenwire.server.options import Options
 
 _core: Any = cygrpc
 """For what its published types lack."""
 NO_METHOD: Final = ""
 
 
-def make_server(
-    interceptors: Sequence[grpc.aio.ServerInterceptor], options: Options
-) -> grpc.aio.Server:
+def make_server(options: Options) -> grpc.aio.Server:
     """Return a server of registered methods alone; generic handlers get no calls.
 
     Args:
-        interceptors: Of all calls of these methods.
         options: As for `grpc.aio.server`.
     """
-    server: Any = _Server(interceptors, options)
+    server: Any = _Server(options)
     made: grpc.aio.Server = server
     return made
 
@@ -40,11 +36,9 @@ def make_server(
 class _Server(_server.Server):
     """grpc.aio's server with another core."""
 
-    def __init__(
-        self, interceptors: Sequence[grpc.aio.ServerInterceptor], options: Options
-    ) -> None:
+    def __init__(self, options: Options) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = _Core(self._loop, None, (), interceptors, tuple(options), None)
+        self._server = _Core(self._loop, None, (), (), tuple(options), None)
 
 
 class _Core(_core.AioServer):  # type: ignore[misc] # it has no type

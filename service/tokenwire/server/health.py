@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
@@ -12,11 +12,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire.server.open_calls import OpenCalls
-from tokenwire.server.relay import SERVICE
 
 _messages: Any = health_pb2
 """For those that its published types lack."""
-SERVICES: Final = ("", SERVICE)
 
 MAX_WATCHES: Final = 4_000
 """Open at once, at 27 kB each. A client that checks health has one for each connection."""
@@ -29,17 +27,24 @@ Context: TypeAlias = (
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
-    """Health of the process ("") and of our service, which is the same.
+    """Health of the process ("") and of its services, which is the same.
 
     grpc_health's own servicer holds a lock while it writes to a watcher, so that
     one who does not read keeps the status from changing.
 
     Args:
+        services: Full names of the services.
         on_watches: Told the number of Watch calls when it changes.
         on_call: Told the caller's address when a call begins.
     """
 
-    def __init__(self, on_watches: Callable[[int], None], on_call: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        services: Iterable[str],
+        on_watches: Callable[[int], None],
+        on_call: Callable[[str], None],
+    ) -> None:
+        self._services = ("", *services)
         self._watches = OpenCalls(MAX_WATCHES, on_watches)
         self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -57,7 +62,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Return the health of a service."""
         self._on_call(context.peer())
         await _check_size(request, context)
-        if request.service not in SERVICES:
+        if request.service not in self._services:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=self._status)
 
@@ -80,11 +85,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Return the health of every service."""
         del request, context
         status = health_pb2.HealthCheckResponse(status=self._status)
-        response: Message = _messages.HealthListResponse(statuses=dict.fromkeys(SERVICES, status))
+        response: Message = _messages.HealthListResponse(
+            statuses=dict.fromkeys(self._services, status)
+        )
         return response
 
     async def _statuses(self, service: str) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
-        if service not in SERVICES:
+        if service not in self._services:
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             yield health_pb2.HealthCheckResponse(status=unknown)
             await asyncio.Event().wait()

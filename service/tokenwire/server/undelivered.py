@@ -5,9 +5,7 @@ import gc
 from collections.abc import Callable
 from typing import Final, Never
 
-from grpc import StatusCode
-
-from tokenwire.core.call_record import Call
+from tokenwire.core.call_record import CallRecord
 from tokenwire.server.bounded_tasks import BoundedTasks, Tasks
 
 GATHER_SECONDS: Final = 0.05
@@ -46,12 +44,12 @@ class UndeliveredStatuses:
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    def observe(self, call: Call) -> None:
+    def observe(self, call: CallRecord) -> None:
         """Watch the running handler of a call that has ended, unless its last Answer was taken.
 
         Then nothing is before its status, which so need not wait for anything.
         """
-        if call.code is not StatusCode.OK or (call.last_write and not call.last_write.done()):
+        if call.status != "OK" or (call.last_write and not call.last_write.done()):
             self.watch()
 
     async def give_up(self) -> Never:

@@ -5,11 +5,13 @@ from urllib.parse import urlsplit
 import openai
 
 from tokenwire.config import Settings, SettingsError
-from tokenwire.core.domain import ChatModel
+from tokenwire.core.chat_model import ChatModel
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.openai.upstream import OPENAI, Upstream
+from tokenwire.upstreams.progress_timer import Timeouts
 
 
 def build_model(settings: Settings) -> ChatModel:
@@ -23,7 +25,7 @@ def build_model(settings: Settings) -> ChatModel:
     return _build_other(settings)
 
 
-def build_openai(settings: Settings) -> LangChainModel:
+def build_openai(settings: Settings) -> OpenAIModel:
     """Make the model of an OpenAI-compatible upstream."""
     base_url = str(settings.base_url or OPENAI)
     key = settings.api_key.get_secret_value() if settings.api_key else ""
@@ -33,10 +35,9 @@ def build_openai(settings: Settings) -> LangChainModel:
         settings.connect_timeout_seconds,
         str(settings.proxy) if settings.proxy else None,
     )
-    model = StreamingChatOpenAI(
+    chat_model = StreamingChatOpenAI(
         upstream=upstream,
         max_tokens_parameter=_max_tokens_parameter(settings, base_url),
-        merge_tokens=settings.merge_tokens,
         model=settings.model,
         base_url=base_url,
         # ChatOpenAI insists on a key; only Upstream sends one.
@@ -51,7 +52,16 @@ def build_openai(settings: Settings) -> LangChainModel:
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         http_socket_options=(),
     )
-    return LangChainModel(model, model.aclose)
+    return OpenAIModel(
+        chat_model, upstream, timeouts_of(settings), merge_tokens=settings.merge_tokens
+    )
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """Return the time limits of an upstream that `settings` ask for."""
+    return Timeouts(
+        first_token=settings.first_token_timeout_seconds, idle=settings.idle_timeout_seconds
+    )
 
 
 def _max_tokens_parameter(settings: Settings, base_url: str) -> str:
@@ -72,4 +82,4 @@ def _build_other(settings: Settings) -> LangChainModel:
     except (ImportError, ValueError) as error:
         problem = f"TOKENWIRE_PROVIDER={settings.provider}: {error}"
         raise SettingsError([problem.splitlines()[0]]) from None
-    return LangChainModel(model)
+    return LangChainModel(model, timeouts_of(settings))

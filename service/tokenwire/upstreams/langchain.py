@@ -1,7 +1,7 @@
-"""Any LangChain chat model as a `domain.ChatModel`."""
+"""Any LangChain chat model as a `chat_model.ChatModel`."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, closing
 from typing import Any, Final
 
 import langsmith
@@ -9,12 +9,14 @@ from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.outputs import ChatGenerationChunk
 
 from tokenwire.core import errors
+from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, Delta, Usage
-from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
-from tokenwire.upstreams.prompt import Line, to_lines, to_messages
+from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
+from tokenwire.upstreams.prompt import to_lines, to_messages, to_parameters
 
 FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = {
     exceptions.ModelAuthenticationError: errors.UpstreamAuthRejected,
@@ -29,10 +31,6 @@ FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = 
 """LangChain's own failures; other ModelErrors are an UpstreamError."""
 
 
-async def _nothing() -> None:
-    """Close a model that holds nothing."""
-
-
 class LangChainModel:
     """Streams from a LangChain chat model.
 
@@ -42,70 +40,52 @@ class LangChainModel:
 
     Args:
         model: The chat model.
-        aclose: Closes what the model holds.
+        timeouts: Time limits of the upstream.
     """
 
-    def __init__(
-        self, model: BaseChatModel, aclose: Callable[[], Awaitable[None]] = _nothing
-    ) -> None:
+    def __init__(self, model: BaseChatModel, timeouts: Timeouts) -> None:
         # LangChain would send prompts and answers to LangSmith if the environment, which is
         # not ours, asked for it; a model's `_astream` may go through other parts of LangChain.
         langsmith.configure(enabled=False)
         self._model = model
-        self._aclose = aclose
+        self._timeouts = timeouts
 
-    def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        """Stream the answer to `request`; see `domain.ChatModel`."""
-        del deadline
-        lines = to_lines(request)
+    async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
+        """Stream the answer to `request`; see `chat_model.ChatModel`."""
+        messages = await to_messages(to_lines(request))
         stop = list(request.sampling.stop) or None
-        parameters = _parameters(request)
-        if isinstance(self._model, StreamingChatOpenAI):
-            return self._model.deltas(lines, stop, **parameters)
-        return _deltas(self._model, lines, stop, parameters)
+        # BaseChatModel declares _astream as a coroutine's iterator; it is a generator.
+        source: AsyncGenerator[ChatGenerationChunk] = self._model._astream(  # type: ignore[assignment]  # noqa: SLF001 - see the class
+            messages, stop, **to_parameters(request)
+        )
+        del messages, request
+        usage: UsageMetadata | None = None
+        metadata: dict[str, Any] = {}
+        try:
+            async with aclosing(source) as chunks:
+                with closing(ProgressTimer(call.attempts.asked, self._timeouts)) as timer:
+                    while (chunk := await _next(chunks, timer)) is not None:
+                        if chunk.message.content:
+                            timer.progressed()
+                        if chunk.text:
+                            yield Delta(chunk.text)
+                        metadata |= chunk.message.response_metadata | (chunk.generation_info or {})
+                        metadata |= {"id": chunk.message.id} if chunk.message.id else {}
+                        if isinstance(chunk.message, AIMessageChunk):
+                            usage = add_usage(usage, chunk.message.usage_metadata)
+        except exceptions.ModelError as error:
+            raise _failure(error) from None
+        yield _completion(metadata, usage)
 
     async def aclose(self) -> None:
-        """Close what the model holds."""
-        await self._aclose()
+        """Do nothing: LangChain's models have no common way to be closed."""
 
 
-def _parameters(request: ChatRequest) -> dict[str, Any]:
-    sampling = request.sampling
-    parameters = {
-        "model": request.model,
-        "temperature": sampling.temperature,
-        "max_tokens": sampling.max_tokens,
-        "top_p": sampling.top_p,
-        "seed": sampling.seed,
-        "frequency_penalty": sampling.frequency_penalty,
-        "presence_penalty": sampling.presence_penalty,
-        "user": sampling.user or None,
-    }
-    return {name: value for name, value in parameters.items() if value is not None}
-
-
-async def _deltas(
-    model: BaseChatModel,
-    lines: list[Line],
-    stop: list[str] | None,
-    parameters: dict[str, Any],
-) -> AnswerStream:
-    usage: UsageMetadata | None = None
-    metadata: dict[str, Any] = {}
-    messages = await to_messages(lines)
-    try:
-        # BaseChatModel declares _astream as a coroutine's iterator; it is a generator.
-        async with aclosing(model._astream(messages, stop, **parameters)) as chunks:  # type: ignore[type-var]  # noqa: SLF001 - see LangChainModel
-            async for chunk in chunks:
-                if chunk.text:
-                    yield Delta(chunk.text)
-                metadata |= chunk.message.response_metadata | (chunk.generation_info or {})
-                metadata |= {"id": chunk.message.id} if chunk.message.id else {}
-                if isinstance(chunk.message, AIMessageChunk):
-                    usage = add_usage(usage, chunk.message.usage_metadata)
-    except exceptions.ModelError as error:
-        raise _failure(error) from None
-    yield _completion(metadata, usage)
+async def _next(
+    chunks: AsyncGenerator[ChatGenerationChunk], timer: ProgressTimer
+) -> ChatGenerationChunk | None:
+    with timer:
+        return await anext(chunks, None)
 
 
 def _failure(error: exceptions.ModelError) -> errors.ServiceError:

@@ -1,7 +1,7 @@
 """From a request to what LangChain is given."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -32,3 +32,19 @@ async def to_messages(lines: Sequence[Line]) -> list[BaseMessage]:
             await next_step()
         messages.extend(kind(text) for kind, text in lines[start : start + SLICE])
     return messages
+
+
+def to_parameters(request: ChatRequest) -> dict[str, Any]:
+    """Return the parameters that the request sets, by LangChain's names; `stop` is not one."""
+    sampling = request.sampling
+    parameters = {
+        "model": request.model,
+        "temperature": sampling.temperature,
+        "max_tokens": sampling.max_tokens,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "user": sampling.user or None,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}

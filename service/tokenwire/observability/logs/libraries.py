@@ -86,8 +86,8 @@ def _is_news(record: logging.LogRecord) -> bool:
     """Tell what is worth a line from what libraries say of things that the service tells itself.
 
     When a caller leaves just as its call's status is sent, gRPC logs an error with a
-    traceback; "call ended" has said how the call ended. Exporters say of each attempt
-    where it went; `observability.traces.spans` says once a minute that spans are lost, and why.
+    traceback; "call ended" has said how the call ended. Exporters log each attempt and its
+    address; `traces.span_export` logs once a minute that spans are lost, and why.
     """
     if record.name.startswith(EXPORTERS):
         return False

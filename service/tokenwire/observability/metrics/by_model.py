@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Histogram
 
-from tokenwire.core.call_record import Call
+from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import FinishReason, Usage
 from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
@@ -61,7 +61,7 @@ class ModelSeries:
             self._operation_durations[error_type] = declared.operation_duration.labels(*names)
         return self._request_durations[error_type], self._operation_durations[error_type]
 
-    def count_tokens(self, call: Call) -> int:
+    def count_tokens(self, call: CallRecord) -> int:
         """Count the call's tokens and what they cost; return those of its output."""
         usage = call.completion.usage if call.completion else None
         if usage is None:

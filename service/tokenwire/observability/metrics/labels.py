@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
-from grpc import StatusCode
-
 from tokenwire.core import errors
 
 METHOD: Final = ("grpc_type", "grpc_service", "grpc_method")
@@ -23,8 +21,6 @@ PHASE: Final = "phase"
 CERTIFICATE: Final = "certificate"
 RESULT: Final = "result"
 
-SERVER_STREAM: Final = "server_stream"
-"""The type of a method with one request and many answers, as go-grpc-middleware says it."""
 CHAT: Final = "chat"
 """OpenTelemetry's name for what `Send` does."""
 OTHER_MODEL: Final = "other"
@@ -103,12 +99,3 @@ TURNED_AWAY: Final = frozenset(
     kind.reason for kind in (errors.ServerOverloaded, errors.ServerShuttingDown)
 )
 """Failures of calls that the service did not take, unless the model was asked already."""
-
-
-def error_endings() -> Iterator[tuple[str, str]]:
-    """Yield each code and reason that a failed call can end with."""
-    for code in (StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED):
-        yield code.name, code.name
-    for kind in FAILURES:
-        for code in dict.fromkeys((kind.code_after(0), kind.code_after(1))):
-            yield code.name, kind.reason

@@ -2,27 +2,28 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-
-from grpc import StatusCode
+from typing import Final
 
 from tokenwire.core.attempts import Cause
-from tokenwire.core.call_record import Call
-from tokenwire.core.errors import ServerOverloaded
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.method import Method
 from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
+from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
 from tokenwire.observability.metrics.declarations import Declarations
 from tokenwire.observability.metrics.labels import OTHER_MODEL, Dropped, Outcome, Phase
 from tokenwire.observability.metrics.tls import TlsMetrics
-from tokenwire.v1 import chatgpt_pb2 as pb
 
-SEND = pb.DESCRIPTOR.services_by_name["Chatgpt"].methods_by_name["Send"]
+OK: Final = "OK"
 
 
 class Metrics:
     """The process's metrics.
 
     Args:
+        methods: The methods that are served.
+        endings: Status and reason of each way in which a call can fail.
         models: Models that get a label of their own, as do those with a price.
         provider: Who provides them, by OpenTelemetry's name.
         prices: What tokens cost.
@@ -34,7 +35,12 @@ class Metrics:
     """
 
     def __init__(
-        self, models: Iterable[str], provider: str = "openai", prices: Iterable[Price] = ()
+        self,
+        methods: Iterable[Method],
+        endings: Iterable[tuple[str, str]],
+        models: Iterable[str],
+        provider: str = "openai",
+        prices: Iterable[Price] = (),
     ) -> None:
         declared = Declarations()
         self.registry = declared.registry
@@ -47,20 +53,9 @@ class Metrics:
             for model in sorted({*models, *by_name})
         }
         self._other = ModelSeries(declared, OTHER_MODEL, provider, price=None)
-        self._bind()
-
-    def _bind(self) -> None:
-        """Look up what is counted for each call, so that all that can be counted is there at 0."""
-        declared = self._declared
-        method = (labels.SERVER_STREAM, SEND.containing_service.full_name, SEND.name)
-        self._started = declared.started.labels(*method)
-        self._received = declared.received.labels(*method)
-        self._sent = declared.sent.labels(*method)
-        self._handling = declared.handling.labels(*method)
-        self._handled = {code: declared.handled.labels(*method, code.name) for code in StatusCode}
-        self._errors = {
-            ending: declared.errors.labels(*ending) for ending in labels.error_endings()
-        }
+        self._methods = {method: MethodSeries(declared, method) for method in methods}
+        # Looked up now, so that all that can be counted is there at 0.
+        self._errors = {ending: declared.errors.labels(*ending) for ending in endings}
         rejections = sorted(labels.CALLERS_REASONS | labels.TURNED_AWAY)
         self._rejected = {reason: declared.rejected.labels(reason) for reason in rejections}
         self._cancelled = {phase: declared.cancelled.labels(phase.value) for phase in Phase}
@@ -121,16 +116,16 @@ class Metrics:
         """Note how long a call waited in gRPC."""
         self._declared.accept_wait.observe(seconds)
 
-    def count_shed(self) -> None:
+    def count_shed(self, method: Method, status: str, reason: str) -> None:
         """Count a call that was rejected before anything else was done for it."""
-        code, reason = ServerOverloaded.code, ServerOverloaded.reason
+        series = self._methods[method]
         self._declared.shed.inc()
-        self._started.inc()
-        self._handled[code].inc()
+        series.started.inc()
+        series.handled[status].inc()
         self._other.outcomes[Outcome.REJECTED].inc()
-        self._errors[code.name, reason].inc()
+        self._errors[status, reason].inc()
         self._rejected[reason].inc()
-        self._handling.observe(0)
+        series.handling.observe(0)
         self._other.durations(reason)[0].observe(0)
 
     def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
@@ -157,23 +152,24 @@ class Metrics:
         """Count spans that were lost; any thread may call this."""
         self._spans_dropped[reason].inc(spans)
 
-    def start(self, call: Call) -> None:
+    def start(self, call: CallRecord) -> None:
         """Count a call that begins."""
         self.note_call(call.peer)
-        self._started.inc()
-        self._received.inc()
+        method = self._methods[call.method]
+        method.started.inc()
+        method.received.inc()
 
-    def observe(self, call: Call) -> None:
+    def observe(self, call: CallRecord) -> None:
         """Count a call that has ended."""
-        code = call.code or StatusCode.UNKNOWN
+        method = self._methods[call.method]
         series = self._models.get(call.model, self._other)
-        outcome = _outcome(call, code)
-        self._handled[code].inc()
-        self._sent.inc(call.answers_sent)
+        outcome = _outcome(call)
+        method.handled[call.status].inc()
+        method.sent.inc(call.answers_sent)
         series.outcomes[outcome].inc()
         output = series.count_tokens(call)
-        if code is not StatusCode.OK:
-            self._errors[code.name, call.reason].inc()
+        if call.status != OK:
+            self._errors[call.status, call.reason].inc()
         if outcome is Outcome.REJECTED:
             self._rejected[call.reason].inc()
         elif outcome is Outcome.CANCELLED:
@@ -181,27 +177,27 @@ class Metrics:
         if outcome in (Outcome.CANCELLED, Outcome.DEADLINE):
             series.abandoned_tokens.inc(output)
             _observe_abandoned(call, outcome, series)
-        if call.completion and code is StatusCode.OK:
+        if call.completion and call.status == OK:
             series.finish_reasons[call.completion.finish_reason].inc()
-        for reason in call.exchange.retries:
+        for reason in call.attempts.retries:
             series.upstream_retries[reason].inc()
             series.upstream_errors[reason].inc()
-        for cause in call.exchange.failures:
+        for cause in call.attempts.failures:
             self._connection_failures[cause].inc()
-        if call.reason in labels.UPSTREAM_REASONS and call.exchange.asked:
+        if call.reason in labels.UPSTREAM_REASONS and call.attempts.asked:
             series.upstream_errors[call.reason].inc()
-        self._observe_times(call, code, series)
+        self._observe_times(call, method, series)
 
-    def _observe_times(self, call: Call, code: StatusCode, series: ModelSeries) -> None:
+    def _observe_times(self, call: CallRecord, method: MethodSeries, series: ModelSeries) -> None:
         exemplar = _exemplar(call)
         seconds = call.ended - call.started
-        error_type = labels.NO_ERROR if code is StatusCode.OK else call.reason
+        error_type = labels.NO_ERROR if call.status == OK else call.reason
         request_duration, operation_duration = series.durations(error_type)
-        self._handling.observe(seconds, exemplar)
+        method.handling.observe(seconds, exemplar)
         request_duration.observe(seconds, exemplar)
-        exchange = call.exchange
-        if exchange.asked:
-            operation_duration.observe(call.ended - exchange.asked, exemplar)
+        attempts = call.attempts
+        if attempts.asked:
+            operation_duration.observe(call.ended - attempts.asked, exemplar)
         if call.queued:
             self._declared.queue_wait.observe(call.queued, exemplar)
         if not call.first_token:
@@ -210,37 +206,37 @@ class Metrics:
         if call.tokens > 1:
             mean = (call.last_token - call.first_token) / (call.tokens - 1)
             series.per_output_token.observe(mean, exemplar)
-        if exchange.sent and exchange.read:
-            ours = (exchange.sent - call.started) + (call.first_token - exchange.read)
+        if attempts.sent and attempts.read:
+            ours = (attempts.sent - call.started) + (call.first_token - attempts.read)
             self._declared.overhead.observe(ours, exemplar)
 
 
-def _observe_abandoned(call: Call, outcome: Outcome, series: ModelSeries) -> None:
+def _observe_abandoned(call: CallRecord, outcome: Outcome, series: ModelSeries) -> None:
     """Note how long a caller who left had waited for a token, if a token is what it waited for."""
-    if not call.exchange.asked or call.watchdog.writing:
+    if not call.attempts.asked or call.deadline.writing:
         # Nobody was asked for a token, or one was there and the caller did not read it.
         return
     waited = call.ended - (call.last_token or call.started)
     series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))
 
 
-def _exemplar(call: Call) -> dict[str, str] | None:
+def _exemplar(call: CallRecord) -> dict[str, str] | None:
     return {"trace_id": call.trace_id} if call.trace_id else None
 
 
-def _phase(call: Call) -> Phase:
+def _phase(call: CallRecord) -> Phase:
     return Phase.STREAMING if call.tokens else Phase.WAITING
 
 
-def _outcome(call: Call, code: StatusCode) -> Outcome:
-    match code:
-        case StatusCode.OK:
+def _outcome(call: CallRecord) -> Outcome:
+    match call.status:
+        case "OK":
             return Outcome.OK
-        case StatusCode.CANCELLED:
+        case "CANCELLED":
             return Outcome.CANCELLED
-        case StatusCode.DEADLINE_EXCEEDED:
+        case "DEADLINE_EXCEEDED":
             return Outcome.DEADLINE
-    turned_away = call.reason in labels.TURNED_AWAY and not call.exchange.asked
+    turned_away = call.reason in labels.TURNED_AWAY and not call.attempts.asked
     if turned_away or call.reason in labels.CALLERS_REASONS:
         return Outcome.REJECTED
     return Outcome.ERROR

@@ -13,7 +13,7 @@ EOF_SECONDS: Final = 1.0
 Protocol: TypeAlias = asyncio.Protocol
 
 
-class Connections:
+class ScrapeConnections:
     """All open connections; makes the protocol of each new one.
 
     Args:
@@ -28,17 +28,17 @@ class Connections:
         self.limits = limits
         self._protocol = protocol
         self._metrics = metrics
-        self._open: dict[Protocol, Connection] = {}
+        self._open: dict[Protocol, ScrapeConnection] = {}
 
-    def __call__(self) -> "Connection":
+    def __call__(self) -> "ScrapeConnection":
         """Return the protocol of a new connection."""
-        return Connection(self._protocol(), self)
+        return ScrapeConnection(self._protocol(), self)
 
-    def of(self, protocol: Protocol) -> "Connection | None":
+    def of(self, protocol: Protocol) -> "ScrapeConnection | None":
         """Return the connection whose HTTP this protocol speaks, if it is open."""
         return self._open.get(protocol)
 
-    def add(self, connection: "Connection") -> bool:
+    def add(self, connection: "ScrapeConnection") -> bool:
         """Take a new connection in; tell whether there is room for it.
 
         Over the limit the one that has waited longest for its peer makes room,
@@ -54,7 +54,7 @@ class Connections:
         self._metrics.connections.set(len(self._open))
         return True
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "ScrapeConnection") -> None:
         """Forget a connection; again does nothing."""
         self._open.pop(connection.protocol, None)
         self._metrics.connections.set(len(self._open))
@@ -75,7 +75,7 @@ class Connections:
             each.abort()
 
 
-class Connection(asyncio.Protocol):
+class ScrapeConnection(asyncio.Protocol):
     """Bounds the time of one connection, which carries one request.
 
     It waits for its peer twice: to send the request, and to read the response.
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         closed: Done when it is closed.
     """
 
-    def __init__(self, protocol: Protocol, connections: Connections) -> None:
+    def __init__(self, protocol: Protocol, connections: ScrapeConnections) -> None:
         self.protocol = protocol
         self._connections = connections
         self._loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from tokenwire.observability import logs
-from tokenwire.observability.metrics_server.connections import Connections
+from tokenwire.observability.metrics_server.connections import ScrapeConnections
 from tokenwire.observability.metrics_server.limits import Limits
 from tokenwire.observability.metrics_server.metrics import PortMetrics
 from tokenwire.observability.metrics_server.pages import Pages
@@ -111,14 +111,14 @@ class MetricsServer:
             access_log=None,
             logger=http_log,
             auto_decompress=False,
-            # `Connections` does this for all of a connection, not just between requests.
+            # `ScrapeConnections` does this for all of a connection, not just between requests.
             keepalive_timeout=0,
             lingering_time=LINGER_SECONDS,
             max_line_size=limits.line_bytes,
             max_field_size=limits.line_bytes,
             max_headers=limits.headers,
         )
-        connections = Connections(http, limits, self._metrics)
+        connections = ScrapeConnections(http, limits, self._metrics)
         server = await self._loop.create_server(connections, sock=listener)
         await self._stopping.wait()
         server.close()

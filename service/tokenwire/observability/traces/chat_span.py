@@ -5,17 +5,13 @@ host is left out on purpose.
 """
 
 import json
-import time
-from contextlib import aclosing
 from typing import Any, Final
 
-import grpc
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
-from tokenwire.core import attempts
-from tokenwire.core.call_record import Call
-from tokenwire.core.domain import AnswerStream, ChatModel, ChatRequest, Completion, Delta
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.domain import ChatRequest
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
 from tokenwire.observability.traces.content_budget import ContentBudget
@@ -23,38 +19,29 @@ from tokenwire.observability.traces.content_budget import ContentBudget
 CHAT: Final = "chat"
 OMITTED: Final = "tokenwire.content_omitted"
 """True where spans that are not exported yet hold so much that a text had no room."""
-NO_ERROR: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
+NO_ERROR: Final = ("OK", "CANCELLED")
 """Endings that are no failure of the operation: it was whole, or nobody wanted it any more."""
 
 
-class TracedModel:
-    """A model whose answers have spans. What is still to be known is added by `end_chat_span`.
+class ChatSpans:
+    """Starts a span for each answer that a model is asked for, and ends it with the call.
 
     Args:
-        model: Gets the requests.
         provider: Makes the spans.
         provider_name: Who provides the model, by OpenTelemetry's name.
         capture_content: Whether spans hold what was said.
     """
 
     def __init__(
-        self,
-        model: ChatModel,
-        provider: trace.TracerProvider,
-        provider_name: str,
-        *,
-        capture_content: bool,
+        self, provider: trace.TracerProvider, provider_name: str, *, capture_content: bool
     ) -> None:
-        self._model = model
         self._tracer = provider.get_tracer("tokenwire")
         self._provider_name = provider_name
         self._capture_content = capture_content
         self._budget = ContentBudget()
 
-    def stream(self, request: ChatRequest, deadline: float) -> AnswerStream:
-        """Stream the answer to `request`; see `domain.ChatModel`."""
-        record = attempts.noted()
-        record.asked = time.monotonic()
+    async def start(self, request: ChatRequest, call: CallRecord) -> None:
+        """Start the span of `call`, which asks a model `request`."""
         # A sampler may decide by these.
         identity = {
             "gen_ai.operation.name": CHAT,
@@ -64,32 +51,27 @@ class TracedModel:
         span = self._tracer.start_span(
             f"{CHAT} {request.model}", kind=trace.SpanKind.CLIENT, attributes=identity
         )
-        record.span = span
-        answer = self._model.stream(request, deadline)
-        if not span.is_recording():
-            return answer
-        span.set_attributes(_parameters(request))
-        if not self._capture_content:
-            return answer
-        return _captured(answer, _Said(span, self._budget), request)
+        call.attempts.span = span
+        if span.is_recording():
+            span.set_attributes(_parameters(request))
+            if self._capture_content:
+                call.texts = []
+                await _Content(span, self._budget).write_request(request)
 
-    async def aclose(self) -> None:
-        """Close the model."""
-        await self._model.aclose()
-
-
-def end_chat_span(call: Call) -> None:
-    """End the span of `call` and write into it how the answer ended."""
-    span = call.exchange.span
-    if span is None:
-        return
-    if span.is_recording():
-        span.set_attributes(_result(call))
-        if call.code is not grpc.StatusCode.OK:
-            span.set_attribute("error.type", call.reason)
-        if call.code not in NO_ERROR:
-            span.set_status(trace.StatusCode.ERROR, call.reason)
-    span.end()
+    def end(self, call: CallRecord) -> None:
+        """End the span of `call` and write into it how the answer ended."""
+        span = call.attempts.span
+        if span is None:
+            return
+        if span.is_recording():
+            if call.texts is not None:
+                _Content(span, self._budget).write_answer(call)
+            span.set_attributes(_result(call))
+            if call.status != "OK":
+                span.set_attribute("error.type", call.reason)
+            if call.status not in NO_ERROR:
+                span.set_status(trace.StatusCode.ERROR, call.reason)
+        span.end()
 
 
 def _parameters(request: ChatRequest) -> dict[str, AttributeValue]:
@@ -107,10 +89,10 @@ def _parameters(request: ChatRequest) -> dict[str, AttributeValue]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _result(call: Call) -> dict[str, AttributeValue]:
+def _result(call: CallRecord) -> dict[str, AttributeValue]:
     result: dict[str, AttributeValue] = {}
     if call.first_token:
-        first_chunk = call.first_token - call.exchange.asked
+        first_chunk = call.first_token - call.attempts.asked
         result["gen_ai.response.time_to_first_chunk"] = first_chunk
     completion = call.completion
     if completion is None:
@@ -129,51 +111,38 @@ def _result(call: Call) -> dict[str, AttributeValue]:
     return result
 
 
-class _Said:
+class _Content:
     """Writes into a span what was said, in the conventions' JSON, as far as there is room."""
 
     def __init__(self, span: trace.Span, budget: ContentBudget) -> None:
         self._span = span
         self._budget = budget
 
-    async def ask(self, request: ChatRequest) -> None:
+    async def write_request(self, request: ChatRequest) -> None:
         turns = [_message(turn.role.value, turn.content) for turn in request.history]
         messages = await _json([*turns, _message("user", request.content)])
-        self.write("gen_ai.input.messages", messages)
+        self._write("gen_ai.input.messages", messages)
         del messages
         await next_step()
         if request.system:
             instructions = await _json([_text(request.system)])
-            self.write("gen_ai.system_instructions", instructions)
+            self._write("gen_ai.system_instructions", instructions)
         if request.sampling.stop:
             # A parameter, but in the caller's own words.
             self._span.set_attribute("gen_ai.request.stop_sequences", request.sampling.stop)
 
-    def write(self, name: str, text: str) -> None:
+    def write_answer(self, call: CallRecord) -> None:
+        finish_reason = call.completion.finish_reason.value if call.completion else ""
+        message = _message("assistant", "".join(call.texts or ()))
+        message["finish_reason"] = finish_reason
+        self._write("gen_ai.output.messages", json.dumps([message]))
+
+    def _write(self, name: str, text: str) -> None:
         held = self._budget.hold(text)
         if held is None:
             self._span.set_attribute(OMITTED, True)  # noqa: FBT003 - the method takes no keyword
         else:
             self._span.set_attribute(name, held)
-
-
-async def _captured(answer: AnswerStream, said: "_Said", request: ChatRequest) -> AnswerStream:
-    """Write what is said into the span, pass the answer on and write its text too, whole or not."""
-    await said.ask(request)
-    del request
-    texts: list[str] = []
-    finish_reason = ""
-    try:
-        async with aclosing(answer) as events:
-            async for event in events:
-                if isinstance(event, Delta):
-                    texts.append(event.text)
-                elif isinstance(event, Completion):
-                    finish_reason = event.finish_reason.value
-                yield event
-    finally:
-        message = _message("assistant", "".join(texts)) | {"finish_reason": finish_reason}
-        said.write("gen_ai.output.messages", json.dumps([message]))
 
 
 async def _json(value: list[dict[str, Any]]) -> str:

@@ -7,13 +7,13 @@ from typing import Any, Final
 import grpc
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-from tokenwire.observability.traces.spans import Cause, Loss
+from tokenwire.observability.traces.span_export import Loss, LossCause
 
 CAUSES: Final = {
-    grpc.StatusCode.UNAVAILABLE: Cause.UNREACHABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED: Cause.TIMEOUT,
+    grpc.StatusCode.UNAVAILABLE: LossCause.UNREACHABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: LossCause.TIMEOUT,
     # Only we cancel, when we shut the exporter down.
-    grpc.StatusCode.CANCELLED: Cause.SHUTDOWN,
+    grpc.StatusCode.CANCELLED: LossCause.SHUTDOWN,
 }
 
 
@@ -24,7 +24,7 @@ class GrpcExporter(OTLPSpanExporter):
         loss: Why the latest request failed.
     """
 
-    loss = Loss(Cause.OTHER)
+    loss = Loss(LossCause.OTHER)
 
     def _initialize_channel_and_stub(self) -> None:
         # The original logs the status, with the collector's host and text, and forgets it.
@@ -39,7 +39,7 @@ class GrpcExporter(OTLPSpanExporter):
                 return export(**arguments)
             except grpc.RpcError as error:
                 code = error.code()
-                self.loss = Loss(CAUSES.get(code, Cause.REJECTED), code.name)
+                self.loss = Loss(CAUSES.get(code, LossCause.REJECTED), code.name)
                 raise
 
         return noted

@@ -5,7 +5,7 @@ from typing import Any, Final
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-from tokenwire.observability.traces.spans import Cause, Loss
+from tokenwire.observability.traces.span_export import Loss, LossCause
 
 OK: Final = range(200, 300)
 REDIRECTION: Final = range(300, 400)
@@ -23,7 +23,7 @@ class HttpExporter(OTLPSpanExporter):
         loss: Why the latest request failed.
     """
 
-    loss = Loss(Cause.OTHER)
+    loss = Loss(LossCause.OTHER)
 
     def __init__(self, endpoint: str | None) -> None:
         super().__init__(endpoint=endpoint, session=_Session(self))
@@ -44,7 +44,7 @@ class _Session(requests.Session):
             self._exporter.loss = Loss(_cause(error))
             raise
         if response.status_code not in OK:
-            self._exporter.loss = Loss(Cause.REJECTED, str(response.status_code))
+            self._exporter.loss = Loss(LossCause.REJECTED, str(response.status_code))
         if response.status_code in REDIRECTION:
             # Redirects are not followed, and the original takes them for success.
             raise requests.TooManyRedirects
@@ -63,12 +63,12 @@ def _let_go(response: requests.Response) -> None:
         response.close()
 
 
-def _cause(error: requests.RequestException) -> Cause:
+def _cause(error: requests.RequestException) -> LossCause:
     match error:
         case requests.exceptions.SSLError():
-            return Cause.TLS
+            return LossCause.TLS
         case requests.Timeout():
-            return Cause.TIMEOUT
+            return LossCause.TIMEOUT
         case requests.ConnectionError():
-            return Cause.UNREACHABLE
-    return Cause.OTHER
+            return LossCause.UNREACHABLE
+    return LossCause.OTHER

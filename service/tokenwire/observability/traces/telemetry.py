@@ -16,14 +16,14 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from tokenwire import __version__
 from tokenwire.config import Settings, cannot_trace
-from tokenwire.observability.traces.span_printer import SpanPrinter
-from tokenwire.observability.traces.spans import (
-    Cause,
+from tokenwire.observability.traces.span_export import (
     CountingProcessor,
     Loss,
+    LossCause,
     LostSpans,
     OnDropped,
 )
+from tokenwire.observability.traces.span_printer import SpanPrinter
 
 
 class Telemetry:
@@ -76,7 +76,7 @@ def _resource() -> Resource:
 def _exporters(settings: Settings, lost: LostSpans) -> Iterator[SpanExporter]:
     for name in settings.span_exporters:
         if name == "console":
-            yield SpanPrinter(lambda spans: lost.add(spans, Loss(Cause.STDOUT)))
+            yield SpanPrinter(lambda spans: lost.add(spans, Loss(LossCause.STDOUT)))
         else:
             yield _otlp_exporter(settings)
 

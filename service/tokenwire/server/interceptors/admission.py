@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
-from tokenwire.core import call_record
+from tokenwire.api.endpoint import Endpoint
+from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServerOverloaded
 from tokenwire.server.fair_slots import FairSlots
-from tokenwire.server.interceptors.base import Behaviour, Context, Interceptor
+from tokenwire.server.interceptors.base import Context, Proceed
 
 RETRY_AFTER_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 2 * RETRY_AFTER_SECONDS
@@ -28,7 +30,7 @@ def connection_of(context: Context) -> str:
     return context.peer() or ""
 
 
-class AdmissionInterceptor(Interceptor):
+class AdmissionInterceptor:
     """Admits calls up to a limit, lets a few wait briefly, and rejects the rest.
 
     gRPC's own `maximum_concurrent_rpcs` would reject health checks too, and a
@@ -49,29 +51,27 @@ class AdmissionInterceptor(Interceptor):
         queue_seconds: float,
         share_key: ShareKey = connection_of,
     ) -> None:
-        super().__init__()
         self._slots = FairSlots(max_streams, max_queue, CLAIM_SECONDS)
         self._queue_seconds = queue_seconds
         self._share_key = share_key
 
-    async def around(
-        self, method: str, proceed: Behaviour, request: object, context: Context
-    ) -> None:
-        """Run the call once there is a slot for it.
+    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
+        """Return `proceed` for when there is a slot; else ServerOverloaded is raised in time."""
+        del endpoint
+        return partial(self._around, proceed)
 
-        Raises:
-            ServerOverloaded: There is none, or none became free in time.
-        """
-        del method
+    async def _around(
+        self, proceed: Proceed, call: CallRecord, request: object, context: Context
+    ) -> None:
         key = self._share_key(context)
         if not self._slots.take(key):
             try:
-                await self._wait(key)
+                await self._wait(key, call)
             except ServerOverloaded:
                 self._slots.claim(key)
                 raise
         try:
-            await proceed(request, context)
+            await proceed(call, request, context)
         finally:
             self._slots.give_back(key)
 
@@ -100,9 +100,8 @@ class AdmissionInterceptor(Interceptor):
         """Note a call that was rejected before it came here, for its share of the slots."""
         self._slots.claim(self._share_key(context))
 
-    async def _wait(self, key: str) -> None:
+    async def _wait(self, key: str, call: CallRecord) -> None:
         """Wait until there is a slot."""
-        call = call_record.current.get()
         seconds = self._queue_seconds - call.accept_wait
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if seconds < 0 or not self._slots.enqueue(key, place):

@@ -6,26 +6,24 @@ does not read can take as long as that caller likes.
 
 import asyncio
 import logging
-import re
 import time
-import uuid
 from collections.abc import Callable, Iterable
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import grpc
+from google.protobuf.message import Message
 
+from tokenwire.api.codes import code_of
+from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.status import extra_trailers, to_status
-from tokenwire.core import attempts, call_record
-from tokenwire.core.call_deadline import Watchdog
-from tokenwire.core.call_record import Call
-from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError
+from tokenwire.core.call_deadline import CallDeadline
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, let_go
 from tokenwire.observability.logs import frames_of
 from tokenwire.server import cancellation
-from tokenwire.server.interceptors.base import Behaviour, Context, Interceptor, let_go
-from tokenwire.v1 import chatgpt_pb2 as pb
-
-REQUEST_ID: Final = "x-request-id"
-ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.request_id import REQUEST_ID
 
 BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
 """What a handler may raise by mistake. gRPC would show the text of some, leave the
@@ -39,52 +37,54 @@ QUIET_SECONDS: Final = 0.1
 QUIET_ROUNDS: Final = 5
 """Of the event loop, in which gRPC would have handed over a call if one had waited."""
 
-Observer = Callable[[Call], None]
+Observer: TypeAlias = Callable[[CallRecord], None]
+LateError: TypeAlias = Callable[[str], Message]
 
 log = logging.getLogger(__name__)
 
 
-class OutcomeInterceptor(Interceptor):
-    """Gives every call its record, and every failure its status.
+class OutcomeInterceptor:
+    """Closes the record of every call, and gives every failure its status.
 
     Args:
-        stream_seconds: The longest that a call may take.
         on_start: Called with each call that begins.
         observers: Called with each ended call, in order.
     """
 
-    def __init__(
-        self, stream_seconds: float, on_start: Observer, observers: Iterable[Observer]
-    ) -> None:
-        super().__init__()
-        self._stream_seconds = stream_seconds
+    def __init__(self, on_start: Observer, observers: Iterable[Observer]) -> None:
         self._on_start = on_start
         self._observers = tuple(observers)
-        self._running: set[Watchdog] = set()
+        self._running: set[CallDeadline] = set()
         self._refusing = False
         self._refused = 0
 
-    async def around(
-        self, method: str, proceed: Behaviour, request: object, context: Context
+    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
+        """Return `proceed` for a record that is closed in the end."""
+        return partial(self._around, endpoint.late_error, proceed)
+
+    async def _around(
+        self,
+        late_error: LateError | None,
+        proceed: Proceed,
+        call: CallRecord,
+        request: object,
+        context: Context,
     ) -> None:
         """Run the call, close its record, and send the status of a failure."""
-        watchdog = Watchdog(self._stream_seconds)
-        call = Call(request_id_of(context), method, context.peer(), watchdog)
-        call_record.current.set(call)
-        attempts.current.set(call.exchange)
+        deadline = call.deadline
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
         _tell((self._on_start,), call)
-        self._running.add(watchdog)
+        self._running.add(deadline)
         failure: ServiceError | None = None
         try:
-            with watchdog:
+            with deadline:
                 if self._refusing:
                     self._refused += 1
                     raise ServerShuttingDown
                 if isinstance(request, ServiceError):
                     # There is no request, for this reason.
                     raise request
-                await proceed(request, context)
+                await proceed(call, request, context)
         except ServiceError as error:
             failure = error
             let_go(failure)
@@ -96,7 +96,7 @@ class OutcomeInterceptor(Interceptor):
             failure = InternalError()
             _log_bug(call, error)
         finally:
-            self._running.discard(watchdog)
+            self._running.discard(deadline)
         if failure is None:
             self._close(call, grpc.StatusCode.OK)
             # gRPC sends the status once this returns; the last Answer goes first.
@@ -105,13 +105,13 @@ class OutcomeInterceptor(Interceptor):
             # A task's context refers to the call that refers to the task.
             call.first_write = call.last_write = None
         else:
-            code = failure.code_after(call.answers_sent)
-            in_words = call.answers_sent > 0 and not call.watchdog.writing
+            code = code_of(type(failure), call.answers_sent)
+            late = late_error if call.answers_sent and not deadline.writing else None
             # Counted first, as every Answer is.
-            call.answers_sent += in_words
+            call.answers_sent += late is not None
             self._close(call, code, failure.reason)
             try:
-                await _send(failure, call, context, in_words=in_words)
+                await _send(failure, code, late, call, context)
             except grpc.aio.InternalError:
                 # The caller has left without waiting for it.
                 raise asyncio.CancelledError from None
@@ -139,17 +139,17 @@ class OutcomeInterceptor(Interceptor):
     def end_all(self) -> None:
         """End every call, running or yet to come, because this process stops."""
         self._refusing = True
-        for watchdog in tuple(self._running):
-            watchdog.interrupt(ServerShuttingDown)
+        for deadline in tuple(self._running):
+            deadline.interrupt(ServerShuttingDown)
 
-    def _close(self, call: Call, code: grpc.StatusCode, reason: str = "") -> None:
+    def _close(self, call: CallRecord, code: grpc.StatusCode, reason: str = "") -> None:
         call.ended = time.monotonic()
-        call.code = code
+        call.status = code.name
         call.reason = reason or code.name
         _tell(self._observers, call)
 
 
-def _tell(observers: Iterable[Observer], call: Call) -> None:
+def _tell(observers: Iterable[Observer], call: CallRecord) -> None:
     for observe in observers:
         try:
             observe(call)
@@ -157,29 +157,34 @@ def _tell(observers: Iterable[Observer], call: Call) -> None:
             _log_bug(call, error)
 
 
-def _is_cancelled(call: Call, error: BaseException) -> bool:
+def _is_cancelled(call: CallRecord, error: BaseException) -> bool:
     """Tell a cancellation of this call from one that only got loose within it."""
-    if isinstance(error, grpc.aio.InternalError) and call.watchdog.writing:
+    if isinstance(error, grpc.aio.InternalError) and call.deadline.writing:
         # When the caller leaves, a write under way fails before gRPC cancels the task.
         return True
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-async def _send(failure: ServiceError, call: Call, context: Context, *, in_words: bool) -> None:
-    assert call.code is not None  # noqa: S101 - the record is closed
+async def _send(
+    failure: ServiceError,
+    code: grpc.StatusCode,
+    late_error: LateError | None,
+    call: CallRecord,
+    context: Context,
+) -> None:
     if call.first_write and not call.first_write.done():
         await call.first_write
-    if in_words:
+    if late_error:
         # For clients of the original contract, which read only messages.
-        await context.write(pb.Answer(error=failure.reason))
-    status = to_status(failure, call.code, call.request_id)
+        await context.write(late_error(failure.reason))
+    status = to_status(failure, code, call.request_id)
     request_id = ((REQUEST_ID, call.request_id),)
     trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)
     await context.abort(status.code, status.details, trailers)
 
 
-def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
+def _why_cancelled(call: CallRecord, context: Context) -> grpc.StatusCode:
     """Tell a caller that cancelled from one whose deadline has passed."""
     left: float | None = context.time_remaining()
     if left is None:
@@ -192,15 +197,7 @@ def _why_cancelled(call: Call, context: Context) -> grpc.StatusCode:
     return grpc.StatusCode.CANCELLED
 
 
-def request_id_of(context: Context) -> str:
-    """Return the caller's request id, or a new one where it has none that is accepted."""
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and ACCEPTED_REQUEST_ID.fullmatch(str(value)):
-            return str(value)
-    return uuid.uuid4().hex
-
-
-def _log_bug(call: Call, error: BaseException) -> None:
+def _log_bug(call: CallRecord, error: BaseException) -> None:
     """Log where a bug is: types and lines, but no values, which may hold a prompt."""
     extra = {
         "request_id": call.request_id,

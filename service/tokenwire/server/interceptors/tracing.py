@@ -8,8 +8,9 @@ import grpc
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc._aio_server import OpenTelemetryAioServerInterceptor
 
-from tokenwire.core.call_record import Call
-from tokenwire.server.interceptors.base import Behaviour, Context, Handler, HandlerWrapper, is_ours
+from tokenwire.api.endpoint import Endpoint
+from tokenwire.core.call_record import CallRecord
+from tokenwire.server.interceptors.base import Context, Proceed
 
 CALLERS_OWN = frozenset(
     {
@@ -22,46 +23,32 @@ CALLERS_OWN = frozenset(
 """Codes that are no error of a server; OpenTelemetry leaves their spans' status unset."""
 
 
-class TracingInterceptor(HandlerWrapper, OpenTelemetryAioServerInterceptor):
-    """opentelemetry-instrumentation-grpc for handlers that write to the context.
+class TracingInterceptor(OpenTelemetryAioServerInterceptor):
+    """Runs each call inside a span, with the attributes of opentelemetry-instrumentation-grpc.
 
-    The original treats every stream as a generator, which breaks handlers such
-    as ours and Health/Watch, and leaves cancelled and aborted streams with
-    status OK. Its attributes and its propagation are used as they are.
+    The original treats every stream as a generator and leaves cancelled and aborted streams
+    with status OK. Its attributes and its propagation are used as they are.
 
     Args:
         provider: Makes the spans.
     """
 
-    intercept_service = HandlerWrapper.intercept_service
-
     def __init__(self, provider: trace.TracerProvider) -> None:
-        HandlerWrapper.__init__(self)
         tracer = provider.get_tracer("tokenwire")
-        OpenTelemetryAioServerInterceptor.__init__(self, tracer)  # type: ignore[no-untyped-call] # has no types
+        super().__init__(tracer)  # type: ignore[no-untyped-call] # has no types
 
-    def wrap(self, method: str, handler: Handler) -> Handler:
-        """Return a handler that runs `handler` inside a span, if the method is ours."""
-        if handler.unary_stream is None or not is_ours(method):
-            return handler
-        behaviour = self._traced(SimpleNamespace(method=method), handler)
-        return grpc.unary_stream_rpc_method_handler(
-            behaviour,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
+        """Return `proceed` inside of a span, which is the current one."""
+        details = SimpleNamespace(method=endpoint.method.path)
 
-    def _traced(self, details: SimpleNamespace, handler: Handler) -> Behaviour:
-        behavior: Behaviour = handler.unary_stream  # type: ignore[assignment] # typed as a generator
-
-        async def traced(request: object, context: Context) -> None:
+        async def traced(call: CallRecord, request: object, context: Context) -> None:
             ending: BaseException | None = None
             with (
                 self._set_remote_context(context),
-                self._start_span(details, _Caller(context)),  # type: ignore[no-untyped-call] # the same
+                self._start_span(details, _Caller(call, context)),  # type: ignore[no-untyped-call] # the same
             ):
                 try:
-                    await behavior(request, context)
+                    await proceed(call, request, context)
                 except BaseException as error:  # noqa: BLE001 - raised again below
                     # Not through the span: it would record the exception's text.
                     ending = error
@@ -78,28 +65,28 @@ class TracingInterceptor(HandlerWrapper, OpenTelemetryAioServerInterceptor):
 class _Caller:
     """The context of a call as far as a span is about the caller, with a peer that stays.
 
-    gRPC forgets the peer as soon as the caller leaves, be it between two looks; the
-    original looks three times, and warns when there is none. A local socket has no
-    address either, and of that it says nothing.
+    gRPC forgets the peer as soon as the caller leaves. The original asks for it three times
+    and warns when there is none; it accepts that a local socket has no address.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, call: CallRecord, context: Context) -> None:
         self.invocation_metadata = context.invocation_metadata
-        self._peer = context.peer() or "unix:"
+        self._peer = call.peer or "unix:"
 
     def peer(self) -> str:
         return self._peer
 
 
-def annotate_span(call: Call) -> None:
+def annotate_span(call: CallRecord) -> None:
     """Write how `call` ended into the current span, and the span's trace into the call."""
     span = trace.get_current_span()
-    if not span.is_recording() or call.code is None:
+    if not span.is_recording():
         return
+    code = grpc.StatusCode[call.status]
     call.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-    span.set_attribute("rpc.grpc.status_code", call.code.value[0])
+    span.set_attribute("rpc.grpc.status_code", code.value[0])
     span.set_attribute("tokenwire.request_id", call.request_id)
-    if call.code is not grpc.StatusCode.OK:
+    if code is not grpc.StatusCode.OK:
         span.set_attribute("error.type", call.reason)
-    if call.code not in CALLERS_OWN:
+    if code not in CALLERS_OWN:
         span.set_status(trace.StatusCode.ERROR, call.reason)

@@ -9,7 +9,7 @@ import aiohttp
 
 from tokenwire.core import errors
 from tokenwire.core.attempts import Cause
-from tokenwire.upstreams.http.connections import Connection
+from tokenwire.upstreams.http.connections import UpstreamConnection
 
 BY_NUMBER: Final = {
     errno.EMFILE: Cause.DESCRIPTORS,
@@ -55,7 +55,7 @@ def failure(cause: Cause) -> errors.ServiceError:
     return errors.ServerResourcesExhausted() if cause in OURS else errors.UpstreamUnreachable()
 
 
-def cause_of(error: Exception, connection: Connection | None) -> Cause | None:
+def cause_of(error: Exception, connection: UpstreamConnection | None) -> Cause | None:
     """Return why a request had no response, or None if the error is none of a connection's.
 
     Args:
@@ -74,7 +74,7 @@ def cause_of(error: Exception, connection: Connection | None) -> Cause | None:
     return next((cause for kind, cause in BY_KIND.items() if isinstance(error, kind)), None)
 
 
-def cause_of_end(connection: Connection) -> Cause:
+def cause_of_end(connection: UpstreamConnection) -> Cause:
     """Return why a connection ended before its response did."""
     if isinstance(connection.exception(), aiohttp.http_exceptions.HttpProcessingError):
         return Cause.NOT_HTTP

@@ -27,7 +27,7 @@ READABLE: Final = select.POLLIN | select.POLLPRI | select.POLLRDHUP
 ENDED: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
-class Connection(ResponseHandler):
+class UpstreamConnection(ResponseHandler):
     """One connection, from one request to the next.
 
     Args:
@@ -126,7 +126,7 @@ class Connection(ResponseHandler):
 class _Guard(asyncio.Protocol):
     """Stands between a connection's transport and its parser."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: UpstreamConnection) -> None:
         self._connection = connection
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,7 +157,7 @@ class _Head(_Guard):
     Interim responses before it, such as 103, count as part of it.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: UpstreamConnection) -> None:
         super().__init__(connection)
         self._size = 0
         self._last = b""

@@ -18,8 +18,10 @@ PIECE_BYTES: Final = 1 << 12
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
 
-def inflater(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
+def inflater(encoding: str) -> Callable[[bytes], Iterator[bytes]] | None:
     """Return a function that turns pieces of a body into pieces of its content.
+
+    None is returned for a body that is its content.
 
     Raises:
         UpstreamProtocolError: The encoding is unknown, or, from the function,
@@ -27,15 +29,11 @@ def inflater(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
     """
     match encoding.strip().lower():
         case "identity" | "":
-            return _same
+            return None
         case "gzip" | "x-gzip" | "deflate":
             return _Inflater().parts
         case _:
             raise UpstreamProtocolError
-
-
-def _same(data: bytes) -> Iterator[bytes]:
-    yield data
 
 
 class _Inflater:

@@ -13,7 +13,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.tracing import Trace
 
-from tokenwire.upstreams.http.connections import Connection
+from tokenwire.upstreams.http.connections import UpstreamConnection
 from tokenwire.upstreams.http.resolver import Resolver
 
 KEEPALIVE_SECONDS: Final = 4.0
@@ -45,7 +45,7 @@ class Attempt:
 
     def __init__(self, *, fresh: bool) -> None:
         self.fresh = fresh
-        self.connection: Connection | None = None
+        self.connection: UpstreamConnection | None = None
         self.sent = False
 
     async def __call__(
@@ -92,7 +92,7 @@ class Request(aiohttp.ClientRequest):
                 conn.transport.abort()
 
         conn.add_callback(abort_unsent)
-        assert isinstance(conn.protocol, Connection)  # noqa: S101 - the connector makes no others
+        assert isinstance(conn.protocol, UpstreamConnection)  # noqa: S101 - the connector makes no others
         self.attempt.connection = conn.protocol
         return await super().send(conn)
 
@@ -139,7 +139,7 @@ class Connector(aiohttp.TCPConnector):
         self._loop = asyncio.get_running_loop()
         self._keeps_none_until = -math.inf
         self._factory = partial(  # type: ignore[assignment] # partial is invariant
-            Connection, loop=self._loop, on_stray=self._on_stray
+            UpstreamConnection, loop=self._loop, on_stray=self._on_stray
         )
 
     async def _get(
@@ -148,7 +148,11 @@ class Connector(aiohttp.TCPConnector):
         if isinstance(key, _FreshKey):
             return None
         while found := await super()._get(key, traces):
-            if isinstance(found.protocol, Connection) and found.protocol.is_fit() and self._keeps():
+            if (
+                isinstance(found.protocol, UpstreamConnection)
+                and found.protocol.is_fit()
+                and self._keeps()
+            ):
                 return found
             found.close()
         return None
@@ -158,7 +162,7 @@ class Connector(aiohttp.TCPConnector):
     ) -> None:
         can_rest = (
             not should_close
-            and isinstance(protocol, Connection)
+            and isinstance(protocol, UpstreamConnection)
             and protocol.rest()
             and self._keeps()
         )

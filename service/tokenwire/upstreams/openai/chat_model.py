@@ -1,15 +1,11 @@
-"""ChatOpenAI with a lean way from the upstream's bytes to the answer.
+"""ChatOpenAI over our own HTTP client.
 
-It is an ordinary LangChain chat model: payloads, parameters and message chunks
-are ChatOpenAI's own. Two things differ. Streams are read by our own bounded,
-strict reader in place of the OpenAI SDK. And `deltas` hands out plain text
-without a message object for each token.
+It is an ordinary LangChain chat model: payloads, parameters and message chunks are ChatOpenAI's
+own. Streams are read by our own bounded, strict reader in place of the OpenAI SDK.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -26,15 +22,10 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from tokenwire.core.domain import AnswerStream, Delta, Whole
-from tokenwire.core.errors import ServiceError, UpstreamEventTooLarge
-from tokenwire.upstreams.http.sse import Event
-from tokenwire.upstreams.openai import chunks
+from tokenwire.core.attempts import Attempts
+from tokenwire.upstreams.openai.chunks import ChunkReader, decode
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.prompt import Kind, Line
-
-REST_SECONDS: Final = 2.0
-"""How long usage may come after the finish reason."""
 
 
 class StreamingChatOpenAI(ChatOpenAI):
@@ -43,22 +34,17 @@ class StreamingChatOpenAI(ChatOpenAI):
     Args:
         upstream: Where requests go.
         max_tokens_parameter: The upstream's name for the limit of output tokens.
-        merge_tokens: Whether `deltas` hands out together what arrived together.
         **kwargs: As for ChatOpenAI.
     """
 
     _upstream: Upstream = PrivateAttr()
     _max_tokens_parameter: str = PrivateAttr()
-    _merge_tokens: bool = PrivateAttr()
     _roles: dict[Kind, dict[str, Any]] = PrivateAttr()
 
-    def __init__(
-        self, *, upstream: Upstream, max_tokens_parameter: str, merge_tokens: bool, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, upstream: Upstream, max_tokens_parameter: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._upstream = upstream
         self._max_tokens_parameter = max_tokens_parameter
-        self._merge_tokens = merge_tokens
         kinds: tuple[Kind, ...] = (SystemMessage, HumanMessage, AIMessage)
         empty = self._get_request_payload([kind("") for kind in kinds])["messages"]
         self._roles = dict(zip(kinds, empty, strict=True))
@@ -84,13 +70,13 @@ class StreamingChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        answer = chunks.Answer()
+        answer = ChunkReader()
         message_class: type[BaseMessageChunk] = AIMessageChunk
         payload = self._get_request_payload(messages, stop=stop, **self._streamed(kwargs))
-        async with aclosing(self._batches(answer, payload)) as batches:
-            async for batch in batches:
+        with await self._upstream.open(payload, Attempts()) as events:
+            while (batch := await events.read()) is not None:
                 for event in batch:
-                    answer.add(chunks.decode(event))
+                    answer.add(decode(event))
                     generation = self._convert_chunk_to_generation_chunk(
                         msgspec.json.decode(event.data), message_class, None
                     )
@@ -102,44 +88,17 @@ class StreamingChatOpenAI(ChatOpenAI):
                     yield generation
         answer.completion()
 
-    async def deltas(
-        self, lines: list[Line], stop: list[str] | None = None, **kwargs: Any
-    ) -> AnswerStream:
-        """Stream the answer to a conversation as plain deltas and its completion.
-
-        Args:
-            lines: The conversation.
-            stop: Texts that end the answer.
-            **kwargs: Parameters of the request, by ChatOpenAI's names.
-
-        Raises:
-            ServiceError: The answer cannot be completed.
-        """
-        answer = chunks.Answer()
-        # Each look at a model's private attribute goes through pydantic.
-        merge_tokens = self._merge_tokens
-        told = -1
-        batches_of = self._batches(answer, self._payload(lines, stop, kwargs))
-        # It is sent before the first batch comes, and the answer can take long.
-        del lines, stop
-        async with aclosing(batches_of) as batches:
-            async for batch in batches:
-                deltas, failure = _read(answer, batch, merge_tokens=merge_tokens)
-                for delta in deltas:
-                    yield delta
-                if failure:
-                    raise failure
-                if answer.whole and told != answer.resumed:
-                    told = answer.resumed
-                    yield Whole(REST_SECONDS)
-        yield answer.completion()
-
-    def _payload(
+    def payload(
         self, lines: list[Line], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         """Return the payload that ChatOpenAI makes of such messages.
 
         ChatOpenAI itself is given no text: it looks at each character of the model's turns.
+
+        Args:
+            lines: The conversation.
+            stop: Texts that end the answer.
+            kwargs: Parameters of the request, by ChatOpenAI's names.
         """
         payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
         roles = self._roles
@@ -150,68 +109,3 @@ class StreamingChatOpenAI(ChatOpenAI):
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
         return {**kwargs, "stream": True}
-
-    async def _batches(
-        self, answer: chunks.Answer, payload: dict[str, Any]
-    ) -> AsyncGenerator[list[Event], None]:
-        """Yield the response's events until the answer, which reads them, is complete."""
-        events = self._upstream.events(payload)
-        del payload
-        async with aclosing(events) as source:
-            async for batch in source:
-                yield batch
-                if answer.whole:
-                    async with aclosing(_rest(answer, source)) as rest:
-                        async for more in rest:
-                            yield more
-
-
-def _read(
-    answer: chunks.Answer, batch: list[Event], *, merge_tokens: bool
-) -> tuple[list[Delta], ServiceError | None]:
-    """Empty a batch; return its texts, and the failure that cut them short, if one did."""
-    texts = []
-    failure = None
-    for event in batch:
-        try:
-            text = answer.add(chunks.decode(event))
-        except ServiceError as error:
-            if not answer.whole:
-                failure = error
-                break
-            answer.doubt = answer.doubt or error
-            continue
-        if text:
-            texts.append(text)
-    # Whoever handed it over would keep it for as long as the caller takes.
-    batch.clear()
-    if merge_tokens and len(texts) > 1:
-        return [Delta("".join(texts), len(texts))], failure
-    return [Delta(text) for text in texts], failure
-
-
-async def _rest(
-    answer: chunks.Answer, source: AsyncIterator[list[Event]]
-) -> AsyncGenerator[list[Event], None]:
-    """Yield what comes behind the finish reason, for as long as the answer stays whole.
-
-    The usage is waited for a while. A source that breaks meanwhile, or is given up, has
-    nothing more to yield, which ends the answer as it would end without the break.
-
-    Raises:
-        UpstreamEventTooLarge: An event comes that can be nothing but text.
-    """
-    resumed = -1
-    deadline = 0.0
-    while answer.whole:
-        if resumed != answer.resumed:
-            resumed = answer.resumed
-            deadline = asyncio.get_running_loop().time() + REST_SECONDS
-        try:
-            async with asyncio.timeout_at(deadline):
-                batch = await anext(source)
-        except UpstreamEventTooLarge:
-            raise
-        except (StopAsyncIteration, TimeoutError, ServiceError):
-            return
-        yield batch

@@ -79,7 +79,7 @@ def decode(event: Event) -> Chunk:
     return chunk
 
 
-class Answer:
+class ChunkReader:
     """What the chunks of one answer have said so far.
 
     A finish reason makes the answer whole, and text behind it takes that back: then

@@ -23,7 +23,7 @@ OnDropped = Callable[[int, Dropped], None]
 log = logging.getLogger(__name__)
 
 
-class Cause(Enum):
+class LossCause(Enum):
     """Why an exporter lost spans."""
 
     UNREACHABLE = "unreachable"
@@ -44,7 +44,7 @@ class Loss:
         code: The collector's status: a gRPC code's name or an HTTP status; or empty.
     """
 
-    cause: Cause
+    cause: LossCause
     code: str = ""
 
 
@@ -66,7 +66,7 @@ class LostSpans:
         self._unsaid += spans
         now = time.monotonic()
         # The end comes once, and what it loses may be of another cause.
-        if now - self._said < SAID_EVERY_SECONDS and loss.cause is not Cause.SHUTDOWN:
+        if now - self._said < SAID_EVERY_SECONDS and loss.cause is not LossCause.SHUTDOWN:
             return
         self._said = now
         lost, self._unsaid = self._unsaid, 0
@@ -106,7 +106,7 @@ class CountingProcessor(BatchSpanProcessor):
         # The original waits for thirty seconds.
         self._batch_processor.shutdown(timeout_millis=round(SHUTDOWN_SECONDS * 1000))
         if left := len(self._waiting) + self._exporter.give_up():
-            self._lost.add(left, Loss(Cause.SHUTDOWN))
+            self._lost.add(left, Loss(LossCause.SHUTDOWN))
 
 
 class _CountingExporter(SpanExporter):
@@ -127,11 +127,11 @@ class _CountingExporter(SpanExporter):
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - whatever it is, these spans are lost
             result = SpanExportResult.FAILURE
-            loss = Loss(Cause.OTHER, type(error).__qualname__)
+            loss = Loss(LossCause.OTHER, type(error).__qualname__)
         with self._lock:
             self._exporting = 0
             if result is not SpanExportResult.SUCCESS and not self._given_up:
-                loss = loss or getattr(self._exporter, "loss", None) or Loss(Cause.OTHER)
+                loss = loss or getattr(self._exporter, "loss", None) or Loss(LossCause.OTHER)
                 self._lost.add(len(spans), loss)
         return result
 

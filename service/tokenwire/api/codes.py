@@ -1,0 +1,63 @@
+"""The gRPC status code of each failure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from grpc import StatusCode
+
+from tokenwire.core import errors
+from tokenwire.core.errors import ServiceError
+
+CODES: Final[dict[type[ServiceError], StatusCode]] = {
+    errors.MalformedRequest: StatusCode.INVALID_ARGUMENT,
+    errors.RequestTimeout: StatusCode.RESOURCE_EXHAUSTED,
+    errors.EmptyPrompt: StatusCode.INVALID_ARGUMENT,
+    errors.InvalidParameter: StatusCode.INVALID_ARGUMENT,
+    errors.UnknownModel: StatusCode.INVALID_ARGUMENT,
+    errors.PromptTooLong: StatusCode.INVALID_ARGUMENT,
+    errors.PromptRejected: StatusCode.INVALID_ARGUMENT,
+    errors.UpstreamError: StatusCode.UNAVAILABLE,
+    errors.UpstreamUnreachable: StatusCode.UNAVAILABLE,
+    errors.UpstreamTimeout: StatusCode.UNAVAILABLE,
+    errors.UpstreamConflict: StatusCode.UNAVAILABLE,
+    errors.UpstreamIdleTimeout: StatusCode.UNAVAILABLE,
+    errors.StreamDurationLimit: StatusCode.UNAVAILABLE,
+    errors.UpstreamStreamBroken: StatusCode.UNAVAILABLE,
+    errors.UpstreamTruncated: StatusCode.UNAVAILABLE,
+    errors.UpstreamRateLimited: StatusCode.RESOURCE_EXHAUSTED,
+    errors.UpstreamQuotaExhausted: StatusCode.RESOURCE_EXHAUSTED,
+    errors.UpstreamRejectedRequest: StatusCode.INTERNAL,
+    errors.UpstreamAuthRejected: StatusCode.FAILED_PRECONDITION,
+    errors.UpstreamModelNotFound: StatusCode.FAILED_PRECONDITION,
+    errors.UpstreamProtocolError: StatusCode.INTERNAL,
+    errors.UpstreamEventTooLarge: StatusCode.INTERNAL,
+    errors.UpstreamResponseTooLarge: StatusCode.INTERNAL,
+    errors.ContentFiltered: StatusCode.FAILED_PRECONDITION,
+    errors.ServerOverloaded: StatusCode.RESOURCE_EXHAUSTED,
+    errors.SlowConsumer: StatusCode.RESOURCE_EXHAUSTED,
+    errors.ServerShuttingDown: StatusCode.UNAVAILABLE,
+    errors.ServerResourcesExhausted: StatusCode.UNAVAILABLE,
+    errors.InternalError: StatusCode.INTERNAL,
+}
+"""While no Answer has been sent."""
+
+
+def code_of(kind: type[ServiceError], answers_sent: int = 0) -> StatusCode:
+    """Return the status code of a failure once `answers_sent` Answers have gone to the caller.
+
+    UNAVAILABLE invites clients to retry by themselves; with half an answer delivered that
+    would replay it and pay for it twice, so it is ABORTED.
+    """
+    code = CODES[kind]
+    if answers_sent and code is StatusCode.UNAVAILABLE:
+        return StatusCode.ABORTED
+    return code
+
+
+def endings() -> Iterator[tuple[str, str]]:
+    """Yield the status and the reason of each way in which a call can fail."""
+    for code in (StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED):
+        yield code.name, code.name
+    for kind in CODES:
+        for code in dict.fromkeys((code_of(kind), code_of(kind, answers_sent=1))):
+            yield code.name, kind.reason

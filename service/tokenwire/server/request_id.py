@@ -1,0 +1,20 @@
+"""The id by which callers, logs and traces name the same call."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Final
+
+from tokenwire.server.interceptors.base import Context
+
+REQUEST_ID: Final = "x-request-id"
+ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+
+
+def request_id_of(context: Context) -> str:
+    """Return the caller's request id, or a new one where it has none that is accepted."""
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID and ACCEPTED_REQUEST_ID.fullmatch(str(value)):
+            return str(value)
+    return uuid.uuid4().hex

@@ -1,0 +1,18 @@
+"""Headers that carry a trace on to an upstream."""
+
+from typing import Final
+
+from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+# Not the configured ones: the baggage of callers is none of the upstream's business.
+PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+def trace_headers(span: Span | None) -> dict[str, str]:
+    """Return the headers that make the upstream's spans children of `span`, if it is valid."""
+    if span is None or not span.get_span_context().is_valid:
+        return {}
+    headers: dict[str, str] = {}
+    PROPAGATOR.inject(headers, set_span_in_context(span))
+    return headers
