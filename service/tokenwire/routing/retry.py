@@ -78,7 +78,7 @@ class RetryingModel:
             delay = _delay(error)
             if begun or delay is None or not self._can_repeat(delay, call):
                 raise blamed(error, set_by_caller) from None
-            call.attempts.repeated(error.reason, delay)
+            call.attempts.add_retry(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)

@@ -12,7 +12,12 @@ from google.protobuf.message import DecodeError
 
 from tokenwire.api.codes import code_of
 from tokenwire.core.call_deadline import CallDeadline
-from tokenwire.core.errors import MalformedRequest, ServerShuttingDown, ServiceError, let_go
+from tokenwire.core.errors import (
+    MalformedRequest,
+    ServerShuttingDown,
+    ServiceError,
+    clear_references,
+)
 from tokenwire.server.interceptors.base import Context, RpcHandler
 from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.undelivered import UndeliveredStatuses
@@ -97,9 +102,9 @@ class AuxiliaryServices:
                     aclosing(proceed(request, context)) as answers,
                 ):
                     async for answer in answers:
-                        deadline.expect_write(self._reader_seconds)
+                        deadline.begin_write(self._reader_seconds)
                         await context.write(answer)
-                        deadline.written()
+                        deadline.end_write()
 
         return behaviour
 
@@ -127,7 +132,7 @@ class AuxiliaryServices:
                 yield deadline
         except ServiceError as error:
             failure = error
-            let_go(failure)
+            clear_references(failure)
         finally:
             self._running.discard(deadline)
         if deadline.writing:

@@ -32,7 +32,7 @@ class Relay:
 
             async def unary(call: CallRecord, request: object, context: Context) -> None:
                 response = await endpoint.handle(request, call)
-                call.deadline.answer_is_whole()
+                call.deadline.answer_completed()
                 await self._write_last(response, call, context)
 
             return unary
@@ -47,13 +47,13 @@ class Relay:
                 async for event in events:
                     if isinstance(event, Completion):
                         call.completion = event
-                        deadline.answer_is_whole()
+                        deadline.answer_completed()
                         break
                     # Before the write, during which the caller may leave: it was received.
-                    call.received(event)
+                    call.add_delta(event)
                     if write_pacer.must_wait():
                         await write_pacer.wait()
-                    deadline.expect_write(self._reader_seconds)
+                    deadline.begin_write(self._reader_seconds)
                     # Counted first: what gRPC was handed it may deliver, even if nobody waits.
                     call.answers_sent += 1
                     if call.answers_sent > 1:
@@ -61,7 +61,7 @@ class Relay:
                     else:
                         call.first_write = _begin_write(encode(event), context)
                         await asyncio.shield(call.first_write)
-                    deadline.written()
+                    deadline.end_write()
             assert call.completion is not None  # noqa: S101 - the endpoint's promise
             await self._write_last(encode(call.completion), call, context)
 
@@ -71,7 +71,7 @@ class Relay:
         if self._write_pacer.must_wait():
             await self._write_pacer.wait()
         # However long this takes, the answer is no failure; the time only ends the wait.
-        call.deadline.expect_write(self._reader_seconds)
+        call.deadline.begin_write(self._reader_seconds)
         call.answers_sent += 1
         call.last_write = _begin_write(message, context)
         call.first_write = call.first_write or call.last_write

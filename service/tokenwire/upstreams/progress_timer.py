@@ -45,7 +45,7 @@ class ProgressTimer(TaskTimer):
         if self._progressed:
             self._progressed = False
             self._limit = self._loop.time() + self._idle
-        # As `_move` does: this comes with every token.
+        # As `_reschedule` does: this comes with every token.
         self._time = self._limit
         if self._limit < self._handle_time:
             self._arm()
@@ -58,7 +58,7 @@ class ProgressTimer(TaskTimer):
     ) -> None:
         """Raise UpstreamTimeout or UpstreamIdleTimeout in place of the timer's cancellation."""
         self._time = math.inf
-        if self._expired and self._takes_back(self._task, kind):
+        if self._expired and self._uncancel(self._task, kind):
             raise (UpstreamIdleTimeout if self._begun else UpstreamTimeout) from None
 
     def progressed(self) -> None:

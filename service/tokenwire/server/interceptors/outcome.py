@@ -19,7 +19,7 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.status import extra_trailers, to_status
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, let_go
+from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, clear_references
 from tokenwire.observability.logs import frames_of
 from tokenwire.server import cancellation
 from tokenwire.server.interceptors.base import Context, Proceed
@@ -87,7 +87,7 @@ class OutcomeInterceptor:
                 await proceed(call, request, context)
         except ServiceError as error:
             failure = error
-            let_go(failure)
+            clear_references(failure)
         except BUGS as error:
             if _is_cancelled(call, error):
                 # gRPC cancels the handler both when the caller leaves and when its time is up.

@@ -57,7 +57,7 @@ class OpenAIModel:
                         call.attempts.read = call.attempts.read or events.read_at
                         timer.progressed()
                         if was_whole:
-                            call.deadline.text_continues()
+                            call.deadline.text_resumed()
                     for delta in deltas:
                         yield delta
                     if failure:
@@ -65,7 +65,7 @@ class OpenAIModel:
                     if answer.whole and (deltas or not was_whole):
                         # Usage may take a while to come, and no other time may end before it.
                         timer.limit(REST_SECONDS)
-                        call.deadline.text_is_whole(REST_SECONDS)
+                        call.deadline.text_completed(REST_SECONDS)
         yield answer.completion()
 
     async def aclose(self) -> None:

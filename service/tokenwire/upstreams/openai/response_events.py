@@ -83,7 +83,7 @@ class ResponseEvents:
         except aiohttp.ClientError as error:
             # The body keeps it, and it this frame: a cycle.
             error.__traceback__ = None
-            self._attempts.failed(_cause_of_break(self._response))
+            self._attempts.add_failure(_cause_of_break(self._response))
             raise errors.UpstreamStreamBroken from None
         if not data:
             self._ended = True

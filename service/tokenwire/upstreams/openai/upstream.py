@@ -91,7 +91,7 @@ class Upstream:
     ) -> Response | None:
         """Return the response to a request, or None if its connection was stale."""
         session = self._open_session()
-        attempts.asking()
+        attempts.begin_request()
         try:
             response = await session.post(
                 self._url,
@@ -106,9 +106,9 @@ class Upstream:
             if cause is None:
                 raise
             if attempt.is_stale:
-                attempts.failed(Cause.STALE)
+                attempts.add_failure(Cause.STALE)
                 return None
-            attempts.failed(cause)
+            attempts.add_failure(cause)
             if cause is Cause.DESCRIPTORS and isinstance(session.connector, Connector):
                 # Callers and health checks need them more than the pool.
                 session.connector.keep_none()
@@ -118,7 +118,7 @@ class Upstream:
         assert isinstance(response, Response)  # noqa: S101 - the session makes no others
         if attempt.reused and is_idle_timeout(response):
             response.close()
-            attempts.failed(Cause.STALE)
+            attempts.add_failure(Cause.STALE)
             return None
         return response
 
