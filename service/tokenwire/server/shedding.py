@@ -73,7 +73,7 @@ class LoadShedder:
             asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report)
         self._unreported += 1
         request_id = request_id_of(context)
-        text, trailers = self._status.of_call(request_id)
+        text, trailers = self._status.for_call(request_id)
         await context.abort(code, text, (*trailers, (REQUEST_ID, request_id)))
 
     def _report(self) -> None:
