@@ -187,7 +187,7 @@ class App:
         """
         settings = self._settings
         credentials = server_credentials(settings, self.metrics.with_tls)
-        self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(
                 settings.metrics_listen,
@@ -212,7 +212,7 @@ class App:
         self._probe.start()
         self.metrics.watch_tasks_of(asyncio.get_running_loop())
         self._lag.start()
-        self._health.report(health_pb2.HealthCheckResponse.SERVING)
+        self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
 
     async def ended(self) -> None:
         """Wait until the gRPC server has ended, including because of an internal error.
@@ -227,11 +227,11 @@ class App:
         """Stop gracefully: reject new calls, and let running answers finish."""
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
         self.metrics.set_draining()
-        self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
         self._shedder.close()
         started = time.monotonic()
-        await self._outcome.refuse(self._probe.crowded)
+        await self._outcome.refuse(self._probe.has_backlog)
         # Deducted from the grace period, so that the process ends within its configured time.
         await self.stop(max(0.0, self._settings.grace_seconds - (time.monotonic() - started)))
 
