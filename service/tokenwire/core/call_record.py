@@ -32,10 +32,10 @@ class CallRecord:
         last_token: When the latest text arrived from the upstream.
         tokens: The number of upstream events with text so far.
         answers_sent: The number of Answers passed to gRPC. gRPC may not have sent the last one.
-        first_write: The write of the first Answer. It continues when the call ends meanwhile,
-            because gRPC sends the headers with it and sends no status before the headers.
-        last_write: The write of the last Answer of a complete answer. It continues when the
-            call ends meanwhile, because a slow caller alone must not make the call fail.
+        first_write: The write of the first Answer. It continues even if the call ends, because
+            gRPC sends the headers with it and sends no status before the headers.
+        last_write: The write of the last Answer of a complete answer. It continues even if the
+            call ends, because a slow caller alone must not make the call fail.
         texts: The text received so far if spans record content; otherwise None.
         completion: The end of a complete answer.
         status: The name of the gRPC status code; empty until the call has ended.

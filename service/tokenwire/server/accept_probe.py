@@ -1,9 +1,9 @@
 """Measures how long calls wait in gRPC before the server accepts them.
 
 gRPC passes one call at a time to the server. The others wait in its core in FIFO order, and no
-handler or interceptor can read how long. Therefore the process sends probe calls to itself. A
-call that is accepted before a pending probe arrived before the probe was sent, so it has waited
-at least as long as the probe.
+handler or interceptor can read how long. Therefore the process sends probe calls to itself. When
+the server accepts a call while a probe is still waiting, the call was queued before the probe and
+has waited at least as long.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ BUSY_INTERVAL_SECONDS: Final = 0.02
 """The least interval between probes while many calls arrive. It is the resolution of the measured
 waits."""
 BUSY_CALLS: Final = 16
-"""The number of calls accepted since the latest probe from which on the busy interval applies."""
+"""The busy interval applies once this many calls have been accepted since the latest probe."""
 BACKLOG_SECONDS: Final = 0.02
-"""The wait in gRPC from which on calls count as backlogged."""
+"""Calls count as backlogged once one has waited this long in gRPC."""
 MAX_PROBES: Final = 16
 """The most probes in flight. Each costs 0.5 ms of CPU."""
 TIMEOUT_SECONDS: Final = 60.0

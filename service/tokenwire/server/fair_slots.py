@@ -25,7 +25,7 @@ class FairSlots:
     A released slot goes to the waiting key that holds the fewest slots, round robin among
     equals. A key that was rejected while below its share gets a claim: for `claim_seconds` one
     free slot is reserved for it against keys at or above their share. Without claims, a caller
-    that backs off as told would lose to callers that retry without a pause.
+    that waits before its retry, as requested, would lose to callers that retry immediately.
 
     Memory is bounded by the number of slots and the size of the queue.
 

@@ -67,5 +67,5 @@ class _Core(_core.AioServer):  # type: ignore[misc] # it has no type
 
     async def _refuse(self, call: object) -> None:
         loop = self._running_loop
-        handling = _core._handle_rpc(NO_METHOD, self._no_methods, (), call, loop, False)  # noqa: FBT003, SLF001 - the same
-        await _core._schedule_rpc_coro(handling, call, loop, NO_METHOD)  # noqa: SLF001 - the same
+        handling = _core._handle_rpc(NO_METHOD, self._no_methods, (), call, loop, False)  # noqa: FBT003, SLF001 - as above
+        await _core._schedule_rpc_coro(handling, call, loop, NO_METHOD)  # noqa: SLF001 - as above

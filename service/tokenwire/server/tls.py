@@ -217,5 +217,5 @@ def _key_problem(pem: bytes) -> str | None:
     if KEY_MARK not in pem:
         return "must hold a private key in PEM, which begins with -----BEGIN PRIVATE KEY-----"
     if any(mark in pem for mark in ENCRYPTED_MARKS):
-        return "must not be encrypted, as nobody is there to type the passphrase"
+        return "must not be encrypted, because the server cannot ask for a passphrase"
     return None

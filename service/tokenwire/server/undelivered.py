@@ -19,8 +19,8 @@ class UndeliveredStatuses:
     """Limits how long and how many ended calls wait for the delivery of their status.
 
     gRPC sends a status after all earlier messages. A caller that grants no flow-control window
-    can delay it for ever, which holds the call's memory and tasks. When a limit is exceeded, the
-    call's stream is reset. Other calls on the connection, which may belong to many callers
+    can delay it indefinitely, which holds the call's memory and tasks. When a limit is exceeded,
+    the call's stream is reset. Other calls on the connection, which may belong to many callers
     behind a proxy, continue.
 
     Args:

@@ -45,7 +45,7 @@ class TracingInterceptor(OpenTelemetryAioServerInterceptor):
             raised: BaseException | None = None
             with (
                 self._set_remote_context(context),
-                self._start_span(details, _Caller(call, context)),  # type: ignore[no-untyped-call] # the same
+                self._start_span(details, _Caller(call, context)),  # type: ignore[no-untyped-call] # as above
             ):
                 try:
                     await next_handler(call, request, context)

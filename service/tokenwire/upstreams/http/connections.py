@@ -77,7 +77,7 @@ class UpstreamConnection(ResponseHandler):
         """Report whether the connection is open and no bytes have arrived on it."""
         if self.transport is None or self.transport.is_closing() or self.should_close:
             return False
-        # The upstream would read an unsent rest of the previous request as part of the next one.
+        # The upstream would read unsent bytes of the previous request as part of the next one.
         return not self.transport.get_write_buffer_size() and not self._has_bytes_or_end()
 
     def reject_stray(self) -> None:

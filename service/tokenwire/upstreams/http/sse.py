@@ -1,6 +1,6 @@
-"""A strict, bounded reader of server-sent events.
+"""A strict reader of server-sent events with size limits.
 
-Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from typing import Final
