@@ -18,11 +18,15 @@ demo: .venv/.ready ## stream one answer from the built-in demo model
 	$(BIN)/tokenwire demo
 
 .PHONY: test
-test: .venv/.ready ## format, lint, types and every test that needs only Python
+test: .venv/.ready ## format, lint, types and every fast test, in about three minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not tools"
+	$(BIN)/pytest -m "not slow and not tools"
+
+.PHONY: test-all
+test-all: test ## the same, and every other test that needs only Python: faults, chaos, timing
+	$(BIN)/pytest -m "slow and not tools"
 
 .PHONY: tools
 tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinned versions
@@ -32,13 +36,17 @@ tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinne
 test-tools: tools ## every test that needs a tool from outside Python; none may skip
 	$(BIN)/pytest -m tools
 
+.PHONY: chaos
+chaos: .venv/.ready ## mixed faults, drawn by fresh seeds (ROUNDS=10)
+	CHAOS_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest tests/faults/test_chaos.py tests/faults/test_foreign_at_random.py
+
 .PHONY: soak
 MINUTES ?= 5
 soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=5)
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 # A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
-BENCH_TOOLS := protoc-gen-go protoc-gen-go-grpc load bench-peers
+BENCH_TOOLS := load bench-peers
 BENCH_EFFORT = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: bench
@@ -53,7 +61,7 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 
 .PHONY: bench-workers
 bench-workers: .venv/.ready ## measure two workers beside one
-	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
+	$(BIN)/python tools/install.py load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
 
 .PHONY: flame
@@ -77,7 +85,7 @@ pictures: .venv/.ready ## draw docs/images from two minutes of such traffic
 
 .PHONY: record-costs
 record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
-	$(BIN)/python tests/cost.py
+	$(BIN)/python tests/support/cost.py
 
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
@@ -87,6 +95,11 @@ format: .venv/.ready ## format the code and apply safe lint fixes
 .PHONY: generate
 generate: .venv/.ready ## make every generated file again: stubs, docs, parts of the chart
 	$(BIN)/python tools/generate.py
+
+.PHONY: stubs
+stubs: .venv/.ready ## make again the Go stubs of the contract: gen/go
+	$(BIN)/python tools/install.py buf
+	.tools/bin/buf generate
 
 .PHONY: rendered
 rendered: .venv/.ready ## make again what comes from the chart: its README and deploy/k8s
@@ -116,5 +129,9 @@ chart: .venv/.ready ## package the Helm chart into dist/
 	.tools/bin/helm package --destination dist deploy/helm/tokenwire
 
 .PHONY: lock
-lock: .venv/.ready ## resolve the dependencies again and write every Python lock file
+lock: .venv/.ready ## write every Python lock file, keeping the versions that are allowed
 	$(BIN)/python tools/lock.py
+
+.PHONY: upgrade
+upgrade: .venv/.ready ## write every Python lock file with the latest versions that are allowed
+	$(BIN)/python tools/lock.py --upgrade

@@ -59,24 +59,25 @@ def test_list_scenarios_prints_the_table(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == scenario_table() + "\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--listen", "8080"], "'8080' is not HOST:PORT"),
-        (["--listen", "localhost:99999"], "'localhost:99999' is not HOST:PORT"),
-        (["--tokens-per-second", "-1"], "'-1' is not a number of at least 0"),
-        (["--time-to-first-token", "soon"], "'soon' is not a number of at least 0"),
-        (["--plan", "explode"], "unknown step 'explode'"),
-    ],
-)
+BAD_ARGUMENTS = [
+    (["--listen", "8080"], "'8080' is not HOST:PORT"),
+    (["--listen", "localhost:99999"], "'localhost:99999' is not HOST:PORT"),
+    (["--tokens-per-second", "-1"], "'-1' is not a number of at least 0"),
+    (["--time-to-first-token", "soon"], "'soon' is not a number of at least 0"),
+    (["--plan", "explode"], "unknown step 'explode'"),
+]
+
+
 def test_bad_arguments_are_refused(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests
 ) -> None:
     """A bad value ends the program with 2 and a line that names it."""
-    with pytest.raises(SystemExit) as caught:
-        parse(*arguments)
-    assert caught.value.code == 2
-    assert said in capsys.readouterr().err
+    for arguments, said in BAD_ARGUMENTS:
+        with subtests.test(arguments=arguments, said=said):
+            with pytest.raises(SystemExit) as caught:
+                parse(*arguments)
+            assert caught.value.code == 2
+            assert said in capsys.readouterr().err
 
 
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from scripted_server import (
+from support.scripted_server import (
     REQUEST_ID,
     ScriptedServer,
     says,
@@ -122,13 +122,16 @@ async def test_ended_stream_stays_ended() -> None:
         assert stream.request_id == REQUEST_ID
 
 
-@pytest.mark.parametrize("turn", [("system", "x"), ("user", 3), "user", None])
-async def test_rejects_a_bad_turn(turn: object) -> None:
+async def test_rejects_a_bad_turn(subtests: pytest.Subtests) -> None:
     """A turn of another shape or role raises ValueError that names it and what is allowed."""
-    async with Client("127.0.0.1:1") as client:
-        with pytest.raises(ValueError, match="allowed are Turn messages and pairs") as caught:
-            client.send("hi", history=[turn])  # type: ignore[list-item] # the mistake under test
-    assert repr(turn) in str(caught.value)
+    for turn in (("system", "x"), ("user", 3), "user", None):
+        with subtests.test(turn=turn):
+            async with Client("127.0.0.1:1") as client:
+                with pytest.raises(
+                    ValueError, match="allowed are Turn messages and pairs"
+                ) as caught:
+                    client.send("hi", history=[turn])  # type: ignore[list-item] # the mistake under test
+            assert repr(turn) in str(caught.value)
 
 
 async def test_rejects_one_text_as_stop() -> None:

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from scripted_server import (
+from support.scripted_server import (
     REQUEST_ID,
     Context,
     Script,

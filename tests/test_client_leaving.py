@@ -3,7 +3,7 @@ import asyncio
 import grpc
 import pytest
 
-from scripted_server import (
+from support.scripted_server import (
     ScriptedServer,
     hangs_after,
 )

@@ -5,7 +5,7 @@ from contextlib import suppress
 import grpc
 import pytest
 
-from scripted_server import (
+from support.scripted_server import (
     Context,
     ScriptedServer,
     fails,

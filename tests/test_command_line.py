@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from process import FREE_PORTS, TOKENWIRE, run_tokenwire
+from support.process import FREE_PORTS, TOKENWIRE, run_tokenwire
 from tokenwire import __version__
 from tokenwire.__main__ import COMMANDS
 from tokenwire.cli import _demonstration, serve

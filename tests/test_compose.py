@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from panel_queries import DASHBOARDS
-from programs import ROOT
+from support.programs import ROOT
 from tokenwire.config import Settings, variables
 
 FOLDER = ROOT / "observability"

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from raw_client import connect
+from support.raw_client import connect
 from tokenwire.demo import DemoUpstream
 
 # One plan for each phase in which a client may leave.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from raw_client import connect, decode, deltas, play, text_of
+from support.raw_client import connect, decode, deltas, play, text_of
 from tokenwire.demo import DemoUpstream
 
 

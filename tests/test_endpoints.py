@@ -7,10 +7,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from conftest import StartApp
-from exposed import read
-from helpers import reason_of
-from otlp import Collector
+from support.app import StartApp
+from support.exposed import read
+from support.helpers import reason_of
+from support.otlp import Collector
 from tokenwire import app
 from tokenwire.api.chatgpt.service import SEND, ChatgptService
 from tokenwire.api.codes import CODES

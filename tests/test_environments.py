@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import environment
-from programs import ROOT
+from support.programs import ROOT
+
+pytestmark = pytest.mark.slow
 
 LOCKED_INSTALLS = {"Dockerfile": 2, "tools/environment.py": 1}
 """Where pip installs from a lock, and how often."""

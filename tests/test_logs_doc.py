@@ -7,11 +7,11 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp
-from helpers import collect, failure_of
-from log_stream import captured
-from logs_doc import ANY, DOCUMENT, documented_fields, documented_lines, logged_lines
-from process import ServerProcess
+from support.app import MODEL, StartApp
+from support.helpers import collect, failure_of
+from support.log_stream import captured
+from support.logs_doc import ANY, DOCUMENT, documented_fields, documented_lines, logged_lines
+from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 from tokenwire.observability.logs.handler import DROPPED, UNRENDERED
 from tokenwire.observability.logs.libraries import WITHHELD

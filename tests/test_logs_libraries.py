@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from log_stream import captured
+from support.log_stream import captured
 from tokenwire.observability.logs.handler import LINES_DROPPED
 from tokenwire.observability.logs.libraries import BURST, WITHHELD
 from tokenwire.server.interceptors.base import Context, RpcHandler
@@ -32,23 +32,24 @@ async def test_a_caller_who_leaves_at_the_end_is_no_error() -> None:
         assert stream.entries == []
 
 
-@pytest.mark.parametrize(
-    ("message", "event"),
-    [
-        ("Invalid encoding on %s", "metadata is not valid UTF-8"),
-        ("Unexpected [%s] raised by", "unexpected exception raised by servicer method"),
-        ("Abort error unexpectedly suppressed: %s", "abort error unexpectedly suppressed"),
-        ("canary of another version: %s", WITHHELD),
-    ],
-)
-async def test_errors_of_grpc_are_heard(message: str, event: str) -> None:
+ERRORS = [
+    ("Invalid encoding on %s", "metadata is not valid UTF-8"),
+    ("Unexpected [%s] raised by", "unexpected exception raised by servicer method"),
+    ("Abort error unexpectedly suppressed: %s", "abort error unexpectedly suppressed"),
+    ("canary of another version: %s", WITHHELD),
+]
+
+
+async def test_errors_of_grpc_are_heard(subtests: pytest.Subtests) -> None:
     """An error of gRPC is a line of ours, for it puts values into its own before it logs them."""
-    with captured() as stream:
-        CORE.error(message, "canary")
-        CORE.error(message % "canary")
-        lines = stream.entries
-    assert [(line["level"], line["event"]) for line in lines] == [("error", event)] * 2
-    assert "canary" not in str(lines)
+    for message, event in ERRORS:
+        with subtests.test(message=message, event=event):
+            with captured() as stream:
+                CORE.error(message, "canary")
+                CORE.error(message % "canary")
+                lines = stream.entries
+            assert [(line["level"], line["event"]) for line in lines] == [("error", event)] * 2
+            assert "canary" not in str(lines)
 
 
 TEXT = "a constant of the module, and %s"

@@ -2,8 +2,8 @@
 
 import grpc
 
-from conftest import MODEL, Stub
-from helpers import collect, failure_of, sample, scrape
+from support.app import MODEL, Stub
+from support.helpers import collect, failure_of, sample, scrape
 from tokenwire import __version__
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream

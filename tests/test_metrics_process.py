@@ -5,10 +5,10 @@ import time
 
 import grpc
 
-from conftest import MODEL, StartApp
-from exposed import read
-from faults.world import within
-from helpers import collect, failure_of
+from support.app import MODEL, StartApp
+from support.exposed import read
+from support.helpers import collect, failure_of
+from support.world import within
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.app import App
 from tokenwire.core import errors

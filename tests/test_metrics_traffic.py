@@ -4,10 +4,10 @@ import asyncio
 
 import grpc
 
-from conftest import MODEL, StartApp, Stub
-from exposed import Exposed, Series, read, series
-from faults.world import within
-from helpers import collect, failure_of
+from support.app import MODEL, StartApp, Stub
+from support.exposed import Exposed, Series, read, series
+from support.helpers import collect, failure_of
+from support.world import within
 from tokenwire.app import App
 from tokenwire.demo import DemoUpstream
 from tokenwire.observability.metrics import OTHER_MODEL

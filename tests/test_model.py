@@ -14,9 +14,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from call_records import new_call
-from conftest import MODEL
-from helpers import collect, failure_of, reason_of, text_of
+from support.app import MODEL
+from support.call_records import new_call
+from support.helpers import collect, failure_of, reason_of, text_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.config import SettingsError

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import StartApp
+from support.app import StartApp
 from tokenwire.demo import DemoUpstream
 from tokenwire.server import private_directory
 from tokenwire.v1 import chatgpt_pb2 as pb

@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 import pytest
 
-from call_records import new_call
-from conftest import MODEL
+from support.app import MODEL
+from support.call_records import new_call
 from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel

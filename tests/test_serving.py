@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from conftest import MODEL
-from log_stream import captured
+from support.app import MODEL
+from support.log_stream import captured
 from tokenwire import config
 from tokenwire.demo import DemoUpstream
 from tokenwire.process import serving

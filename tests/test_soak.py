@@ -2,8 +2,12 @@
 
 import sys
 
-from programs import run
+import pytest
+
 from soak.readings import Reading, climb
+from support.programs import run
+
+pytestmark = pytest.mark.slow
 
 
 def readings(megabytes: list[float]) -> list[Reading]:

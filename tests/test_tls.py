@@ -6,9 +6,9 @@ import grpc
 import pytest
 import trustme
 
-from certificates import Mount, Pair, answer_of, caller
-from conftest import StartApp
-from helpers import sample, scrape
+from support.app import StartApp
+from support.certificates import Mount, Pair, answer_of, caller
+from support.helpers import sample, scrape
 from tokenwire.client import ChatError
 
 ANSWER = "This is tokenwire's built-in demo model"

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client import CollectorRegistry, generate_latest
 
-from certificates import HOST, Mount, Pair, answer_of, caller
-from conftest import StartApp, Stub
-from exposed import read
-from helpers import collect, sample, scrape
+from support.app import StartApp, Stub
+from support.certificates import HOST, Mount, Pair, answer_of, caller
+from support.exposed import read
+from support.helpers import collect, sample, scrape
 from tokenwire.app import App
 from tokenwire.client import ChatError
 from tokenwire.observability.metrics.tls import KNOWN_PEERS, TlsMetrics

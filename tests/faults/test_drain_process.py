@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import grpc
 from grpc_health.v1 import health_pb2
 
-from conftest import MODEL
-from helpers import collect, failure_of, reason_of
-from process import ServerProcess
-from test_health import NOT_SERVING, SERVING, health_of
+from support.app import MODEL
+from support.health import NOT_SERVING, SERVING, health_of
+from support.helpers import collect, failure_of, reason_of
+from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

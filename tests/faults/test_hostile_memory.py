@@ -10,10 +10,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import Stub
-from faults.raw_upstream import HEAD, raw_upstream
-from helpers import collect, failure_of, reason_of
-from process import ServerProcess
+from support.app import Stub
+from support.helpers import collect, failure_of, reason_of
+from support.process import ServerProcess
+from support.raw_upstream import HEAD, raw_upstream
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

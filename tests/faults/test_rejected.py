@@ -3,9 +3,9 @@
 import grpc
 import pytest
 
-from faults.clients import ATTEMPTS, attempts
-from faults.world import World, open_world, save_up
-from helpers import text_of
+from support.clients import ATTEMPTS, attempts
+from support.helpers import text_of
+from support.world import World, open_world, save_up
 from tokenwire.demo import DemoUpstream
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

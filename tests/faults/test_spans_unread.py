@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from faults.test_logs_unread import SERVING, dropped, environment, health, reject
-from helpers import collect
-from process import ServerProcess
+from support.helpers import collect
+from support.process import ServerProcess
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

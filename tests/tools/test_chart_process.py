@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from helm import CI, CI_NAMES, ci
-from pods import Pod
-from process import ServerProcess, run_tokenwire
-from programs import run
+from support.helm import CI, CI_NAMES, ci
+from support.pods import Pod
+from support.process import ServerProcess, run_tokenwire
+from support.programs import run
 from tokenwire.demo import DemoUpstream
 from tool import BIN
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MODEL
-from containers import (
+from image import podman
+from support.app import MODEL
+from support.containers import (
     CANARY,
     IMAGE,
     ON_THIS_MACHINE,
@@ -19,8 +20,7 @@ from containers import (
     inspected,
     output_of,
 )
-from image import podman
-from programs import ROOT
+from support.programs import ROOT
 from tokenwire import __version__
 from tokenwire.client import Client
 from tokenwire.demo import DemoUpstream

@@ -4,9 +4,9 @@ import shlex
 
 import pytest
 
-from containers import ON_THIS_MACHINE, Container, output_of
-from image_doc import RUNS
-from readme import CONTAINERS
+from support.containers import ON_THIS_MACHINE, Container, output_of
+from support.image_doc import RUNS
+from support.readme import CONTAINERS
 from tokenwire.client import Client
 from tokenwire.demo import DemoUpstream
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from containers import Container, chart_options
-from helm import ci
-from pods import Pod
+from support.containers import Container, chart_options
+from support.helm import ci
+from support.pods import Pod
 from tokenwire.demo import DemoUpstream
 
 # The first test waits for the build.

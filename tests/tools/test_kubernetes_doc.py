@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import kubernetes_doc as doc
-from certificates import Mount, Pair
-from conftest import StartApp
-from helm import CHART, helm, objects, pod_specs
-from programs import ROOT, run
+from support import kubernetes_doc as doc
+from support.app import StartApp
+from support.certificates import Mount, Pair
+from support.helm import CHART, helm, objects, pod_specs
+from support.programs import ROOT, run
 from tokenwire.app import App
 from tool import BIN
 
@@ -165,10 +165,3 @@ def test_every_value_that_the_page_names_is_one() -> None:
     )
     assert named
     assert [name for name in named if f"| {name}" not in readme] == []
-
-
-def test_every_link_leads_somewhere() -> None:
-    """Each relative link of the page names a file that is there."""
-    links = re.findall(r"\]\(([^)#]+)\)", doc.TEXT)
-    assert links
-    assert [link for link in links if not (ROOT / "docs" / Path(link)).exists()] == []

@@ -9,8 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from image_sources import ARGUMENTS
-from programs import ROOT
+from support.image_sources import ARGUMENTS
+from support.programs import ROOT
 from tokenwire import __version__
 
 # The first test waits for the image's build, unless another has done that.
