@@ -13,7 +13,7 @@ from support.helpers import collect, failure_of, reason_of
 from support.world import within
 from tokenwire.app import App
 from tokenwire.server import accept_probe
-from tokenwire.server.accept_probe import KEY, AcceptProbe
+from tokenwire.server.accept_probe import PROBE_KEY, AcceptProbe
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
@@ -50,7 +50,7 @@ async def test_probes_are_no_calls(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """Probes come through all the time, and neither a metric nor the upstream sees one."""
-    monkeypatch.setattr(accept_probe, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(accept_probe, "IDLE_INTERVAL_SECONDS", 0.01)
     came = 0
     is_probe = AcceptProbe.is_probe
 
@@ -72,10 +72,10 @@ async def test_nobody_else_can_make_a_probe(app: App) -> None:
     """A call that only looks like a probe is a call like any other."""
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-        blank = stub.Send(pb.Message(), metadata=((KEY, f"{'0' * 32}-1"),))
+        blank = stub.Send(pb.Message(), metadata=((PROBE_KEY, f"{'0' * 32}-1"),))
         _, error = await failure_of(blank)
         assert reason_of(error) == "EMPTY_PROMPT"
-        assert await collect(stub.Send(HELLO, metadata=((KEY, ""),)))
+        assert await collect(stub.Send(HELLO, metadata=((PROBE_KEY, ""),)))
 
 
 async def test_a_root_that_cannot_be_written(

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tokenwire.server.cancellation import LATENCY_SECONDS, has_passed
+from tokenwire.server.cancellation import LATENCY_SECONDS, deadline_passed
 
 CORE = "grpc-python-asyncio/1.78.0 grpc-c/52.0.0 (linux; chttp2)"
 GO = "grpc-go/1.75.0"
@@ -45,7 +45,7 @@ async def test_the_deadline_of_a_c_core_client_is_known_whatever_its_digits() ->
         for timeout in TIMEOUTS + LONG_TIMEOUTS:
             await send(b"", timeout=timeout)
             ahead = listener.left - timeout
-            assert has_passed(ahead, listener.left, listener.user_agent), timeout
+            assert deadline_passed(ahead, listener.left, listener.user_agent), timeout
     await server.stop(None)
 
 
@@ -57,18 +57,18 @@ def test_a_cancel_further_ahead_than_the_rounding_is_a_cancel(
     timeout: float, rounding: float
 ) -> None:
     """The tolerance is one unit of the last of three digits, and 50 ms."""
-    assert has_passed(rounding, timeout, CORE)
-    assert not has_passed(rounding + SLACK, timeout, CORE)
+    assert deadline_passed(rounding, timeout, CORE)
+    assert not deadline_passed(rounding + SLACK, timeout, CORE)
 
 
 @pytest.mark.parametrize("user_agent", [GO, "", "grpc-node-js/1.14.0"])
 def test_other_clients_deadlines_are_exact(user_agent: str) -> None:
     """Clients that send eight digits need no tolerance but that for latency."""
-    assert has_passed(0.04, 900, user_agent)
-    assert not has_passed(SLACK, 900, user_agent)
+    assert deadline_passed(0.04, 900, user_agent)
+    assert not deadline_passed(SLACK, 900, user_agent)
 
 
 @pytest.mark.parametrize("total", [-1.0, 0.0, 1e-9])
 def test_a_deadline_that_passed_before_the_call_began(total: float) -> None:
     """A timeout of nothing has passed."""
-    assert has_passed(total, total, CORE)
+    assert deadline_passed(total, total, CORE)

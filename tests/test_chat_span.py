@@ -6,7 +6,7 @@ from support.app import MODEL, Stub
 from support.helpers import collect, failure_of
 from support.otlp import Collector, attributes_of
 from support.traced import CANARIES
-from tokenwire.routing.retry import COST
+from tokenwire.routing.retry import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream
 
@@ -99,11 +99,11 @@ async def test_a_retry_is_an_event(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
     """A repeated request is an event of the one span, with the reason of the first's failure."""
-    for _ in range(COST):
+    for _ in range(RETRY_COST):
         await collect(traced_stub.Send(pb.Message(content="hello")))
     upstream.script("status 500 message=canary-body", "answer")
     await collect(traced_stub.Send(pb.Message(content="hello")))
-    span = (await collector.answered(COST + 1))[-1]
+    span = (await collector.answered(RETRY_COST + 1))[-1]
     [event] = span.events
     assert event.name == "retry"
     assert {each.key: each.value.string_value for each in event.attributes}["error.type"] == (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from panel_queries import DASHBOARDS
-from tokenwire.api.codes import endings
+from tokenwire.api.codes import failure_outcomes
 from tokenwire.observability.metrics.labels import Outcome, Phase
 
 PANELS: dict[str, dict[str, Any]] = {
@@ -59,7 +59,7 @@ REASONS = {
     "UPSTREAM_STREAM_BROKEN": Outcome.ERROR,
 }
 ENDINGS = {
-    f"{code} {reason}": REASONS[reason] for code, reason in endings() if reason in REASONS
+    f"{code} {reason}": REASONS[reason] for code, reason in failure_outcomes() if reason in REASONS
 } | {
     # Part of the answer had been sent, so the call had been taken.
     "ABORTED SERVER_SHUTTING_DOWN": Outcome.ERROR,
@@ -129,7 +129,7 @@ def test_every_panel_of_outcomes_has_its_colors() -> None:
 
 def test_every_failure_has_a_color_of_its_own_kind(subtests: pytest.Subtests) -> None:
     """A call is coloured alike by its status and reason, whatever the failure."""
-    for ending in sorted({f"{c} {r}" for c, r in endings()}):
+    for ending in sorted({f"{c} {r}" for c, r in failure_outcomes()}):
         with subtests.test(ending=ending):
             color = color_of(PANELS["overview/Errors by reason"], ending)
             assert color.rpartition("-")[2] in {"red", "yellow", "orange", "blue", "purple"}

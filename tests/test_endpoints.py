@@ -21,7 +21,7 @@ from tokenwire.core.method import Method, MethodType
 from tokenwire.observability.metrics.labels import FAILURES
 from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
-from tokenwire.server.interceptors.base import Proceed
+from tokenwire.server.interceptors.base import CallHandler
 from tokenwire.server.reflection import V1, V1ALPHA
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -138,7 +138,7 @@ async def test_every_registered_method_is_covered(
     made: list[Any] = []
     handler = Entry.handler
 
-    def note_made(entry: Entry, endpoint: Endpoint, chain: Proceed) -> Any:
+    def note_made(entry: Entry, endpoint: Endpoint, chain: CallHandler) -> Any:
         made.append(handler(entry, endpoint, chain))
         return made[-1]
 

@@ -30,7 +30,7 @@ async def test_one_key_alone_may_have_all() -> None:
     fair = filled(3, 0)
     assert not fair.take("greedy")
     fair.claim("greedy")
-    fair.give_back("greedy")
+    fair.release("greedy")
     assert fair.take("greedy")
     assert (fair.taken, fair.reserved()) == (3, 0)
 
@@ -43,7 +43,7 @@ async def test_the_next_slot_goes_to_who_holds_the_fewest() -> None:
     # The last two are given back when each key holds one, and then it is a matter of turns.
     for place in (first[0], second[0], greedy[0], first[1]):
         assert not place.done()
-        fair.give_back("greedy")
+        fair.release("greedy")
         assert place.done()
     assert not any(place.done() for place in (*greedy[1:], second[1]))
 
@@ -66,13 +66,13 @@ async def test_a_claim_keeps_a_slot() -> None:
     """What is free goes to a key that was rejected below its share, not to one above its own."""
     fair = filled(4, 0)
     fair.claim("polite")
-    fair.give_back("greedy")
+    fair.release("greedy")
     assert fair.reserved() == 1
     assert not fair.take("greedy")
     assert fair.take("polite")
     assert fair.reserved() == 0
     # Both are below the half that is theirs, or at it, and nobody was rejected.
-    fair.give_back("greedy")
+    fair.release("greedy")
     assert fair.take("greedy")
 
 
@@ -80,7 +80,7 @@ async def test_who_has_left_has_no_claim() -> None:
     """A rejected call of a caller who has left, which has no key any more, keeps no slot."""
     fair = filled(4, 0)
     fair.claim("")
-    fair.give_back("greedy")
+    fair.release("greedy")
     assert fair.reserved() == 0
     assert fair.take("greedy")
 
@@ -89,7 +89,7 @@ async def test_a_newcomer_below_its_share_needs_no_claim() -> None:
     """A claim keeps a slot from those at their share, not from others below theirs."""
     fair = filled(4, 0)
     fair.claim("polite")
-    fair.give_back("greedy")
+    fair.release("greedy")
     assert fair.take("newcomer")
     assert not fair.take("polite")
 
@@ -98,7 +98,7 @@ async def test_a_claim_ends() -> None:
     """A slot that was kept in vain goes to who waits, without anyone asking again."""
     fair = filled(2, 1, claims=0.01)
     fair.claim("gone")
-    fair.give_back("greedy")
+    fair.release("greedy")
     [place] = await enqueue(fair, "greedy")
     assert not place.done()
     async with asyncio.timeout(5):
@@ -111,7 +111,7 @@ async def test_who_leaves_gives_back_what_it_was_given() -> None:
     fair = filled(1, 2)
     [leaving] = await enqueue(fair, "leaving")
     [staying] = await enqueue(fair, "staying")
-    fair.give_back("greedy")
+    fair.release("greedy")
     assert leaving.result()
     fair.leave("leaving", leaving)
     assert staying.result()
@@ -135,7 +135,7 @@ async def test_counts_hold_whatever_happens(seed: int) -> None:
             if fair.full and fair.enqueue(key, place):
                 waiting.append((key, place))
         elif step == 2 and held:
-            fair.give_back(held.pop(chance.randrange(len(held))))
+            fair.release(held.pop(chance.randrange(len(held))))
         elif step == 3 and waiting:
             fair.leave(*waiting.pop(chance.randrange(len(waiting))))
         else:
@@ -144,12 +144,12 @@ async def test_counts_hold_whatever_happens(seed: int) -> None:
         waiting = [(each, place) for each, place in waiting if not place.done()]
         assert fair.taken == len(held) <= slots
         assert fair.queued == len(waiting) <= places
-        assert fair.known_keys <= 2 * slots + places
+        assert fair.tracked_keys <= 2 * slots + places
     for key, place in waiting:
         fair.leave(key, place)
     for key in held:
-        fair.give_back(key)
+        fair.release(key)
     assert fair.take("last")
-    fair.give_back("last")
-    fair.drop_old_claims()
-    assert (fair.taken, fair.queued, fair.known_keys) == (0, 0, 0)
+    fair.release("last")
+    fair.drop_expired_claims()
+    assert (fair.taken, fair.queued, fair.tracked_keys) == (0, 0, 0)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenwire.core import json_pieces
-from tokenwire.core.json_pieces import ITEM, PIECE, is_large, pieces
+from tokenwire.core.json_pieces import ITEM_WEIGHT, PIECE_WEIGHT, is_large, pieces
 
 ESCAPED = 6
 """Bytes of a control character."""
@@ -26,7 +26,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 @given(value=JSON, piece=st.integers(1, 60))
 def test_the_pieces_are_the_json(monkeypatch: pytest.MonkeyPatch, value: Any, piece: int) -> None:
     """Put together, the pieces of any value are its JSON, however small they are."""
-    monkeypatch.setattr(json_pieces, "PIECE", piece)
+    monkeypatch.setattr(json_pieces, "PIECE_WEIGHT", piece)
     made = list(pieces(value))
     assert json.loads(b"".join(made)) == value
     assert all(made)
@@ -45,11 +45,11 @@ def test_no_piece_is_large(subtests: pytest.Subtests) -> None:
     for name, value in LARGE.items():
         with subtests.test(value=name):
             sizes = [len(piece) for piece in pieces(value)]
-            assert max(sizes) <= 2 * ESCAPED * PIECE
+            assert max(sizes) <= 2 * ESCAPED * PIECE_WEIGHT
 
 
 def test_large_is_what_makes_more_than_a_piece() -> None:
     """Long texts and many small values are both large."""
-    assert not is_large({"text": "x" * (PIECE - 10 * ITEM)})
-    assert is_large({"text": "x" * PIECE})
-    assert is_large([None] * (PIECE // ITEM))
+    assert not is_large({"text": "x" * (PIECE_WEIGHT - 10 * ITEM_WEIGHT)})
+    assert is_large({"text": "x" * PIECE_WEIGHT})
+    assert is_large([None] * (PIECE_WEIGHT // ITEM_WEIGHT))

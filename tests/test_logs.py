@@ -16,7 +16,7 @@ from tokenwire.app import App
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.observability.logs import log_loop_error
-from tokenwire.routing.retry import COST
+from tokenwire.routing.retry import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
@@ -92,7 +92,7 @@ async def test_what_held_up_a_call_is_in_its_line(
         app = await start_app(max_streams=1, queue_timeout_seconds=30)
         async with grpc.aio.insecure_channel(app.address) as channel:
             stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-            for _ in range(COST):
+            for _ in range(RETRY_COST):
                 await collect(stub.Send(pb.Message(content="hello")))
             upstream.script("barrier hold; answer", "status 500", "answer")
             metadata = (("x-request-id", "waited"),)

@@ -9,7 +9,7 @@ from support.app import MODEL, StartApp
 from support.exposed import read
 from support.helpers import collect, failure_of
 from support.world import within
-from tokenwire.api.codes import endings
+from tokenwire.api.codes import failure_outcomes
 from tokenwire.app import App
 from tokenwire.core import errors
 from tokenwire.core.domain import FinishReason
@@ -32,7 +32,7 @@ async def test_counters_are_there_before_the_first_event(start_app: StartApp) ->
     found = {key for key, _ in exposed.values.items() if key[0].endswith("_total")}
     reasons = {dict(its).get("reason") for name, its in found if name == "tokenwire_errors_total"}
     assert {errors.EmptyPrompt.reason, errors.UpstreamTimeout.reason, "CANCELLED"} < reasons
-    assert reasons == {reason for _, reason in endings()}
+    assert reasons == {reason for _, reason in failure_outcomes()}
     models = {MODEL, "other-model", "priced", "other"}
     expected = {
         "tokenwire_calls_total": ("outcome", {each.value for each in labels.Outcome}),

@@ -10,7 +10,7 @@ from support.helpers import collect, failure_of
 from support.world import within
 from tokenwire.app import App
 from tokenwire.observability.metrics import OTHER_MODEL
-from tokenwire.routing.retry import COST
+from tokenwire.routing.retry import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
@@ -135,7 +135,7 @@ def assert_histograms_agree(exposed: Exposed) -> None:
 
 async def test_retries_are_told_from_failures(app: App, stub: Stub, upstream: DemoUpstream) -> None:
     """A repeated request counts as the upstream's failure and as a retry, not as a failed call."""
-    for _ in range(COST):
+    for _ in range(RETRY_COST):
         await collect(stub.Send(HELLO))
     upstream.script("status 500", WHOLE)
     await collect(stub.Send(HELLO))
@@ -145,7 +145,7 @@ async def test_retries_are_told_from_failures(app: App, stub: Stub, upstream: De
     assert exposed.value("tokenwire_upstream_retries_total", **reason) == 1
     assert exposed.total("tokenwire_upstream_errors_total") == 1
     assert exposed.total("tokenwire_errors_total") == 0
-    assert exposed.total("tokenwire_calls_total", outcome="ok") == COST + 1
+    assert exposed.total("tokenwire_calls_total", outcome="ok") == RETRY_COST + 1
 
 
 async def test_a_full_service_is_visible(start_app: StartApp, upstream: DemoUpstream) -> None:

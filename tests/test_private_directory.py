@@ -33,7 +33,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A place of this test's own instead of /dev/shm."""
     with tempfile.TemporaryDirectory() as short:
-        monkeypatch.setattr(private_directory, "IN_MEMORY", Path(short))
+        monkeypatch.setattr(private_directory, "SHARED_MEMORY", Path(short))
         yield Path(short)
 
 

@@ -13,7 +13,7 @@ from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Delta
-from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget, RetryingModel
+from tokenwire.routing.retry import MAX_BALANCE, RETRY_COST, RetryBudget, RetryingModel
 from tokenwire.upstreams.build import build_model
 from tokenwire_demo import DemoUpstream
 
@@ -42,12 +42,12 @@ async def save_up(model: ChatModel, calls: int) -> None:
 def test_a_budget_starts_empty() -> None:
     """The first calls of a process that starts during an outage are not repeated."""
     budget = RetryBudget()
-    for _ in range(COST - 1):
-        budget.pay_in()
-        assert not budget.draw()
-    budget.pay_in()
-    assert budget.draw()
-    assert not budget.draw()
+    for _ in range(RETRY_COST - 1):
+        budget.deposit()
+        assert not budget.withdraw()
+    budget.deposit()
+    assert budget.withdraw()
+    assert not budget.withdraw()
 
 
 @pytest.mark.parametrize("calls", [9, 10, 99, 1_000, 1_234])
@@ -56,8 +56,8 @@ def test_a_budget_never_pays_for_more_than_a_tenth(calls: int) -> None:
     budget = RetryBudget()
     repetitions = 0
     for _ in range(calls):
-        budget.pay_in()
-        while budget.draw():
+        budget.deposit()
+        while budget.withdraw():
             repetitions += 1
     assert repetitions == calls // 10
 
@@ -66,16 +66,16 @@ def test_a_budget_does_not_save_for_ever() -> None:
     """A long good time pays for a burst of repetitions, but not for an outage's worth."""
     budget = RetryBudget()
     for _ in range(1_000_000):
-        budget.pay_in()
+        budget.deposit()
     repetitions = 0
-    while budget.draw():
+    while budget.withdraw():
         repetitions += 1
-    assert repetitions == MOST_SAVED // COST == 10
+    assert repetitions == MAX_BALANCE // RETRY_COST == 10
 
 
 async def test_a_repetition_needs_a_full_budget(model: ChatModel, upstream: DemoUpstream) -> None:
     """The tenth call is the first to be repeated, and the eleventh is not."""
-    await save_up(model, COST - 2)
+    await save_up(model, RETRY_COST - 2)
     for is_repeated in (False, True, False):
         upstream.script("status 500", *["answer"] * is_repeated)
         before = upstream.requests_seen
@@ -91,18 +91,18 @@ async def test_nothing_is_repeated_once_a_token_came(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
     """After the first token a failure is final: half an answer must not be paid for twice."""
-    await save_up(model, COST)
+    await save_up(model, RETRY_COST)
     upstream.script("tokens 1; error; done")
     with pytest.raises(errors.UpstreamError):
         await ask(model)
-    assert upstream.requests_seen == COST + 1
+    assert upstream.requests_seen == RETRY_COST + 1
 
 
 async def test_a_failure_keeps_the_budget_where_it_cannot_be_repeated(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
     """What repetition does not cure, or time does not allow, costs nothing."""
-    await save_up(model, COST)
+    await save_up(model, RETRY_COST)
     upstream.script(
         "status 401", "status 429 retry-after=2", "status 503 retry-after=3", "status 500", "answer"
     )
@@ -113,41 +113,41 @@ async def test_a_failure_keeps_the_budget_where_it_cannot_be_repeated(
     with pytest.raises(errors.UpstreamError):
         await ask(model)
     assert await ask(model)
-    assert upstream.requests_seen == COST + 5
+    assert upstream.requests_seen == RETRY_COST + 5
 
 
 async def test_no_repetition_begins_at_the_deadline(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
     """Where no time is left, the failure itself is the answer."""
-    await save_up(model, COST)
+    await save_up(model, RETRY_COST)
     upstream.script("status 500")
     with pytest.raises(errors.UpstreamError):
         await ask(model, seconds=0)
-    assert upstream.requests_seen == COST + 1
+    assert upstream.requests_seen == RETRY_COST + 1
 
 
 async def test_the_second_failure_is_the_one_that_is_told(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
     """Where the repetition fails too, its own failure is raised, and nothing more is tried."""
-    await save_up(model, 2 * COST)
+    await save_up(model, 2 * RETRY_COST)
     upstream.script("status 500", "status 409")
     with pytest.raises(errors.UpstreamConflict):
         await ask(model)
-    assert upstream.requests_seen == 2 * COST + 2
+    assert upstream.requests_seen == 2 * RETRY_COST + 2
 
 
 async def test_a_caller_who_leaves_during_the_wait_is_not_repeated(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
     """A repetition that is waiting for its time ends with its caller."""
-    await save_up(model, COST)
+    await save_up(model, RETRY_COST)
     upstream.script("status 429 retry-after=2")
     call = asyncio.create_task(ask(model))
-    await upstream.wait_for_requests(COST + 1)
+    await upstream.wait_for_requests(RETRY_COST + 1)
     await upstream.wait_until_idle()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert upstream.requests_seen == COST + 1
+    assert upstream.requests_seen == RETRY_COST + 1

@@ -40,7 +40,7 @@ async def test_files_are_read_again(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     old, new = Pair(), Pair()
-    monkeypatch.setattr(tls, "READ_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(tls, "RETRY_SECONDS", 0)
     app = await start_app(**mount.put(old).settings)
     mount.put(new)
     with monkeypatch.context() as exhausted:

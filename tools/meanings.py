@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldColorModeId
 from grpc import StatusCode
 
-from tokenwire.api.codes import endings
+from tokenwire.api.codes import failure_outcomes
 from tokenwire.observability.metrics.labels import (
     CALLERS_REASONS,
     TURNED_AWAY,
@@ -63,7 +63,7 @@ def _outcome(code: str, reason: str) -> Outcome:
 def _codes() -> dict[str, Outcome]:
     """Return the outcome of most reasons of each status code; of as many, an error."""
     counted: dict[str, Counter[Outcome]] = defaultdict(Counter)
-    for code, reason in endings():
+    for code, reason in failure_outcomes():
         counted[code][_outcome(code, reason)] += 1
     return {StatusCode.OK.name: Outcome.OK} | {
         code: max(counts, key=lambda outcome: (counts[outcome], outcome is Outcome.ERROR))
@@ -74,13 +74,13 @@ def _codes() -> dict[str, Outcome]:
 OUTCOMES: Final = _by_outcome((outcome.value, outcome) for outcome in Outcome)
 CODES: Final = _by_outcome(_codes().items())
 ENDINGS: Final = _by_outcome(
-    (f"{code} {reason}", _outcome(code, reason)) for code, reason in endings()
+    (f"{code} {reason}", _outcome(code, reason)) for code, reason in failure_outcomes()
 )
 """Of calls by status code and reason."""
 REASONS: Final = _by_outcome(
     # Reversed, since the last one of a reason counts: the status before any answer.
     (reason, _outcome(code, reason))
-    for code, reason in reversed(list(endings()))
+    for code, reason in reversed(list(failure_outcomes()))
 )
 PHASES: Final = _by_outcome((phase.value, Outcome.CANCELLED) for phase in Phase)
 LEAVING: Final = _by_outcome(

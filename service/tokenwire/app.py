@@ -1,4 +1,4 @@
-"""The composition root: what is built, and in which order it starts and stops."""
+"""The composition root: builds the components, and starts and stops them in order."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.service import SEND, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.wire import Defaults
-from tokenwire.api.codes import endings
+from tokenwire.api.codes import failure_outcomes
 from tokenwire.config import Settings, cannot_listen
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import LagMeter
@@ -44,27 +44,28 @@ from tokenwire.upstreams import build_model, provider_name
 log = logging.getLogger(__name__)
 
 MIN_HELD_CALLS: Final = 1_000
-"""Calls without a message, and ended calls whose status was not taken, that may be held at once
-even if fewer answers may run. A crowd that is rejected passes both states for a moment."""
+"""The least limit of calls that wait for their message, and of ended calls whose status is not
+delivered yet. It applies where the limit of answers is lower, because each rejected call passes
+through both states."""
 METHODS: Final = (SEND,)
-MORE_THAN_GRACE_SECONDS: Final = 2.0
-"""After the grace, for the statuses of the answers that it ended to go out."""
+STATUS_GRACE_SECONDS: Final = 2.0
+"""How long gRPC may take after the grace period to deliver the statuses of interrupted answers."""
 
 
 class App:
-    """A server with everything around it.
+    """The gRPC server, the metrics server and their components.
 
-    Use it as an async context manager: entering starts it, leaving stops it
-    at once. `drain` is the gentle way to stop.
+    App is an async context manager: entering it starts the servers, leaving it stops them
+    without a grace period. `drain` stops them gracefully.
 
     Args:
-        settings: All that can be set.
-        model: In place of the one that `settings` describe.
+        settings: The settings of the process.
+        model: The model to use instead of the one that `settings` describe.
         share_port: Whether other servers may listen on the same port.
 
     Attributes:
-        address: Where the gRPC server listens, HOST:PORT.
-        metrics_address: Where Prometheus scrapes, HOST:PORT.
+        address: The address of the gRPC server, as HOST:PORT.
+        metrics_address: The address of the metrics server, as HOST:PORT.
         metrics: The process's metrics.
     """
 
@@ -75,7 +76,11 @@ class App:
         self._stopped = False
         provider = provider_name(settings)
         self.metrics = Metrics(
-            METHODS, endings(), settings.models | {settings.model}, provider, settings.prices
+            METHODS,
+            failure_outcomes(),
+            settings.models | {settings.model},
+            provider,
+            settings.prices,
         )
         self.metrics.set_limits(
             settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
@@ -143,15 +148,15 @@ class App:
         limits = FieldLimits(settings.max_turns)
         service = ChatgptService(self._model, defaults, limits, self._spans.start)
         interceptors = (
-            # Outermost, so that all that is logged and counted below belongs to the span.
+            # Outermost, so that the logs and metrics of the call belong to its span.
             TracingInterceptor(self._telemetry.provider),
-            # Everything below fails by raising; here it becomes a status.
+            # Converts the exceptions of all interceptors below to a status.
             self._outcome,
-            # Before admission: a call in its queue holds its request too.
+            # Before admission, because a call in the admission queue holds its request.
             request_bytes,
-            # Rejects before any work is done, even parsing.
+            # Before parsing, so that a rejected call costs as little as possible.
             admission,
-            # Innermost: what it raises is an outcome like any other.
+            # Innermost, so that a parsing failure has an outcome like any other failure.
             ParsingInterceptor(),
         )
         serve_endpoints(
@@ -175,14 +180,14 @@ class App:
         enable_reflection(names, registrar, self.metrics.set_reflection_streams)
 
     async def start(self) -> None:
-        """Listen, then report SERVING.
+        """Open the ports, then report SERVING.
 
         Raises:
-            SettingsError: An address cannot be listened on, or a file of TLS not be used.
+            SettingsError: An address is not available, or a TLS file cannot be used.
         """
         settings = self._settings
         credentials = server_credentials(settings, self.metrics.with_tls)
-        self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(
                 settings.metrics_listen,
@@ -207,40 +212,43 @@ class App:
         self._probe.start()
         self.metrics.watch_tasks_of(asyncio.get_running_loop())
         self._lag.start()
-        self._health.report(health_pb2.HealthCheckResponse.SERVING)
+        self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
 
     async def ended(self) -> None:
-        """Wait for the end of the gRPC server, also if an error of its own ends it.
+        """Wait until the gRPC server has ended, including because of an internal error.
 
-        Cancelling this would keep the server from stopping.
+        Do not cancel this coroutine: the server could not stop any more.
         """
         with suppress(Exception):
-            # gRPC raises the error, and logs it.
+            # gRPC logs the error before it raises it.
             await self._server.wait_for_termination()
 
     async def drain(self) -> None:
-        """Stop without losing an answer: turn new callers away, let running answers finish."""
+        """Stop gracefully: reject new calls, and let running answers finish."""
         log.info("draining", extra={"drain_seconds": self._settings.drain_seconds})
         self.metrics.set_draining()
-        self._health.report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
         await asyncio.sleep(self._settings.drain_seconds)
         self._shedder.close()
-        begun = time.monotonic()
-        await self._outcome.refuse(self._probe.crowded)
-        # Out of the grace, so that the process ends when those who wait for it expect that.
-        await self.stop(max(0.0, self._settings.grace_seconds - (time.monotonic() - begun)))
+        started = time.monotonic()
+        await self._outcome.refuse(self._probe.has_backlog)
+        # Deducted from the grace period, so that the process ends within its configured time.
+        await self.stop(max(0.0, self._settings.grace_seconds - (time.monotonic() - started)))
 
     async def stop(self, grace_seconds: float) -> None:
-        """Close the listener, give running answers `grace_seconds`, then close everything.
+        """Close the listener, wait up to `grace_seconds` for running answers, then stop the rest.
 
-        Stopping again does nothing.
+        A second call is a no-op.
+
+        Args:
+            grace_seconds: The longest time that running answers may take.
         """
         if self._stopped:
             return
         self._stopped = True
-        self._undelivered.limit(MORE_THAN_GRACE_SECONDS)
+        self._undelivered.limit(STATUS_GRACE_SECONDS)
         await self._probe.stop()
-        closing = asyncio.create_task(self._server.stop(grace_seconds + MORE_THAN_GRACE_SECONDS))
+        closing = asyncio.create_task(self._server.stop(grace_seconds + STATUS_GRACE_SECONDS))
         self._requests.stop()
         self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)

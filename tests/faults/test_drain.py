@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from support.health import NOT_SERVING, SERVING, health_of
 from support.helpers import collect, reason_of
 from support.world import World, open_world, within
-from tokenwire.app import MORE_THAN_GRACE_SECONDS
+from tokenwire.app import STATUS_GRACE_SECONDS
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -92,7 +92,7 @@ async def test_row_41_before_the_first_token(monkeypatch: pytest.MonkeyPatch, pl
         world.upstream.script(plan)
         call = asyncio.create_task(world.ended(world.send()))
         await world.upstream.barrier("here").reached()
-        assert GRACE <= await drain_seconds(world) < GRACE + MORE_THAN_GRACE_SECONDS
+        assert GRACE <= await drain_seconds(world) < GRACE + STATUS_GRACE_SECONDS
         answers, error = await call
         assert answers == []
         assert error is not None
@@ -106,7 +106,7 @@ async def test_row_41_after_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         world.upstream.script("tokens 3; stall")
         call = world.send()
         await anext(aiter(call))
-        assert GRACE <= await drain_seconds(world) < GRACE + MORE_THAN_GRACE_SECONDS
+        assert GRACE <= await drain_seconds(world) < GRACE + STATUS_GRACE_SECONDS
         answers, error = await world.ended(call)
         assert answers[-1] == LAST_ANSWER
         assert error is not None
@@ -139,7 +139,7 @@ async def test_row_41_between_any_two_tokens(monkeypatch: pytest.MonkeyPatch) ->
         for call in calls:
             await anext(aiter(call))
         reading = asyncio.gather(*(world.ended(call) for call in calls))
-        assert await drain_seconds(world) < GRACE + MORE_THAN_GRACE_SECONDS
+        assert await drain_seconds(world) < GRACE + STATUS_GRACE_SECONDS
         for answers, error in await reading:
             assert error is not None
             assert (error.code(), reason_of(error)) == ABORTED

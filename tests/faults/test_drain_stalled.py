@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2
 
 from support import http2
 from support.world import World, open_world, within
-from tokenwire.app import MORE_THAN_GRACE_SECONDS
+from tokenwire.app import STATUS_GRACE_SECONDS
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
@@ -16,7 +16,7 @@ ABORTED = (grpc.StatusCode.ABORTED, "SERVER_SHUTTING_DOWN")
 SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
 
 GRACE = 0.3
-MARGIN = MORE_THAN_GRACE_SECONDS + 0.5
+MARGIN = STATUS_GRACE_SECONDS + 0.5
 """For the statuses, and for closing everything after that."""
 
 MESSAGE = http2.message(1, pb.Message(content="hello").SerializeToString())

@@ -21,7 +21,7 @@ BEYOND_REST = "wait 0.4"
 @pytest.fixture
 def _short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let usage come for a short time only, so that tests need not wait for long."""
-    monkeypatch.setattr(openai, "REST_SECONDS", REST)
+    monkeypatch.setattr(openai, "USAGE_SECONDS", REST)
 
 
 def chunk(text: str, reason: str | None) -> str:

@@ -104,7 +104,7 @@ class Misbehaviour:
 @pytest.fixture(autouse=True)
 def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let connections be used again, however often the upstream is caught."""
-    monkeypatch.setattr("tokenwire.upstreams.http.pool.KEEP_NONE_SECONDS", 0.0)
+    monkeypatch.setattr("tokenwire.upstreams.http.pool.NO_REUSE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -145,5 +145,5 @@ def test_a_fixed_status_is_the_same(error: Any) -> None:
     """A status that was packed beforehand is the same to the byte."""
     status = to_status(error, code_of(type(error)), "request")
     trailers = (*status.trailing_metadata, *extra_trailers(error))
-    assert FixedStatus(error).of_call("request") == (status.details, trailers)
+    assert FixedStatus(error).for_call("request") == (status.details, trailers)
     assert DOMAIN.encode() in dict(trailers)["grpc-status-details-bin"]

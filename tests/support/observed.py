@@ -17,7 +17,7 @@ from support.crew import crew
 from support.helpers import collect, failure_of
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.routing.retry import COST
+from tokenwire.routing.retry import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
@@ -85,7 +85,7 @@ async def caller(
 
 async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = None) -> None:
     """Make 19 calls: 13 good ones, and one or two of everything else."""
-    for plan in [WHOLE] * COST + [LATE]:
+    for plan in [WHOLE] * RETRY_COST + [LATE]:
         upstream.script(plan)
         async with caller(address, authority) as stub:
             await collect(stub.Send(HELLO))

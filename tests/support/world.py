@@ -21,7 +21,7 @@ from support.otlp import Collector
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.observability import logs
-from tokenwire.routing.retry import COST
+from tokenwire.routing.retry import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
@@ -207,9 +207,9 @@ class World:
 
 async def save_up(world: World) -> None:
     """Make as many good calls as pay for one repetition."""
-    for _ in range(COST):
+    for _ in range(RETRY_COST):
         await world.ended(world.send())
-    await world.check(grpc.StatusCode.OK, calls=COST)
+    await world.check(grpc.StatusCode.OK, calls=RETRY_COST)
 
 
 def error_series(code: grpc.StatusCode, reason: str) -> str:

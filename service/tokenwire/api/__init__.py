@@ -1,1 +1,1 @@
-"""What callers speak: wire messages to domain terms and back, and reasons to statuses."""
+"""Converts between wire messages and domain types, and from failures to gRPC statuses."""

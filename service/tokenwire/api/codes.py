@@ -39,14 +39,14 @@ CODES: Final[dict[type[ServiceError], StatusCode]] = {
     errors.ServerResourcesExhausted: StatusCode.UNAVAILABLE,
     errors.InternalError: StatusCode.INTERNAL,
 }
-"""While no Answer has been sent."""
+"""The codes that apply before the first Answer is sent; see `code_of`."""
 
 
 def code_of(kind: type[ServiceError], answers_sent: int = 0) -> StatusCode:
-    """Return the status code of a failure once `answers_sent` Answers have gone to the caller.
+    """Return the status code of a failure after `answers_sent` Answers.
 
-    UNAVAILABLE invites clients to retry by themselves; with half an answer delivered that
-    would replay it and pay for it twice, so it is ABORTED.
+    Clients may retry UNAVAILABLE automatically. After the first Answer, a retry would repeat
+    the answer and pay for it twice, so the code is ABORTED instead.
     """
     code = CODES[kind]
     if answers_sent and code is StatusCode.UNAVAILABLE:
@@ -54,8 +54,8 @@ def code_of(kind: type[ServiceError], answers_sent: int = 0) -> StatusCode:
     return code
 
 
-def endings() -> Iterator[tuple[str, str]]:
-    """Yield the status and the reason of each way in which a call can fail."""
+def failure_outcomes() -> Iterator[tuple[str, str]]:
+    """Yield every pair of status code name and reason with which a call can fail."""
     for code in (StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED):
         yield code.name, code.name
     for kind in CODES:

@@ -1,4 +1,4 @@
-"""A method of the contract, and all that the server has to know of it."""
+"""The entries of the server's method table."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,24 +10,25 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.method import Method, MethodType
 
 EndpointHandler: TypeAlias = Callable[[Any, CallRecord], Awaitable[Any]]
-"""Takes the request and the record of its call. Returns the response of a unary method, or the
-async generator of a streaming one: what it yields is for `Endpoint.encode`, the last is a
-Completion. Raises a ServiceError, as does the generator."""
+"""Takes the parsed request and the call's record. Returns the response of a unary method, or an
+async generator of the events of a streaming one. `Endpoint.encode` encodes each event; the last
+one is a Completion. Both the handler and the generator raise ServiceError."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
-    """An entry of the table of methods, from which the server serves them.
+    """A method that the server serves.
 
     Attributes:
-        method: Its name, and whether it streams.
-        check: Raises a ServiceError for bytes of which no message must be made.
-        parse: Makes the request of bytes; raises DecodeError.
-        handle: Answers a request.
-        serialize: Makes bytes of a message of the response's type.
-        encode: Makes the message of an event of a streaming method.
-        late_error: Makes the message that tells a failure's reason to clients that read only
-            messages, once a stream has begun; None where no such clients exist.
+        method: The method's name and type.
+        check: Raises a ServiceError if the serialized request exceeds a limit and must not be
+            parsed.
+        parse: Parses the serialized request; raises DecodeError.
+        handle: Handles a request.
+        serialize: Serializes a response message.
+        encode: Converts an event of a streaming method to a message; None for a unary method.
+        late_error: Returns the message that reports a failure's reason within a stream, for
+            clients that ignore the status; None if the method has no such clients.
     """
 
     method: Method
@@ -41,4 +42,6 @@ class Endpoint:
     def __post_init__(self) -> None:
         streams = self.method.type is MethodType.SERVER_STREAM
         if streams is not (self.encode is not None):
-            raise ValueError(f"{self.method.path}: only a streaming method has `encode`")
+            raise ValueError(
+                f"{self.method.path}: `encode` must be set exactly for a streaming method"
+            )

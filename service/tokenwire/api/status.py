@@ -1,4 +1,4 @@
-"""From a ServiceError to the gRPC status that the caller gets."""
+"""Converts a ServiceError to the gRPC status that the caller receives."""
 
 from collections.abc import Iterator
 from typing import Final, TypeAlias
@@ -13,15 +13,15 @@ from tokenwire.api.codes import code_of
 from tokenwire.core.errors import DOMAIN, InvalidField, ServiceError, UpstreamQuotaExhausted
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""Tells gRPC's own retry policy when to come back, or with -1 to stop (gRFC A6)."""
-MOST_PUSHBACK_MS: Final = 2**31 - 1
-"""What Java's client can read; for it, anything longer says to stop."""
+"""Milliseconds after which gRPC's retry policy may retry; -1 disables the retry (gRFC A6)."""
+MAX_PUSHBACK_MS: Final = 2**31 - 1
+"""The largest value that gRPC Java parses. It does not retry on a larger one."""
 
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 
 def to_status(error: ServiceError, code: grpc.StatusCode, request_id: str) -> grpc.Status:
-    """Return the status with its details packed into the trailing metadata."""
+    """Return the status, whose trailing metadata contains the packed details."""
     details = []
     for detail in _details(error):
         packed = any_pb2.Any()
@@ -33,11 +33,11 @@ def to_status(error: ServiceError, code: grpc.StatusCode, request_id: str) -> gr
 
 
 def extra_trailers(error: ServiceError) -> tuple[tuple[str, str], ...]:
-    """Return the trailing metadata that `error` needs beside its details."""
+    """Return the trailing metadata of `error` other than its details."""
     if isinstance(error, UpstreamQuotaExhausted):
         return ((PUSHBACK, "-1"),)
     if error.retry_after is not None:
-        return ((PUSHBACK, str(min(_milliseconds(error.retry_after), MOST_PUSHBACK_MS))),)
+        return ((PUSHBACK, str(min(_milliseconds(error.retry_after), MAX_PUSHBACK_MS))),)
     return ()
 
 
@@ -46,7 +46,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 class FixedStatus:
-    """The status of one failure, packed beforehand up to the request id.
+    """The status of one failure, serialized in advance except for the request id.
 
     Args:
         error: The failure.
@@ -59,17 +59,20 @@ class FixedStatus:
         [(self._key, details)] = packed
         assert isinstance(details, bytes)  # noqa: S101 - the key ends in -bin
         whole = status_pb2.Status.FromString(details)
-        # A message is the same as its fields one after the other.
-        self._before = status_pb2.Status(code=number).SerializeToString()
-        self._after = status_pb2.Status(details=whole.details).SerializeToString()
+        # A serialized message is the concatenation of its serialized fields.
+        self._prefix = status_pb2.Status(code=number).SerializeToString()
+        self._suffix = status_pb2.Status(details=whole.details).SerializeToString()
         self._error = error
-        self._others = extra_trailers(error)
+        self._extra_trailers = extra_trailers(error)
 
-    def of_call(self, request_id: str) -> tuple[str, Trailers]:
-        """Return the text and the trailing metadata, as `to_status` and `extra_trailers` do."""
+    def for_call(self, request_id: str) -> tuple[str, Trailers]:
+        """Return the status text and the trailing metadata for a call.
+
+        They equal the results of `to_status` and `extra_trailers`.
+        """
         text = _text(self._error, request_id)
         message = status_pb2.Status(message=text).SerializeToString()
-        return text, ((self._key, self._before + message + self._after), *self._others)
+        return text, ((self._key, self._prefix + message + self._suffix), *self._extra_trailers)
 
 
 def _text(error: ServiceError, request_id: str) -> str:

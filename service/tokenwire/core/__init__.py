@@ -1,1 +1,1 @@
-"""The terms that all other parts share; it knows neither gRPC, LangChain nor HTTP."""
+"""The types that all other packages share. This package imports no gRPC, LangChain or HTTP code."""

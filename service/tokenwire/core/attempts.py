@@ -1,4 +1,4 @@
-"""The record of the requests that are made to upstreams for one call."""
+"""The record of the requests sent to upstreams on behalf of one call."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from opentelemetry.trace import Span
 
 
 class Cause(Enum):
-    """Why a connection to the upstream failed: a fixed vocabulary that names no host.
+    """Why a connection to the upstream failed. The values are fixed and never contain a host name.
 
     Attributes:
-        meaning: For docs/metrics.md.
+        meaning: The description in docs/metrics.md.
     """
 
     meaning: str
 
     def __new__(cls, value: str, meaning: str) -> Self:
-        """Make a member whose value is the first of the pair."""
+        """Return a member with the given value and meaning."""
         member = object.__new__(cls)
         member._value_ = value
         member.meaning = meaning
@@ -52,21 +52,22 @@ class Cause(Enum):
 
 @dataclass(slots=True)
 class Attempts:
-    """What happens between this service and its upstreams for one call.
+    """The upstream requests of one call.
 
-    Times are readings of `time.monotonic`, in seconds; 0 means not yet, or not known.
+    Times are `time.monotonic` values in seconds; 0 means that the event has not happened or that
+    its time is unknown.
 
     Attributes:
-        asked: When the model was asked.
-        sent: When the first request was handed to the HTTP client.
-        read: When the bytes that brought the first text had been read.
-        span: Covers all attempts; its trace goes on to the upstream.
-        retries: Why requests were repeated: the reasons of the failures before.
-        count: Requests of which at least the first byte was sent.
-        failures: Why connections failed, in order; one for each at most.
-        cause: Why the connection of the latest request failed, if it did.
-        upstream_status: HTTP status of the latest response, or 0.
-        upstream_request_id: The upstream's id of the latest response, or empty.
+        asked: When the model was called.
+        sent: When the first request was passed to the HTTP client.
+        read: When the bytes of the first text were read from the connection.
+        span: The span that covers all attempts. Its context is propagated to the upstream.
+        retries: The reason of each failure that led to a retry, in order.
+        count: The number of requests of which at least one byte was sent.
+        failures: The cause of each failed connection, in order.
+        cause: Why the connection of the latest request failed; None if it did not.
+        upstream_status: The HTTP status of the latest response, or 0.
+        upstream_request_id: The id that the upstream gave the latest response, or empty.
     """
 
     asked: float = 0.0
@@ -80,20 +81,20 @@ class Attempts:
     upstream_status: int = 0
     upstream_request_id: str = ""
 
-    def asking(self) -> None:
-        """Note that a request begins, whose response is not that of an earlier one."""
+    def begin_request(self) -> None:
+        """Record the start of a request, and clear the outcome of the previous one."""
         self.sent = self.sent or time.monotonic()
         self.cause = None
         self.upstream_status = 0
         self.upstream_request_id = ""
 
-    def failed(self, cause: Cause) -> None:
-        """Note why a connection failed."""
+    def add_failure(self, cause: Cause) -> None:
+        """Record why a connection failed."""
         self.cause = cause
         self.failures.append(cause)
 
-    def repeated(self, reason: str, after_seconds: float) -> None:
-        """Note that a request failed for `reason` and will be repeated."""
+    def add_retry(self, reason: str, after_seconds: float) -> None:
+        """Record that a request failed for `reason` and is retried after `after_seconds`."""
         self.retries.append(reason)
         if self.span:
             self.span.add_event(

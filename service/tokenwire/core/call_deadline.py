@@ -1,4 +1,4 @@
-"""Ends a call from outside, for a reason: a time that ran out, or a shutdown."""
+"""Ends a call when a time limit passes or the server shuts down."""
 
 import asyncio
 import math
@@ -8,18 +8,18 @@ from typing import Final, Self
 from tokenwire.core.errors import ServiceError, SlowConsumer, StreamDurationLimit
 from tokenwire.core.task_timer import TaskTimer
 
-LAST_WRITE_SECONDS: Final = 0.5
-"""How long a write may go on after the end."""
+FINAL_WRITE_SECONDS: Final = 0.5
+"""How long a write that is in progress at the deadline may continue."""
 
 
 class CallDeadline(TaskTimer):
     """Cancels the task that enters it and turns the cancellation into a ServiceError.
 
-    A cancellation that comes from elsewhere stays a cancellation.
+    A cancellation from any other source is raised unchanged.
 
     Args:
-        total_seconds: The longest that the task may take within the context;
-            over it, StreamDurationLimit.
+        total_seconds: The longest time that the task may spend inside the context. When it
+            passes, the context raises StreamDurationLimit.
     """
 
     def __init__(self, total_seconds: float = math.inf) -> None:
@@ -28,13 +28,13 @@ class CallDeadline(TaskTimer):
         self._end_error: type[ServiceError] = StreamDurationLimit
         self._error: type[ServiceError] = StreamDurationLimit
         self._writing = False
-        self._whole = False
-        self._rest_seconds = 0.0
-        self._beyond_end = 0.0
+        self._completed = False
+        self._usage_seconds = 0.0
+        self._overrun_seconds = 0.0
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
-        self._move(self._end)
+        self._reschedule(self._end)
         return self
 
     def __exit__(
@@ -43,92 +43,95 @@ class CallDeadline(TaskTimer):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """Raise the reason in place of the cancellation that it caused, or drop both.
+        """Replace the timer's cancellation with its ServiceError.
 
-        They are dropped, which makes the task go on behind the context, if the answer is whole.
+        If the answer is complete, suppress both, and the task continues after the context.
         """
         task = self._task
         self._stop()
-        if not self._takes_back(task, kind):
+        if not self._uncancel(task, kind):
             return False
-        if self._whole:
+        if self._completed:
             return True
         raise self._error() from None
 
     @property
     def end(self) -> float:
-        """When the call is over, by the event loop's clock."""
+        """When the call must end, in seconds on the event loop's clock."""
         return self._end
 
     @property
     def writing(self) -> bool:
-        """Whether the latest write, as far as known here, is still going on."""
+        """Whether the latest write has begun and has not been reported as done."""
         return self._writing
 
-    def expect_write(self, seconds: float) -> None:
-        """Give a write so many `seconds`, or end the task with SlowConsumer.
+    def begin_write(self, seconds: float) -> None:
+        """Start the time limit of a write; when it passes, the task ends with SlowConsumer.
 
-        A write has a moment more than everything else when the call is over: gRPC takes no
-        other write before this one is done, not even that of the last Answer.
+        A write may exceed the call's deadline by FINAL_WRITE_SECONDS. Until it is done, gRPC
+        accepts no other write, not even the one of the last Answer.
+
+        Args:
+            seconds: The longest time that the write may take.
         """
         self._writing = True
-        self._beyond_end = LAST_WRITE_SECONDS
-        self._set(self._loop.time() + seconds, SlowConsumer)
+        self._overrun_seconds = FINAL_WRITE_SECONDS
+        self._set_limit(self._loop.time() + seconds, SlowConsumer)
 
-    def written(self) -> None:
-        """Note that the write is done.
+    def end_write(self) -> None:
+        """Stop the time limit of the current write.
 
         Raises:
-            ServiceError: The call was over before this.
+            ServiceError: The call's deadline passed during the write.
         """
         self._writing = False
-        end = self._end + self._rest_seconds
+        end = self._end + self._usage_seconds
         if self._loop.time() >= end:
             raise self._end_error
-        self._beyond_end = self._rest_seconds
+        self._overrun_seconds = self._usage_seconds
         self._error = self._end_error
-        # As `_move` does: this comes with every token.
+        # Inlines `_reschedule`: this runs once per token.
         self._time = end
         if end < self._handle_time:
             self._arm()
 
-    def text_is_whole(self, rest_seconds: float) -> None:
-        """Give what follows the whole text its `rest_seconds`, even when the call is over."""
-        self._rest_seconds = self._beyond_end = rest_seconds
-        self._set(math.inf, self._end_error)
+    def text_completed(self, usage_seconds: float) -> None:
+        """Allow the upstream `usage_seconds` to report usage, even past the call's deadline."""
+        self._usage_seconds = self._overrun_seconds = usage_seconds
+        self._set_limit(math.inf, self._end_error)
 
-    def text_continues(self) -> None:
-        """Take `text_is_whole` back: more text has come.
+    def text_resumed(self) -> None:
+        """Undo `text_completed` because more text has arrived.
 
         Raises:
-            ServiceError: The call was over before this.
+            ServiceError: The call's deadline has passed.
         """
-        self._rest_seconds = 0.0
-        self.written()
+        self._usage_seconds = 0.0
+        self.end_write()
 
-    def answer_is_whole(self) -> None:
-        """Let no time and no shutdown make the task fail any more.
+    def answer_completed(self) -> None:
+        """Stop failing the task on a timeout or a shutdown.
 
-        They still end it within the write of the last Answer.
+        Both still interrupt the write of the last Answer.
         """
-        self._whole = True
+        self._completed = True
         self._writing = False
         self._time = math.inf
 
     def interrupt(self, error: type[ServiceError]) -> None:
-        """End the task with `error`; does nothing once it has left the context."""
-        # A cancellation that is on its way keeps its reason.
+        """End the task with `error`. After the task has left the context, this is a no-op."""
+        # A cancellation that is already pending keeps its error.
         if self._task and not self._expired:
             self._end = self._loop.time()
             self._end_error = error
-            if self._writing or not self._whole:
-                self._set(self._time, self._error)
+            if self._writing or not self._completed:
+                self._set_limit(self._time, self._error)
 
-    def _set(self, time: float, error: type[ServiceError]) -> None:
-        end = self._end + self._beyond_end
+    def _set_limit(self, time: float, error: type[ServiceError]) -> None:
+        end = self._end + self._overrun_seconds
         if time < end:
             self._error = error
-            self._move(time)
+            self._reschedule(time)
         else:
             self._error = self._end_error
-            self._move(end)
+            self._reschedule(end)

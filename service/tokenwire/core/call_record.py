@@ -1,4 +1,4 @@
-"""The record of one call, filled in as the call proceeds."""
+"""The record of one call, which the server updates as the call proceeds."""
 
 import asyncio
 import math
@@ -13,35 +13,35 @@ from tokenwire.core.method import Method
 
 @dataclass(slots=True)
 class CallRecord:
-    """What is known of one call.
+    """The state of one call.
 
-    Times are readings of `time.monotonic`, in seconds; 0 means not yet.
+    Times are `time.monotonic` values in seconds; 0 means that the event has not happened.
 
     Attributes:
-        request_id: The caller's `x-request-id`, or one of ours.
-        method: What was called.
+        request_id: The caller's `x-request-id`, or a generated one.
+        method: The method that was called.
         peer: The caller's address.
-        deadline: Ends the call when something takes too long.
-        callers_deadline: When the caller's own deadline passes, by the event loop's clock.
-        attempts: What happened between the service and its upstreams.
-        model: The model asked for, or empty before the request is understood.
-        started: When the call began.
-        accept_wait: Seconds that it waited in gRPC before that.
-        queued: Seconds that it waited for a slot; 0 if one was free.
-        first_token: When the first text came.
-        last_token: When the latest text came.
-        tokens: Upstream events with text so far.
-        answers_sent: Answers handed to gRPC; the last may still wait for the caller.
-        first_write: The write of the first Answer, which goes on when the call ends within
-            it: gRPC sends the headers with it, and can send no status before they are gone.
-        last_write: The write of the last Answer of a whole answer. It too goes on when the
-            call ends within it, which the caller's slowness alone cannot make a failure.
-        texts: All text so far, if spans hold what was said; else None.
-        completion: The end of a whole answer.
-        status: Name of the gRPC status code that the call ended with; empty until then.
-        reason: Why it ended so; the status again where there is no more to say.
+        deadline: Ends the call when a time limit passes.
+        callers_deadline: The caller's own deadline, in seconds on the event loop's clock.
+        attempts: The upstream requests of the call.
+        model: The requested model; empty until the request is parsed.
+        started: When the server began to handle the call.
+        accept_wait: Seconds that the call waited in gRPC before `started`.
+        queued: Seconds that the call waited for a slot; 0 if a slot was free.
+        first_token: When the first text arrived from the upstream.
+        last_token: When the latest text arrived from the upstream.
+        tokens: The number of upstream events with text so far.
+        answers_sent: The number of Answers passed to gRPC. gRPC may not have sent the last one.
+        first_write: The write of the first Answer. It continues even if the call ends, because
+            gRPC sends the headers with it and sends no status before the headers.
+        last_write: The write of the last Answer of a complete answer. It continues even if the
+            call ends, because a slow caller alone must not make the call fail.
+        texts: The text received so far if spans record content; otherwise None.
+        completion: The end of a complete answer.
+        status: The name of the gRPC status code; empty until the call has ended.
+        reason: The failure's reason, or the status code where there is no reason.
         ended: When the call ended.
-        trace_id: Id of its trace in hexadecimal, if its span is recorded.
+        trace_id: The trace id in hexadecimal; empty if the span is not recorded.
     """
 
     request_id: str
@@ -67,8 +67,8 @@ class CallRecord:
     ended: float = 0.0
     trace_id: str = ""
 
-    def received(self, delta: Delta) -> None:
-        """Note text that has come from the upstream."""
+    def add_delta(self, delta: Delta) -> None:
+        """Record text that has arrived from the upstream."""
         now = time.monotonic()
         if not self.first_token:
             self.first_token = now

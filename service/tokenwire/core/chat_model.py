@@ -1,4 +1,4 @@
-"""What answers requests, whatever it is."""
+"""The interface of language models."""
 
 from typing import Protocol
 
@@ -7,17 +7,17 @@ from tokenwire.core.domain import AnswerStream, ChatRequest
 
 
 class ChatModel(Protocol):
-    """A language model, or what stands before one."""
+    """A language model, or a wrapper around one."""
 
     def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`.
 
         Args:
-            request: What to answer.
-            call: The record of the call that it is for. `attempts.asked` is set.
+            request: The request to answer.
+            call: The record of the call. The caller has set `attempts.asked`.
 
         Raises:
-            ServiceError: While iterating, when the answer cannot be completed.
+            ServiceError: The answer cannot be completed. Raised during iteration.
         """
         ...
 

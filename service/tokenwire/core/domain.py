@@ -1,4 +1,4 @@
-"""The terms of the conversation, free of gRPC, LangChain and HTTP."""
+"""The types of a conversation, independent of gRPC, LangChain and HTTP."""
 
 import enum
 from collections.abc import AsyncGenerator
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 
 class Role(enum.Enum):
-    """Who speaks in a turn."""
+    """The author of a turn."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -23,7 +23,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the model picks its tokens; None or empty leaves it to the upstream."""
+    """Sampling parameters. The upstream chooses the value of each that is None or empty."""
 
     temperature: float | None = None
     max_tokens: int | None = None
@@ -37,11 +37,16 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A validated request, with the service's defaults filled in.
+    """A validated request in which the service's defaults are applied.
 
-    `system` is the system prompt, or empty for none. `set_by_caller` names the fields of the
-    contract's Params that are the caller's own choice, as in `params.temperature`; a model
-    that the settings name is not.
+    Attributes:
+        content: The message to answer.
+        model: The model's name.
+        system: The system prompt, or empty for none.
+        history: The earlier turns, oldest first.
+        sampling: The sampling parameters.
+        set_by_caller: Paths of the parameters that the caller set, such as
+            `params.temperature`. A model that the settings list does not count.
     """
 
     content: str
@@ -53,7 +58,7 @@ class ChatRequest:
 
 
 class FinishReason(enum.Enum):
-    """Why the model stopped writing."""
+    """Why the model stopped generating."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -63,9 +68,9 @@ class FinishReason(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that the upstream counted.
+    """Token counts as reported by the upstream.
 
-    Cached tokens are part of the input, reasoning tokens part of the output.
+    `input_tokens` includes cached tokens; `output_tokens` includes reasoning tokens.
     """
 
     input_tokens: int
@@ -76,7 +81,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of the answer's text, made of `tokens` upstream events."""
+    """The next part of the answer's text, merged from `tokens` upstream events."""
 
     text: str
     tokens: int = 1
@@ -84,7 +89,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The end of a whole answer. `usage` is None where the upstream reports none."""
+    """The end of a complete answer. `usage` is None if the upstream reports none."""
 
     finish_reason: FinishReason
     usage: Usage | None
@@ -93,4 +98,4 @@ class Completion:
 
 
 AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]
-"""Deltas with text, then exactly one Completion. Closing it ends the upstream request."""
+"""Deltas with text, then exactly one Completion. Closing the stream ends the upstream request."""

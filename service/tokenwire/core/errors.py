@@ -1,7 +1,7 @@
-"""Every failure that a caller can see, once: its reason and its text.
+"""The failures that a caller can see, each with its reason and its status text.
 
-The text is fixed: it never holds anything that came from a caller or from the
-upstream. What each row means is told in docs/errors.md.
+The text is fixed and never contains data from a caller or an upstream. docs/errors.md
+describes each failure.
 """
 
 from typing import ClassVar, Literal, TypeAlias
@@ -13,14 +13,14 @@ Party: TypeAlias = Literal["caller", "upstream", "service"]
 
 
 class ServiceError(Exception):
-    """A failure with a reason of its own.
+    """The base class of all failures that callers see.
 
     Attributes:
         reason: The `reason` of google.rpc.ErrorInfo.
         text: The status text.
         retryable: Whether the same call may succeed later.
-        blame: Who has to act: the caller, the upstream or this service.
-        retry_after: Seconds to wait before a retry, or None if unknown.
+        blame: Who must act: the caller, the upstream or this service.
+        retry_after: Seconds to wait before a retry; None if unknown.
     """
 
     reason: ClassVar[str]
@@ -37,20 +37,20 @@ class ServiceError(Exception):
 
 
 class CallerError(ServiceError):
-    """The request cannot be served as it is."""
+    """The request is at fault; the same request fails again."""
 
     blame = "caller"
 
 
 class MalformedRequest(CallerError):
-    """The bytes of the request do not parse, or hold invalid UTF-8, or there is no message."""
+    """The request does not parse, contains invalid UTF-8 or has no message."""
 
     reason = "MALFORMED_REQUEST"
     text = "The request is not one valid message of the method's type."
 
 
 class RequestTimeout(CallerError):
-    """The message of the request does not come in time."""
+    """The request's message does not arrive within the time limit."""
 
     reason = "REQUEST_TIMEOUT"
     text = "The message of the request did not come in time."
@@ -60,8 +60,8 @@ class InvalidField(CallerError):
     """One field of the request is at fault.
 
     Args:
-        field: Path of the field, as in `params.temperature`.
-        description: What is allowed. Never holds the value that was sent.
+        field: Path of the field, such as `params.temperature`.
+        description: The allowed values. Never contains the rejected value.
     """
 
     def __init__(self, field: str, description: str) -> None:
@@ -81,14 +81,14 @@ class EmptyPrompt(InvalidField):
 
 
 class InvalidParameter(InvalidField):
-    """A parameter is out of range or refused by the upstream, or a turn has an unknown role."""
+    """A field is out of range, the upstream rejects its value, or a turn's role is unknown."""
 
     reason = "INVALID_PARAMETER"
     text = "A field of the request is out of range; the details name it."
 
 
 class UnknownModel(InvalidField):
-    """`params.model` is not among the models that the service offers, or the upstream has none."""
+    """This service does not offer the model in `params.model`, or the upstream does not know it."""
 
     reason = "UNKNOWN_MODEL"
     text = "This service does not offer the requested model."
@@ -98,14 +98,14 @@ class UnknownModel(InvalidField):
 
 
 class PromptTooLong(CallerError):
-    """The upstream answers 413, or says that the prompt is too long."""
+    """The upstream answers 413 or reports that the prompt is too long."""
 
     reason = "PROMPT_TOO_LONG"
     text = "The prompt is longer than the model accepts."
 
 
 class PromptRejected(CallerError):
-    """The upstream says that the prompt is against its policy."""
+    """The upstream reports that the prompt violates its policy."""
 
     reason = "PROMPT_REJECTED"
     text = "The upstream's policy rejects the prompt."
@@ -115,7 +115,7 @@ class PromptRejected(CallerError):
 
 
 class UpstreamError(ServiceError):
-    """The upstream answers 5xx, 425 or 498, or reports an error within its answer."""
+    """The upstream answers 5xx, 425 or 498, or reports an error inside its answer."""
 
     reason = "UPSTREAM_ERROR"
     text = "The upstream failed."
@@ -124,14 +124,14 @@ class UpstreamError(ServiceError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """Connecting fails (refused, DNS, TLS) or the connection breaks before a response."""
+    """The connection fails (refused, DNS, TLS) or breaks before a response."""
 
     reason = "UPSTREAM_UNREACHABLE"
     text = "The upstream cannot be reached."
 
 
 class UpstreamTimeout(UpstreamError):
-    """No response or no token arrives in time, or the upstream answers 408 or 504."""
+    """No response or no token arrives within the time limit, or the upstream answers 408 or 504."""
 
     reason = "UPSTREAM_TIMEOUT"
     text = "The upstream did not begin its answer in time."
@@ -145,14 +145,14 @@ class UpstreamConflict(UpstreamError):
 
 
 class UpstreamIdleTimeout(UpstreamError):
-    """The answer has begun and then no token arrives in time."""
+    """After the answer has begun, no token arrives within the time limit."""
 
     reason = "UPSTREAM_IDLE_TIMEOUT"
     text = "The upstream stopped sending tokens."
 
 
 class StreamDurationLimit(UpstreamError):
-    """The answer is still running at the service's limit for one stream."""
+    """The answer exceeds this service's time limit for one stream."""
 
     reason = "STREAM_DURATION_LIMIT"
     text = "The answer took longer than this service allows."
@@ -160,7 +160,7 @@ class StreamDurationLimit(UpstreamError):
 
 
 class UpstreamStreamBroken(UpstreamError):
-    """The connection breaks while the answer is running."""
+    """The connection breaks during the answer."""
 
     reason = "UPSTREAM_STREAM_BROKEN"
     text = "The connection to the upstream broke."
@@ -174,14 +174,14 @@ class UpstreamTruncated(UpstreamError):
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The upstream answers 429, or says that requests come too fast."""
+    """The upstream answers 429 or reports that its rate limit is exceeded."""
 
     reason = "UPSTREAM_RATE_LIMITED"
     text = "The upstream limits the rate of requests."
 
 
 class UpstreamQuotaExhausted(UpstreamError):
-    """The upstream answers 402, or says that quota or money is used up."""
+    """The upstream answers 402 or reports that the quota or the credit is used up."""
 
     reason = "UPSTREAM_QUOTA_EXHAUSTED"
     text = "The quota at the upstream is used up."
@@ -190,10 +190,10 @@ class UpstreamQuotaExhausted(UpstreamError):
 
 
 class UpstreamRejectedRequest(UpstreamError):
-    """The upstream answers with a redirect, or with another 4xx for what no caller set.
+    """The upstream answers with a redirect, or with another 4xx that no caller's value caused.
 
     Args:
-        fields: Fields of the request that the upstream's answer is about, such as
+        fields: Paths of the request's fields that the upstream's error names, such as
             `params.temperature`, whether or not the caller set them.
     """
 
@@ -226,7 +226,7 @@ class UpstreamModelNotFound(UpstreamError):
 
 
 class UpstreamProtocolError(UpstreamError):
-    """The response holds invalid JSON, invalid UTF-8 or an unexpected shape."""
+    """The response contains invalid JSON, invalid UTF-8 or JSON of an unexpected structure."""
 
     reason = "UPSTREAM_PROTOCOL_ERROR"
     text = "The upstream sent something that is not a chat completion."
@@ -234,7 +234,7 @@ class UpstreamProtocolError(UpstreamError):
 
 
 class UpstreamEventTooLarge(UpstreamError):
-    """One event of the response is over the size limit."""
+    """One event of the response exceeds its size limit."""
 
     reason = "UPSTREAM_EVENT_TOO_LARGE"
     text = "The upstream sent an event larger than this service allows."
@@ -242,7 +242,7 @@ class UpstreamEventTooLarge(UpstreamError):
 
 
 class UpstreamResponseTooLarge(UpstreamError):
-    """A line, an error body or the decompressed response is over its size limit."""
+    """A line, an error body or the decompressed response exceeds its size limit."""
 
     reason = "UPSTREAM_RESPONSE_TOO_LARGE"
     text = "The upstream sent a response larger than this service allows."
@@ -262,10 +262,10 @@ class ContentFiltered(UpstreamError):
 
 
 class ServerOverloaded(ServiceError):
-    """As many answers as allowed, or as many bytes of requests, are in flight.
+    """The limit of concurrent answers or of request bytes in flight is reached.
 
-    Or what is free is kept for connections that have fewer, or more calls come than
-    the process can take.
+    This also happens when the free slots are reserved for connections with fewer calls, or
+    when more calls arrive than the process can accept.
     """
 
     reason = "SERVER_OVERLOADED"
@@ -274,7 +274,7 @@ class ServerOverloaded(ServiceError):
 
 
 class SlowConsumer(ServiceError):
-    """The caller's connection accepts no data for longer than allowed."""
+    """The caller's connection accepts no data for longer than the time limit."""
 
     reason = "SLOW_CONSUMER"
     text = "The caller reads the answer too slowly."
@@ -282,7 +282,7 @@ class SlowConsumer(ServiceError):
 
 
 class ServerShuttingDown(ServiceError):
-    """The grace for running answers is over."""
+    """The grace period for running answers is over."""
 
     reason = "SERVER_SHUTTING_DOWN"
     text = "This instance is shutting down."
@@ -290,7 +290,7 @@ class ServerShuttingDown(ServiceError):
 
 
 class ServerResourcesExhausted(ServiceError):
-    """File descriptors, threads or memory of this process or its host run out."""
+    """This process or its host runs out of file descriptors, threads or memory."""
 
     reason = "SERVER_RESOURCES_EXHAUSTED"
     text = "This service has no resources left to ask the upstream."
@@ -298,15 +298,17 @@ class ServerResourcesExhausted(ServiceError):
 
 
 class InternalError(ServiceError):
-    """A bug: the log holds the details under the request id."""
+    """This service has a bug. The log contains the details under the request id."""
 
     reason = "INTERNAL"
     text = "This service failed."
 
 
-def let_go(failure: ServiceError) -> None:
-    """Free what a failure came from, such as a large event, without the garbage collector.
+def clear_references(failure: ServiceError) -> None:
+    """Drop a failure's references to frames and other exceptions.
 
-    gRPC keeps what ended a call in a cycle with the frames that it went through.
+    gRPC keeps the exception that ended a call in a reference cycle with the frames that it
+    passed through. Without this, the locals of those frames, such as a large event, stay in
+    memory until the garbage collector runs.
     """
     failure.__traceback__ = failure.__context__ = failure.__cause__ = None

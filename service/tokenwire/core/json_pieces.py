@@ -1,7 +1,7 @@
-"""JSON of large values in pieces, between which other calls go on.
+"""Encodes large values as JSON in pieces, so that the event loop can run other calls in between.
 
-A C encoder keeps the event loop for as long as it encodes: 50 ms for 4 MiB of
-control characters, each of which becomes six bytes.
+The C encoder blocks the event loop while it encodes: 50 ms for 4 MiB of control characters,
+each of which becomes six bytes.
 """
 
 from collections.abc import Iterator
@@ -10,22 +10,24 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 Json: TypeAlias = Any
-"""A value of dictionaries with text keys, lists, texts, numbers, booleans and None."""
+"""A dictionary with string keys, a list, a string, a number, a boolean or None."""
 
-PIECE: Final = 1 << 16
-"""About how much is encoded at once: characters of texts, and `ITEM` for each value."""
-ITEM: Final = 16
+PIECE_WEIGHT: Final = 1 << 16
+"""The approximate weight of one piece. A string weighs its length in characters, and every value
+weighs ITEM_WEIGHT on top."""
+ITEM_WEIGHT: Final = 16
 
 encode = msgspec.json.encode
 
 
 def is_large(value: Json) -> bool:
-    """Tell whether encoding `value` at once would keep other calls waiting."""
+    """Report whether encoding `value` in one piece would delay other calls."""
     weight = 0
+    # The loop appends to the list that it iterates over. Every request passes through here, so
+    # the walk makes no function call per value.
     found = [value]
-    # The list grows meanwhile. All requests come here, and few are large: no call for nothing.
     for each in found:
-        weight += ITEM
+        weight += ITEM_WEIGHT
         kind = type(each)
         if kind is str:
             weight += len(each)
@@ -33,19 +35,19 @@ def is_large(value: Json) -> bool:
             found += each.values()
         elif kind is list:
             found += each
-        if weight > PIECE:
+        if weight > PIECE_WEIGHT:
             return True
     return False
 
 
 def pieces(value: Json) -> Iterator[bytes]:
-    """Yield the JSON of `value` in pieces of about the same cost."""
+    """Yield the JSON of `value` in pieces that take about the same time to encode."""
     parts: list[bytes] = []
     size = 0
-    for part in _value(value):
+    for part in _encode_value(value):
         parts.append(part)
         size += len(part)
-        if size >= PIECE:
+        if size >= PIECE_WEIGHT:
             yield b"".join(parts)
             parts.clear()
             size = 0
@@ -55,58 +57,58 @@ def pieces(value: Json) -> Iterator[bytes]:
 
 def _weight(value: Json) -> int:
     if isinstance(value, str):
-        return len(value) + ITEM
+        return len(value) + ITEM_WEIGHT
     if isinstance(value, dict):
-        return sum(map(_weight, value.values())) + ITEM
+        return sum(map(_weight, value.values())) + ITEM_WEIGHT
     if isinstance(value, list):
-        return sum(map(_weight, value)) + ITEM
-    return ITEM
+        return sum(map(_weight, value)) + ITEM_WEIGHT
+    return ITEM_WEIGHT
 
 
-def _value(value: Json) -> Iterator[bytes]:
+def _encode_value(value: Json) -> Iterator[bytes]:
     if isinstance(value, str):
-        yield from _text(value)
+        yield from _encode_text(value)
     elif isinstance(value, dict) and value:
-        yield from _object(value)
+        yield from _encode_object(value)
     elif isinstance(value, list) and value:
-        yield from _array(value)
+        yield from _encode_array(value)
     else:
         yield encode(value)
 
 
-def _text(text: str) -> Iterator[bytes]:
+def _encode_text(text: str) -> Iterator[bytes]:
     yield b'"'
-    for start in range(0, len(text), PIECE):
-        yield encode(text[start : start + PIECE])[1:-1]
+    for start in range(0, len(text), PIECE_WEIGHT):
+        yield encode(text[start : start + PIECE_WEIGHT])[1:-1]
     yield b'"'
 
 
-def _object(fields: dict[str, Json]) -> Iterator[bytes]:
-    before = b"{"
+def _encode_object(fields: dict[str, Json]) -> Iterator[bytes]:
+    separator = b"{"
     for name, value in fields.items():
-        yield before + encode(name) + b":"
-        yield from _value(value)
-        before = b","
+        yield separator + encode(name) + b":"
+        yield from _encode_value(value)
+        separator = b","
     yield b"}"
 
 
-def _array(items: list[Json]) -> Iterator[bytes]:
-    """Encode as many items at once as make a piece: each for itself would take longer."""
-    before = b"["
+def _encode_array(items: list[Json]) -> Iterator[bytes]:
+    """Encode items in batches of up to one piece, which is faster than one item at a time."""
+    separator = b"["
     batch: list[Json] = []
     weight = 0
     for item in items:
-        more = _weight(item)
-        if batch and weight + more > PIECE:
-            yield before + encode(batch)[1:-1]
-            before, batch, weight = b",", [], 0
-        if more > PIECE:
-            yield before
-            yield from _value(item)
-            before = b","
+        item_weight = _weight(item)
+        if batch and weight + item_weight > PIECE_WEIGHT:
+            yield separator + encode(batch)[1:-1]
+            separator, batch, weight = b",", [], 0
+        if item_weight > PIECE_WEIGHT:
+            yield separator
+            yield from _encode_value(item)
+            separator = b","
         else:
             batch.append(item)
-            weight += more
+            weight += item_weight
     if batch:
-        yield before + encode(batch)[1:-1]
+        yield separator + encode(batch)[1:-1]
     yield b"]"

@@ -1,6 +1,7 @@
-"""Work on large requests, one step in each round of the event loop, whichever calls they are of.
+"""Limits work on large requests to one step per event-loop iteration, across all calls.
 
-Each step takes milliseconds; those of many calls in one round would add up.
+A step takes milliseconds. The queue of many calls in one iteration would block the loop for
+their sum.
 """
 
 import asyncio
@@ -9,12 +10,12 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 
-class _Steps:
+class _StepQueue:
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def next(self) -> None:
-        """Return when the caller's step is due: in a later round, first come first served."""
+        """Wait for the caller's step, which runs in a later iteration, in FIFO order."""
         loop = asyncio.get_running_loop()
         due = loop.create_future()
         self._waiting.append(due)
@@ -23,7 +24,7 @@ class _Steps:
         await due
 
     def _grant(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Others have left meanwhile.
+        # Waiters that were cancelled do not use up a step.
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
         if not self._waiting:
@@ -33,13 +34,13 @@ class _Steps:
             loop.call_soon(self._grant, loop)
 
 
-_steps: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Steps]] = WeakKeyDictionary()
+_queues: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _StepQueue]] = WeakKeyDictionary()
 
 
 async def next_step() -> None:
-    """Wait for the next step of large work; it lasts until the caller waits for anything."""
+    """Wait for the next step of large work. The step lasts until the caller's next await."""
     loop = asyncio.get_running_loop()
-    steps = _steps.get(loop)
-    if steps is None:
-        steps = _steps[loop] = _Steps()
-    await steps.next()
+    queue = _queues.get(loop)
+    if queue is None:
+        queue = _queues[loop] = _StepQueue()
+    await queue.next()

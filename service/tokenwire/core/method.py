@@ -1,11 +1,11 @@
-"""The name and the kind of a gRPC method."""
+"""The name and the type of a gRPC method."""
 
 from dataclasses import dataclass, field
 from enum import Enum
 
 
 class MethodType(Enum):
-    """How many messages a method takes and returns, as go-grpc-middleware's labels say it."""
+    """The type of a method, with the label values of go-grpc-middleware."""
 
     UNARY = "unary"
     SERVER_STREAM = "server_stream"
@@ -13,13 +13,13 @@ class MethodType(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Method:
-    """A method that callers can call. Each is the same as itself alone.
+    """A method of a service. Methods compare by identity.
 
     Attributes:
-        service: Full name of the service, as in `openai.Chatgpt`.
-        name: Name of the method, as in `Send`.
-        type: Whether it streams.
-        path: The method's path on the wire, as in `/openai.Chatgpt/Send`.
+        service: The full name of the service, such as `openai.Chatgpt`.
+        name: The name of the method, such as `Send`.
+        type: Whether the method is unary or streaming.
+        path: The method's path on the wire, such as `/openai.Chatgpt/Send`.
     """
 
     service: str

@@ -1,22 +1,22 @@
-"""What tokens cost."""
+"""The prices of tokens."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from tokenwire.core.domain import Usage
 
-PER: Final = 1_000_000
+TOKENS_PER_PRICE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars for a million tokens of one model.
+    """The prices of one model, in US dollars per million tokens.
 
     Attributes:
         model: The model's name.
-        input: For input tokens.
-        output: For output tokens, reasoning included.
-        cached_input: For those input tokens that the upstream had cached.
+        input: The price of input tokens.
+        output: The price of output tokens, including reasoning tokens.
+        cached_input: The price of input tokens that the upstream served from its cache.
     """
 
     model: str
@@ -24,11 +24,11 @@ class Price:
     output: float
     cached_input: float
 
-    def of(self, usage: Usage) -> float:
-        """Return the price of an answer in dollars."""
-        fresh = max(usage.input_tokens - usage.cached_input_tokens, 0)
+    def cost(self, usage: Usage) -> float:
+        """Return the cost of an answer in US dollars."""
+        uncached = max(usage.input_tokens - usage.cached_input_tokens, 0)
         return (
-            fresh * self.input
+            uncached * self.input
             + usage.cached_input_tokens * self.cached_input
             + usage.output_tokens * self.output
-        ) / PER
+        ) / TOKENS_PER_PRICE

@@ -1,14 +1,14 @@
-"""Cancels a task at a time that is cheap to move."""
+"""Cancels a task at a given time, which is cheap to change."""
 
 import asyncio
 import math
 
 
 class TaskTimer:
-    """The timer under all waits of one task.
+    """A timer that cancels one task; the base class of the service's timers.
 
-    Moving the time sets an attribute: the event loop's own timer is set again only for an
-    earlier time, and looks again when it fires.
+    Postponing the time only sets an attribute. The event loop's own timer is replaced only for
+    an earlier time; when it fires too early, it is set again.
     """
 
     def __init__(self) -> None:
@@ -19,8 +19,8 @@ class TaskTimer:
         self._handle: asyncio.Handle | None = None
         self._handle_time = math.inf
 
-    def _move(self, time: float) -> None:
-        """Cancel the task at `time`, by the event loop's clock."""
+    def _reschedule(self, time: float) -> None:
+        """Cancel the task at `time`, in seconds on the event loop's clock."""
         self._time = time
         if time < self._handle_time:
             self._arm()
@@ -30,8 +30,11 @@ class TaskTimer:
         if self._handle:
             self._handle.cancel()
 
-    def _takes_back(self, task: asyncio.Task[object] | None, kind: object) -> bool:
-        """Take back the cancellation; return False if there was none, or another one too."""
+    def _uncancel(self, task: asyncio.Task[object] | None, kind: object) -> bool:
+        """Undo the timer's cancellation of `task`.
+
+        Return False if the timer did not cancel the task, or something else did so too.
+        """
         return bool(
             self._expired and task and task.uncancel() == 0 and kind is asyncio.CancelledError
         )
@@ -40,9 +43,11 @@ class TaskTimer:
         if self._handle:
             self._handle.cancel()
         self._handle_time = self._time
-        self._handle = self._loop.call_at(self._time, self._look) if self._time < math.inf else None
+        self._handle = (
+            self._loop.call_at(self._time, self._on_timer) if self._time < math.inf else None
+        )
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         if self._loop.time() < self._time:
             self._arm()
         elif self._task and not self._expired:

@@ -1,1 +1,1 @@
-"""From a request to an upstream: when it is repeated, and who caused its failure."""
+"""Decides when a request is retried, and attributes failures to the caller or the upstream."""

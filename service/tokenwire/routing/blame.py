@@ -1,4 +1,4 @@
-"""Which of an upstream's rejections the caller has caused."""
+"""Attributes an upstream's rejection to the caller whose parameter caused it."""
 
 from tokenwire.core.errors import (
     InvalidParameter,
@@ -8,14 +8,14 @@ from tokenwire.core.errors import (
     UpstreamRejectedRequest,
 )
 
-NOT_ACCEPTED = "the upstream does not accept this value, or not with this model"
+REJECTED_VALUE = "the upstream does not accept this value, or not with this model"
 
 
-def blamed(failure: ServiceError, set_by_caller: frozenset[str]) -> ServiceError:
-    """Return `failure`, or what it is where it is about something that the caller set.
+def attribute(failure: ServiceError, set_by_caller: frozenset[str]) -> ServiceError:
+    """Return the caller's error if the caller's parameter caused `failure`, or else `failure`.
 
     Args:
-        failure: An upstream's.
+        failure: The failure that the upstream reported.
         set_by_caller: See `ChatRequest`.
     """
     if isinstance(failure, UpstreamModelNotFound) and "params.model" in set_by_caller:
@@ -23,5 +23,5 @@ def blamed(failure: ServiceError, set_by_caller: frozenset[str]) -> ServiceError
     if isinstance(failure, UpstreamRejectedRequest):
         for field in failure.fields:
             if field in set_by_caller:
-                return InvalidParameter(field, NOT_ACCEPTED)
+                return InvalidParameter(field, REJECTED_VALUE)
     return failure

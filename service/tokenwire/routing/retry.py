@@ -1,4 +1,4 @@
-"""Repeats failed requests, seldom enough never to make an outage worse."""
+"""Retries failed requests within a budget, so that retries do not amplify an outage."""
 
 import asyncio
 import random
@@ -9,51 +9,56 @@ from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest
-from tokenwire.routing.blame import blamed
+from tokenwire.routing.blame import attribute
 
-REPEATED: Final = (
+RETRYABLE: Final = (
     errors.UpstreamUnreachable,
     errors.UpstreamConflict,
     errors.UpstreamRateLimited,
 )
-"""Failures that a repetition may cure, beside an UpstreamError itself (5xx).
+"""Failures that are retried, in addition to UpstreamError itself (5xx).
 
-A timeout is none of them: the time that a repetition needs is spent."""
+Timeouts are not retried, because no time is left for another request."""
 
 BACKOFF_SECONDS: Final = 0.1
-MOST_WAIT_SECONDS: Final = 2.0
-"""A longer wait is the caller's: here it would hold a slot that others could have."""
-COST: Final = 10
-"""Calls that pay for one repetition: at most 10 % extra upstream calls."""
-MOST_SAVED: Final = 10 * COST
+MAX_WAIT_SECONDS: Final = 2.0
+"""The longest wait before a retry. If the upstream asks for more, the call fails and the caller
+waits, because a waiting call would hold a slot that other calls could use."""
+RETRY_COST: Final = 10
+"""Calls that must be counted per retry, which limits retries to 10 % of the calls."""
+MAX_BALANCE: Final = 10 * RETRY_COST
 
 
 class RetryBudget:
-    """Calls pay in, repetitions draw; it starts empty."""
+    """A token bucket: each call deposits one token, each retry withdraws RETRY_COST tokens.
+
+    The budget starts empty and holds at most MAX_BALANCE tokens.
+    """
 
     def __init__(self) -> None:
-        self._saved = 0
+        self._balance = 0
 
-    def pay_in(self) -> None:
+    def deposit(self) -> None:
         """Count a call."""
-        self._saved = min(self._saved + 1, MOST_SAVED)
+        self._balance = min(self._balance + 1, MAX_BALANCE)
 
-    def draw(self) -> bool:
-        """Take what a repetition costs, or return False if there is too little."""
-        if self._saved < COST:
+    def withdraw(self) -> bool:
+        """Pay for a retry; return False if the balance is too low."""
+        if self._balance < RETRY_COST:
             return False
-        self._saved -= COST
+        self._balance -= RETRY_COST
         return True
 
 
 class RetryingModel:
-    """Repeats a request once if it fails before its first token.
+    """A model that retries a request once if it fails before the first token.
 
-    A failure that the caller has caused is raised as the caller's.
+    A failure that the caller caused is raised as a caller's error.
 
     Args:
-        model: Gets the requests.
-        first_token_seconds: From the moment the model is asked to the first token.
+        model: The model that receives the requests.
+        first_token_seconds: The longest time from the call of the model to the first token,
+            including the retry.
     """
 
     def __init__(self, model: ChatModel, first_token_seconds: float) -> None:
@@ -63,7 +68,7 @@ class RetryingModel:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        self._budget.pay_in()
+        self._budget.deposit()
         set_by_caller = request.set_by_caller
         begun = False
         try:
@@ -71,14 +76,15 @@ class RetryingModel:
                 async for event in answer:
                     if not begun:
                         begun = True
-                        # It will not be repeated, and an answer can take long.
+                        # Frees the prompt: the request is not retried any more, and the answer
+                        # can take minutes.
                         request = ChatRequest("", request.model)
                     yield event
         except errors.ServiceError as error:
-            delay = _delay(error)
-            if begun or delay is None or not self._can_repeat(delay, call):
-                raise blamed(error, set_by_caller) from None
-            call.attempts.repeated(error.reason, delay)
+            delay = _retry_delay(error)
+            if begun or delay is None or not self._can_retry(delay, call):
+                raise attribute(error, set_by_caller) from None
+            call.attempts.add_retry(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)
@@ -87,26 +93,26 @@ class RetryingModel:
                 async for event in answer:
                     yield event
         except errors.ServiceError as error:
-            raise blamed(error, set_by_caller) from None
+            raise attribute(error, set_by_caller) from None
 
     async def aclose(self) -> None:
         """Close the model."""
         await self._model.aclose()
 
-    def _can_repeat(self, delay: float, call: CallRecord) -> bool:
+    def _can_retry(self, delay: float, call: CallRecord) -> bool:
         first_token_by = call.attempts.asked + self._first_token_seconds
         limit = min(first_token_by, call.deadline.end, call.callers_deadline)
         in_time = asyncio.get_running_loop().time() + delay < limit
-        return in_time and self._budget.draw()
+        return in_time and self._budget.withdraw()
 
 
-def _delay(error: errors.ServiceError) -> float | None:
-    """Return the seconds to wait before a repetition, or None if none makes sense."""
-    if not isinstance(error, REPEATED) and type(error) is not errors.UpstreamError:
+def _retry_delay(error: errors.ServiceError) -> float | None:
+    """Return the seconds to wait before a retry, or None if the failure is not retried."""
+    if not isinstance(error, RETRYABLE) and type(error) is not errors.UpstreamError:
         return None
     wait = error.retry_after or 0.0
-    if wait > MOST_WAIT_SECONDS:
+    if wait > MAX_WAIT_SECONDS:
         return None
-    # Jitter keeps callers who failed together from coming back together.
+    # Jitter spreads the retries of calls that failed at the same time.
     backoff = BACKOFF_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
     return max(backoff, wait)

@@ -1,1 +1,1 @@
-"""What surrounds every call between gRPC and the methods."""
+"""The gRPC server, its interceptors, health, reflection and TLS."""

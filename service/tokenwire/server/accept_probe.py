@@ -1,9 +1,9 @@
-"""How long calls wait in gRPC until the server takes them.
+"""Measures how long calls wait in gRPC before the server accepts them.
 
-gRPC hands over one call at a time. The others wait in its core, in the order in
-which they came, and neither a handler nor an interceptor can tell since when. So
-this process calls itself: a call that the server takes before such a probe came
-before the probe was sent, and has waited at least as long as it.
+gRPC passes one call at a time to the server. The others wait in its core in FIFO order, and no
+handler or interceptor can read how long. Therefore the process sends probe calls to itself. When
+the server accepts a call while a probe is still waiting, the call was queued before the probe and
+has waited at least as long.
 """
 
 from __future__ import annotations
@@ -20,54 +20,54 @@ import grpc
 
 from tokenwire.server import private_directory
 
-KEY: Final = "x-tokenwire-probe"
-OPTIONS: Final = (
+PROBE_KEY: Final = "x-tokenwire-probe"
+CHANNEL_OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.enable_retries", 0),
-    # A server beside this one in the same process has a probe of its own.
+    # Without it, two servers in one process would share a connection.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
-QUIET_SECONDS: Final = 1.0
-"""Between two probes at rest."""
-BUSY_SECONDS: Final = 0.02
-"""Between two probes while calls come in numbers: how exact a wait is known."""
-CROWD_SECONDS: Final = 0.02
-"""Waited in gRPC, by which a crowd is known."""
+IDLE_INTERVAL_SECONDS: Final = 1.0
+"""The interval between probes while few calls arrive."""
+BUSY_INTERVAL_SECONDS: Final = 0.02
+"""The least interval between probes while many calls arrive. It is the resolution of the measured
+waits."""
 BUSY_CALLS: Final = 16
-"""Taken since the last probe, these are such numbers."""
-MOST_PROBES: Final = 16
-"""On their way at once. A probe costs half a millisecond of CPU."""
+"""The busy interval applies once this many calls have been accepted since the latest probe."""
+BACKLOG_SECONDS: Final = 0.02
+"""Calls count as backlogged once one has waited this long in gRPC."""
+MAX_PROBES: Final = 16
+"""The most probes in flight. Each costs 0.5 ms of CPU."""
 TIMEOUT_SECONDS: Final = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class AcceptProbe:
-    """Calls the server that it belongs to, by a socket that only this user can open.
+    """Sends probe calls to this process's server over a Unix socket that only this user can open.
 
-    Use it in this order: `listen`, then start the server, then `start`; `stop`
-    before the server stops. Where no directory can hold the socket there are no
-    probes, and no wait is known.
+    Call `listen`, start the server, then call `start`. Call `stop` before the server stops. If
+    no directory for the socket can be created, no probes are sent and all waits read 0.
 
     Args:
-        method: The full name of the method to call: each has its own queue in gRPC.
+        method: The path of the method to call. gRPC has a queue for each method.
     """
 
     def __init__(self, method: str) -> None:
         self._method = method
         self._secret = secrets.token_hex(16)
-        # When each probe was sent, in order, by what it carries.
+        # The time at which each pending probe was sent, oldest first, by its metadata value.
         self._sent: dict[str, float] = {}
-        self._number = 0
+        self._sequence = 0
         self._last_sent = 0.0
-        self._taken = 0
+        self._accepted = 0
         self._directory: Path | None = None
         self._channel: grpc.aio.Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def listen(self, server: grpc.aio.Server) -> None:
-        """Give `server` one more address."""
+        """Add the probe's socket to the addresses of `server`."""
         try:
             self._directory = private_directory.make()
             self._target = f"unix:{self._directory}/{private_directory.SOCKET}"
@@ -77,16 +77,16 @@ class AcceptProbe:
             self._directory = None
 
     def start(self) -> None:
-        """Begin to send probes."""
+        """Start to send probes."""
         if self._directory:
-            self._channel = grpc.aio.insecure_channel(self._target, OPTIONS)
+            self._channel = grpc.aio.insecure_channel(self._target, CHANNEL_OPTIONS)
             self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
                 self._method
             )
-            self._send_at_rest()
+            self._send_periodically()
 
     async def stop(self) -> None:
-        """Send no more; cancel those on their way."""
+        """Stop sending probes, and cancel those in flight."""
         if self._timer:
             self._timer.cancel()
         channel, self._channel = self._channel, None
@@ -96,44 +96,46 @@ class AcceptProbe:
             private_directory.remove(self._directory)
 
     def is_probe(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
-        """Tell by its metadata whether the call just taken is a probe; note that it has come."""
+        """Report whether a call with this metadata is a probe, and if so record its arrival."""
         for key, value in metadata or ():
-            if key == KEY and str(value).startswith(self._secret):
-                self._note_end(str(value))
+            if key == PROBE_KEY and str(value).startswith(self._secret):
+                self._forget(str(value))
                 return True
         return False
 
-    def take(self) -> float:
-        """Note that another call was taken; return how many seconds it waited, at least."""
+    def record_accepted(self) -> float:
+        """Record that the server accepted a call; return its minimum wait in seconds."""
         now = time.monotonic()
-        self._taken += 1
-        if self._taken >= BUSY_CALLS and now - self._last_sent >= BUSY_SECONDS:
+        self._accepted += 1
+        if self._accepted >= BUSY_CALLS and now - self._last_sent >= BUSY_INTERVAL_SECONDS:
             self._send(now)
-        return self._oldest(now)
+        return self._oldest_age(now)
 
-    def crowded(self) -> bool:
-        """Tell whether calls wait now."""
-        return self._oldest(time.monotonic()) >= CROWD_SECONDS
+    def has_backlog(self) -> bool:
+        """Report whether calls are waiting in gRPC now."""
+        return self._oldest_age(time.monotonic()) >= BACKLOG_SECONDS
 
-    def _oldest(self, now: float) -> float:
-        """Return how long the probe that waits longest has waited, or 0 if none does."""
+    def _oldest_age(self, now: float) -> float:
+        """Return the age of the oldest pending probe in seconds, or 0 if there is none."""
         return now - next(iter(self._sent.values()), now)
 
-    def _send_at_rest(self) -> None:
+    def _send_periodically(self) -> None:
         self._send(time.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._send_at_rest)
+        self._timer = asyncio.get_running_loop().call_later(
+            IDLE_INTERVAL_SECONDS, self._send_periodically
+        )
 
     def _send(self, now: float) -> None:
-        if self._channel is None or len(self._sent) >= MOST_PROBES:
+        if self._channel is None or len(self._sent) >= MAX_PROBES:
             return
-        self._taken = 0
+        self._accepted = 0
         self._last_sent = now
-        self._number += 1
-        content = f"{self._secret}-{self._number}"
-        call = self._probe(b"", timeout=TIMEOUT_SECONDS, metadata=((KEY, content),))
-        self._sent[content] = now
-        # Also if it ends without having come: then it tells nothing.
-        call.add_done_callback(lambda _: self._note_end(content))
+        self._sequence += 1
+        value = f"{self._secret}-{self._sequence}"
+        call = self._probe(b"", timeout=TIMEOUT_SECONDS, metadata=((PROBE_KEY, value),))
+        self._sent[value] = now
+        # A probe that ends without arriving must not count as pending.
+        call.add_done_callback(lambda _: self._forget(value))
 
-    def _note_end(self, content: str) -> None:
-        self._sent.pop(content, None)
+    def _forget(self, value: str) -> None:
+        self._sent.pop(value, None)

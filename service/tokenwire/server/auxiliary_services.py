@@ -1,4 +1,4 @@
-"""Health and reflection: services whose calls are no answers and end when the server stops."""
+"""Serves health and reflection, whose calls bypass the interceptors and end on shutdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from google.protobuf.message import DecodeError
 
 from tokenwire.api.codes import code_of
 from tokenwire.core.call_deadline import CallDeadline
-from tokenwire.core.errors import MalformedRequest, ServerShuttingDown, ServiceError, let_go
+from tokenwire.core.errors import (
+    MalformedRequest,
+    ServerShuttingDown,
+    ServiceError,
+    clear_references,
+)
 from tokenwire.server.interceptors.base import Context, RpcHandler
 from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.undelivered import UndeliveredStatuses
@@ -20,21 +25,21 @@ from tokenwire.server.undelivered import UndeliveredStatuses
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-Behaviour: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
+Handler: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
 Stream: TypeAlias = "Callable[[Any, Context], AsyncGenerator[object]]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[object]]"
 
 
 class AuxiliaryServices:
-    """Serves handlers with the request's time limit, and ends their calls when the server stops.
+    """Registers handlers with time limits on requests and writes; ends their calls on shutdown.
 
-    It takes handlers as a server does: give it to `add_..._to_server`.
+    Pass it to the generated `add_..._to_server` functions in place of the server.
 
     Args:
-        server: Gets the handlers.
-        requests: Reads the messages.
-        reader_seconds: The longest that a caller may take nothing.
-        undelivered: Told of handlers that have only to send what is left.
+        server: The server that receives the handlers.
+        requests: Reads the request messages.
+        reader_seconds: The longest time that a caller's connection may accept no data.
+        undelivered: Watches handlers that have returned and whose status is not delivered.
     """
 
     def __init__(
@@ -51,13 +56,13 @@ class AuxiliaryServices:
         self._running: set[CallDeadline] = set()
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """Do nothing: methods are registered."""
+        """Do nothing: the server takes registered methods only."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: Mapping[str, RpcHandler]
     ) -> None:
-        """Serve these methods of a service."""
-        wrapped = {name: self._wrapped(handler) for name, handler in handlers.items()}
+        """Register the methods of a service."""
+        wrapped = {name: self._wrap(handler) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, wrapped)
 
     def end_all(self) -> None:
@@ -65,58 +70,58 @@ class AuxiliaryServices:
         for deadline in tuple(self._running):
             deadline.interrupt(ServerShuttingDown)
 
-    def _wrapped(self, handler: RpcHandler) -> RpcHandler:
-        """Return a handler that takes a stream of messages."""
-        known: Any = handler
+    def _wrap(self, handler: RpcHandler) -> RpcHandler:
+        """Return `handler` as a handler that takes a stream of messages; see `request_reader`."""
+        typed: Any = handler
         make: Any = grpc.stream_stream_rpc_method_handler
-        behaviour: Any
-        if known.unary_unary:
+        behavior: Any
+        if typed.unary_unary:
             make = grpc.stream_unary_rpc_method_handler
-            behaviour = self._unary(known.unary_unary)
+            behavior = self._unary(typed.unary_unary)
         else:
-            reads = not known.request_streaming
-            stream = known.unary_stream if reads else known.stream_stream
-            behaviour = self._stream(stream, reads=reads)
-        wrapped: RpcHandler = make(behaviour, known.request_deserializer, known.response_serializer)
+            reads = not typed.request_streaming
+            stream = typed.unary_stream if reads else typed.stream_stream
+            behavior = self._stream(stream, reads=reads)
+        wrapped: RpcHandler = make(behavior, typed.request_deserializer, typed.response_serializer)
         return wrapped
 
-    def _unary(self, proceed: Unary) -> Unary:
-        async def behaviour(_: object, context: Context) -> object:
-            async with self._ending_with_status(context):
+    def _unary(self, handler: Unary) -> Unary:
+        async def behavior(_: object, context: Context) -> object:
+            async with self._abort_on_error(context):
                 request = await self._requests.read(context)
-                return await proceed(request, context)
+                return await handler(request, context)
 
-        return behaviour
+        return behavior
 
-    def _stream(self, proceed: Stream, *, reads: bool) -> Behaviour:
-        async def behaviour(_: object, context: Context) -> None:
-            async with self._ending_with_status(context):
+    def _stream(self, handler: Stream, *, reads: bool) -> Handler:
+        async def behavior(_: object, context: Context) -> None:
+            async with self._abort_on_error(context):
                 request = await self._requests.read(context) if reads else _messages(context)
                 async with (
-                    self._until_the_stop() as deadline,
-                    aclosing(proceed(request, context)) as answers,
+                    self._until_stopped() as deadline,
+                    aclosing(handler(request, context)) as answers,
                 ):
                     async for answer in answers:
-                        deadline.expect_write(self._reader_seconds)
+                        deadline.begin_write(self._reader_seconds)
                         await context.write(answer)
-                        deadline.written()
+                        deadline.end_write()
 
-        return behaviour
+        return behavior
 
     @asynccontextmanager
-    async def _ending_with_status(self, context: Context) -> AsyncIterator[None]:
+    async def _abort_on_error(self, context: Context) -> AsyncIterator[None]:
         try:
             yield
         except ServiceError as error:
             await context.abort(code_of(type(error)), error.text)
         except grpc.aio.InternalError:
-            # The caller has left, which fails a write before gRPC cancels the task.
+            # The caller has disconnected: the write fails before gRPC cancels the task.
             raise asyncio.CancelledError from None
         self._undelivered.watch()
 
     @asynccontextmanager
-    async def _until_the_stop(self) -> AsyncIterator[CallDeadline]:
-        """End a stream, as one that has come to its end, when the server stops."""
+    async def _until_stopped(self) -> AsyncIterator[CallDeadline]:
+        """Yield a deadline, and end the stream with status OK when the server stops."""
         if self._requests.stopping:
             raise ServerShuttingDown
         deadline = CallDeadline()
@@ -127,12 +132,12 @@ class AuxiliaryServices:
                 yield deadline
         except ServiceError as error:
             failure = error
-            let_go(failure)
+            clear_references(failure)
         finally:
             self._running.discard(deadline)
         if deadline.writing:
-            # gRPC sends no status while a write is under way.
-            await self._undelivered.give_up()
+            # gRPC sends no status while a write is in progress.
+            await self._undelivered.reset_current()
         if failure and not isinstance(failure, ServerShuttingDown):
             raise failure
 
@@ -140,10 +145,10 @@ class AuxiliaryServices:
 async def _messages(context: Context) -> AsyncGenerator[object]:
     """Yield the caller's messages.
 
-    gRPC's own iterator over them refers to itself, which keeps the call from being given up.
+    gRPC's own iterator contains a reference cycle, which delays the release of the call.
 
     Raises:
-        MalformedRequest: One of them does not parse.
+        MalformedRequest: A message does not parse.
     """
     try:
         while (message := await context.read()) is not grpc.aio.EOF:

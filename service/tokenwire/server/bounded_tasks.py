@@ -1,4 +1,4 @@
-"""Bounds how long, and how many, tasks may be in the same state."""
+"""Limits how long tasks may be in a state, and how many at once."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,29 +6,29 @@ from typing import Final, TypeAlias
 
 Tasks: TypeAlias = "Sequence[asyncio.Task[object]]"
 
-LOOKS: Final = 10
-"""How often the tasks are looked at within their time limit."""
-EVICTED: Final = 10
-"""One in so many leaves when there are too many."""
+CHECKS_PER_LIMIT: Final = 10
+"""The number of checks per time limit."""
+EVICTION_DIVISOR: Final = 10
+"""When there are too many tasks, 1 / EVICTION_DIVISOR of the limit is evicted at once."""
 
 
 class BoundedTasks:
-    """Tasks that may all stay for the same time, and a number of them at once.
+    """A set of tasks with a time limit and a size limit.
 
-    One timer serves them all, so that adding and discarding a task costs next to
-    nothing. A task that stays longer than `seconds`, by up to a tenth of it, is
-    overdue. When there are more than `most`, those that came first are.
+    All tasks share one timer, so adding and discarding a task takes constant time. A task is
+    evicted when it has stayed longer than `seconds`, with a delay of up to a tenth of it. When
+    the set holds more than `max_tasks`, the oldest tasks are evicted.
 
     Args:
-        seconds: The longest that a task may stay.
-        most: The most tasks at once.
-        on_overdue: Called with tasks that have just been taken out.
+        seconds: The longest time that a task may stay.
+        max_tasks: The most tasks at once.
+        on_evict: Called with the evicted tasks.
     """
 
-    def __init__(self, seconds: float, most: int, on_overdue: Callable[[Tasks], None]) -> None:
+    def __init__(self, seconds: float, max_tasks: int, on_evict: Callable[[Tasks], None]) -> None:
         self._seconds = seconds
-        self._most = most
-        self._on_overdue = on_overdue
+        self._max_tasks = max_tasks
+        self._on_evict = on_evict
         self._since: dict[asyncio.Task[object], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -36,20 +36,20 @@ class BoundedTasks:
         return len(self._since)
 
     def add(self, task: asyncio.Task[object]) -> None:
-        """Take in a task, until it is discarded."""
+        """Add a task."""
         loop = asyncio.get_running_loop()
         self._since[task] = loop.time()
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._look)
-        if len(self._since) > self._most:
-            self._take_out(tuple(self._since)[: -(-self._most // EVICTED)])
+            self._timer = loop.call_later(self._seconds, self._check)
+        if len(self._since) > self._max_tasks:
+            self._evict(tuple(self._since)[: -(-self._max_tasks // EVICTION_DIVISOR)])
 
     def discard(self, task: asyncio.Task[object]) -> None:
-        """Let go of a task, if it is still here."""
+        """Remove a task if it is in the set."""
         self._since.pop(task, None)
 
     def limit(self, seconds: float) -> None:
-        """Allow no more than so many seconds from now on, and those in here no more than that."""
+        """Reduce the time limit to `seconds`. For the tasks in the set it starts now."""
         self._seconds = min(self._seconds, seconds)
         if self._timer:
             self._timer.cancel()
@@ -58,30 +58,30 @@ class BoundedTasks:
         self._since = dict.fromkeys(self._since, now)
         self._arm(now)
 
-    def take_all(self) -> None:
-        """Take out every task, as overdue."""
-        self._take_out(tuple(self._since))
+    def evict_all(self) -> None:
+        """Evict every task."""
+        self._evict(tuple(self._since))
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = asyncio.get_running_loop().time()
         self._timer = None
-        latest = now - self._seconds
+        overdue_before = now - self._seconds
         overdue = []
         for task, since in self._since.items():
-            if since > latest:
+            if since > overdue_before:
                 break
             overdue.append(task)
-        self._take_out(overdue)
+        self._evict(overdue)
         self._arm(now)
 
     def _arm(self, now: float) -> None:
         if self._since:
             due = next(iter(self._since.values())) + self._seconds
-            time = max(due, now + self._seconds / LOOKS)
-            self._timer = asyncio.get_running_loop().call_at(time, self._look)
+            time = max(due, now + self._seconds / CHECKS_PER_LIMIT)
+            self._timer = asyncio.get_running_loop().call_at(time, self._check)
 
-    def _take_out(self, tasks: Tasks) -> None:
+    def _evict(self, tasks: Tasks) -> None:
         for task in tasks:
             del self._since[task]
         if tasks:
-            self._on_overdue(tasks)
+            self._on_evict(tasks)

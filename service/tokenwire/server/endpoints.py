@@ -1,4 +1,4 @@
-"""Serves the table of methods."""
+"""Registers the method table with the gRPC server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import grpc
 
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.server.entry import Entry
-from tokenwire.server.interceptors.base import Interceptor, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Interceptor
 from tokenwire.server.relay import Relay
 
 
@@ -22,14 +22,14 @@ def serve_endpoints(
     """Register a handler for each endpoint.
 
     Args:
-        server: Gets the handlers.
-        endpoints: The table of methods.
-        entry: Where their calls enter.
-        interceptors: What surrounds them, the outermost first.
-        relay: Runs the endpoints themselves.
+        server: The server that receives the handlers.
+        endpoints: The method table.
+        entry: Makes the gRPC handlers.
+        interceptors: The interceptor chain, outermost first.
+        relay: Runs the endpoints at the end of the chain.
     """
     for endpoint in endpoints:
-        chain: Proceed = relay.innermost(endpoint)
+        chain: CallHandler = relay.innermost(endpoint)
         for interceptor in reversed(interceptors):
             chain = interceptor.wrap(endpoint, chain)
         method = endpoint.method

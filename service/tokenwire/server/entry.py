@@ -1,4 +1,4 @@
-"""Where a call of an endpoint enters: gRPC's handler, and what it needs before the chain."""
+"""Makes the gRPC handlers, which accept a call and pass it to the interceptor chain."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServiceError
-from tokenwire.server.interceptors.base import Context, Proceed, RpcHandler
+from tokenwire.server.interceptors.base import CallHandler, Context, RpcHandler
 from tokenwire.server.request_id import request_id_of
 from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.shedding import LoadShedder
 
 
 class Entry:
-    """Makes gRPC's handlers of chains.
+    """Makes a gRPC handler from an interceptor chain.
 
-    A handler sheds load before anything else, reads the request, and hands a new record of the
-    call and the request's bytes to the chain. What goes wrong while the request is read is
-    handed on in its place, so that it is logged and counted as every other failure.
+    The handler first sheds load, then reads the request, and calls the chain with a new record
+    and the request's bytes. If reading fails, it passes the ServiceError in place of the bytes,
+    so that the chain logs and counts it like any other failure.
 
     Args:
-        shedder: Rejects calls of a crowd.
-        requests: Reads the messages.
-        stream_seconds: The longest that a call may take from then on.
+        shedder: Rejects calls under overload.
+        requests: Reads the request messages.
+        stream_seconds: The longest time that a call may take after its request is read.
     """
 
     def __init__(
@@ -37,18 +37,17 @@ class Entry:
         self._requests = requests
         self._stream_seconds = stream_seconds
 
-    def handler(self, endpoint: Endpoint, chain: Proceed) -> RpcHandler:
+    def handler(self, endpoint: Endpoint, chain: CallHandler) -> RpcHandler:
         """Return the handler of an endpoint.
 
-        To gRPC all methods take and return streams, which is the same on the wire.
+        gRPC treats every method as bidirectional streaming, which is the same on the wire.
         """
         shedder, requests, method = self._shedder, self._requests, endpoint.method
 
-        # A plain function: gRPC inspects it with each call.
+        # A plain function, because gRPC inspects the handler at each call.
         async def serve(_: object, context: Context) -> None:
             waited = shedder.accept(context)
             if waited is None:
-                # That the probe was taken is all that it asks.
                 return
             if shedder.must_reject(waited):
                 await shedder.reject(method, waited, context)

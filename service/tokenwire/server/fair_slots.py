@@ -1,8 +1,8 @@
-"""Slots for answers, shared fairly among those who ask for them.
+"""Limits concurrent answers with slots that are shared fairly among keys.
 
-While there are slots for all, anyone gets one. When slots are short, each key
-(a connection, or a caller) has a fair share of them, and what is free goes first
-to those below theirs. No answer that runs is ended for that.
+A key is a connection or a caller. While slots are free, every key gets one. When slots are
+scarce, free slots go first to keys that hold less than their fair share. Running answers are
+never ended to free a slot.
 """
 
 import asyncio
@@ -13,119 +13,120 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _Share:
-    """What one key has of the slots and of the queue."""
+    """The slots and the queued waiters of one key."""
 
     held: int = 0
     waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
 
 
 class FairSlots:
-    """Slots, a queue for them, and claims of keys that were rejected.
+    """A fixed number of slots, a queue for them, and claims of rejected keys.
 
-    Of those who wait the next slot goes to the key that holds the fewest, in turn
-    among equals. A key that was rejected below its share has a claim: for a while
-    a free slot is kept for it from those at or above theirs, because who is told to
-    come back later would else always come after those who ask without a pause.
+    A released slot goes to the waiting key that holds the fewest slots, round robin among
+    equals. A key that was rejected while below its share gets a claim: for `claim_seconds` one
+    free slot is reserved for it against keys at or above their share. Without claims, a caller
+    that waits before its retry, as requested, would lose to callers that retry immediately.
 
-    All that is kept is bounded by the numbers of slots and of places in the queue.
+    Memory is bounded by the number of slots and the size of the queue.
 
     Args:
-        slots: How many there are.
-        places: The most that may wait for one.
+        slots: The number of slots.
+        max_queue: The most waiters in the queue.
         claim_seconds: How long a claim lasts.
     """
 
-    def __init__(self, slots: int, places: int, claim_seconds: float) -> None:
+    def __init__(self, slots: int, max_queue: int, claim_seconds: float) -> None:
         self._slots = slots
         self._free = slots
-        self._places = places
+        self._max_queue = max_queue
         self._queued = 0
         self._claim_seconds = claim_seconds
         self._shares: dict[str, _Share] = {}
-        # Those with someone in the queue, in the order of their turns.
+        # The shares with queued waiters, in round-robin order.
         self._waiting: dict[str, _Share] = {}
-        # When each claim ends, the first to end first.
+        # The expiry of each claim on the monotonic clock, earliest first.
         self._claims: OrderedDict[str, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def taken(self) -> int:
-        """Slots in use."""
+        """The number of slots in use."""
         return self._slots - self._free
 
     @property
     def queued(self) -> int:
-        """How many wait for a slot."""
+        """The number of waiters in the queue."""
         return self._queued
 
     @property
     def full(self) -> bool:
-        """Whether there is no slot for anyone."""
+        """Whether no slot is free."""
         return not self._free
 
     @property
     def queue_full(self) -> bool:
-        """Whether there is no place in the queue, even in place of another's."""
-        return self._queued >= self._places and self._queued == len(self._waiting)
+        """Whether the queue is full and no waiter can be displaced."""
+        return self._queued >= self._max_queue and self._queued == len(self._waiting)
 
     @property
-    def known_keys(self) -> int:
-        """Keys of which anything is kept."""
+    def tracked_keys(self) -> int:
+        """The number of keys with slots, waiters or claims."""
         return len(self._shares)
 
     def reserved(self) -> int:
-        """Return how many free slots are kept for claims; any thread may call this."""
+        """Return the number of free slots that are reserved for claims. Thread-safe."""
         now = time.monotonic()
-        return min(self._free, sum(end > now for end in tuple(self._claims.values())))
+        return min(self._free, sum(expiry > now for expiry in tuple(self._claims.values())))
 
     def take(self, key: str) -> bool:
-        """Take a slot, if there is one for `key`."""
-        if not self._free or not self._has_turn(key):
+        """Take a slot for `key`; return False if none is available to it."""
+        if not self._free or not self._may_take(key):
             return False
         self._grant(key)
         return True
 
-    def give_back(self, key: str) -> None:
-        """Return a slot that `key` held; the next who waits gets it."""
+    def release(self, key: str) -> None:
+        """Return a slot that `key` held, and pass it to the next waiter."""
         self._free += 1
         self._shares[key].held -= 1
-        self._forget(key)
+        self._drop_if_unused(key)
         self._hand_over()
 
-    def enqueue(self, key: str, place: asyncio.Future[bool]) -> bool:
-        """Let `place` wait for a slot; return False if there is no room for it.
+    def enqueue(self, key: str, waiter: asyncio.Future[bool]) -> bool:
+        """Add `waiter` to the queue; return False if the queue is full.
 
-        Its result is True with a slot, or False if it lost its place to a key with
-        fewer places.
+        The waiter's result is True when it gets a slot, and False when a key with fewer waiters
+        displaces it.
         """
         share = self._share(key)
-        if self._queued >= self._places and not self._make_room(share):
-            self._forget(key)
+        if self._queued >= self._max_queue and not self._displace(share):
+            self._drop_if_unused(key)
             return False
-        share.waiting.append(place)
+        share.waiting.append(waiter)
         self._waiting.setdefault(key, share)
         self._queued += 1
         self._hand_over()
         return True
 
-    def leave(self, key: str, place: asyncio.Future[bool]) -> None:
-        """Stop waiting; a slot that was handed over meanwhile is given back."""
+    def leave(self, key: str, waiter: asyncio.Future[bool]) -> None:
+        """Remove `waiter` from the queue, or release the slot that it has got meanwhile."""
         share = self._shares.get(key)
-        if share and place in share.waiting:
-            share.waiting.remove(place)
+        if share and waiter in share.waiting:
+            share.waiting.remove(waiter)
             self._queued -= 1
             if not share.waiting:
                 del self._waiting[key]
-            self._forget(key)
-        elif place.done() and not place.cancelled() and place.result():
-            self.give_back(key)
+            self._drop_if_unused(key)
+        elif waiter.done() and not waiter.cancelled() and waiter.result():
+            self.release(key)
 
     def claim(self, key: str) -> None:
-        """Note that `key` was rejected; below its share it has a claim to the next slot."""
+        """Record that `key` was rejected. If it holds less than its share, it gets a claim."""
+        # With free slots, the key was rejected for another reason or is not below its share.
+        # The key is empty if the caller has disconnected.
         if self._free or not key:
-            # It was rejected for something else or is not below its share, or its caller has left.
             return
-        self.drop_old_claims()
+        self.drop_expired_claims()
         if key not in self._claims and len(self._claims) >= self._slots:
             return
         if self._is_below_share(key):
@@ -133,21 +134,21 @@ class FairSlots:
             self._claims[key] = time.monotonic() + self._claim_seconds
             self._claims.move_to_end(key)
 
-    def drop_old_claims(self) -> None:
-        """Forget the claims that have ended."""
+    def drop_expired_claims(self) -> None:
+        """Remove expired claims."""
         now = time.monotonic()
         while self._claims:
-            key, end = next(iter(self._claims.items()))
-            if end > now:
+            key, expiry = next(iter(self._claims.items()))
+            if expiry > now:
                 return
             del self._claims[key]
-            self._forget(key)
+            self._drop_if_unused(key)
 
-    def _has_turn(self, key: str) -> bool:
-        """Tell whether `key` may have one of the free slots."""
+    def _may_take(self, key: str) -> bool:
+        """Report whether `key` may take one of the free slots."""
         if not self._claims:
             return True
-        self.drop_old_claims()
+        self.drop_expired_claims()
         claims_of_others = len(self._claims) - (key in self._claims)
         return self._free > claims_of_others or self._is_below_share(key)
 
@@ -163,52 +164,55 @@ class FairSlots:
         self._claims.pop(key, None)
 
     def _hand_over(self) -> None:
-        """Give the free slots to those who wait, as far as they are not kept for others."""
+        """Pass the free slots to waiters, except slots that are reserved for other keys."""
         while self._free and self._waiting:
-            key = self._neediest()
-            if not self._has_turn(key):
+            key = self._next_key()
+            if not self._may_take(key):
                 self._hand_over_later()
                 return
             share = self._waiting.pop(key)
-            place = share.waiting.popleft()
+            waiter = share.waiting.popleft()
             self._queued -= 1
             if share.waiting:
-                # At the end: its others wait for their next turn.
+                # Reinserted at the end, for the round robin.
                 self._waiting[key] = share
-            # Others have left meanwhile.
-            if not place.done():
+            # Waiters that were cancelled take no slot.
+            if not waiter.done():
                 self._grant(key)
-                place.set_result(True)
-            self._forget(key)
+                waiter.set_result(True)
+            self._drop_if_unused(key)
 
     def _hand_over_later(self) -> None:
-        """Look again when the first claim ends."""
+        """Call `_hand_over` again when the first claim expires."""
         if self._timer:
             self._timer.cancel()
         seconds = next(iter(self._claims.values())) - time.monotonic()
         self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._hand_over)
 
-    def _neediest(self) -> str:
-        """Return the key that holds the fewest slots of those who wait."""
-        fewest, neediest = self._slots + 1, ""
+    def _next_key(self) -> str:
+        """Return the waiting key that holds the fewest slots."""
+        fewest, next_key = self._slots + 1, ""
         for key, share in self._waiting.items():
             if share.held < fewest:
-                fewest, neediest = share.held, key
+                fewest, next_key = share.held, key
                 if not fewest:
                     break
-        return neediest
+        return next_key
 
-    def _make_room(self, newcomer: _Share) -> bool:
-        """Take the last place of the key with the most, if that leaves it no fewer than others."""
+    def _displace(self, newcomer: _Share) -> bool:
+        """Displace the newest waiter of the key with the most waiters.
+
+        Return False if that key would end up with fewer waiters than `newcomer`.
+        """
         if self.queue_full:
             return False
         most = max(self._waiting.values(), key=lambda share: len(share.waiting))
         if len(most.waiting) <= len(newcomer.waiting) + 1:
             return False
-        place = most.waiting.pop()
+        waiter = most.waiting.pop()
         self._queued -= 1
-        if not place.done():
-            place.set_result(False)
+        if not waiter.done():
+            waiter.set_result(False)
         return True
 
     def _share(self, key: str) -> _Share:
@@ -217,7 +221,7 @@ class FairSlots:
             share = self._shares[key] = _Share()
         return share
 
-    def _forget(self, key: str) -> None:
+    def _drop_if_unused(self, key: str) -> None:
         share = self._shares.get(key)
         if share and not share.held and not share.waiting and key not in self._claims:
             del self._shares[key]

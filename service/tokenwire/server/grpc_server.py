@@ -1,9 +1,9 @@
-"""grpc.aio's server, without the error that lets one request end it.
+"""grpc.aio's server with a fix for a bug through which one request can stop it.
 
-grpc.aio decodes the name of a method that it does not know as UTF-8, outside of any
-call: a name that is not UTF-8 ends the loop that takes calls, and with it the server.
-Known methods are registered with gRPC's core, which compares their names itself. So
-a call that the core cannot assign to one of them needs no name to be refused.
+grpc.aio decodes the name of an unregistered method as UTF-8 outside of any call. A name that is
+not valid UTF-8 ends the loop that accepts calls, and with it the server. gRPC's core matches the
+names of registered methods itself, so every call that it cannot match is rejected here without
+reading the name.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from grpc.aio import _server
 from tokenwire.server.options import Options
 
 _core: Any = cygrpc
-"""For what its published types lack."""
+"""Untyped, because the type stubs lack the members that are used here."""
 NO_METHOD: Final = ""
 
 
 def make_server(options: Options) -> grpc.aio.Server:
-    """Return a server of registered methods alone; generic handlers get no calls.
+    """Return a server that serves registered methods only; generic handlers receive no calls.
 
     Args:
-        options: As for `grpc.aio.server`.
+        options: See `grpc.aio.server`.
     """
     server: Any = _Server(options)
     made: grpc.aio.Server = server
@@ -34,7 +34,7 @@ def make_server(options: Options) -> grpc.aio.Server:
 
 
 class _Server(_server.Server):
-    """grpc.aio's server with another core."""
+    """grpc.aio's server over `_Core`."""
 
     def __init__(self, options: Options) -> None:
         self._loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class _Server(_server.Server):
 
 
 class _Core(_core.AioServer):  # type: ignore[misc] # it has no type
-    """The part of grpc.aio's server that takes calls."""
+    """The part of grpc.aio's server that accepts calls."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -51,14 +51,14 @@ class _Core(_core.AioServer):  # type: ignore[misc] # it has no type
         self._refusals: set[asyncio.Task[None]] = set()
 
     def _make_request_call_future(self, method: bytes | None) -> asyncio.Future[object]:
-        """Return a future of the next call of a method; without one, of none."""
+        """Return a future of the next call of `method`, or a task that rejects unknown methods."""
         if method is None:
             return self._running_loop.create_task(self._refuse_unknown())
         future: asyncio.Future[object] = super()._make_request_call_future(method)
         return future
 
     async def _refuse_unknown(self) -> None:
-        """End each call of an unknown method with UNIMPLEMENTED, until the server stops."""
+        """End every call of an unknown method with UNIMPLEMENTED, until the server stops."""
         while True:
             call = await self._request_call()
             refusal = self._running_loop.create_task(self._refuse(call))
@@ -67,5 +67,5 @@ class _Core(_core.AioServer):  # type: ignore[misc] # it has no type
 
     async def _refuse(self, call: object) -> None:
         loop = self._running_loop
-        handling = _core._handle_rpc(NO_METHOD, self._no_methods, (), call, loop, False)  # noqa: FBT003, SLF001 - the same
-        await _core._schedule_rpc_coro(handling, call, loop, NO_METHOD)  # noqa: SLF001 - the same
+        handling = _core._handle_rpc(NO_METHOD, self._no_methods, (), call, loop, False)  # noqa: FBT003, SLF001 - as above
+        await _core._schedule_rpc_coro(handling, call, loop, NO_METHOD)  # noqa: SLF001 - as above

@@ -1,4 +1,4 @@
-"""grpc.health.v1: whether this process can answer."""
+"""Implements grpc.health.v1."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tokenwire.server.open_calls import OpenCalls
 
 _messages: Any = health_pb2
-"""For those that its published types lack."""
+"""Untyped, because the type stubs lack the messages of `List`."""
 
 MAX_WATCHES: Final = 4_000
-"""Open at once, at 27 kB each. A client that checks health has one for each connection."""
+"""The most open Watch calls, at 27 kB each. A client with health checking opens one per
+connection."""
 MAX_REQUEST_BYTES: Final = 1_024
-"""Far more than a service has of a name. gRPC holds the request of a Watch until its end."""
+"""Longer than any service name. gRPC holds the request of a Watch until the call ends."""
 
 Context: TypeAlias = (
     "grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]"
@@ -27,15 +28,15 @@ Context: TypeAlias = (
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
-    """Health of the process ("") and of its services, which is the same.
+    """Reports one health status for the process ("") and for each of its services.
 
-    grpc_health's own servicer holds a lock while it writes to a watcher, so that
-    one who does not read keeps the status from changing.
+    grpc_health's own servicer holds a lock while it writes to a watcher, so one watcher that
+    does not read blocks every change of the status.
 
     Args:
-        services: Full names of the services.
-        on_watches: Told the number of Watch calls when it changes.
-        on_call: Told the caller's address when a call begins.
+        services: The full names of the services.
+        on_watches: Called with the number of open Watch calls when it changes.
+        on_call: Called with the caller's address when a call begins.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
 
-    def report(self, status: int) -> None:
-        """Report a HealthCheckResponse.ServingStatus from now on, to all who watch too."""
+    def set_status(self, status: int) -> None:
+        """Set the HealthCheckResponse.ServingStatus, and send it to all watchers."""
         self._status = status
         self._changed.set()
         self._changed = asyncio.Event()
@@ -69,11 +70,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     async def Watch(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
-        """Stream the health of a service until the caller leaves or the server stops."""
+        """Stream the health of a service until the caller disconnects or the server stops."""
         self._on_call(context.peer())
         await _check_size(request, context)
         async with (
-            self._watches.one_more(context),
+            self._watches.count(context),
             aclosing(self._statuses(request.service)) as statuses,
         ):
             async for status in statuses:
@@ -103,5 +104,5 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
 async def _check_size(request: health_pb2.HealthCheckRequest, context: Context) -> None:
     if request.ByteSize() > MAX_REQUEST_BYTES:
-        details = f"A request of health must be at most {MAX_REQUEST_BYTES} bytes."
+        details = f"A health request must be at most {MAX_REQUEST_BYTES} bytes."
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)

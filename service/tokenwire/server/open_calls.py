@@ -1,4 +1,4 @@
-"""Bounds the calls of one kind that are open at once."""
+"""Limits the number of concurrent calls of a method."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import grpc
 
 
 class OpenCalls:
-    """Counts calls that last as long as the caller likes, and rejects those over a limit.
+    """Counts calls whose duration the caller determines, and rejects those over a limit.
 
     Args:
-        most: The most calls open at once.
-        on_change: Told their number when it changes.
+        max_open: The max_open concurrent calls.
+        on_change: Called with the number of calls when it changes.
     """
 
-    def __init__(self, most: int, on_change: Callable[[int], None]) -> None:
-        self._most = most
+    def __init__(self, max_open: int, on_change: Callable[[int], None]) -> None:
+        self._max_open = max_open
         self._on_change = on_change
         self._open = 0
 
     @asynccontextmanager
-    async def one_more(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncGenerator[None]:
-        """Count a call within the block, or end it with RESOURCE_EXHAUSTED."""
-        if self._open >= self._most:
-            details = f"This server has {self._most} such calls open, which is its limit."
+    async def count(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncGenerator[None]:
+        """Count a call for the duration of the block, or end it with RESOURCE_EXHAUSTED."""
+        if self._open >= self._max_open:
+            details = f"This server has {self._max_open} such calls open, which is its limit."
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, details)
         self._change(1)
         try:

@@ -1,4 +1,4 @@
-"""A directory of this user alone for a Unix socket, and what is left of those of dead processes."""
+"""Creates a private directory for a Unix socket, and removes those that killed processes left."""
 
 import os
 import socket
@@ -12,66 +12,66 @@ from typing import Final
 
 PREFIX: Final = "tokenwire-"
 SOCKET: Final = "probe"
-IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - directories in it are made for this user alone
-SHORT_PATH: Final = 90
-"""Bytes of a directory's path that leave room for a name; the system takes 107."""
-OLD_SECONDS: Final = 60.0
-"""A socket that is younger may be one that its process does not listen on yet."""
-MOST_LEFT: Final = 1_000
-"""How many directories are looked at, at the start."""
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - mkdtemp makes directories private
+MAX_PARENT_BYTES: Final = 90
+"""The longest path of the parent directory. A socket's whole path must not exceed 107 bytes."""
+MIN_STALE_SECONDS: Final = 60.0
+"""The least age of a stale socket. The process of a younger one may not listen yet."""
+MAX_SCANNED: Final = 1_000
+"""The most directories that are checked for stale sockets at the start."""
 
 
 def make() -> Path:
-    """Make a directory, with a path that is fit for a socket.
+    """Create a directory with mode 0700 whose path is short enough for a socket.
 
     Raises:
-        OSError: There is no place for one.
+        OSError: No parent directory is writable.
     """
-    for place in _places():
-        _remove_left(place)
+    for parent in _parents():
+        _remove_stale(parent)
         with suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    raise OSError("no place for a directory")
+            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    raise OSError("no writable directory for a socket")
 
 
 def remove(directory: Path) -> None:
     """Remove a directory and its socket.
 
-    Where that cannot be done any more, as when the file system has become read-only, they stay:
-    a process that stops has answers to finish. `tempfile.TemporaryDirectory` raises then.
+    Errors are ignored, for example on a file system that has become read-only, because the
+    process has answers to finish while it stops. `tempfile.TemporaryDirectory` would raise.
     """
     with suppress(OSError):
         (directory / SOCKET).unlink(missing_ok=True)
         directory.rmdir()
 
 
-def _places() -> Iterator[Path]:
-    # Without any place that can be written, as with a root that is read-only.
+def _parents() -> Iterator[Path]:
+    # Raised if no temporary directory is writable, as on a read-only root file system.
     with suppress(FileNotFoundError):
         path = tempfile.gettempdir()
-        # gRPC takes a path for a part of a URI, in UTF-8, where a percent sign has a meaning.
-        if len(os.fsencode(path)) <= SHORT_PATH and path.isprintable() and "%" not in path:
+        # gRPC parses the path as part of a URI: UTF-8, with percent-encoding.
+        if len(os.fsencode(path)) <= MAX_PARENT_BYTES and path.isprintable() and "%" not in path:
             yield Path(path)
-    yield IN_MEMORY
+    yield SHARED_MEMORY
 
 
-def _remove_left(place: Path) -> None:
-    """Remove directories whose processes were killed: nobody listens on their sockets."""
+def _remove_stale(parent: Path) -> None:
+    """Remove the directories of killed processes, on whose sockets no process listens."""
     with suppress(OSError):
-        for directory in islice(place.glob(f"{PREFIX}*"), MOST_LEFT):
-            # Another user's, or one that another process removes at the same time.
+        for directory in islice(parent.glob(f"{PREFIX}*"), MAX_SCANNED):
+            # The directory may belong to another user, or another process may be removing it.
             with suppress(OSError):
-                if directory.lstat().st_uid == os.getuid() and _is_left(directory / SOCKET):
+                if directory.lstat().st_uid == os.getuid() and _is_stale(directory / SOCKET):
                     remove(directory)
 
 
-def _is_left(path: Path) -> bool:
-    """Tell whether the file is a socket on which nobody listens.
+def _is_stale(path: Path) -> bool:
+    """Report whether `path` is a socket on which no process listens.
 
     Raises:
-        OSError: There is no such file, or its state cannot be known.
+        OSError: The file does not exist, or its state cannot be read.
     """
-    if not path.is_socket() or time.time() - path.lstat().st_mtime < OLD_SECONDS:
+    if not path.is_socket() or time.time() - path.lstat().st_mtime < MIN_STALE_SECONDS:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.setblocking(False)  # noqa: FBT003 - the method takes no keyword

@@ -1,7 +1,7 @@
-"""gRPC reflection: which services this server has, and what they look like.
+"""Implements gRPC server reflection, v1 and v1alpha.
 
-grpcio-reflection has v1alpha alone. v1 is the same under another name, byte for
-byte, so both are answered by one servicer.
+grpcio-reflection implements v1alpha only. The messages of v1 are the same byte for byte, so one
+servicer serves both.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tokenwire.server.open_calls import OpenCalls
 
 V1ALPHA: Final = reflection.SERVICE_NAME
 V1: Final = V1ALPHA.replace("v1alpha", "v1")
-FILE: Final = "grpc/reflection/v1/reflection.proto"
+V1_FILE: Final = "grpc/reflection/v1/reflection.proto"
 METHOD: Final = "ServerReflectionInfo"
 
 MAX_STREAMS: Final = 100
-"""Open at once; a tool needs one for a moment."""
+"""The most open streams. Tools such as grpcurl open one for a moment."""
 MAX_REQUEST_BYTES: Final = 4_096
-"""Far more than a symbol or file has of a name. gRPC holds the latest request of a stream."""
+"""Longer than any name of a symbol or file. gRPC holds the latest request of each stream."""
 
 Request: TypeAlias = reflection_pb2.ServerReflectionRequest
 Context: TypeAlias = "grpc.aio.ServicerContext[Request, reflection_pb2.ServerReflectionResponse]"
@@ -36,12 +36,12 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Request, reflection_pb2.ServerRef
 def enable_reflection(
     names: Iterable[str], server: grpc.aio.Server, on_change: Callable[[int], None]
 ) -> None:
-    """Serve reflection of these services, and of reflection itself, in both versions.
+    """Register both versions of the reflection service.
 
     Args:
-        names: Full names of the services.
-        server: Gets two more services.
-        on_change: Told the number of open streams when it changes.
+        names: The full names of the services to describe. Reflection itself is added to them.
+        server: The server that receives the services.
+        on_change: Called with the number of open streams when it changes.
     """
     pool = Default()
     _describe_v1(pool)
@@ -56,25 +56,25 @@ def enable_reflection(
 
 
 def _describe_v1(pool: DescriptorPool) -> None:
-    """Add v1's file to what can be described."""
+    """Add the descriptor of v1 to `pool`."""
     try:
-        pool.FindFileByName(FILE)
+        pool.FindFileByName(V1_FILE)
     except KeyError:
         v1alpha = FileDescriptorProto()
         reflection_pb2.DESCRIPTOR.CopyToProto(v1alpha)
         text = text_format.MessageToString(v1alpha).replace("v1alpha", "v1")
         v1 = text_format.Parse(text, FileDescriptorProto())
-        v1.name = FILE
+        v1.name = V1_FILE
         pool.AddSerializedFile(v1.SerializeToString())
 
 
 class ReflectionServicer(reflection.aio.ReflectionServicer):
-    """grpcio-reflection's servicer, for methods too and within bounds.
+    """grpcio-reflection's servicer, which also describes methods and limits streams and requests.
 
     Args:
-        names: Full names of the services.
-        pool: Describes them.
-        on_change: Told the number of open streams when it changes.
+        names: The full names of the services.
+        pool: The descriptors of the services.
+        on_change: Called with the number of open streams when it changes.
     """
 
     def __init__(
@@ -86,25 +86,27 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):
     async def ServerReflectionInfo(  # type: ignore[override]  # noqa: N802 - the contract's name
         self, request_iterator: AsyncIterable[Request], context: Context
     ) -> AsyncGenerator[reflection_pb2.ServerReflectionResponse]:
-        """Answer each request of a stream, until the caller ends it."""
-        async with self._streams.one_more(context):
-            requests = _short(request_iterator, context)
+        """Answer each request of a stream until the caller ends the stream."""
+        async with self._streams.count(context):
+            requests = _limit_size(request_iterator, context)
             responses: Any = super().ServerReflectionInfo(requests, context)
             async with aclosing(responses):
                 async for response in responses:
                     yield response
 
 
-async def _short(requests: AsyncIterable[Request], context: Context) -> AsyncGenerator[Request]:
+async def _limit_size(
+    requests: AsyncIterable[Request], context: Context
+) -> AsyncGenerator[Request]:
     async for request in requests:
         if request.ByteSize() > MAX_REQUEST_BYTES:
-            details = f"A request of reflection must be at most {MAX_REQUEST_BYTES} bytes."
+            details = f"A reflection request must be at most {MAX_REQUEST_BYTES} bytes."
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)
         yield request
 
 
 class _Pool:
-    """A descriptor pool that finds methods by their names too."""
+    """A descriptor pool that also finds methods by name."""
 
     def __init__(self, pool: DescriptorPool) -> None:
         self._pool = pool

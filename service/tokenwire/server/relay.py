@@ -1,4 +1,4 @@
-"""From what an endpoint answers to messages, at the pace at which the caller takes them."""
+"""Writes an endpoint's events to the caller as messages, with flow control."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from google.protobuf.message import Message
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import Completion
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Context
 from tokenwire.server.write_pacer import WritePacer
 
 
 class Relay:
-    """Runs endpoints and writes what they answer.
+    """Runs endpoints and writes their responses.
 
     Args:
-        reader_seconds: The longest that the caller's connection may take for one message.
+        reader_seconds: The longest time that one write may wait for the caller's connection.
     """
 
     def __init__(self, reader_seconds: float) -> None:
         self._reader_seconds = reader_seconds
         self._write_pacer = WritePacer()
 
-    def innermost(self, endpoint: Endpoint) -> Proceed:
-        """Return what the innermost interceptor proceeds to."""
+    def innermost(self, endpoint: Endpoint) -> CallHandler:
+        """Return the handler at the end of the interceptor chain."""
         encode = endpoint.encode
         if encode is None:
 
             async def unary(call: CallRecord, request: object, context: Context) -> None:
                 response = await endpoint.handle(request, call)
-                call.deadline.answer_is_whole()
+                call.deadline.answer_completed()
                 await self._write_last(response, call, context)
 
             return unary
 
         async def stream(call: CallRecord, request: object, context: Context) -> None:
             answer = await endpoint.handle(request, call)
-            # The model lets go of it once the answer has begun, and an answer can take long.
+            # Frees the request for the rest of the answer, which can take minutes. The model
+            # drops its own reference when the answer begins.
             del request
             deadline = call.deadline
             write_pacer = self._write_pacer
@@ -47,22 +48,22 @@ class Relay:
                 async for event in events:
                     if isinstance(event, Completion):
                         call.completion = event
-                        deadline.answer_is_whole()
+                        deadline.answer_completed()
                         break
-                    # Before the write, during which the caller may leave: it was received.
-                    call.received(event)
+                    # Recorded before the write, which fails if the caller disconnects.
+                    call.add_delta(event)
                     if write_pacer.must_wait():
                         await write_pacer.wait()
-                    deadline.expect_write(self._reader_seconds)
-                    # Counted first: what gRPC was handed it may deliver, even if nobody waits.
+                    deadline.begin_write(self._reader_seconds)
+                    # Counted before the write: gRPC may deliver it even if the write fails.
                     call.answers_sent += 1
                     if call.answers_sent > 1:
                         await context.write(encode(event))
                     else:
                         call.first_write = _begin_write(encode(event), context)
                         await asyncio.shield(call.first_write)
-                    deadline.written()
-            assert call.completion is not None  # noqa: S101 - the endpoint's promise
+                    deadline.end_write()
+            assert call.completion is not None  # noqa: S101 - the last event is a Completion
             await self._write_last(encode(call.completion), call, context)
 
         return stream
@@ -70,8 +71,8 @@ class Relay:
     async def _write_last(self, message: Message, call: CallRecord, context: Context) -> None:
         if self._write_pacer.must_wait():
             await self._write_pacer.wait()
-        # However long this takes, the answer is no failure; the time only ends the wait.
-        call.deadline.expect_write(self._reader_seconds)
+        # The answer is complete: the time limit only ends the wait and does not fail the call.
+        call.deadline.begin_write(self._reader_seconds)
         call.answers_sent += 1
         call.last_write = _begin_write(message, context)
         call.first_write = call.first_write or call.last_write
@@ -79,13 +80,13 @@ class Relay:
 
 
 def _begin_write(message: Message, context: Context) -> asyncio.Future[None]:
-    """Write in a way that goes on when the call ends within it."""
+    """Start a write that continues if the call's task is cancelled."""
     write = asyncio.ensure_future(context.write(message))
-    write.add_done_callback(_forgive)
+    write.add_done_callback(_retrieve_exception)
     return write
 
 
-def _forgive(write: asyncio.Future[None]) -> None:
-    """Keep asyncio from logging a failure that a caller caused by leaving."""
+def _retrieve_exception(write: asyncio.Future[None]) -> None:
+    """Retrieve the exception, so that asyncio does not log it when a caller disconnects."""
     if not write.cancelled():
         write.exception()

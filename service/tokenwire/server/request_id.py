@@ -1,4 +1,4 @@
-"""The id by which callers, logs and traces name the same call."""
+"""The request id that identifies a call to callers and in logs and traces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACCEPTED_REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 
 def request_id_of(context: Context) -> str:
-    """Return the caller's request id, or a new one where it has none that is accepted."""
+    """Return the caller's request id, or a new one if it is missing or not accepted."""
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID and ACCEPTED_REQUEST_ID.fullmatch(str(value)):
             return str(value)

@@ -1,9 +1,9 @@
-"""Reads the message of a request, within a time limit.
+"""Reads the message of a request within a time limit.
 
-grpc.aio reads the one message of a request before it calls the handler, for as long
-as the caller likes, and gives a call without a message no status at all. So it is
-told that every method takes a stream of messages, which is the same on the wire, and
-the message is read here.
+For a unary request, grpc.aio waits for the message without a time limit before it calls the
+handler, and it ends a call without a message without a status. Therefore every method is
+registered as taking a stream of messages, which is the same on the wire, and the message is
+read here.
 """
 
 from __future__ import annotations
@@ -18,43 +18,44 @@ from tokenwire.core.errors import MalformedRequest, RequestTimeout, ServerShutti
 from tokenwire.server.bounded_tasks import BoundedTasks, Tasks
 from tokenwire.server.interceptors.base import Context
 
-LEAVING_SECONDS: Final = 0.5
-"""When a caller leaves, gRPC ends the messages of the call a moment before it cancels the task."""
+CANCEL_DELAY_SECONDS: Final = 0.5
+"""How long the end of the messages may precede the cancellation of the task. When a caller
+disconnects, gRPC reports the former first."""
 
 
 class RequestReader:
-    """Reads messages; bounds how long, and how many, calls wait for theirs.
+    """Reads request messages, and limits how long and how many calls wait for theirs.
 
     Args:
-        seconds: The longest that a message may take to come.
-        most: The most calls that may wait for their message at once.
+        seconds: The longest time that a message may take to arrive.
+        max_waiting: The most calls that may wait for their message at once.
 
     Attributes:
-        stopping: Whether the server stops, so that no message is waited for any more.
+        stopping: Whether the server is stopping and reads no more messages.
     """
 
-    def __init__(self, seconds: float, most: int) -> None:
+    def __init__(self, seconds: float, max_waiting: int) -> None:
         self.stopping = False
-        self._waiting = BoundedTasks(seconds, most, self._end)
-        self._ended: set[asyncio.Task[object]] = set()
+        self._waiting = BoundedTasks(seconds, max_waiting, self._cancel)
+        self._evicted: set[asyncio.Task[object]] = set()
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for their message."""
+        """The number of calls that are waiting for their message."""
         return len(self._waiting)
 
     def stop(self) -> None:
-        """End the wait of every call, running or yet to come."""
+        """End the wait of every current and future call with ServerShuttingDown."""
         self.stopping = True
-        self._waiting.take_all()
+        self._waiting.evict_all()
 
     async def read(self, context: Context) -> object:
-        """Return the request's first message; what the caller sends after it is not read.
+        """Return the request's first message. Further messages are not read.
 
         Raises:
             MalformedRequest: There is no message, or it does not parse.
-            RequestTimeout: The request did not come in time.
-            ServerShuttingDown: The server stopped first.
+            RequestTimeout: The message did not arrive in time.
+            ServerShuttingDown: The server is stopping.
         """
         if self.stopping:
             raise ServerShuttingDown
@@ -64,20 +65,20 @@ class RequestReader:
         try:
             message = await context.read()
             if message is grpc.aio.EOF:
-                await asyncio.sleep(LEAVING_SECONDS)
+                await asyncio.sleep(CANCEL_DELAY_SECONDS)
                 raise MalformedRequest
         except DecodeError:
             raise MalformedRequest from None
         except asyncio.CancelledError:
-            if task in self._ended and not task.uncancel():
+            if task in self._evicted and not task.uncancel():
                 raise (ServerShuttingDown if self.stopping else RequestTimeout) from None
             raise
         finally:
-            self._ended.discard(task)
+            self._evicted.discard(task)
             self._waiting.discard(task)
         return message
 
-    def _end(self, tasks: Tasks) -> None:
+    def _cancel(self, tasks: Tasks) -> None:
         for task in tasks:
-            self._ended.add(task)
+            self._evicted.add(task)
             task.cancel()

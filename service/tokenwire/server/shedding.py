@@ -1,4 +1,4 @@
-"""Rejects calls of a crowd at once, before anything else is done for them."""
+"""Sheds load: rejects calls under overload before any other work is done for them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tokenwire.api.status import FixedStatus
 from tokenwire.core.errors import ServerOverloaded
 from tokenwire.core.method import Method
 from tokenwire.observability.metrics import Metrics
-from tokenwire.server.accept_probe import CROWD_SECONDS, AcceptProbe
+from tokenwire.server.accept_probe import BACKLOG_SECONDS, AcceptProbe
 from tokenwire.server.interceptors.admission import RETRY_AFTER_SECONDS, AdmissionInterceptor
 from tokenwire.server.interceptors.base import Context
 from tokenwire.server.request_id import REQUEST_ID, request_id_of
 
-REPORT_SECONDS: Final = 1.0
+REPORT_INTERVAL_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
 
 
 class LoadShedder:
-    """Rejects what would be rejected anyway, or has waited too long, while a crowd waits.
+    """Rejects calls that waited too long in gRPC or that admission would reject.
 
-    gRPC hands over one call at a time, so what each rejection costs delays all calls
-    behind it. These have no span and no line of their own in the log, their message is
-    not read, and they are counted together with all others.
+    gRPC passes one call at a time to the server, so the cost of each rejection delays all calls
+    behind it. A shed call therefore has no span and no log line of its own, and its message is
+    not read. The metrics count it like any other call.
 
     Args:
-        probe: Knows how long calls wait.
-        admission: Knows whether there is room for another.
+        probe: Measures how long calls wait in gRPC.
+        admission: Decides whether a call would get a slot.
         metrics: Counts the calls.
     """
 
@@ -46,34 +46,34 @@ class LoadShedder:
         self._longest_wait = 0.0
 
     def accept(self, context: Context) -> float | None:
-        """Return the seconds that a call waited in gRPC, or None for a probe."""
+        """Return the seconds that a call waited in gRPC, or None if the call is a probe."""
         if self._probe.is_probe(context.invocation_metadata()):
             return None
-        waited = self._probe.take()
+        waited = self._probe.record_accepted()
         self._metrics.observe_accept_wait(waited)
         return waited
 
     def must_reject(self, waited: float) -> bool:
-        """Tell whether there is no use in admitting a call that waited so many seconds."""
-        if waited < CROWD_SECONDS or self._closed:
+        """Report whether to reject a call that waited `waited` seconds in gRPC."""
+        if waited < BACKLOG_SECONDS or self._closed:
             return False
-        return self._admission.is_hopeless(waited)
+        return self._admission.would_reject(waited)
 
     def close(self) -> None:
-        """Reject no more: a server that stops tells callers so instead."""
+        """Stop shedding load. A server that stops rejects calls with ServerShuttingDown instead."""
         self._closed = True
 
     async def reject(self, method: Method, waited: float, context: Context) -> None:
-        """End a call with the status of an overloaded server."""
+        """End a call with the status of ServerOverloaded."""
         self._longest_wait = max(self._longest_wait, waited)
         self._admission.note_rejected(context)
         code = code_of(ServerOverloaded)
         self._metrics.count_shed(method, code.name, ServerOverloaded.reason)
         if not self._unreported:
-            asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report)
+            asyncio.get_running_loop().call_later(REPORT_INTERVAL_SECONDS, self._report)
         self._unreported += 1
         request_id = request_id_of(context)
-        text, trailers = self._status.of_call(request_id)
+        text, trailers = self._status.for_call(request_id)
         await context.abort(code, text, (*trailers, (REQUEST_ID, request_id)))
 
     def _report(self) -> None:

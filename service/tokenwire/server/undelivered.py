@@ -1,4 +1,4 @@
-"""Ends calls whose caller does not take their status."""
+"""Resets streams whose caller does not accept the status."""
 
 import asyncio
 import gc
@@ -9,69 +9,72 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.server.bounded_tasks import BoundedTasks, Tasks
 
 GATHER_SECONDS: Final = 0.05
-"""In which calls that give up are gathered. Those of callers who stalled together give up
-together, and each search of all the process's tasks would keep other calls waiting."""
+"""How long handlers are collected before their streams are reset together. Callers that stall
+together time out together, and each reset searches all tasks of the process."""
 CALL_TASK: Final = "rpc_task"
-"""What grpc.aio names the task that holds a call, in which a second one runs the handler."""
+"""grpc.aio's name of the task that owns a call. A second task runs the handler."""
 
 
 class UndeliveredStatuses:
-    """Bounds how long, and how many, ended calls wait for their caller to take the status.
+    """Limits how long and how many ended calls wait for the delivery of their status.
 
-    gRPC sends a status after all that was written before it, which a caller who
-    grants no more data can hold up for ever, and with it the memory and the tasks
-    of the call. Past the bound the call's stream is reset: the caller's other calls
-    on the connection, which may be those of many callers behind a proxy, go on.
+    gRPC sends a status after all earlier messages. A caller that grants no flow-control window
+    can delay it indefinitely, which holds the call's memory and tasks. When a limit is exceeded,
+    the call's stream is reset. Other calls on the connection, which may belong to many callers
+    behind a proxy, continue.
 
     Args:
-        seconds: The longest that a status may wait.
-        most: The most statuses that may wait at once.
-        on_reset: Told how many calls were reset.
+        seconds: The longest time that a status may wait.
+        max_waiting: The most statuses that may wait at once.
+        on_reset: Called with the number of streams that were reset.
     """
 
-    def __init__(self, seconds: float, most: int, on_reset: Callable[[int], None]) -> None:
+    def __init__(self, seconds: float, max_waiting: int, on_reset: Callable[[int], None]) -> None:
         self._on_reset = on_reset
-        self._waiting = BoundedTasks(seconds, most, self._reset)
-        self._giving_up: set[asyncio.Task[object]] = set()
+        self._waiting = BoundedTasks(seconds, max_waiting, self._reset)
+        self._resetting: set[asyncio.Task[object]] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def watch(self) -> None:
-        """Watch the running handler from now on, of which only the status is left."""
+        """Start the limits for the current task, a handler that is about to return."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in a task
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
     def observe(self, call: CallRecord) -> None:
-        """Watch the running handler of a call that has ended, unless its last Answer was taken.
+        """Call `watch` for a call that has ended, unless gRPC has sent its last Answer.
 
-        Then nothing is before its status, which so need not wait for anything.
+        In that case no message is queued before the status.
         """
         if call.status != "OK" or (call.last_write and not call.last_write.done()):
             self.watch()
 
-    async def give_up(self) -> Never:
-        """Reset the stream of the running handler soon, as it can send not even a status."""
+    async def reset_current(self) -> Never:
+        """Reset the stream of the current handler, which cannot send a status.
+
+        Handlers that call this within GATHER_SECONDS are reset together.
+        """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in a task
-        if not self._giving_up:
+        if not self._resetting:
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self._reset_gathered)
-        self._giving_up.add(task)
+        self._resetting.add(task)
         try:
             await asyncio.Event().wait()
         finally:
-            self._giving_up.discard(task)
+            self._resetting.discard(task)
         raise AssertionError("nothing sets that event")
 
     def limit(self, seconds: float) -> None:
-        """Let statuses wait no longer than so many seconds from now on."""
+        """Reduce the time that a status may wait to `seconds`, starting now."""
         self._waiting.limit(seconds)
 
     def _reset_gathered(self) -> None:
-        gathered = tuple(self._giving_up)
-        self._giving_up.clear()
+        gathered = tuple(self._resetting)
+        self._resetting.clear()
         if gathered:
             self._reset(gathered)
 
@@ -83,17 +86,17 @@ class UndeliveredStatuses:
 def reset_streams(handlers: Tasks) -> None:
     """Reset the streams of the calls whose handlers run in these tasks.
 
-    grpc.aio has no means to do so. But gRPC resets the stream of a call that is
-    given up before its end, and the call is given up when nothing refers to it any
-    more; what refers to it are the handler's task and the task that holds the call.
+    grpc.aio has no API for this. However, gRPC resets the stream when an unfinished call object
+    is freed. Only the handler's task and the task that owns the call refer to that object, so
+    cancelling both frees it.
     """
     wanted = {id(task): task for task in handlers}
-    for holder in asyncio.all_tasks():
-        if holder.get_name() != CALL_TASK:
+    for owner in asyncio.all_tasks():
+        if owner.get_name() != CALL_TASK:
             continue
-        # The holder's coroutine refers to its variables, and one of them is the handler's task.
-        for each in gc.get_referents(*gc.get_referents(holder.get_coro())):
+        # The handler's task is a local variable of the owner's coroutine.
+        for each in gc.get_referents(*gc.get_referents(owner.get_coro())):
             if id(each) in wanted:
-                holder.cancel()
+                owner.cancel()
     for task in handlers:
         task.cancel()

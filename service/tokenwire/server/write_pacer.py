@@ -1,4 +1,4 @@
-"""Limits how many answers write in one event-loop iteration."""
+"""Limits the number of writes per event-loop iteration."""
 
 import asyncio
 from collections import deque
@@ -12,28 +12,27 @@ PAUSE_FACTOR: Final = 1.0
 class WritePacer:
     """Admits at most `per_turn` writes per event-loop iteration; the rest wait in FIFO order.
 
-    After each full turn the pacer admits no write for as long as the turn took. gRPC
-    accepts new calls, one at a time, and health checks in these pauses; without them an
-    event loop that is full of writes starves both. Tokens that arrive during a pause
-    leave together in one Answer, which saves more time than the pause takes. A write
-    that comes alone is admitted at once.
+    After each full turn the pacer admits no write for as long as the turn took. gRPC accepts
+    new calls and health checks in these pauses; without them, an event loop that is full of
+    writes starves both. Tokens that arrive during a pause are sent in one Answer, which saves
+    more time than the pause takes. A write outside of a burst is admitted without a delay.
 
     Args:
-        per_turn: The most writes in one iteration.
+        per_turn: The most writes per iteration.
     """
 
     def __init__(self, per_turn: int = WRITES_PER_TURN) -> None:
         self._loop = asyncio.get_running_loop()
         self._per_turn = per_turn
         self._admitted = 0
-        # True from the first write until a turn ends with nobody waiting. While it is true,
+        # True from the first write until a turn ends with no write waiting. While it is true,
         # exactly one callback is scheduled.
         self._active = False
         self._turn_started = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def must_wait(self) -> bool:
-        """Admit a write and return False, or return True: the caller must then await `wait`."""
+        """Admit a write and return False, or return True if the caller must await `wait`."""
         if not self._active:
             self._active = True
             self._turn_started = self._loop.time()
@@ -44,7 +43,7 @@ class WritePacer:
         return True
 
     async def wait(self) -> None:
-        """Return when the write is admitted, in a later turn."""
+        """Wait until the write is admitted in a later turn."""
         admitted = self._loop.create_future()
         self._waiting.append(admitted)
         await admitted

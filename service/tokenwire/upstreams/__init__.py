@@ -1,6 +1,6 @@
-"""The model side: LangChain chat models behind `domain.ChatModel`.
+"""Language models: LangChain chat models as `chat_model.ChatModel`.
 
-It yields plain deltas and has never heard of gRPC calls.
+This package yields domain events and imports no gRPC code.
 """
 
 from tokenwire.upstreams.build import build_model

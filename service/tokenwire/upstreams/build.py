@@ -1,4 +1,4 @@
-"""From settings to the model."""
+"""Builds the model that the settings describe."""
 
 from urllib.parse import urlsplit
 
@@ -10,24 +10,24 @@ from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.model import OpenAIModel
-from tokenwire.upstreams.openai.upstream import OPENAI, Upstream
+from tokenwire.upstreams.openai.upstream import OPENAI_BASE_URL, Upstream
 from tokenwire.upstreams.progress_timer import Timeouts
 
 
 def build_model(settings: Settings) -> ChatModel:
-    """Make the model that `settings` ask for; its connections are pooled.
+    """Return the model that `settings` describe.
 
     Raises:
-        SettingsError: LangChain does not know the provider, or its package is missing.
+        SettingsError: LangChain does not support the provider, or its package is not installed.
     """
     if settings.provider == "openai":
         return build_openai(settings)
-    return _build_other(settings)
+    return _build_langchain(settings)
 
 
 def build_openai(settings: Settings) -> OpenAIModel:
-    """Make the model of an OpenAI-compatible upstream."""
-    base_url = str(settings.base_url or OPENAI)
+    """Return the model of an OpenAI-compatible upstream."""
+    base_url = str(settings.base_url or OPENAI_BASE_URL)
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     upstream = Upstream(
         base_url,
@@ -40,13 +40,13 @@ def build_openai(settings: Settings) -> OpenAIModel:
         max_tokens_parameter=_max_tokens_parameter(settings, base_url),
         model=settings.model,
         base_url=base_url,
-        # ChatOpenAI insists on a key; only Upstream sends one.
+        # ChatOpenAI requires a key, but only Upstream sends requests.
         api_key=key or "none",
         stream_usage=settings.stream_usage,
         use_responses_api=False,
         max_retries=0,
-        # Left to themselves these read proxies and certificates from the environment, and
-        # some values there end the process. They send none of our requests.
+        # The default clients read proxies and certificates from the environment, and some values
+        # there raise at startup. The service sends no requests through these clients.
         openai_proxy=None,
         http_client=openai.DefaultHttpxClient(trust_env=False),
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
@@ -58,7 +58,7 @@ def build_openai(settings: Settings) -> OpenAIModel:
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
-    """Return the time limits of an upstream that `settings` ask for."""
+    """Return the upstream's time limits from `settings`."""
     return Timeouts(
         first_token=settings.first_token_timeout_seconds, idle=settings.idle_timeout_seconds
     )
@@ -73,8 +73,8 @@ def _max_tokens_parameter(settings: Settings, base_url: str) -> str:
     return "max_tokens"
 
 
-def _build_other(settings: Settings) -> LangChainModel:
-    # Imported here because it loads LangGraph, which the OpenAI way never needs.
+def _build_langchain(settings: Settings) -> LangChainModel:
+    # Imported here because it loads LangGraph, which OpenAI-compatible upstreams do not need.
     from langchain.chat_models import init_chat_model  # noqa: PLC0415
 
     try:

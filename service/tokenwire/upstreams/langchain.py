@@ -1,4 +1,4 @@
-"""Any LangChain chat model as a `chat_model.ChatModel`."""
+"""Adapts any LangChain chat model to `chat_model.ChatModel`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
@@ -16,7 +16,7 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, Delta, Usage
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
-from tokenwire.upstreams.prompt import to_lines, to_messages, to_parameters
+from tokenwire.upstreams.prompt import to_drafts, to_messages, to_parameters
 
 FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = {
     exceptions.ModelAuthenticationError: errors.UpstreamAuthRejected,
@@ -28,33 +28,33 @@ FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = 
     exceptions.ModelTimeoutError: errors.UpstreamTimeout,
     exceptions.ContextOverflowError: errors.PromptTooLong,
 }
-"""LangChain's own failures; other ModelErrors are an UpstreamError."""
+"""LangChain's exceptions. Every other ModelError becomes an UpstreamError."""
 
 
 class LangChainModel:
-    """Streams from a LangChain chat model.
+    """Streams answers from a LangChain chat model.
 
-    It calls `_astream`, the method that LangChain asks the authors of models to
-    implement: the public `astream` keeps every chunk of the answer and merges
-    them at its end, which blocks the event loop for long answers.
+    The class calls `_astream`, which model authors implement, and not the public `astream`:
+    `astream` keeps every chunk and merges them at the end, which blocks the event loop for long
+    answers.
 
     Args:
         model: The chat model.
-        timeouts: Time limits of the upstream.
+        timeouts: The upstream's time limits.
     """
 
     def __init__(self, model: BaseChatModel, timeouts: Timeouts) -> None:
-        # LangChain would send prompts and answers to LangSmith if the environment, which is
-        # not ours, asked for it; a model's `_astream` may go through other parts of LangChain.
+        # Environment variables can make LangChain send prompts and answers to LangSmith. A model's
+        # `_astream` may call parts of LangChain that do so.
         langsmith.configure(enabled=False)
         self._model = model
         self._timeouts = timeouts
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        messages = await to_messages(to_lines(request))
+        messages = await to_messages(to_drafts(request))
         stop = list(request.sampling.stop) or None
-        # BaseChatModel declares _astream as a coroutine's iterator; it is a generator.
+        # BaseChatModel declares _astream as an async iterator, but it is an async generator.
         source: AsyncGenerator[ChatGenerationChunk] = self._model._astream(  # type: ignore[assignment]  # noqa: SLF001 - see the class
             messages, stop, **to_parameters(request)
         )
@@ -78,7 +78,7 @@ class LangChainModel:
         yield _completion(metadata, usage)
 
     async def aclose(self) -> None:
-        """Do nothing: LangChain's models have no common way to be closed."""
+        """Do nothing: LangChain's chat models have no common close method."""
 
 
 async def _next(
@@ -98,7 +98,7 @@ def _failure(error: exceptions.ModelError) -> errors.ServiceError:
 def _completion(metadata: dict[str, Any], usage: UsageMetadata | None) -> Completion:
     reason = metadata.get("finish_reason") or metadata.get("stop_reason")
     reason = reason or metadata.get("done_reason")
-    # Models outside the OpenAI family need not name a reason: their stream's end is the end.
+    # Models outside the OpenAI family may report no reason; the end of the stream counts as "stop".
     model = metadata.get("model_name") or metadata.get("model") or ""
     finished = finish_reason(str(reason or "stop"))
     return Completion(finished, _usage(usage), str(model), str(metadata.get("id") or ""))

@@ -1,4 +1,4 @@
-"""The time limits of an upstream, which any progress of its answer moves."""
+"""Limits how long an upstream may make no progress."""
 
 import asyncio
 import math
@@ -11,10 +11,10 @@ from tokenwire.core.task_timer import TaskTimer
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Time limits of an upstream, in seconds.
+    """The time limits of an upstream, in seconds.
 
     Attributes:
-        first_token: From the moment the model is asked to the first token, retries included.
+        first_token: From the call of the model to the first token, including retries.
         idle: Between two tokens.
     """
 
@@ -25,11 +25,11 @@ class Timeouts:
 class ProgressTimer(TaskTimer):
     """Ends waits for an upstream that makes no progress.
 
-    Make it in the task that waits, enter it for each wait, and `close` it in the end. Only
-    waits count: time that the caller takes to read does not.
+    Create the timer in the waiting task, enter it for each wait, and `close` it after the last.
+    Time outside of waits, such as the time that the caller takes to read, does not count.
 
     Args:
-        asked: When the model was asked, by the event loop's clock.
+        asked: When the model was called, in seconds on the event loop's clock.
         timeouts: The time limits.
     """
 
@@ -45,7 +45,7 @@ class ProgressTimer(TaskTimer):
         if self._progressed:
             self._progressed = False
             self._limit = self._loop.time() + self._idle
-        # As `_move` does: this comes with every token.
+        # Inlines `_reschedule`: this runs once per token.
         self._time = self._limit
         if self._limit < self._handle_time:
             self._arm()
@@ -58,19 +58,19 @@ class ProgressTimer(TaskTimer):
     ) -> None:
         """Raise UpstreamTimeout or UpstreamIdleTimeout in place of the timer's cancellation."""
         self._time = math.inf
-        if self._expired and self._takes_back(self._task, kind):
+        if self._expired and self._uncancel(self._task, kind):
             raise (UpstreamIdleTimeout if self._begun else UpstreamTimeout) from None
 
     def progressed(self) -> None:
-        """Give what comes next the whole idle timeout, from the next wait on."""
+        """Restart the idle timeout at the beginning of the next wait."""
         self._begun = self._progressed = True
 
     def limit(self, seconds: float) -> None:
-        """Give all waits until the next progress so many `seconds`, from now on."""
+        """Allow all waits until the next progress `seconds` in total, starting now."""
         self._begun = True
         self._progressed = False
         self._limit = self._loop.time() + seconds
 
     def close(self) -> None:
-        """Let go of the task."""
+        """Stop the timer."""
         self._stop()

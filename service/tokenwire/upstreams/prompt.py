@@ -1,4 +1,4 @@
-"""From a request to what LangChain is given."""
+"""Converts a request to LangChain messages and parameters."""
 
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
@@ -8,34 +8,41 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from tokenwire.core.domain import ChatRequest, Role
 from tokenwire.core.large_work import next_step
 
-Kind: TypeAlias = type[SystemMessage] | type[HumanMessage] | type[AIMessage]
-Line: TypeAlias = tuple[Kind, str]
-"""A message that is still to be made: who speaks, and what is said."""
+MessageClass: TypeAlias = type[SystemMessage] | type[HumanMessage] | type[AIMessage]
+MessageDraft: TypeAlias = tuple[MessageClass, str]
+"""The class and the content of a message. Creating message objects is slow and often not needed."""
 
-SLICE: Final = 256
-KINDS: Final[dict[Role, Kind]] = {Role.USER: HumanMessage, Role.ASSISTANT: AIMessage}
-
-
-def to_lines(request: ChatRequest) -> list[Line]:
-    """Return the system prompt if there is one, the history, then the message."""
-    lines: list[Line] = [(SystemMessage, request.system)] if request.system else []
-    lines.extend((KINDS[turn.role], turn.content) for turn in request.history)
-    lines.append((HumanMessage, request.content))
-    return lines
+MESSAGES_PER_STEP: Final = 256
+"""The number of messages that are created per step of large work."""
+MESSAGE_CLASSES: Final[dict[Role, MessageClass]] = {
+    Role.USER: HumanMessage,
+    Role.ASSISTANT: AIMessage,
+}
 
 
-async def to_messages(lines: Sequence[Line]) -> list[BaseMessage]:
-    """Return the messages themselves. Others have their turn between one slice and the next."""
+def to_drafts(request: ChatRequest) -> list[MessageDraft]:
+    """Return the system prompt if it is set, the history and the message, in this order."""
+    drafts: list[MessageDraft] = [(SystemMessage, request.system)] if request.system else []
+    drafts.extend((MESSAGE_CLASSES[turn.role], turn.content) for turn in request.history)
+    drafts.append((HumanMessage, request.content))
+    return drafts
+
+
+async def to_messages(drafts: Sequence[MessageDraft]) -> list[BaseMessage]:
+    """Return the message objects, which takes one step of large work per MESSAGES_PER_STEP."""
     messages: list[BaseMessage] = []
-    for start in range(0, len(lines), SLICE):
+    for start in range(0, len(drafts), MESSAGES_PER_STEP):
         if start:
             await next_step()
-        messages.extend(kind(text) for kind, text in lines[start : start + SLICE])
+        messages.extend(
+            message_class(content)
+            for message_class, content in drafts[start : start + MESSAGES_PER_STEP]
+        )
     return messages
 
 
 def to_parameters(request: ChatRequest) -> dict[str, Any]:
-    """Return the parameters that the request sets, by LangChain's names; `stop` is not one."""
+    """Return the parameters that the request sets, except `stop`, by LangChain's names."""
     sampling = request.sampling
     parameters = {
         "model": request.model,

@@ -1,11 +1,11 @@
-"""What OpenTelemetry calls the provider of the model."""
+"""OpenTelemetry's name for the provider of the model."""
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from tokenwire.config import Settings
 
-NAMES: Final = {
+OTEL_NAMES: Final = {
     "azure_ai": "azure.ai.inference",
     "azure_openai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
@@ -16,12 +16,12 @@ NAMES: Final = {
     "mistralai": "mistral_ai",
     "xai": "x_ai",
 }
-"""By LangChain's names; the others are the same in both."""
+"""OpenTelemetry's names by LangChain's names, where they differ."""
 
 
 def provider_name(settings: Settings) -> str:
-    """Return the `gen_ai.provider.name` that the conventions ask for."""
+    """Return the value of `gen_ai.provider.name` in OpenTelemetry's GenAI conventions."""
     host = urlsplit(str(settings.base_url or "")).hostname or ""
     if settings.provider == "openai" and host.endswith(".azure.com"):
         return "azure.ai.openai"
-    return NAMES.get(settings.provider, settings.provider)
+    return OTEL_NAMES.get(settings.provider, settings.provider)

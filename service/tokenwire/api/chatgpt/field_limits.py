@@ -1,7 +1,7 @@
-"""Counts what a request's bytes hold, before any object is made of it.
+"""Limits the number of fields of a serialized request before it is parsed.
 
-A field takes two bytes on the wire and up to a kilobyte as an object, so that a
-request within its size limit could stop the process.
+A field takes as little as two bytes on the wire and up to a kilobyte as an object, so a request
+within its size limit could exhaust the process's memory.
 """
 
 from __future__ import annotations
@@ -19,140 +19,145 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 SMALLEST_FIELD_BYTES: Final = 2
 FIELDS_PER_TURN: Final = 4
 OTHER_FIELDS: Final = 4_096
-"""Beside those of the turns: far more than the contract has, for those of later contracts."""
+"""Allowed in addition to the fields of turns. The contract has far fewer; the rest is for fields of
+later versions."""
 
 VARINT, DELIMITED, GROUP, END_GROUP = 0, 2, 3, 4
 FIXED_BYTES: Final = {1: 8, 5: 4}
 TYPE_BITS: Final = 3
 TYPE_MASK: Final = (1 << TYPE_BITS) - 1
-MORE: Final = 0x80
-LONGEST_VARINT_BYTES: Final = 10
+CONTINUATION_BIT: Final = 0x80
+MAX_VARINT_BYTES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A field that holds a message, or that may occur more than once."""
+class _Field:
+    """A field that contains a message or is repeated."""
 
     path: str
     repeated: bool
-    inner: Mapping[int, _Known] | None
+    inner: Mapping[int, _Field] | None
 
 
-_Kinds: TypeAlias = Mapping[int, _Known]
-"""What is known of a message's fields, by their tag."""
+_Fields: TypeAlias = Mapping[int, _Field]
+"""The fields of a message that contain a message or are repeated, by their wire tag."""
 
 
-def _kinds(message: Descriptor, path: str = "") -> dict[int, _Known]:
+def _fields(message: Descriptor, path: str = "") -> dict[int, _Field]:
     return {
-        each.number << TYPE_BITS | DELIMITED: _Known(
+        each.number << TYPE_BITS | DELIMITED: _Field(
             path + each.name,
             each.is_repeated,
-            _kinds(each.message_type, f"{path}{each.name}.") if each.message_type else None,
+            _fields(each.message_type, f"{path}{each.name}.") if each.message_type else None,
         )
         for each in message.fields
         if each.is_repeated or each.message_type
     }
 
 
-MESSAGE: Final = _kinds(pb.Message.DESCRIPTOR)
+MESSAGE: Final = _fields(pb.Message.DESCRIPTOR)
 
 
 class FieldLimits:
-    """How many of each field a request may have.
+    """The limits on the number of fields in a request.
 
     Args:
-        max_turns: The longest `history`.
+        max_turns: The maximum number of items in `history`.
 
     Attributes:
-        lists: How long each list may be, by its path.
+        lists: The maximum number of items of each repeated field, by its path.
     """
 
     def __init__(self, max_turns: int) -> None:
         self.lists = {"history": max_turns, "params.stop": MAX_STOPS}
-        self._fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
-        self._harmless_bytes = SMALLEST_FIELD_BYTES * max_turns
+        self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
+        # A request of this size cannot exceed the limits that depend on `max_turns`.
+        self._unchecked_bytes = SMALLEST_FIELD_BYTES * max_turns
 
     def check(self, request: bytes) -> None:
         """Count the fields of a serialized openai.Message.
 
         Raises:
-            InvalidParameter: There are too many; the error names the list, or
-                `message` where it is no list of this contract.
-            MalformedRequest: The bytes are not a message.
+            InvalidParameter: There are too many. The error names the repeated field, or
+                `message` if the total is exceeded.
+            MalformedRequest: The bytes are not a serialized message.
         """
-        if len(request) <= self._harmless_bytes:
+        if len(request) <= self._unchecked_bytes:
             return
         try:
-            _Count(request, self.lists, self._fields).message(0, len(request), MESSAGE, {})
+            _FieldCounter(request, self.lists, self._max_fields).message(
+                0, len(request), MESSAGE, {}
+            )
         except IndexError:
             raise MalformedRequest from None
 
 
 @dataclass(slots=True)
-class _Count:
+class _FieldCounter:
     data: bytes
     limits: Mapping[str, int]
-    most_fields: int
-    fields: int = field(default=0, init=False)
+    max_fields: int
+    count: int = field(default=0, init=False)
 
-    def message(self, position: int, end: int, kinds: _Kinds, found: dict[str, int]) -> None:
-        """Walk over the fields from `position` to `end`; `found` are those of each list."""
+    def message(self, position: int, end: int, fields: _Fields, lengths: dict[str, int]) -> None:
+        """Count the fields from `position` to `end`, and in `lengths` the items of each list."""
         groups = 0
         while position < end:
-            self.fields += 1
-            if self.fields > self.most_fields:
-                self._refuse()
-            tag, position = self._number(position)
-            kind = tag & TYPE_MASK
-            if kind == DELIMITED:
-                size, content = self._number(position)
+            self.count += 1
+            if self.count > self.max_fields:
+                self._reject()
+            tag, position = self._varint(position)
+            wire_type = tag & TYPE_MASK
+            if wire_type == DELIMITED:
+                size, content = self._varint(position)
                 position = content + size
                 if position > end:
                     raise MalformedRequest
-                if not groups and tag in kinds:
-                    self._known(kinds[tag], content, position, found)
-            elif kind == GROUP:
+                if not groups and tag in fields:
+                    self._field(fields[tag], content, position, lengths)
+            elif wire_type == GROUP:
                 groups += 1
-            elif kind == END_GROUP and groups:
+            elif wire_type == END_GROUP and groups:
                 groups -= 1
             else:
-                position = self._after(kind, position)
+                position = self._skip(wire_type, position)
         if position > end or groups:
             raise MalformedRequest
 
-    def _refuse(self) -> NoReturn:
-        description = f"must hold at most {self.most_fields} fields, those of turns included"
+    def _reject(self) -> NoReturn:
+        description = f"must hold at most {self.max_fields} fields, those of turns included"
         raise InvalidParameter("message", description)
 
-    def _known(self, known: _Known, position: int, end: int, found: dict[str, int]) -> None:
-        if known.repeated:
-            count = found[known.path] = found.get(known.path, 0) + 1
-            limit = self.limits[known.path]
-            if count > limit:
-                raise InvalidParameter(known.path, f"must hold at most {limit} items")
-            # Each item has lists of its own; a message given in parts has one of each.
-            found = {}
-        if known.inner is not None:
-            self.message(position, end, known.inner, found)
+    def _field(self, field: _Field, position: int, end: int, lengths: dict[str, int]) -> None:
+        if field.repeated:
+            length = lengths[field.path] = lengths.get(field.path, 0) + 1
+            limit = self.limits[field.path]
+            if length > limit:
+                raise InvalidParameter(field.path, f"must hold at most {limit} items")
+            # Each item has lists of its own. The parts of a message that is not repeated are
+            # merged, so they share theirs.
+            lengths = {}
+        if field.inner is not None:
+            self.message(position, end, field.inner, lengths)
 
-    def _after(self, kind: int, position: int) -> int:
-        """Return the position after a value of a type without a length."""
-        if kind == VARINT:
-            return self._number(position)[1]
-        if kind not in FIXED_BYTES:
+    def _skip(self, wire_type: int, position: int) -> int:
+        """Return the position after a value that has no length prefix."""
+        if wire_type == VARINT:
+            return self._varint(position)[1]
+        if wire_type not in FIXED_BYTES:
             raise MalformedRequest
-        return position + FIXED_BYTES[kind]
+        return position + FIXED_BYTES[wire_type]
 
-    def _number(self, position: int) -> tuple[int, int]:
-        """Return the number at `position`, and the position after it."""
-        number = self.data[position]
-        if number < MORE:
-            return number, position + 1
-        number = shift = 0
-        for byte in self.data[position : position + LONGEST_VARINT_BYTES]:
+    def _varint(self, position: int) -> tuple[int, int]:
+        """Return the value of the varint at `position`, and the position after it."""
+        value = self.data[position]
+        if value < CONTINUATION_BIT:
+            return value, position + 1
+        value = shift = 0
+        for byte in self.data[position : position + MAX_VARINT_BYTES]:
             position += 1
-            number |= (byte & ~MORE) << shift
-            if byte < MORE:
-                return number, position
+            value |= (byte & ~CONTINUATION_BIT) << shift
+            if byte < CONTINUATION_BIT:
+                return value, position
             shift += 7
         raise MalformedRequest

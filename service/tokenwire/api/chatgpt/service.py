@@ -1,4 +1,4 @@
-"""openai.Chatgpt over a model."""
+"""The openai.Chatgpt service."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -16,29 +16,29 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM)
 
-OnAsk: TypeAlias = Callable[[ChatRequest, CallRecord], Awaitable[None]]
+OnModelCall: TypeAlias = Callable[[ChatRequest, CallRecord], Awaitable[None]]
 
 
 class ChatgptService:
     """The methods of openai.Chatgpt.
 
     Args:
-        model: Writes the answers.
-        defaults: Fill in what a request leaves open.
-        limits: What a request may hold.
-        on_ask: Awaited before the model is asked.
+        model: The model that generates the answers.
+        defaults: The values of fields that a request does not set.
+        limits: The limits on a request's fields.
+        on_model_call: Awaited before each call of the model.
     """
 
     def __init__(
-        self, model: ChatModel, defaults: Defaults, limits: FieldLimits, on_ask: OnAsk
+        self, model: ChatModel, defaults: Defaults, limits: FieldLimits, on_model_call: OnModelCall
     ) -> None:
         self._model = model
         self._defaults = defaults
         self._limits = limits
-        self._on_ask = on_ask
+        self._on_model_call = on_model_call
 
     def endpoints(self) -> list[Endpoint]:
-        """Return the entries of the table of methods."""
+        """Return the service's entries of the method table."""
         return [
             Endpoint(
                 SEND,
@@ -52,7 +52,7 @@ class ChatgptService:
         ]
 
     async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:
-        """Return the stream of the model's answer to `message`.
+        """Return the model's answer to `message` as a stream.
 
         Raises:
             ServiceError: The request is invalid.
@@ -60,7 +60,7 @@ class ChatgptService:
         request = to_request(message, self._defaults)
         call.model = request.model
         call.attempts.asked = time.monotonic()
-        await self._on_ask(request, call)
+        await self._on_model_call(request, call)
         return self._model.stream(request, call)
 
 

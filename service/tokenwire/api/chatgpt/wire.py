@@ -1,4 +1,4 @@
-"""Between the wire's messages and the domain's terms; pure."""
+"""Converts between openai.Chatgpt messages and domain types. The functions have no side effects."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -31,10 +31,13 @@ FINISH_REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the service fills in where a request leaves a choice open.
+    """The values that apply where a request does not set a field.
 
-    `models` are the names that a request may ask for beside `model`; empty
-    means any.
+    Attributes:
+        model: The model's name.
+        temperature: The temperature, or None for the upstream's own.
+        system: The system prompt, or empty for none.
+        models: The models that a request may name in addition to `model`; empty allows any.
     """
 
     model: str
@@ -44,14 +47,14 @@ class Defaults:
 
 
 def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
-    """Validate `message` and complete it with `defaults`.
+    """Validate `message` and apply `defaults`.
 
     Raises:
         EmptyPrompt: The content is empty or blank.
         InvalidParameter: A field is out of range; the error names it.
-        UnknownModel: The model is not one of the service's.
+        UnknownModel: The service does not offer the model.
     """
-    # Each look at a text of the message makes it anew.
+    # Read once: protobuf decodes the string at each access.
     content = message.content
     if not content.strip():
         raise EmptyPrompt
@@ -75,7 +78,7 @@ def _model(name: str, defaults: Defaults) -> str:
 
 
 def _set_by_caller(params: pb.Params, defaults: Defaults) -> frozenset[str]:
-    """Return the fields that are the caller's choice: not those that repeat the settings' model."""
+    """Return the paths of the parameters that the caller set, except a model of the settings."""
     names = {field.name for field, _ in params.ListFields()}
     if params.model == defaults.model or params.model in defaults.models:
         names.discard("model")
@@ -117,13 +120,13 @@ def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
 
 
 def _number(params: pb.Params, name: str, low: float, high: float) -> float | None:
-    # HasField wants a literal name for the type checker; these all exist.
+    # The stubs require a literal name; every caller passes an existing field.
     if not params.HasField(name):  # type: ignore[arg-type]
         return None
     value: float = getattr(params, name)
     if not low <= value <= high:  # also catches NaN
         raise InvalidParameter(f"params.{name}", f"must be from {low} to {high}")
-    # The wire carries 32 bits: 0.7 arrives as 0.699999988079071.
+    # The wire format is a 32-bit float: 0.7 arrives as 0.699999988079071.
     return round(value, 6)
 
 
@@ -133,7 +136,7 @@ def _check_name(field: str, value: str) -> None:
 
 
 def to_answer(event: Delta | Completion) -> pb.Answer:
-    """Encode a piece of the answer, or its end."""
+    """Convert a part of the answer, or its end, to a message."""
     if isinstance(event, Delta):
         return pb.Answer(content=event.text)
     return pb.Answer(

@@ -76,7 +76,7 @@ class ModelSeries:
         if usage.reasoning_tokens:
             self._tokens[TokenType.REASONING].inc(usage.reasoning_tokens)
         if self._cost and self._price:
-            self._cost.inc(self._price.of(usage))
+            self._cost.inc(self._price.cost(usage))
         return usage.output_tokens
 
     def _by_reason(self, counter: Counter) -> dict[str, Counter]:

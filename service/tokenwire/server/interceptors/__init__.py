@@ -1,1 +1,1 @@
-"""What surrounds every call of an endpoint."""
+"""The interceptors that every call of an endpoint passes through."""

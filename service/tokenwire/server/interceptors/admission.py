@@ -1,4 +1,4 @@
-"""Bounds the answers in flight, so that a full service says so at once."""
+"""Limits concurrent answers, and rejects calls without delay when the service is full."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServerOverloaded
 from tokenwire.server.fair_slots import FairSlots
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Context
 
 RETRY_AFTER_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 2 * RETRY_AFTER_SECONDS
-"""How long a slot is kept for a connection that was told to come back later."""
-LONGEST_SECONDS: Final = 2.5
-"""In gRPC's queue, after which a call is rejected even if there is a slot for it. Its first token
-would miss the objective, and a rejection costs a fifth of the shortest answer. Less than this can
-be a moment in which the machine was busy with something else."""
+"""How long a slot is reserved for a connection that was rejected with RETRY_AFTER_SECONDS."""
+MAX_ACCEPT_WAIT_SECONDS: Final = 2.5
+"""The wait in gRPC after which a call is rejected even if a slot is free. Its first token would
+miss the objective, and a rejection costs a fifth of the shortest answer. A lower value would reject
+calls after a short stall of the machine."""
 
 ShareKey: TypeAlias = Callable[[Context], str]
 
 
 def connection_of(context: Context) -> str:
-    """Return the address of the caller's end of its connection, or nothing once it has left."""
+    """Return the address of the caller's end of the connection; empty after a disconnect."""
     return context.peer() or ""
 
 
 class AdmissionInterceptor:
-    """Admits calls up to a limit, lets a few wait briefly, and rejects the rest.
+    """Admits calls up to a limit, queues a few for a short time, and rejects the rest.
 
-    gRPC's own `maximum_concurrent_rpcs` would reject health checks too, and a
-    busy pod would be restarted.
+    gRPC's `maximum_concurrent_rpcs` would also reject health checks, and Kubernetes would
+    restart busy pods.
 
     Args:
-        max_streams: The most calls in flight.
+        max_streams: The most concurrent calls.
         max_queue: The most calls that wait for a slot.
-        queue_seconds: The longest that a call waits for one, its time in gRPC's own
-            queue included.
-        share_key: Returns whose share of the slots a call takes from.
+        queue_seconds: The longest time that a call may wait for a slot, including its wait in
+            gRPC.
+        share_key: Returns the key whose share of the slots a call uses.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class AdmissionInterceptor:
         self._queue_seconds = queue_seconds
         self._share_key = share_key
 
-    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
-        """Return `proceed` for when there is a slot; else ServerOverloaded is raised in time."""
+    def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
+        """Return a handler that runs `next_handler` with a slot, or raises ServerOverloaded."""
         del endpoint
-        return partial(self._around, proceed)
+        return partial(self._intercept, next_handler)
 
-    async def _around(
-        self, proceed: Proceed, call: CallRecord, request: object, context: Context
+    async def _intercept(
+        self, next_handler: CallHandler, call: CallRecord, request: object, context: Context
     ) -> None:
         key = self._share_key(context)
         if not self._slots.take(key):
@@ -71,50 +71,54 @@ class AdmissionInterceptor:
                 self._slots.claim(key)
                 raise
         try:
-            await proceed(call, request, context)
+            await next_handler(call, request, context)
         finally:
-            self._slots.give_back(key)
+            self._slots.release(key)
 
     @property
     def in_flight(self) -> int:
-        """How many calls have a slot."""
+        """The number of calls that hold a slot."""
         return self._slots.taken
 
     @property
     def queued(self) -> int:
-        """How many calls wait for a slot."""
+        """The number of calls that wait for a slot."""
         return self._slots.queued
 
     def reserved(self) -> int:
-        """Return how many free slots are kept for connections that were rejected."""
+        """Return the number of free slots that are reserved for rejected connections."""
         return self._slots.reserved()
 
-    def is_hopeless(self, waited: float) -> bool:
-        """Tell whether there is no use in admitting a call that waited so long in gRPC."""
-        if waited > max(LONGEST_SECONDS, self._queue_seconds):
+    def would_reject(self, waited: float) -> bool:
+        """Report whether a call that waited `waited` seconds in gRPC would be rejected."""
+        if waited > max(MAX_ACCEPT_WAIT_SECONDS, self._queue_seconds):
             return True
         slots = self._slots
         return slots.full and (waited >= self._queue_seconds or slots.queue_full)
 
     def note_rejected(self, context: Context) -> None:
-        """Note a call that was rejected before it came here, for its share of the slots."""
+        """Record a call that was rejected before admission, so that its key gets a claim."""
         self._slots.claim(self._share_key(context))
 
     async def _wait(self, key: str, call: CallRecord) -> None:
-        """Wait until there is a slot."""
+        """Wait for a slot.
+
+        Raises:
+            ServerOverloaded: The queue is full, or no slot became free in time.
+        """
         seconds = self._queue_seconds - call.accept_wait
-        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        if seconds < 0 or not self._slots.enqueue(key, place):
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if seconds < 0 or not self._slots.enqueue(key, waiter):
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
         begun = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                admitted = await place
+                admitted = await waiter
         except TimeoutError:
-            self._slots.leave(key, place)
+            self._slots.leave(key, waiter)
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS) from None
         except asyncio.CancelledError:
-            self._slots.leave(key, place)
+            self._slots.leave(key, waiter)
             raise
         finally:
             call.queued = time.monotonic() - begun

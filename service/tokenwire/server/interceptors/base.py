@@ -1,4 +1,4 @@
-"""What surrounds the handling of a call, written once."""
+"""The interface of interceptors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from tokenwire.core.call_record import CallRecord
 # Quoted because grpc's classes are generic only to the type checker.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Proceed: TypeAlias = Callable[[CallRecord, Any, Context], Awaitable[None]]
-"""Handles a request of a call and writes the answer to the context. Outside of parsing the
-request is bytes, or the ServiceError that there is in its place."""
+CallHandler: TypeAlias = Callable[[CallRecord, Any, Context], Awaitable[None]]
+"""Handles a call: takes its record, the request and the context, and writes the response to the
+context. Outside of ParsingInterceptor the request is bytes, or the ServiceError with which reading
+it failed."""
 
 
 class Interceptor(Protocol):
-    """Surrounds each call of the endpoints; health and reflection have none."""
+    """Wraps the handling of each call of an endpoint. Health and reflection bypass interceptors."""
 
-    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
-        """Return `proceed` inside of this interceptor, for the calls of one endpoint."""
+    def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
+        """Return a handler for `endpoint` that runs `next_handler` inside this interceptor."""
         ...

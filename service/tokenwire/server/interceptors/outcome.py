@@ -1,7 +1,7 @@
-"""How a call ends: its status, its record, and who is told.
+"""Determines a call's status, completes its record and notifies the observers.
 
-The record is closed before the status is sent, because sending to a caller who
-does not read can take as long as that caller likes.
+The record is completed before the status is sent, because a caller that does not read can delay
+the status indefinitely.
 """
 
 import asyncio
@@ -19,23 +19,25 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.status import extra_trailers, to_status
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, let_go
+from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, clear_references
 from tokenwire.observability.logs import frames_of
 from tokenwire.server import cancellation
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Context
 from tokenwire.server.request_id import REQUEST_ID
 
 BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
-"""What a handler may raise by mistake. gRPC would show the text of some, leave the
-caller of others without a status, and end the process with SystemExit."""
+"""Exceptions that indicate a bug. If they reached gRPC, some would expose their text to the caller,
+some would end the call without a status, and SystemExit would end the process."""
 
-REFUSING_SECONDS: Final = 1.0
-REFUSING_CROWD_SECONDS: Final = 5.0
-"""How long new calls are turned away before the listener closes, at most; longer while calls wait
-in gRPC."""
+MAX_REFUSE_SECONDS: Final = 1.0
+MAX_REFUSE_BACKLOG_SECONDS: Final = 5.0
+"""The longest time for which new calls are rejected before the listener closes; the second value
+applies while calls wait in gRPC."""
 QUIET_SECONDS: Final = 0.1
-QUIET_ROUNDS: Final = 5
-"""Of the event loop, in which gRPC would have handed over a call if one had waited."""
+"""The time without a new call after which no call is assumed to wait in gRPC."""
+QUIET_SLEEPS: Final = 5
+"""The number of sleeps into which QUIET_SECONDS is divided. A waiting call would be accepted in one
+of the event-loop iterations in between."""
 
 Observer: TypeAlias = Callable[[CallRecord], None]
 LateError: TypeAlias = Callable[[str], Message]
@@ -44,11 +46,11 @@ log = logging.getLogger(__name__)
 
 
 class OutcomeInterceptor:
-    """Closes the record of every call, and gives every failure its status.
+    """Completes the record of every call, and converts every failure to a status.
 
     Args:
-        on_start: Called with each call that begins.
-        observers: Called with each ended call, in order.
+        on_start: Called with the record of each call that begins.
+        observers: Called in order with the record of each call that ends.
     """
 
     def __init__(self, on_start: Observer, observers: Iterable[Observer]) -> None:
@@ -58,22 +60,22 @@ class OutcomeInterceptor:
         self._refusing = False
         self._refused = 0
 
-    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
-        """Return `proceed` for a record that is closed in the end."""
-        return partial(self._around, endpoint.late_error, proceed)
+    def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
+        """Return a handler that runs `next_handler` and determines the call's outcome."""
+        return partial(self._intercept, endpoint.late_error, next_handler)
 
-    async def _around(
+    async def _intercept(
         self,
         late_error: LateError | None,
-        proceed: Proceed,
+        next_handler: CallHandler,
         call: CallRecord,
         request: object,
         context: Context,
     ) -> None:
-        """Run the call, close its record, and send the status of a failure."""
+        """Run the call, complete its record, and send the status of a failure."""
         deadline = call.deadline
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-        _tell((self._on_start,), call)
+        _notify((self._on_start,), call)
         self._running.add(deadline)
         failure: ServiceError | None = None
         try:
@@ -82,91 +84,91 @@ class OutcomeInterceptor:
                     self._refused += 1
                     raise ServerShuttingDown
                 if isinstance(request, ServiceError):
-                    # There is no request, for this reason.
+                    # Reading the request failed.
                     raise request
-                await proceed(call, request, context)
+                await next_handler(call, request, context)
         except ServiceError as error:
             failure = error
-            let_go(failure)
+            clear_references(failure)
         except BUGS as error:
             if _is_cancelled(call, error):
-                # gRPC cancels the handler both when the caller leaves and when its time is up.
-                self._close(call, _why_cancelled(call, context))
+                # gRPC cancels the handler when the caller cancels and when its deadline passes.
+                self._complete(call, _cancellation_code(call, context))
                 raise asyncio.CancelledError from None
             failure = InternalError()
             _log_bug(call, error)
         finally:
             self._running.discard(deadline)
         if failure is None:
-            self._close(call, grpc.StatusCode.OK)
-            # gRPC sends the status once this returns; the last Answer goes first.
+            self._complete(call, grpc.StatusCode.OK)
+            # gRPC sends the status when this function returns, so the last Answer must be sent.
             if call.last_write and not call.last_write.done():
                 await asyncio.wait((call.last_write,))
-            # A task's context refers to the call that refers to the task.
+            # Breaks a reference cycle: the tasks' context refers to the call.
             call.first_write = call.last_write = None
         else:
             code = code_of(type(failure), call.answers_sent)
             late = late_error if call.answers_sent and not deadline.writing else None
-            # Counted first, as every Answer is.
+            # Counted before the write, like every Answer.
             call.answers_sent += late is not None
-            self._close(call, code, failure.reason)
+            self._complete(call, code, failure.reason)
             try:
-                await _send(failure, code, late, call, context)
+                await _send_status(failure, code, late, call, context)
             except grpc.aio.InternalError:
-                # The caller has left without waiting for it.
+                # The caller disconnected before it received the status.
                 raise asyncio.CancelledError from None
 
-    async def refuse(self, crowded: Callable[[], bool]) -> None:
-        """Turn away new calls because this process stops; return once none have come for a while.
+    async def refuse(self, has_backlog: Callable[[], bool]) -> None:
+        """Reject new calls with ServerShuttingDown; return when none has arrived for QUIET_SECONDS.
 
-        gRPC hands over one call at a time. Those still waiting when it closes its
-        listener would be cancelled, which no caller takes for a reason to try again.
+        gRPC passes one call at a time to the server, and cancels those that still wait when the
+        listener closes. Clients do not retry a cancelled call.
 
         Args:
-            crowded: Tells whether calls wait in gRPC.
+            has_backlog: Reports whether calls are waiting in gRPC.
         """
         self._refusing = True
-        begun = time.monotonic()
+        started = time.monotonic()
         refused = -1
         while refused < self._refused:
-            most = REFUSING_CROWD_SECONDS if crowded() else REFUSING_SECONDS
-            if time.monotonic() - begun > most:
+            limit = MAX_REFUSE_BACKLOG_SECONDS if has_backlog() else MAX_REFUSE_SECONDS
+            if time.monotonic() - started > limit:
                 return
             refused = self._refused
-            for _ in range(QUIET_ROUNDS):
-                await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
+            for _ in range(QUIET_SLEEPS):
+                await asyncio.sleep(QUIET_SECONDS / QUIET_SLEEPS)
 
     def end_all(self) -> None:
-        """End every call, running or yet to come, because this process stops."""
+        """End every current and future call with ServerShuttingDown."""
         self._refusing = True
         for deadline in tuple(self._running):
             deadline.interrupt(ServerShuttingDown)
 
-    def _close(self, call: CallRecord, code: grpc.StatusCode, reason: str = "") -> None:
+    def _complete(self, call: CallRecord, code: grpc.StatusCode, reason: str = "") -> None:
         call.ended = time.monotonic()
         call.status = code.name
         call.reason = reason or code.name
-        _tell(self._observers, call)
+        _notify(self._observers, call)
 
 
-def _tell(observers: Iterable[Observer], call: CallRecord) -> None:
+def _notify(observers: Iterable[Observer], call: CallRecord) -> None:
     for observe in observers:
         try:
             observe(call)
-        except Exception as error:  # noqa: BLE001 - what is wrong here is not wrong with the call
+        except Exception as error:  # noqa: BLE001 - a failing observer must not fail the call
             _log_bug(call, error)
 
 
 def _is_cancelled(call: CallRecord, error: BaseException) -> bool:
-    """Tell a cancellation of this call from one that only got loose within it."""
+    """Report whether gRPC cancelled the call, as opposed to a stray CancelledError."""
     if isinstance(error, grpc.aio.InternalError) and call.deadline.writing:
-        # When the caller leaves, a write under way fails before gRPC cancels the task.
+        # The caller disconnected: the write fails before gRPC cancels the task.
         return True
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-async def _send(
+async def _send_status(
     failure: ServiceError,
     code: grpc.StatusCode,
     late_error: LateError | None,
@@ -176,7 +178,7 @@ async def _send(
     if call.first_write and not call.first_write.done():
         await call.first_write
     if late_error:
-        # For clients of the original contract, which read only messages.
+        # For clients of the original contract, which ignore the status.
         await context.write(late_error(failure.reason))
     status = to_status(failure, code, call.request_id)
     request_id = ((REQUEST_ID, call.request_id),)
@@ -184,21 +186,21 @@ async def _send(
     await context.abort(status.code, status.details, trailers)
 
 
-def _why_cancelled(call: CallRecord, context: Context) -> grpc.StatusCode:
-    """Tell a caller that cancelled from one whose deadline has passed."""
+def _cancellation_code(call: CallRecord, context: Context) -> grpc.StatusCode:
+    """Return DEADLINE_EXCEEDED if the caller's deadline passed, or else CANCELLED."""
     left: float | None = context.time_remaining()
     if left is None:
         return grpc.StatusCode.CANCELLED
     total = left + time.monotonic() - call.started
     metadata = context.invocation_metadata() or ()
     user_agent = next((str(value) for key, value in metadata if key == "user-agent"), "")
-    if cancellation.has_passed(left, total, user_agent):
+    if cancellation.deadline_passed(left, total, user_agent):
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 
 
 def _log_bug(call: CallRecord, error: BaseException) -> None:
-    """Log where a bug is: types and lines, but no values, which may hold a prompt."""
+    """Log the exception's type and frames, without values, which may contain a prompt."""
     extra = {
         "request_id": call.request_id,
         "exception": type(error).__qualname__,

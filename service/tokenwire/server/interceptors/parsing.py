@@ -1,7 +1,7 @@
-"""Makes a message of a request's bytes, where a failure can be told to the caller.
+"""Parses the request's bytes inside the interceptor chain.
 
-gRPC parses before any handler runs, answers a failure by itself and logs a traceback; so it
-gets no parser, and the innermost interceptor does it.
+A deserializer that is registered with gRPC runs before any handler; gRPC answers its failure
+itself and logs a traceback. Therefore the innermost interceptor parses.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import MalformedRequest
 from tokenwire.core.large_work import next_step
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Context
 
 LARGE_BYTES: Final = 1 << 16
 
 
 class ParsingInterceptor:
-    """Hands on a message made of the request's bytes, or raises what is wrong with them."""
+    """Parses the request and passes the message on, or raises a ServiceError."""
 
-    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
-        """Return `proceed` for bytes."""
+    def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
+        """Return a handler that takes the request's bytes."""
 
         async def parsing(call: CallRecord, request: bytes, context: Context) -> None:
             large = len(request) > LARGE_BYTES
@@ -31,10 +31,10 @@ class ParsingInterceptor:
                 await next_step()
             endpoint.check(request)
             if large:
-                # What is to come, up to the upstream's request, takes milliseconds too.
+                # Parsing and building the upstream's request take milliseconds too.
                 await next_step()
-            # Handed on without a name here, which would hold it until the call's end.
-            await proceed(call, _parse(endpoint, request), context)
+            # Not bound to a local variable, which would hold the message until the call ends.
+            await next_handler(call, _parse(endpoint, request), context)
 
         return parsing
 

@@ -1,4 +1,4 @@
-"""Bounds the sum of the requests in memory, so that a few large ones cannot exhaust it."""
+"""Limits the total size of the requests in flight, which bounds the memory that they take."""
 
 from functools import partial
 from typing import Final
@@ -6,41 +6,41 @@ from typing import Final
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServerOverloaded
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Context
 
 RETRY_AFTER_SECONDS: Final = 1.0
 
 
 class RequestBytesInterceptor:
-    """Admits calls until the bytes of their requests reach a limit, and rejects the rest.
+    """Admits calls until the total size of their requests reaches a limit, and rejects the rest.
 
-    gRPC holds the bytes of a request until its call has ended, and what is made
-    of them lives until the answer begins.
+    gRPC holds the bytes of a request until its call has ended. The parsed message lives until
+    the answer begins.
 
     Args:
-        most: The largest sum, in bytes.
+        max_bytes: The largest total size, in bytes.
 
     Attributes:
-        held: The sum, in bytes.
+        held: The current total size, in bytes.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self.held = 0
 
-    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
-        """Return `proceed` for requests that fit; ServerOverloaded is raised for others."""
+    def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
+        """Return a handler that raises ServerOverloaded if the request does not fit."""
         del endpoint
-        return partial(self._around, proceed)
+        return partial(self._intercept, next_handler)
 
-    async def _around(
-        self, proceed: Proceed, call: CallRecord, request: bytes, context: Context
+    async def _intercept(
+        self, next_handler: CallHandler, call: CallRecord, request: bytes, context: Context
     ) -> None:
         size = len(request)
-        if self.held + size > self._most:
+        if self.held + size > self._max_bytes:
             raise ServerOverloaded(retry_after=RETRY_AFTER_SECONDS)
         self.held += size
         try:
-            await proceed(call, request, context)
+            await next_handler(call, request, context)
         finally:
             self.held -= size

@@ -1,4 +1,4 @@
-"""OpenTelemetry's server spans, made to tell how streams really end."""
+"""OpenTelemetry server spans with the correct status for streams."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from opentelemetry.instrumentation.grpc._aio_server import OpenTelemetryAioServe
 
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
-from tokenwire.server.interceptors.base import Context, Proceed
+from tokenwire.server.interceptors.base import CallHandler, Context
 
-CALLERS_OWN = frozenset(
+CLIENT_CODES = frozenset(
     {
         grpc.StatusCode.OK,
         grpc.StatusCode.CANCELLED,
@@ -20,53 +20,53 @@ CALLERS_OWN = frozenset(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
-"""Codes that are no error of a server; OpenTelemetry leaves their spans' status unset."""
+"""Codes that are not server errors. OpenTelemetry leaves the status of their spans unset."""
 
 
 class TracingInterceptor(OpenTelemetryAioServerInterceptor):
-    """Runs each call inside a span, with the attributes of opentelemetry-instrumentation-grpc.
+    """Runs each call inside a span with the attributes of opentelemetry-instrumentation-grpc.
 
-    The original treats every stream as a generator and leaves cancelled and aborted streams
-    with status OK. Its attributes and its propagation are used as they are.
+    The base class expects every stream to be a generator, and reports cancelled and aborted
+    streams as OK. Only its attributes and its context propagation are used.
 
     Args:
-        provider: Makes the spans.
+        provider: Creates the tracer.
     """
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         tracer = provider.get_tracer("tokenwire")
         super().__init__(tracer)  # type: ignore[no-untyped-call] # has no types
 
-    def wrap(self, endpoint: Endpoint, proceed: Proceed) -> Proceed:
-        """Return `proceed` inside of a span, which is the current one."""
+    def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
+        """Return a handler that runs `next_handler` with a new span as the current span."""
         details = SimpleNamespace(method=endpoint.method.path)
 
         async def traced(call: CallRecord, request: object, context: Context) -> None:
-            ending: BaseException | None = None
+            raised: BaseException | None = None
             with (
                 self._set_remote_context(context),
-                self._start_span(details, _Caller(call, context)),  # type: ignore[no-untyped-call] # the same
+                self._start_span(details, _Caller(call, context)),  # type: ignore[no-untyped-call] # as above
             ):
                 try:
-                    await proceed(call, request, context)
+                    await next_handler(call, request, context)
                 except BaseException as error:  # noqa: BLE001 - raised again below
-                    # Not through the span: it would record the exception's text.
-                    ending = error
-            if ending is not None:
+                    # Raised outside of the span, which would record the exception's text.
+                    raised = error
+            if raised is not None:
                 try:
-                    raise ending
+                    raise raised
                 finally:
-                    # With it this frame, and the call, would outlive the caller's connection.
-                    del ending
+                    # The reference cycle with this frame would keep the call in memory.
+                    del raised
 
         return traced
 
 
 class _Caller:
-    """The context of a call as far as a span is about the caller, with a peer that stays.
+    """The part of a call's context that the base class reads, with a constant peer.
 
-    gRPC forgets the peer as soon as the caller leaves. The original asks for it three times
-    and warns when there is none; it accepts that a local socket has no address.
+    gRPC drops the peer when the caller disconnects. The base class reads it three times and logs
+    a warning if it is missing, but accepts `unix:` as a peer without an address.
     """
 
     def __init__(self, call: CallRecord, context: Context) -> None:
@@ -78,7 +78,7 @@ class _Caller:
 
 
 def annotate_span(call: CallRecord) -> None:
-    """Write how `call` ended into the current span, and the span's trace into the call."""
+    """Set the outcome of `call` on the current span, and the span's trace id on `call`."""
     span = trace.get_current_span()
     if not span.is_recording():
         return
@@ -88,5 +88,5 @@ def annotate_span(call: CallRecord) -> None:
     span.set_attribute("tokenwire.request_id", call.request_id)
     if code is not grpc.StatusCode.OK:
         span.set_attribute("error.type", call.reason)
-    if code not in CALLERS_OWN:
+    if code not in CLIENT_CODES:
         span.set_status(trace.StatusCode.ERROR, call.reason)

@@ -1,1 +1,1 @@
-"""HTTP connections to an upstream, and the reading of its event streams."""
+"""HTTP connections to upstreams, and the reader of server-sent events."""

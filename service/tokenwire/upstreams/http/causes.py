@@ -1,4 +1,4 @@
-"""Why a request to the upstream failed, from what aiohttp raises."""
+"""Maps aiohttp's exceptions to the cause of a failed connection."""
 
 import errno
 import re
@@ -11,7 +11,7 @@ from tokenwire.core import errors
 from tokenwire.core.attempts import Cause
 from tokenwire.upstreams.http.connections import UpstreamConnection
 
-BY_NUMBER: Final = {
+CAUSE_BY_ERRNO: Final = {
     errno.EMFILE: Cause.DESCRIPTORS,
     errno.ENFILE: Cause.DESCRIPTORS,
     errno.ENOMEM: Cause.MEMORY,
@@ -28,17 +28,17 @@ BY_NUMBER: Final = {
     errno.EADDRNOTAVAIL: Cause.NO_LOCAL_ADDRESS,
     errno.EAFNOSUPPORT: Cause.NO_LOCAL_ADDRESS,
 }
-"""By the numbers of OSError. Where several addresses were tried, the earliest row says most."""
+"""Causes by errno. If several addresses failed, the earliest row in this table applies."""
 
-OURS: Final = (Cause.DESCRIPTORS, Cause.THREADS, Cause.MEMORY)
-"""What is no fault of the upstream's."""
+LOCAL_CAUSES: Final = (Cause.DESCRIPTORS, Cause.THREADS, Cause.MEMORY)
+"""Causes that lie in this process or its host."""
 
-NUMBER: Final = re.compile(r"\[Errno (\d+)\]")
+ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 NO_THREAD: Final = "can't start new thread"
-BY_KIND: Final[dict[type[Exception], Cause]] = {
+CAUSE_BY_TYPE: Final[dict[type[Exception], Cause]] = {
     TimeoutError: Cause.CONNECT_TIMEOUT,
     aiohttp.ClientConnectorDNSError: Cause.DNS,
-    # A name that is too long to be looked up.
+    # Raised for a host name that is too long.
     UnicodeError: Cause.DNS,
     aiohttp.ClientConnectorCertificateError: Cause.TLS,
     aiohttp.ClientConnectorSSLError: Cause.TLS,
@@ -47,55 +47,60 @@ BY_KIND: Final[dict[type[Exception], Cause]] = {
     aiohttp.ClientResponseError: Cause.NOT_HTTP,
     aiohttp.ClientError: Cause.OTHER,
 }
-"""By what aiohttp raises, special kinds first."""
+"""Causes by exception type, subclasses first."""
 
 
 def failure(cause: Cause) -> errors.ServiceError:
-    """Return the failure of a call whose request had no response for this cause."""
-    return errors.ServerResourcesExhausted() if cause in OURS else errors.UpstreamUnreachable()
+    """Return the failure of a call whose request received no response because of `cause`."""
+    return (
+        errors.ServerResourcesExhausted() if cause in LOCAL_CAUSES else errors.UpstreamUnreachable()
+    )
 
 
 def cause_of(error: Exception, connection: UpstreamConnection | None) -> Cause | None:
-    """Return why a request had no response, or None if the error is none of a connection's.
+    """Return why a request received no response, or None if `error` is not a connection error.
 
     Args:
-        error: What sending the request raised.
-        connection: Where it went out, if there was a connection.
+        error: The exception that sending the request raised.
+        connection: The connection of the request, or None if none was established.
     """
     for each in (error, error.__cause__):
         if isinstance(each, RuntimeError) and str(each) == NO_THREAD:
             return Cause.THREADS
     if isinstance(error, aiohttp.ClientConnectorError):
-        found = _by_number(error.os_error)
-        if found in OURS or type(error) not in BY_KIND:
+        found = _cause_by_errno(error.os_error)
+        if found in LOCAL_CAUSES or type(error) not in CAUSE_BY_TYPE:
             return found
     if isinstance(error, aiohttp.ClientConnectionError) and connection is not None:
         return cause_of_end(connection)
-    return next((cause for kind, cause in BY_KIND.items() if isinstance(error, kind)), None)
+    return next((cause for kind, cause in CAUSE_BY_TYPE.items() if isinstance(error, kind)), None)
 
 
 def cause_of_end(connection: UpstreamConnection) -> Cause:
-    """Return why a connection ended before its response did."""
+    """Return why a connection ended before the end of the response."""
     if isinstance(connection.exception(), aiohttp.http_exceptions.HttpProcessingError):
         return Cause.NOT_HTTP
     if connection.ended_by is None:
         return Cause.EOF
-    found = _by_number(connection.ended_by)
+    found = _cause_by_errno(connection.ended_by)
     return Cause.RESET if found is Cause.OTHER else found
 
 
 def is_idle_timeout(response: aiohttp.ClientResponse) -> bool:
-    """Tell a response that says an idle connection was closed, sent before any request came.
+    """Report whether the server sent `response` to close an idle connection.
 
-    RFC 9110, 15.5.9: a server sends 408 and closes the connection rather than wait longer.
+    RFC 9110, 15.5.9: a server that waits no longer for a request sends 408 with
+    `Connection: close`.
     """
     closes = "close" in response.headers.get("connection", "").lower()
     return response.status == HTTPStatus.REQUEST_TIMEOUT and closes
 
 
-def _by_number(error: BaseException) -> Cause:
+def _cause_by_errno(error: BaseException) -> Cause:
     if isinstance(error, ConnectionResetError):
         return Cause.RESET
-    # The failures of several addresses are one error, whose text has all their numbers.
-    numbers = {getattr(error, "errno", None), *map(int, NUMBER.findall(str(error)))}
-    return next((cause for number, cause in BY_NUMBER.items() if number in numbers), Cause.OTHER)
+    # If several addresses failed, asyncio raises one error whose text contains all errno values.
+    numbers = {getattr(error, "errno", None), *map(int, ERRNO.findall(str(error)))}
+    return next(
+        (cause for number, cause in CAUSE_BY_ERRNO.items() if number in numbers), Cause.OTHER
+    )

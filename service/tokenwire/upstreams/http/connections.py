@@ -1,9 +1,9 @@
-"""Connections to the upstream that never carry a byte of another's answer.
+"""Upstream connections that never deliver bytes of one response to another request.
 
-aiohttp's pool hands out a connection on which bytes arrived while it was idle, and the
-next request takes them for its response. Here a connection's parser sees bytes only from
-the moment its request is written until the connection is given back. At any other time
-nothing is due, so whatever comes closes the connection. See docs/adr/0012-upstream-connections.md.
+aiohttp's pool reuses a connection on which bytes arrived while it was idle, and the next request
+reads them as its response. Here, the parser of a connection receives bytes only from the time at
+which its request is written until the connection is returned to the pool. Bytes that arrive at
+any other time close the connection. See docs/adr/0012-upstream-connections.md.
 """
 
 import asyncio
@@ -17,27 +17,27 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 MAX_HEAD_BYTES: Final = 1 << 16
-"""Of a response: its status line and all its headers."""
-FINAL: Final = re.compile(rb"HTTP/[0-9]\.[0-9] +[2-9]")
-"""How a head begins that no other follows."""
+"""The largest size of a response's status line and headers together."""
+FINAL_STATUS: Final = re.compile(rb"HTTP/[0-9]\.[0-9] +[2-9]")
+"""The beginning of a final response, as opposed to an interim one (1xx)."""
 STATUS_BYTES: Final = 64
-"""What is looked at of that."""
+"""The number of bytes of the status line that are matched."""
 READABLE: Final = select.POLLIN | select.POLLPRI | select.POLLRDHUP
-"""Bytes, or the end of them. An error is always told."""
+"""Events for bytes and for the end of the stream. Errors are always reported."""
 ENDED: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
 class UpstreamConnection(ResponseHandler):
-    """One connection, from one request to the next.
+    """A connection that serves one request at a time.
 
     Args:
         loop: The event loop.
-        on_stray: Called when bytes have come that no request asked for.
+        on_stray: Called when bytes arrive that are not part of a response.
 
     Attributes:
-        reused: Whether an earlier request has had its whole response on it.
-        answered: Whether any byte has come since the latest request was written.
-        ended_by: The error that ended the connection; None also if it was closed.
+        reused: Whether an earlier request on the connection received its complete response.
+        answered: Whether any byte has arrived since the latest request was written.
+        ended_by: The error that ended the connection; None if there was no error.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_stray: Callable[[], None]) -> None:
@@ -47,26 +47,25 @@ class UpstreamConnection(ResponseHandler):
         self.answered = False
         self.ended_by: BaseException | None = None
 
-    def ask(self) -> None:
-        """Let the response come, now that the request is about to be written.
+    def expect_response(self) -> None:
+        """Accept a response from now on. Called just before the request is written.
 
-        A connection on which something has come already is closed instead, and writing to
-        it will fail.
+        If bytes have already arrived, close the connection instead; the write then fails.
         """
         if self.transport is None or self.transport.is_closing():
             return
-        # Not looked for on a fresh connection: TLS brings its session tickets there.
+        # A new connection is not checked, because TLS session tickets make it readable.
         if self.should_close or (self.reused and self._has_bytes_or_end()):
             self.abort()
         else:
             self.transport.set_protocol(_Head(self))
 
-    def rest(self) -> bool:
-        """Refuse all bytes until the next request; return False if this cannot be used again."""
-        if self._has_read_too_far():
+    def mark_idle(self) -> bool:
+        """Reject all bytes until the next request; return False if reuse is not possible."""
+        if self._has_read_past_response():
             self._on_stray()
             return False
-        if not self.is_fit():
+        if not self.is_usable():
             return False
         assert self.transport is not None  # noqa: S101 - it is connected
         self.transport.set_protocol(_Idle(self))
@@ -74,23 +73,23 @@ class UpstreamConnection(ResponseHandler):
         self.answered = False
         return True
 
-    def is_fit(self) -> bool:
-        """Tell whether a request may be sent now: the connection is open, and nothing has come."""
+    def is_usable(self) -> bool:
+        """Report whether the connection is open and no bytes have arrived on it."""
         if self.transport is None or self.transport.is_closing() or self.should_close:
             return False
-        # What the upstream has not taken of the latest request, it would take for the next one.
+        # The upstream would read unsent bytes of the previous request as part of the next one.
         return not self.transport.get_write_buffer_size() and not self._has_bytes_or_end()
 
-    def refuse(self) -> None:
-        """Close the connection: what has come is nobody's, and must not become anybody's."""
+    def reject_stray(self) -> None:
+        """Close the connection because stray bytes have arrived."""
         self.abort()
         self._on_stray()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Note the end, and fail the response if it is not whole.
+        """Record the end of the connection, and fail an incomplete response.
 
-        aiohttp drops a connection whose chunks do not parse, but lets whoever reads the
-        body wait for ever.
+        aiohttp closes a connection whose chunks do not parse, but does not wake the reader of
+        the body.
         """
         self.ended_by = exc
         body = self._payload
@@ -99,74 +98,74 @@ class UpstreamConnection(ResponseHandler):
             body.set_exception(aiohttp.ClientPayloadError())
 
     def _has_bytes_or_end(self) -> bool:
-        """Tell whether the kernel or the TLS layer holds bytes, or the end of them."""
-        assert self.transport is not None  # noqa: S101 - asked only while connected
+        """Report whether the kernel or the TLS layer holds bytes or the end of the stream."""
+        assert self.transport is not None  # noqa: S101 - called only while connected
         tls = self.transport.get_extra_info("ssl_object")
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), READABLE)
         found = poll.poll(0)
-        # With TLS, what the kernel holds may be no more than a message of TLS itself.
+        # With TLS, the bytes in the kernel may be a message of the TLS protocol itself.
         stray = tls.pending() if tls is not None else found and not found[0][1] & ENDED
         if stray:
             self._on_stray()
         return bool(stray or found)
 
-    def _has_read_too_far(self) -> bool:
-        """Tell whether anything was read behind the response; the parser is of no use after it."""
+    def _has_read_past_response(self) -> bool:
+        """Report whether bytes were read after the response. This discards the parser."""
         parser, self._parser = self._parser, None
         if self._buffer or self._tail or isinstance(self.exception(), HttpProcessingError):
             return True
         try:
-            # At the end of the bytes a parser hands out a message that it has begun.
+            # At EOF, the parser returns the message that it has begun to parse.
             return parser is not None and parser.feed_eof() is not None
-        except Exception:  # noqa: BLE001 - of many kinds, each of which says yes
+        except Exception:  # noqa: BLE001 - every parser error means that bytes were read
             return True
 
 
 class _Guard(asyncio.Protocol):
-    """Stands between a connection's transport and its parser."""
+    """A protocol between a connection's transport and its parser."""
 
     def __init__(self, connection: UpstreamConnection) -> None:
         self._connection = connection
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass on the end."""
+        """Forward to the connection."""
         self._connection.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Pass on that the upstream takes nothing."""
+        """Forward to the connection."""
         self._connection.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass on that it does again."""
+        """Forward to the connection."""
         self._connection.resume_writing()
 
 
 class _Idle(_Guard):
-    """While no response is due."""
+    """The protocol while no response is expected."""
 
     def data_received(self, data: bytes) -> None:
-        """Refuse them."""
+        """Close the connection."""
         del data
-        self._connection.refuse()
+        self._connection.reject_stray()
 
 
 class _Head(_Guard):
-    """Until the head of a response has come, which is bounded as a whole.
+    """The protocol until the head of the response has arrived. It limits the size of the head.
 
-    Interim responses before it, such as 103, count as part of it.
+    The heads of interim responses, such as 103, count towards the limit.
     """
 
     def __init__(self, connection: UpstreamConnection) -> None:
         super().__init__(connection)
         self._size = 0
-        self._last = b""
-        self._begin = b""
+        self._previous = b""
+        self._status_line = b""
 
     def data_received(self, data: bytes) -> None:
-        """Hand the head to the parser, and then all the rest.
+        """Pass the head to the parser, then the remaining bytes in a separate call.
 
-        Apart from the head, so that what follows a whole response cannot make it a failure.
+        In one call, invalid bytes after a complete response would make the response fail.
         """
         connection, transport = self._connection, self._connection.transport
         if transport is None:
@@ -180,8 +179,8 @@ class _Head(_Guard):
                 connection.set_exception(HttpProcessingError(message="the head is too large"))
                 transport.abort()
                 return
-            self._begin = (self._begin + part).lstrip()[:STATUS_BYTES]
-            if end and FINAL.match(self._begin):
+            self._status_line = (self._status_line + part).lstrip()[:STATUS_BYTES]
+            if end and FINAL_STATUS.match(self._status_line):
                 transport.set_protocol(connection)
                 connection.data_received(part)
                 if end < len(data) and not transport.is_closing():
@@ -190,16 +189,16 @@ class _Head(_Guard):
             connection.data_received(part)
             data = data[len(part) :]
             if end:
-                self._begin = self._last = b""
+                self._status_line = self._previous = b""
 
     def eof_received(self) -> None:
-        """Pass on that nothing more comes."""
+        """Forward to the connection."""
         self._connection.eof_received()
 
     def _end_of_head(self, data: bytes) -> int:
-        """Return how much of `data` is of the head if it ends there, or else 0."""
-        seen = self._last + data
+        """Return the position in `data` at which the head ends, or 0 if it does not end there."""
+        seen = self._previous + data
         ends = [at + len(mark) for mark in (b"\n\r\n", b"\n\n") if (at := seen.find(mark)) >= 0]
-        before = len(self._last)
-        self._last = seen[-2:]
+        before = len(self._previous)
+        self._previous = seen[-2:]
         return min(ends) - before if ends else 0

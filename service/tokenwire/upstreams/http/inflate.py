@@ -1,6 +1,6 @@
-"""Decompresses responses a little at a time.
+"""Decompresses responses in parts of bounded size.
 
-Requests ask for no compression; some proxies compress all the same.
+Requests ask for `identity`, but some proxies compress regardless.
 """
 
 import zlib
@@ -10,22 +10,20 @@ from typing import Final
 from tokenwire.core.errors import UpstreamProtocolError
 
 PART_BYTES: Final = 1 << 16
-"""The most that is decompressed at once: what a reader refuses never grows."""
+"""The most bytes of output per step, so that a reader can stop before a compression bomb grows."""
 
 PIECE_BYTES: Final = 1 << 12
-"""The most that is handed to zlib at once, which copies what a step leaves over."""
+"""The most bytes of input per step. zlib copies the input that a step does not consume."""
 
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
 
 def inflater(encoding: str) -> Callable[[bytes], Iterator[bytes]] | None:
-    """Return a function that turns pieces of a body into pieces of its content.
-
-    None is returned for a body that is its content.
+    """Return a function that decompresses the parts of a body, or None for an uncompressed body.
 
     Raises:
-        UpstreamProtocolError: The encoding is unknown, or, from the function,
-            the body is not encoded so.
+        UpstreamProtocolError: The encoding is not supported. The returned function raises it if
+            the body is not valid in the encoding.
     """
     match encoding.strip().lower():
         case "identity" | "":
@@ -46,7 +44,7 @@ class _Inflater:
 
     def _inflate(self, data: bytes) -> Iterator[bytes]:
         part = b""
-        # A full part may have left some of its text inside zlib, with nothing left to feed.
+        # After a full part, zlib may hold more output although no input is left.
         while data or len(part) == PART_BYTES:
             try:
                 part = self._stream.decompress(data, PART_BYTES)
@@ -55,6 +53,6 @@ class _Inflater:
             yield part
             data = self._stream.unconsumed_tail
             if self._stream.eof:
-                # A body may be several streams, one after the other (RFC 1952, 2.2).
+                # A body may consist of several streams (RFC 1952, 2.2).
                 data = self._stream.unused_data
                 self._stream = zlib.decompressobj(GZIP_OR_ZLIB)

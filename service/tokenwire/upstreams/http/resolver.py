@@ -1,4 +1,4 @@
-"""How the upstream's name becomes addresses."""
+"""Resolves the upstream's host name."""
 
 import errno
 import socket
@@ -11,11 +11,12 @@ LOOPBACK: Final = (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6))
 
 
 class Resolver(ThreadedResolver):
-    """The system's resolver, with two differences.
+    """The system's resolver with two differences.
 
-    `localhost` is both loopback addresses (RFC 6761, 6.3): the system may know only one of
-    them, and servers listen on either. And a lookup that fails for want of a descriptor says
-    so, where the system says that the name does not exist, or not now.
+    `localhost` resolves to both loopback addresses (RFC 6761, 6.3), because the system may return
+    only one of them and servers listen on either. A lookup that fails for lack of a file
+    descriptor raises EMFILE or ENFILE, where the system's resolver reports that the name does not
+    exist.
     """
 
     async def resolve(
@@ -24,7 +25,7 @@ class Resolver(ThreadedResolver):
         """Return the addresses of `host`.
 
         Raises:
-            OSError: It has none (socket.gaierror), or there is no descriptor left.
+            OSError: The name does not resolve (socket.gaierror), or no file descriptor is left.
             RuntimeError: No thread can be started.
         """
         if host.rstrip(".").lower() == "localhost":
@@ -42,11 +43,11 @@ class Resolver(ThreadedResolver):
         try:
             return await super().resolve(host, port, family)
         except socket.gaierror:
-            _require_a_descriptor()
+            _check_descriptors()
             raise
 
 
-def _require_a_descriptor() -> None:
+def _check_descriptors() -> None:
     try:
         socket.socket().close()
     except OSError as error:

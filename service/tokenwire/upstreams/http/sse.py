@@ -1,6 +1,6 @@
-"""A strict, bounded reader of server-sent events.
+"""A strict reader of server-sent events with size limits.
 
-Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from typing import Final
@@ -16,29 +16,29 @@ from tokenwire.core.errors import (
 
 BOM = b"\xef\xbb\xbf"
 FIELDS = (b"data", b"event", b"id", b"retry")
-"""What a line of an event begins with."""
-MOST_SILENCE: Final = 16
+"""The field names with which a line of an event begins."""
+SILENCE_FACTOR: Final = 16
+"""The most bytes that may arrive without completing an event, as a multiple of the event limit."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event: its name (empty for the default) and its data, still encoded."""
+    """One event: its name (empty for the default) and its raw data."""
 
     name: bytes
     data: bytes
 
 
 class EventReader:
-    """Cuts a stream of bytes into events, holding at most one event in memory.
+    """Splits a stream of bytes into events. It buffers at most one event.
 
     Args:
-        max_event_bytes: The largest event that is accepted. Without completing an
-            event no more than MOST_SILENCE times as much may come.
-        last: The data of the event that ends the stream. It is not returned,
-            nor is anything after it.
+        max_event_bytes: The size limit of one event.
+        last: The data of the event that ends the stream. Neither this event nor anything after
+            it is returned.
 
     Attributes:
-        ended: Whether `last` has come.
-        failure: Why nothing more can be read, once that is so.
+        ended: Whether `last` has arrived.
+        failure: The reason why reading has stopped, or None.
     """
 
     def __init__(self, max_event_bytes: int, last: bytes) -> None:
@@ -46,43 +46,45 @@ class EventReader:
         self.failure: ServiceError | None = None
         self._last = last
         self._max_event_bytes = max_event_bytes
-        self._max_silence_bytes = MOST_SILENCE * max_event_bytes
-        self._silence = 0
-        self._rest = bytearray()
+        self._max_bytes_without_event = SILENCE_FACTOR * max_event_bytes
+        self._bytes_without_event = 0
+        self._pending = bytearray()
         self._in_large_line = False
         self._after_cr = False
         self._start: bytes | None = b""
 
     @property
-    def rest(self) -> bytes:
-        """What has come since the last whole event."""
-        return bytes(self._rest)
+    def pending(self) -> bytes:
+        """The bytes after the last complete event."""
+        return bytes(self._pending)
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the events that `data` completes; afterwards look at `failure`."""
+        """Return the events that `data` completes. The caller must check `failure` afterwards."""
         if self.ended or self.failure:
             return []
-        data = self._normalise(data)
-        self._silence += len(data)
+        data = self._normalize(data)
+        self._bytes_without_event += len(data)
         events: list[Event] = []
         if self._in_large_line:
             if b"\n" in data:
                 self.failure = UpstreamEventTooLarge()
         else:
-            self._cut(data, events)
+            self._split(data, events)
         if events:
-            self._silence = len(self._rest)
-        elif self._silence > self._max_silence_bytes and not (self.ended or self.failure):
+            self._bytes_without_event = len(self._pending)
+        elif self._bytes_without_event > self._max_bytes_without_event and not (
+            self.ended or self.failure
+        ):
             self.failure = UpstreamResponseTooLarge()
         return events
 
     def end(self) -> list[Event]:
-        """Return the event that only the end of the stream completes, if there is one.
+        """Return the event that the end of the stream completes, if any.
 
-        The standard drops it; some servers leave out the last line end.
+        The standard discards such an event, but some servers omit the final newline.
 
         Raises:
-            UpstreamTruncated: The stream ends within an event.
+            UpstreamTruncated: The stream ends inside an event.
         """
         events = self.feed(b"\n\n")
         for event in events:
@@ -93,19 +95,20 @@ class EventReader:
                     raise UpstreamTruncated from None
         return events
 
-    def _cut(self, data: bytes, events: list[Event]) -> None:
-        """Add the events that `data` completes to `events`."""
-        if self._rest:
-            seen = len(self._rest) - 1
-            self._rest += data
-            # Looking only at what is new keeps an event in many pieces from costing their square.
-            if self._rest.find(b"\n\n", seen) < 0:
-                self._check_rest()
+    def _split(self, data: bytes, events: list[Event]) -> None:
+        """Append the events that `data` completes to `events`."""
+        if self._pending:
+            seen = len(self._pending) - 1
+            self._pending += data
+            # Only the new bytes are searched; otherwise the cost of an event that arrives in many
+            # pieces would be quadratic.
+            if self._pending.find(b"\n\n", seen) < 0:
+                self._check_pending()
                 return
-            data = bytes(self._rest)
-            self._rest.clear()
-        *blocks, rest = data.split(b"\n\n")
-        self._rest += rest
+            data = bytes(self._pending)
+            self._pending.clear()
+        *blocks, pending = data.split(b"\n\n")
+        self._pending += pending
         for block in filter(None, blocks):
             if len(block) > self._max_event_bytes:
                 is_event = block.lstrip(b"\n").startswith(FIELDS)
@@ -118,24 +121,24 @@ class EventReader:
                 self.ended = True
                 return
             events.append(event)
-        self._check_rest()
+        self._check_pending()
 
-    def _check_rest(self) -> None:
-        if len(self._rest) <= self._max_event_bytes:
+    def _check_pending(self) -> None:
+        if len(self._pending) <= self._max_event_bytes:
             return
-        rest = self._rest.lstrip(b"\n")
-        if not rest.startswith(FIELDS):
+        pending = self._pending.lstrip(b"\n")
+        if not pending.startswith(FIELDS):
             self.failure = UpstreamResponseTooLarge()
-        elif b"\n" in rest:
+        elif b"\n" in pending:
             self.failure = UpstreamEventTooLarge()
         else:
-            # Nothing of it is of use. Whether it is a large event or no event at all
-            # shows when the line ends, if it does.
+            # The content is not needed. The line's end shows that it is a large event; without an
+            # end, it is not an event.
             self._in_large_line = True
-            self._rest.clear()
+            self._pending.clear()
 
-    def _normalise(self, data: bytes) -> bytes:
-        """Drop the BOM and turn CR LF and CR into LF, also where they are cut between reads."""
+    def _normalize(self, data: bytes) -> bytes:
+        """Remove the BOM and convert CR LF and CR to LF, also where a read splits them."""
         if self._start is not None:
             data = self._start + data
             if BOM.startswith(data):

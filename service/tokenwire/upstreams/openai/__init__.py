@@ -1,1 +1,1 @@
-"""Upstreams that speak OpenAI's chat-completions API."""
+"""Upstreams that implement OpenAI's chat-completions API."""

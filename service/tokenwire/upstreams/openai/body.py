@@ -11,7 +11,7 @@ from tokenwire.core.large_work import next_step
 
 
 async def request_body(payload: dict[str, Any]) -> bytes | Payload:
-    """Return the JSON of `payload`, or what makes it while it is sent if it is large."""
+    """Return the JSON of `payload`; for a large one, a Payload that encodes it while it is sent."""
     if not is_large(payload):
         return msgspec.json.encode(payload)
     await next_step()
@@ -23,10 +23,10 @@ async def request_body(payload: dict[str, Any]) -> bytes | Payload:
 
 
 class _LargeBody(Payload):
-    """A body of known size whose bytes never are in memory all at once.
+    """A body of known size that is never in memory as a whole.
 
-    They can be six times those of the caller's request, and would stay until the
-    upstream has taken the last of them.
+    The JSON can be six times as large as the caller's request, and would stay in memory until the
+    upstream has read its end.
     """
 
     _autoclose = True

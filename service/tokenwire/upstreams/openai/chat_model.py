@@ -1,7 +1,7 @@
-"""ChatOpenAI over our own HTTP client.
+"""ChatOpenAI over the service's own HTTP client.
 
-It is an ordinary LangChain chat model: payloads, parameters and message chunks are ChatOpenAI's
-own. Streams are read by our own bounded, strict reader in place of the OpenAI SDK.
+The class is a LangChain chat model with the payloads, parameters and message chunks of ChatOpenAI.
+It reads streams with a strict reader of bounded size in place of the OpenAI SDK.
 """
 
 from collections.abc import AsyncIterator
@@ -25,32 +25,32 @@ from pydantic import PrivateAttr
 from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
 from tokenwire.upstreams.openai.upstream import Upstream
-from tokenwire.upstreams.prompt import Kind, Line
+from tokenwire.upstreams.prompt import MessageClass, MessageDraft
 
 
 class StreamingChatOpenAI(ChatOpenAI):
     """ChatOpenAI over an `Upstream`.
 
     Args:
-        upstream: Where requests go.
-        max_tokens_parameter: The upstream's name for the limit of output tokens.
-        **kwargs: As for ChatOpenAI.
+        upstream: The upstream that receives the requests.
+        max_tokens_parameter: The name of the upstream's parameter for the limit of output tokens.
+        **kwargs: See ChatOpenAI.
     """
 
     _upstream: Upstream = PrivateAttr()
     _max_tokens_parameter: str = PrivateAttr()
-    _roles: dict[Kind, dict[str, Any]] = PrivateAttr()
+    _roles: dict[MessageClass, dict[str, Any]] = PrivateAttr()
 
     def __init__(self, *, upstream: Upstream, max_tokens_parameter: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._upstream = upstream
         self._max_tokens_parameter = max_tokens_parameter
-        kinds: tuple[Kind, ...] = (SystemMessage, HumanMessage, AIMessage)
+        kinds: tuple[MessageClass, ...] = (SystemMessage, HumanMessage, AIMessage)
         empty = self._get_request_payload([kind("") for kind in kinds])["messages"]
         self._roles = dict(zip(kinds, empty, strict=True))
 
     async def aclose(self) -> None:
-        """Close all connections, also those of the OpenAI SDK, which `ainvoke` goes through."""
+        """Close all connections, including those of the OpenAI SDK, which `ainvoke` uses."""
         await self._upstream.aclose()
         await self.root_async_client.close()
         self.root_client.close()
@@ -89,20 +89,21 @@ class StreamingChatOpenAI(ChatOpenAI):
         answer.completion()
 
     def payload(
-        self, lines: list[Line], stop: list[str] | None, kwargs: dict[str, Any]
+        self, drafts: list[MessageDraft], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return the payload that ChatOpenAI makes of such messages.
+        """Return ChatOpenAI's payload for a conversation.
 
-        ChatOpenAI itself is given no text: it looks at each character of the model's turns.
+        ChatOpenAI builds the payload without the messages, because it scans every character of
+        the assistant's turns. The messages are added afterwards.
 
         Args:
-            lines: The conversation.
-            stop: Texts that end the answer.
-            kwargs: Parameters of the request, by ChatOpenAI's names.
+            drafts: The messages of the conversation.
+            stop: The stop sequences, or None.
+            kwargs: The parameters of the request, by ChatOpenAI's names.
         """
         payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
         roles = self._roles
-        payload["messages"] = [{**roles[kind], "content": text} for kind, text in lines]
+        payload["messages"] = [{**roles[kind], "content": text} for kind, text in drafts]
         return payload
 
     def _streamed(self, kwargs: dict[str, Any]) -> dict[str, Any]:

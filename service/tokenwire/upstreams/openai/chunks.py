@@ -1,4 +1,4 @@
-"""From the JSON of chat-completion chunks to text and the completion."""
+"""Decodes chat-completion chunks into text and the completion."""
 
 from typing import Final
 
@@ -15,27 +15,27 @@ from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 
 MAX_COUNT: Final = 2**53
-"""Token counts above this are not counts: JSON numbers end being exact here."""
+"""The largest token count that is accepted. Above it, JSON numbers are not exact."""
 
-LEAST_USAGE_BYTES: Final = len("null")
+NULL_BYTES: Final = len("null")
 MAX_USAGE_BYTES: Final = 10_000
 MAX_NAME_BYTES: Final = 256
-"""A model or an id above this is not a name."""
+"""Longer model names and ids are dropped."""
 
-NO_ERROR: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
+EMPTY_ERRORS: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
 
 
 class TextDelta(msgspec.Struct, gc=False):
-    """The text of a choice; a refusal is text too, which says why the model does not comply."""
+    """The text of a choice. A refusal counts as text: it explains why the model does not comply."""
 
     content: str | None = None
     refusal: str | None = None
 
 
 class Choice(msgspec.Struct, gc=False):
-    """One of the answers; only one is asked for.
+    """One of the answers; the service requests only one.
 
-    An upstream that does not stream sends it whole, as `message`.
+    An upstream that does not stream sends the complete text as `message`.
     """
 
     delta: TextDelta | None = None
@@ -44,9 +44,9 @@ class Choice(msgspec.Struct, gc=False):
 
 
 class Chunk(msgspec.Struct, gc=False):
-    """What is used of a chat-completion chunk. The rest is skipped, not decoded.
+    """The used fields of a chat-completion chunk. The decoder skips all others.
 
-    `usage` and `error` come in many shapes and sizes, so they stay encoded.
+    `usage` and `error` vary in structure and size between upstreams, so they are not decoded.
     """
 
     id: str | None = None
@@ -60,55 +60,55 @@ _decode: Final = msgspec.json.Decoder(Chunk).decode
 
 
 def decode(event: Event) -> Chunk:
-    """Return the chunk that an event carries.
+    """Return the chunk in an event.
 
     Raises:
-        UpstreamError: The event reports a failure.
-        UpstreamProtocolError: The data is not a chunk in strict UTF-8.
+        UpstreamError: The event reports an error.
+        UpstreamProtocolError: The data is not a chunk in valid UTF-8.
     """
     if event.name == b"error":
         raise UpstreamError
     try:
-        # The decoder does not look inside what it skips.
+        # Validates UTF-8 also in the values that the decoder skips.
         event.data.decode()
         chunk = _decode(event.data)
     except (ValueError, RecursionError):
         raise UpstreamProtocolError from None
-    if chunk.error and bytes(chunk.error) not in NO_ERROR:
+    if chunk.error and bytes(chunk.error) not in EMPTY_ERRORS:
         raise UpstreamError
     return chunk
 
 
 class ChunkReader:
-    """What the chunks of one answer have said so far.
+    """Accumulates the chunks of one answer.
 
-    A finish reason makes the answer whole, and text behind it takes that back: then
-    the next reason, or the end of the stream, has to come as for any other text.
+    A finish reason completes the text. If more text follows, the text is incomplete again until
+    the next finish reason.
 
     Attributes:
-        whole: Whether a finish reason has come, and no text since.
-        resumed: How many times text has come behind a finish reason.
-        doubt: The first failure since the answer has been whole. It is one only if
-            text follows, which shows that text is missing.
+        complete: Whether a finish reason has arrived and no text after it.
+        resumed: The number of times that text has arrived after a finish reason.
+        deferred_error: The first failure after the text was complete. It is raised only if more
+            text follows, because then text may be missing.
     """
 
     def __init__(self) -> None:
-        self.whole = False
+        self.complete = False
         self.resumed = 0
-        self.doubt: ServiceError | None = None
+        self.deferred_error: ServiceError | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
         self._id = ""
 
     def add(self, chunk: Chunk) -> str:
-        """Take in a chunk and return its text, which may be empty.
+        """Add a chunk and return its text, which may be empty.
 
         Raises:
-            ServiceError: The text comes behind what could not be read.
+            ServiceError: The chunk has text and follows an event that could not be decoded.
         """
-        # No longer is `null`, which every chunk but the last has.
-        if len(chunk.usage) > LEAST_USAGE_BYTES:
+        # Most upstreams send `null` in every chunk but the last.
+        if len(chunk.usage) > NULL_BYTES:
             self._usage = _usage(chunk.usage) or self._usage
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
@@ -117,26 +117,26 @@ class ChunkReader:
         choice = chunk.choices[0]
         delta = choice.delta or choice.message
         text = (delta.content or delta.refusal or "") if delta else ""
-        if text and self.whole:
+        if text and self.complete:
             self._resume()
         if choice.finish_reason:
             self._finish_reason = choice.finish_reason
-            self.whole = True
+            self.complete = True
         return text
 
     def _resume(self) -> None:
-        self.whole = False
+        self.complete = False
         self.resumed += 1
-        if self.doubt:
-            raise self.doubt
+        if self.deferred_error:
+            raise self.deferred_error
 
     def completion(self) -> Completion:
         """Return the end of the answer.
 
         Raises:
-            UpstreamTruncated: No finish reason has come.
+            UpstreamTruncated: No finish reason has arrived.
             ContentFiltered: The upstream's content filter ended the answer.
-            UpstreamError: The finish reason says that the answer was broken off.
+            UpstreamError: The finish reason reports that generation was interrupted.
         """
         if self._finish_reason is None:
             raise UpstreamTruncated
@@ -154,7 +154,7 @@ def _usage(encoded: msgspec.Raw) -> Usage | None:
     try:
         value = msgspec.json.decode(encoded)
     except ValueError:
-        # Numbers that no counter holds.
+        # A number is out of the decoder's range.
         return None
     input_tokens = _count(value, "prompt_tokens")
     output_tokens = _count(value, "completion_tokens")

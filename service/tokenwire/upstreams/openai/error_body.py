@@ -1,4 +1,7 @@
-"""What an upstream says in the body of an error, wherever in the JSON it stands."""
+"""Extracts the message, codes and parameters from an upstream's error body.
+
+Upstreams use different JSON structures, so values are selected by their keys at any depth.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,35 +12,38 @@ import msgspec
 
 from tokenwire.upstreams.openai.waits import duration
 
-TEXTS: Final = frozenset(
+TEXT_KEYS: Final = frozenset(
     {"message", "msg", "detail", "details", "error", "errors", "reason", "title", "description"}
     | {"error_message", "error_description", "status_msg", "raw"}
 )
-"""Keys of sentences. `raw` is what a router passes on of its provider: JSON within JSON."""
-KINDS: Final = frozenset({"code", "type", "status", "reason", "error_code", "error_type", "__type"})
-"""Keys of names for the kind of an error."""
-PARAMETERS: Final = frozenset({"param", "parameter", "loc", "field"})
-"""Keys of a parameter's name or of the way to it."""
-WAIT: Final = "retryDelay"
-"""Key of the delay in a google.rpc.RetryInfo."""
-ECHOES: Final = frozenset({"input", "ctx", "content", "messages", "prompt", "request", "body"})
-"""Keys below which the request may be repeated: a prompt must decide nothing."""
+"""Keys of error messages. Routers put their provider's error into `raw`, as JSON within JSON."""
+KIND_KEYS: Final = frozenset(
+    {"code", "type", "status", "reason", "error_code", "error_type", "__type"}
+)
+"""Keys of error codes and types."""
+PARAMETER_KEYS: Final = frozenset({"param", "parameter", "loc", "field"})
+"""Keys of the name or the path of a parameter."""
+RETRY_DELAY_KEY: Final = "retryDelay"
+"""The key of the delay in google.rpc.RetryInfo."""
+ECHO_KEYS: Final = frozenset({"input", "ctx", "content", "messages", "prompt", "request", "body"})
+"""Keys that are ignored because their values may repeat the request. Otherwise the text of a prompt
+could determine the failure."""
 
 MAX_DEPTH: Final = 8
 MAX_VALUES: Final = 500
-MAX_TEXT: Final = 4_000
-"""Characters of one text that are looked at."""
+MAX_TEXT_LENGTH: Final = 4_000
+"""The number of characters of one text that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error says. None of it may leave the service.
+    """The content of an upstream's error. It must not leave the service.
 
     Attributes:
-        text: All its sentences.
-        kinds: Its codes and types.
-        parameters: Names of parameters, or ways to them as in `messages[0].content`.
-        wait: Seconds to wait, or None.
+        text: The error messages, one per line.
+        kinds: The error codes and types, one per line.
+        parameters: Names or paths of parameters, such as `messages[0].content`.
+        wait: Seconds to wait before a retry, or None.
     """
 
     text: str = ""
@@ -46,8 +52,8 @@ class ErrorBody:
     wait: float | None = None
 
 
-def decoded(body: bytes) -> object:
-    """Return the JSON of `body`, or None if it is none."""
+def decode_json(body: bytes) -> object:
+    """Return the decoded JSON of `body`, or None if it is not JSON."""
     try:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -55,37 +61,39 @@ def decoded(body: bytes) -> object:
 
 
 def read(body: bytes) -> ErrorBody:
-    """Return what `body` says, which is nothing if it is no JSON."""
+    """Return the content of `body`, which is empty if it is not JSON."""
     texts, kinds, parameters = [], [], []
     wait = None
-    # What is no object says only a sentence: `"overloaded"`.
-    for _, (key, value) in zip(range(MAX_VALUES), _values("message", decoded(body)), strict=False):
-        if key in TEXTS:
-            texts.append(value[:MAX_TEXT])
-        if key in KINDS:
-            kinds.append(value[:MAX_TEXT])
-        if key in PARAMETERS:
-            parameters.append(value[:MAX_TEXT])
-        if key == WAIT and wait is None:
+    # JSON that is a plain string, such as `"overloaded"`, counts as a message.
+    for _, (key, value) in zip(
+        range(MAX_VALUES), _values("message", decode_json(body)), strict=False
+    ):
+        if key in TEXT_KEYS:
+            texts.append(value[:MAX_TEXT_LENGTH])
+        if key in KIND_KEYS:
+            kinds.append(value[:MAX_TEXT_LENGTH])
+        if key in PARAMETER_KEYS:
+            parameters.append(value[:MAX_TEXT_LENGTH])
+        if key == RETRY_DELAY_KEY and wait is None:
             wait = duration(value)
     return ErrorBody("\n".join(texts), "\n".join(kinds), tuple(parameters), wait)
 
 
 def _values(key: str, value: object, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield each text with the key that it stands under, also within lists."""
+    """Yield each string with its key. The items of a list have the key of the list."""
     if depth > MAX_DEPTH:
         return
     if isinstance(value, str):
         yield key, value
         if key == "raw" and re.match(r"\s*[\[{]", value):
-            yield from _values("message", decoded(value.encode()), depth + 1)
-    elif isinstance(value, list) and key in PARAMETERS:
-        # A way in steps: ["body", "stop", 0].
+            yield from _values("message", decode_json(value.encode()), depth + 1)
+    elif isinstance(value, list) and key in PARAMETER_KEYS:
+        # A path as a list: ["body", "stop", 0].
         yield key, ".".join(map(str, value[:MAX_DEPTH]))
     elif isinstance(value, list):
         for each in value:
             yield from _values(key, each, depth + 1)
     elif isinstance(value, dict):
         for name, each in value.items():
-            if name not in ECHOES:
+            if name not in ECHO_KEYS:
                 yield from _values(name, each, depth + 1)

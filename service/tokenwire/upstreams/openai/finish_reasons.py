@@ -1,4 +1,4 @@
-"""Why a model stopped writing, in any provider's words."""
+"""Maps the finish reasons of all providers to `FinishReason`."""
 
 import re
 from typing import Final
@@ -7,17 +7,17 @@ from tokenwire.core.domain import FinishReason
 from tokenwire.core.errors import ContentFiltered, UpstreamError
 
 MAX_LENGTH: Final = 256
-"""Characters of a reason that are looked at."""
-NO_LETTER: Final = re.compile(r"[^a-z]+")
+"""The number of characters of a reason that are read."""
+NON_LETTERS: Final = re.compile(r"[^a-z]+")
 
-KNOWN: Final = {
+KNOWN_REASONS: Final = {
     **dict.fromkeys(("stop", "eos", "eostoken", "end", "endturn"), FinishReason.STOP),
     "stopsequence": FinishReason.STOP,
     **dict.fromkeys(("length", "maxtokens", "modellength"), FinishReason.LENGTH),
     "modelcontextwindowexceeded": FinishReason.LENGTH,
     **dict.fromkeys(("toolcalls", "functioncall", "tooluse"), FinishReason.TOOL_CALLS),
 }
-"""Reasons of a whole answer, in small letters alone."""
+"""The reasons of complete answers, reduced to lower-case letters."""
 
 FILTERED: Final = re.compile(
     "filter|safety|sensitive|prohibited|blocklist|recitation|spii|policy|moderation|refusal"
@@ -26,19 +26,19 @@ INTERRUPTED: Final = re.compile(
     "error|abort|fail|interrupt|network|timeout|cancel|unavailable|insufficient|exhausted|overload"
     "|exception|malformed|disconnect|crash|shutdown|evict|preempt"
 )
-"""Signs that the machine gave up, rather than names: each provider has its own."""
+"""Word stems of reasons that report an interrupted generation. Providers use different names."""
 
 
-def finish_reason(said: str) -> FinishReason:
-    """Return what a provider's reason means; its case and its separators do not matter.
+def finish_reason(reason: str) -> FinishReason:
+    """Return the FinishReason for a provider's reason. Case and separators are ignored.
 
     Raises:
         ContentFiltered: A content filter ended the answer.
-        UpstreamError: The answer was broken off.
+        UpstreamError: Generation was interrupted.
     """
-    name = NO_LETTER.sub("", said[:MAX_LENGTH].lower())
-    if name in KNOWN:
-        return KNOWN[name]
+    name = NON_LETTERS.sub("", reason[:MAX_LENGTH].lower())
+    if name in KNOWN_REASONS:
+        return KNOWN_REASONS[name]
     if FILTERED.search(name):
         raise ContentFiltered
     if INTERRUPTED.search(name):

@@ -1,4 +1,4 @@
-"""The lean way from an OpenAI-compatible upstream's bytes to the events of an answer."""
+"""Streams answers from an OpenAI-compatible upstream as domain events."""
 
 from contextlib import closing
 from typing import Final
@@ -12,20 +12,20 @@ from tokenwire.upstreams.openai.chunks import ChunkReader, decode
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
-from tokenwire.upstreams.prompt import to_lines, to_parameters
+from tokenwire.upstreams.prompt import to_drafts, to_parameters
 
-REST_SECONDS: Final = 2.0
-"""How long usage may come after the finish reason."""
+USAGE_SECONDS: Final = 2.0
+"""How long usage may arrive after the finish reason."""
 
 
 class OpenAIModel:
-    """Streams plain text, without a message object for each token.
+    """Streams text without creating a LangChain message per token.
 
     Args:
-        chat_model: Makes the payloads.
-        upstream: Where requests go.
-        timeouts: Time limits of the upstream.
-        merge_tokens: Whether what arrives together is handed out together.
+        chat_model: Builds the payloads.
+        upstream: The upstream that receives the requests.
+        timeouts: The upstream's time limits.
+        merge_tokens: Whether tokens that arrive together are merged into one Delta.
     """
 
     def __init__(
@@ -46,26 +46,26 @@ class OpenAIModel:
         with closing(ProgressTimer(call.attempts.asked, self._timeouts)) as timer:
             with timer:
                 events = await self._open(request, call)
-            # An answer can take long.
+            # Frees the prompt for the rest of the answer, which can take minutes.
             del request
             answer = ChunkReader()
             with events:
                 while (batch := await _next(events, answer, timer)) is not None:
-                    was_whole = answer.whole
+                    was_complete = answer.complete
                     deltas, failure = _texts(answer, batch, merge_tokens=self._merge_tokens)
                     if deltas:
                         call.attempts.read = call.attempts.read or events.read_at
                         timer.progressed()
-                        if was_whole:
-                            call.deadline.text_continues()
+                        if was_complete:
+                            call.deadline.text_resumed()
                     for delta in deltas:
                         yield delta
                     if failure:
                         raise failure
-                    if answer.whole and (deltas or not was_whole):
-                        # Usage may take a while to come, and no other time may end before it.
-                        timer.limit(REST_SECONDS)
-                        call.deadline.text_is_whole(REST_SECONDS)
+                    if answer.complete and (deltas or not was_complete):
+                        # Usage may arrive after the idle timeout and after the call's deadline.
+                        timer.limit(USAGE_SECONDS)
+                        call.deadline.text_completed(USAGE_SECONDS)
         yield answer.completion()
 
     async def aclose(self) -> None:
@@ -74,7 +74,7 @@ class OpenAIModel:
 
     async def _open(self, request: ChatRequest, call: CallRecord) -> ResponseEvents:
         payload = self._chat_model.payload(
-            to_lines(request), list(request.sampling.stop) or None, to_parameters(request)
+            to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
         )
         return await self._upstream.open(payload, call.attempts)
 
@@ -84,12 +84,12 @@ async def _next(
 ) -> list[Event] | None:
     """Return the next events, or None at the end of the stream.
 
-    A stream that breaks behind a whole text, or has nothing more in time, ends as it would end
-    without the break.
+    After the text is complete, a stream that breaks or stalls counts as ended.
 
     Raises:
-        ServiceError: The text is not whole and the stream breaks or stalls, or an event comes
-            that can be nothing but text.
+        ServiceError: The stream breaks or stalls before the text is complete.
+        UpstreamEventTooLarge: An event exceeds the size limit. It must contain text, so the text
+            is not complete.
     """
     try:
         with timer:
@@ -97,7 +97,7 @@ async def _next(
     except UpstreamEventTooLarge:
         raise
     except ServiceError:
-        if answer.whole:
+        if answer.complete:
             return None
         raise
 
@@ -105,21 +105,21 @@ async def _next(
 def _texts(
     answer: ChunkReader, batch: list[Event], *, merge_tokens: bool
 ) -> tuple[list[Delta], ServiceError | None]:
-    """Empty a batch; return its texts, and the failure that cut them short, if one did."""
+    """Decode and clear `batch`; return its texts and the failure that ended them, or None."""
     texts = []
     failure = None
     for event in batch:
         try:
             text = answer.add(decode(event))
         except ServiceError as error:
-            if not answer.whole:
+            if not answer.complete:
                 failure = error
                 break
-            answer.doubt = answer.doubt or error
+            answer.deferred_error = answer.deferred_error or error
             continue
         if text:
             texts.append(text)
-    # Whoever handed it over would keep it for as long as the caller takes.
+    # Frees the events: the caller's frame refers to the list while it waits for its reader.
     batch.clear()
     if merge_tokens and len(texts) > 1:
         return [Delta("".join(texts), len(texts))], failure

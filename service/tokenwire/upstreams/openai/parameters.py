@@ -1,4 +1,4 @@
-"""Which parameters of the request an upstream's error is about."""
+"""Finds the parameters of the request that an upstream's error names."""
 
 import re
 from collections.abc import Iterator
@@ -22,62 +22,62 @@ FIELDS: Final = {
     "user": "params.user",
     "model": "params.model",
 }
-"""The contract's fields by what upstreams call them."""
+"""The contract's fields by the names that upstreams use."""
 
 PROMPT: Final = frozenset(
     {"messages", "message", "prompt", "prompts", "input", "inputs", "content", "contents"}
     | {"input_tokens", "prompt_tokens", "system", "text"}
 )
-"""What upstreams call the prompt, or a part of it."""
+"""The names that upstreams use for the prompt or a part of it."""
 
-ALSO_WORDS: Final = ("stop", "seed", "user", "model")
-"""Names that stand in sentences about other things too."""
+AMBIGUOUS: Final = ("stop", "seed", "user", "model")
+"""Names that are also common words. In a message they count only with quotes or similar marks."""
 
-BY_NAME: Final = {name.replace("_", ""): field for name, field in FIELDS.items()}
-"""Also for those who write `maxTokens`."""
+FIELDS_BY_BARE_NAME: Final = {name.replace("_", ""): field for name, field in FIELDS.items()}
+"""FIELDS without underscores, which also matches names such as `maxTokens`."""
 
-_distinct = "|".join(name.replace("_", "_?") for name in FIELDS if name not in ALSO_WORDS)
-_words = "|".join(ALSO_WORDS)
-IN_TEXT: Final = re.compile(
+_distinct = "|".join(name.replace("_", "_?") for name in FIELDS if name not in AMBIGUOUS)
+_ambiguous = "|".join(AMBIGUOUS)
+MENTIONS: Final = re.compile(
     rf"""(?<![\w.])({_distinct})(?!\w)
-    | ['"`]({_words})(?=[\[.'"`])
-    | ^\W*({_words})(?=\s*:)
-    | \b(?:parameter|argument|field|property)\W+(?:\w+\W+){{0,2}}({_words})(?![\w\[.])""",
+    | ['"`]({_ambiguous})(?=[\[.'"`])
+    | ^\W*({_ambiguous})(?=\s*:)
+    | \b(?:parameter|argument|field|property)\W+(?:\w+\W+){{0,2}}({_ambiguous})(?![\w\[.])""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 
 
 def named_fields(body: ErrorBody) -> tuple[str, ...]:
-    """Return the contract's fields that an error names, those named by themselves first."""
-    in_text = (next(filter(None, found)) for found in IN_TEXT.findall(body.text))
-    fields = map(_field, [*_given(body), *in_text])
+    """Return the contract's fields that an error names; those in a parameter key come first."""
+    in_text = (next(filter(None, found)) for found in MENTIONS.findall(body.text))
+    fields = map(_field, [*_in_keys(body), *in_text])
     return tuple(dict.fromkeys(filter(None, fields)))
 
 
-def is_of_another_field(body: ErrorBody) -> bool:
-    """Tell whether an error names by itself something that is no part of the prompt."""
-    ways = [_steps(way) for way in body.parameters]
-    return any(way and PROMPT.isdisjoint(way) and way != ["body"] for way in ways)
+def names_another_field(body: ErrorBody) -> bool:
+    """Report whether a parameter key of an error names something other than the prompt."""
+    paths = [_steps(path) for path in body.parameters]
+    return any(path and PROMPT.isdisjoint(path) and path != ["body"] for path in paths)
 
 
 def mentions_another_field(body: ErrorBody) -> bool:
-    """Tell whether an error's sentences name something that is no part of the prompt."""
+    """Report whether an error's message names something other than the prompt."""
     quoted = map(_steps, QUOTED.findall(body.text))
-    return bool(IN_TEXT.search(body.text)) or any(map(PROMPT.isdisjoint, quoted))
+    return bool(MENTIONS.search(body.text)) or any(map(PROMPT.isdisjoint, quoted))
 
 
-def _given(body: ErrorBody) -> Iterator[str]:
-    for way in body.parameters:
-        steps = _steps(way)
+def _in_keys(body: ErrorBody) -> Iterator[str]:
+    for path in body.parameters:
+        steps = _steps(path)
         if PROMPT.isdisjoint(steps):
             yield from steps
 
 
 def _field(name: str) -> str | None:
-    return BY_NAME.get(name.replace("_", "").lower())
+    return FIELDS_BY_BARE_NAME.get(name.replace("_", "").lower())
 
 
-def _steps(way: str) -> list[str]:
-    """Return the names on a way such as `body.stop[0]`."""
-    return re.findall(r"[a-z]\w*", way.lower())
+def _steps(path: str) -> list[str]:
+    """Return the names in a path such as `body.stop[0]`."""
+    return re.findall(r"[a-z]\w*", path.lower())

@@ -1,7 +1,7 @@
-"""What an upstream's HTTP status and error body mean.
+"""Maps an upstream's HTTP status and error body to a failure.
 
-The status decides where it is clear, and the body's words where it is not: upstreams
-say the same things with different statuses, codes and sentences.
+The status decides where it is unambiguous, and otherwise the text of the body. Upstreams report
+the same failure with different statuses, codes and messages.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from typing import Final, TypeAlias
 from tokenwire.core import errors
 from tokenwire.upstreams.openai import error_body, parameters, words
 from tokenwire.upstreams.openai.error_body import ErrorBody
-from tokenwire.upstreams.openai.waits import in_words, retry_after
+from tokenwire.upstreams.openai.waits import retry_after, wait_in_text
 
-BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
+FAILURE_BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
     401: errors.UpstreamAuthRejected,
     402: errors.UpstreamQuotaExhausted,
     404: errors.UpstreamModelNotFound,
@@ -21,7 +21,7 @@ BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
     409: errors.UpstreamConflict,
     413: errors.PromptTooLong,
     420: errors.UpstreamRateLimited,
-    # Locked, failed dependency, too early, over capacity, given up by a proxy: all pass.
+    # Locked, failed dependency, too early, over capacity, closed by a proxy: all are transient.
     423: errors.UpstreamError,
     424: errors.UpstreamError,
     425: errors.UpstreamError,
@@ -29,13 +29,13 @@ BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
     499: errors.UpstreamError,
     504: errors.UpstreamTimeout,
 }
-"""Statuses that need no words."""
+"""Statuses that determine the failure."""
 
 Rules: TypeAlias = tuple[tuple[Callable[[ErrorBody], bool], type[errors.ServiceError]], ...]
 
-BY_WORDS: Final[dict[int, Rules]] = {
+RULES_BY_STATUS: Final[dict[int, Rules]] = {
     403: (
-        (words.is_about_policy_alone, errors.PromptRejected),
+        (words.is_about_prompt_policy, errors.PromptRejected),
         (words.is_about_money, errors.UpstreamQuotaExhausted),
         (words.is_about_model, errors.UpstreamModelNotFound),
         (lambda _: True, errors.UpstreamAuthRejected),
@@ -45,46 +45,46 @@ BY_WORDS: Final[dict[int, Rules]] = {
         (lambda _: True, errors.UpstreamRateLimited),
     ),
 }
-OTHERS_BY_WORDS: Final[Rules] = (
+DEFAULT_RULES: Final[Rules] = (
     (words.is_about_money, errors.UpstreamQuotaExhausted),
     (words.is_about_rate, errors.UpstreamRateLimited),
     (words.is_about_policy, errors.PromptRejected),
     (words.is_about_length, errors.PromptTooLong),
     (words.is_about_model, errors.UpstreamModelNotFound),
 )
-"""What another 4xx may mean; the first that holds."""
+"""The rules for all other 4xx statuses. The first rule that matches applies."""
 
 
 def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.ServiceError:
-    """Return the failure that a response other than 200 stands for.
+    """Return the failure for a response with a status other than 200.
 
-    `body` decides only between reasons; none of its text goes any further.
+    The text of `body` only determines the type of the failure and is not part of it.
     """
     if status < HTTPStatus.BAD_REQUEST:
         return errors.UpstreamRejectedRequest()
-    said = error_body.read(body)
-    waits = (retry_after(headers), said.wait, in_words(said.text))
+    content = error_body.read(body)
+    waits = (retry_after(headers), content.wait, wait_in_text(content.text))
     wait = next((each for each in waits if each is not None), None)
-    if kind := _kind(status, said):
+    if kind := _kind(status, content):
         return kind(retry_after=wait if kind.retryable else None)
-    fields = parameters.named_fields(said)
-    if not fields and (wait is not None or words.is_passing(said)):
+    fields = parameters.named_fields(content)
+    if not fields and (wait is not None or words.is_transient(content)):
         return errors.UpstreamError(retry_after=wait)
     return errors.UpstreamRejectedRequest(fields=fields)
 
 
 def is_error(body: bytes) -> bool:
-    """Tell whether `body` is an error object, whatever status it came with."""
-    value = error_body.decoded(body)
+    """Report whether `body` is an error object, regardless of the response's status."""
+    value = error_body.decode_json(body)
     # Gemini wraps its errors in a list.
     value = value[0] if isinstance(value, list) and value else value
     return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")
 
 
-def _kind(status: int, said: ErrorBody) -> type[errors.ServiceError] | None:
-    if status in BY_STATUS:
-        return BY_STATUS[status]
+def _kind(status: int, content: ErrorBody) -> type[errors.ServiceError] | None:
+    if status in FAILURE_BY_STATUS:
+        return FAILURE_BY_STATUS[status]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return errors.UpstreamError
-    rules = BY_WORDS.get(status, OTHERS_BY_WORDS)
-    return next((kind for holds, kind in rules if holds(said)), None)
+    rules = RULES_BY_STATUS.get(status, DEFAULT_RULES)
+    return next((kind for holds, kind in rules if holds(content)), None)

@@ -1,22 +1,22 @@
-"""The upstream's id of a response, which its own support asks for."""
+"""The upstream's id of a response, which its operators need to find the request."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-NAMES: Final = ("x-request-id", "request-id", "apim-request-id")
+HEADERS: Final = ("x-request-id", "request-id", "apim-request-id")
 ACCEPTED: Final = re.compile(r"[!-~]{1,128}")
-"""Printable ASCII without spaces: an id, and no sentence."""
+"""Printable ASCII without spaces, which excludes sentences."""
 
 
 def request_id(headers: Mapping[str, str], key: str) -> str:
-    """Return the id that `headers` name, or nothing if there is none or it is no id.
+    """Return the id in `headers`, or an empty string if it is missing or not accepted.
 
     Args:
-        headers: Of the response.
-        key: The upstream's key, which no id may hold.
+        headers: The headers of the response.
+        key: The service's API key. An id that contains it is not accepted.
     """
-    for name in NAMES:
+    for name in HEADERS:
         value = headers.get(name)
         if value and ACCEPTED.fullmatch(value) and not (key and key in value):
             return value

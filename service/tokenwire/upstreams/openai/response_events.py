@@ -1,4 +1,4 @@
-"""The events of one response, as they are read."""
+"""Reads the events of one response."""
 
 import asyncio
 import time
@@ -22,22 +22,22 @@ DONE: Final = b"[DONE]"
 END_OF_BODY_SECONDS: Final = 0.05
 MAX_EVENT_BYTES: Final = 1 << 20
 READ_BYTES: Final = 1 << 14
-"""How much is read at once. It bounds the text of one Answer, but for a large event, and what
-an answer holds while its caller takes nothing."""
+"""The most bytes per read. It limits the text of one Answer, except for a large event, and the
+memory of an answer while its caller does not read."""
 
 
 class ResponseEvents:
     """Reads the events of a response.
 
-    Leaving it as a context ends the request at once, without waiting for anything. Its
-    connection is used again if the response has come to its end.
+    Leaving the context ends the request without waiting. The connection is reused if the
+    response has ended.
 
     Args:
         response: The response.
-        attempts: Gets the cause of a broken connection.
+        attempts: Records the cause of a broken connection.
 
     Attributes:
-        read_at: When bytes were read last, a reading of `time.monotonic`.
+        read_at: The `time.monotonic` value of the latest read of bytes, in seconds.
     """
 
     def __init__(self, response: Response, attempts: Attempts) -> None:
@@ -55,14 +55,16 @@ class ResponseEvents:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self._response.give_back()
+            self._response.return_connection()
         self._response.close()
 
     async def read(self) -> list[Event] | None:
-        """Return all events that have arrived since, which may be none; None is the end.
+        """Return the events that have arrived since the last read, or None at the end.
+
+        The list is empty if no event is complete.
 
         Raises:
-            ServiceError: The response breaks, or what follows the last events is no event.
+            ServiceError: The connection breaks, or the data after the last event is invalid.
         """
         reader = self._reader
         if reader.failure:
@@ -75,20 +77,20 @@ class ResponseEvents:
         if self._parts:
             part = next(self._parts, None)
             if part is not None:
-                # What unpacks to much must not keep other calls waiting.
+                # Data with a high compression ratio must not block the event loop.
                 await asyncio.sleep(0)
                 return reader.feed(part)
         try:
             data = await self._body.read(READ_BYTES)
         except aiohttp.ClientError as error:
-            # The body keeps it, and it this frame: a cycle.
+            # Breaks a reference cycle: the body refers to the error, and the error to this frame.
             error.__traceback__ = None
-            self._attempts.failed(_cause_of_break(self._response))
+            self._attempts.add_failure(_cause_of_break(self._response))
             raise errors.UpstreamStreamBroken from None
         if not data:
             self._ended = True
-            if is_error(reader.rest):
-                # Written plainly into the body, in place of an event.
+            if is_error(reader.pending):
+                # Some upstreams write an error object into the body in place of an event.
                 raise errors.UpstreamError
             return reader.end()
         self.read_at = time.monotonic()
@@ -98,7 +100,7 @@ class ResponseEvents:
         return reader.feed(next(self._parts, b""))
 
     async def _finish(self) -> None:
-        """Read the end of the body, due now, so that the connection can be used again."""
+        """Read the end of the body, so that the connection can be reused."""
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(END_OF_BODY_SECONDS):
                 await self._body.readany()

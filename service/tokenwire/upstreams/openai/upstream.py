@@ -1,4 +1,4 @@
-"""HTTP to an OpenAI-compatible upstream."""
+"""The HTTP client of an OpenAI-compatible upstream."""
 
 import asyncio
 from contextlib import suppress
@@ -21,24 +21,24 @@ from tokenwire.upstreams.openai.rejection import rejection
 from tokenwire.upstreams.openai.request_id import request_id
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 
-OPENAI: Final = "https://api.openai.com/v1"
+OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
 ERROR_BODY_SECONDS: Final = 1.0
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
 MAX_HEADERS: Final = 1_024
-"""Far more than any proxy adds. It is all that bounds the fields behind a chunked body."""
-WAITING_BYTES: Final = 1 << 12
-"""How much may wait unread for one answer before the upstream is slowed down."""
+"""More than any proxy adds. This is also the only limit on the trailers of a chunked body."""
+READ_BUFFER_BYTES: Final = 1 << 12
+"""The number of unread bytes per answer above which reading from the upstream pauses."""
 
 
 class Upstream:
     """A chat-completions endpoint and the connections to it.
 
     Args:
-        base_url: As given to OpenAI's SDK; a query string is sent along.
+        base_url: The base URL, as for OpenAI's SDK. Its query string is part of each request.
         credentials: See `endpoint.headers`.
-        connect_seconds: How long connecting may take. How long answers may
-            take is up to whoever reads the events.
-        proxy: URL of an HTTP proxy, or None. The environment names none.
+        connect_seconds: The longest time to establish a connection. The reader of the events
+            limits the time of the answer.
+        proxy: The URL of an HTTP proxy, or None. Proxy environment variables are ignored.
     """
 
     def __init__(
@@ -58,40 +58,40 @@ class Upstream:
             await session.close()
 
     async def open(self, payload: dict[str, Any], attempts: Attempts) -> ResponseEvents:
-        """Send `payload` and return the events of the response, which is to be closed.
+        """Send `payload` and return the events of the response; the caller must close them.
 
         Args:
-            payload: The request.
-            attempts: Gets what becomes of it.
+            payload: The body of the request, before encoding.
+            attempts: Records the outcome of the request.
 
         Raises:
             ServiceError: The request fails or is rejected.
         """
-        response = await self._ask(payload, attempts)
+        response = await self._send(payload, attempts)
         attempts.upstream_status = response.status
         attempts.upstream_request_id = request_id(response.headers, self._key)
         try:
-            await _accept(response)
+            await _check_response(response)
         except BaseException:
             response.close()
             raise
         return ResponseEvents(response, attempts)
 
-    async def _ask(self, payload: dict[str, Any], attempts: Attempts) -> Response:
-        """Send a request, and once more where the pool's connection had gone stale meanwhile."""
+    async def _send(self, payload: dict[str, Any], attempts: Attempts) -> Response:
+        """Send a request, and send it again on a new connection if the pooled one was stale."""
         body = await request_body(payload)
-        response = await self._attempt(body, attempts, Attempt(fresh=False))
+        response = await self._send_once(body, attempts, Attempt(fresh=False))
         if response is None:
-            response = await self._attempt(body, attempts, Attempt(fresh=True))
+            response = await self._send_once(body, attempts, Attempt(fresh=True))
         assert response is not None  # noqa: S101 - a fresh connection is not stale
         return response
 
-    async def _attempt(
+    async def _send_once(
         self, body: bytes | Payload, attempts: Attempts, attempt: Attempt
     ) -> Response | None:
         """Return the response to a request, or None if its connection was stale."""
         session = self._open_session()
-        attempts.asking()
+        attempts.begin_request()
         try:
             response = await session.post(
                 self._url,
@@ -106,36 +106,36 @@ class Upstream:
             if cause is None:
                 raise
             if attempt.is_stale:
-                attempts.failed(Cause.STALE)
+                attempts.add_failure(Cause.STALE)
                 return None
-            attempts.failed(cause)
+            attempts.add_failure(cause)
             if cause is Cause.DESCRIPTORS and isinstance(session.connector, Connector):
-                # Callers and health checks need them more than the pool.
-                session.connector.keep_none()
+                # Frees the descriptors of idle connections for callers and health checks.
+                session.connector.suspend_reuse()
             raise failure(cause) from None
         finally:
             attempts.count += attempt.sent
-        assert isinstance(response, Response)  # noqa: S101 - the session makes no others
+        assert isinstance(response, Response)  # noqa: S101 - the session's response_class
         if attempt.reused and is_idle_timeout(response):
             response.close()
-            attempts.failed(Cause.STALE)
+            attempts.add_failure(Cause.STALE)
             return None
         return response
 
     def _open_session(self) -> aiohttp.ClientSession:
-        """Return the session, which has to be made while the event loop runs."""
+        """Return the session, which can be created only while the event loop runs."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=Connector(),
                 timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
-                # No headers here: aiohttp sends those to a proxy too, which would see the key.
+                # No default headers: aiohttp would also send them, with the key, to a proxy.
                 request_class=Request,
                 response_class=Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
-                read_bufsize=WAITING_BYTES,
-                # No line can be longer than the head, which is bounded as a whole.
+                read_bufsize=READ_BUFFER_BYTES,
+                # UpstreamConnection limits the whole head, so lines need no lower limit.
                 max_line_size=MAX_HEAD_BYTES,
                 max_field_size=MAX_HEAD_BYTES,
                 max_headers=MAX_HEADERS,
@@ -143,20 +143,20 @@ class Upstream:
         return self._session
 
 
-async def _accept(response: Response) -> None:
-    """Raise what is wrong with a response that holds no events."""
+async def _check_response(response: Response) -> None:
+    """Raise a ServiceError if the response is not a stream of events."""
     if response.status != HTTPStatus.OK:
         body = await _error_body(response)
-        response.give_back()
+        response.return_connection()
         raise rejection(response.status, response.headers, body)
     if response.content_type == "text/html":
-        # A proxy's or portal's page in the place of the upstream.
+        # The page of a proxy or a captive portal.
         raise errors.UpstreamError
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
     body = b""
-    # The status has said enough for a reason, so nothing that goes wrong here counts.
+    # The status alone determines a failure, so errors while reading the body are ignored.
     with suppress(aiohttp.ClientError, TimeoutError, errors.UpstreamProtocolError):
         inflate = inflater(response.headers.get("content-encoding", "identity"))
         async with asyncio.timeout(ERROR_BODY_SECONDS):

@@ -1,4 +1,4 @@
-"""How long an upstream asks to wait, in every form in which it is sent."""
+"""Parses the time that an upstream asks to wait before a retry, in every format in use."""
 
 import email.utils
 import re
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Final
 
-MILLISECONDS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
-"""OpenAI's and Azure's headers. They stand before Retry-After, which is the same wait rounded."""
+MILLISECOND_HEADERS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
+"""The headers of OpenAI and Azure. They take precedence over Retry-After, which is rounded."""
 
 DECIMAL: Final = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
-IN_WORDS: Final = re.compile(
+TEXT: Final = re.compile(
     r"""(?:try\ again|retry)\ (?:in|after)\ (?=[0-9])
     (?:([0-9]{1,9})\ ?m(?:in(?:ute)?s?)?(?![a-z])\ ?)?
     (?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\ ?s(?:ec(?:ond)?s?)?(?![a-z]))?
@@ -20,37 +20,37 @@ IN_WORDS: Final = re.compile(
 )
 DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s", re.ASCII)
 
-MOST_SECONDS: Final = 365 * 86_400.0
-"""Nobody means a longer wait, and far longer ones have no place in a RetryInfo."""
+MAX_SECONDS: Final = 365 * 86_400.0
+"""The upper limit of a wait, far below the largest Duration in a RetryInfo."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a response's headers ask to wait, or None if they ask for none.
+    """Return the wait in a response's headers, in seconds, or None if there is none.
 
-    Retry-After may be a date (RFC 9110, 10.2.3); decimals are no standard, but sent.
+    Retry-After is an integer or a date (RFC 9110, 10.2.3). Some upstreams send decimals.
     """
-    for name in MILLISECONDS:
+    for name in MILLISECOND_HEADERS:
         wait = _number(headers.get(name, ""))
         if wait is not None:
-            return _bounded(wait / 1000)
+            return _clamp(wait / 1000)
     value = headers.get("retry-after", "")
     wait = _number(value)
-    return _until(value) if wait is None else _bounded(wait)
+    return _until(value) if wait is None else _clamp(wait)
 
 
 def duration(value: str) -> float | None:
-    """Return the seconds of a protobuf duration in JSON, such as `24.5s`, or None."""
+    """Return the seconds of a protobuf Duration in JSON, such as `24.5s`, or None."""
     match = DURATION.fullmatch(value)
-    return _bounded(float(match[1])) if match else None
+    return _clamp(float(match[1])) if match else None
 
 
-def in_words(text: str) -> float | None:
-    """Return the seconds after which a sentence asks to come back, or None."""
-    match = IN_WORDS.search(text)
+def wait_in_text(text: str) -> float | None:
+    """Return the wait that an error message states, in seconds, or None if it states none."""
+    match = TEXT.search(text)
     if match is None or not any(match.groups()):
         return None
     minutes, seconds, milliseconds = (float(number or 0) for number in match.groups())
-    return _bounded(60 * minutes + seconds + milliseconds / 1000)
+    return _clamp(60 * minutes + seconds + milliseconds / 1000)
 
 
 def _number(value: str) -> float | None:
@@ -61,10 +61,10 @@ def _number(value: str) -> float | None:
 def _until(date: str) -> float | None:
     try:
         moment = email.utils.parsedate_to_datetime(date.strip())
-        return _bounded(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time())
+        return _clamp(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
 
 
-def _bounded(seconds: float) -> float:
-    return min(max(0.0, seconds), MOST_SECONDS)
+def _clamp(seconds: float) -> float:
+    return min(max(0.0, seconds), MAX_SECONDS)

@@ -1,4 +1,4 @@
-"""What the words of an upstream's error mean, in any provider's language."""
+"""Classifies an upstream's error by the words in its codes and messages."""
 
 import re
 from typing import Final
@@ -7,102 +7,102 @@ from tokenwire.upstreams.openai import parameters
 from tokenwire.upstreams.openai.error_body import ErrorBody
 
 
-def _words(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.VERBOSE)
 
 
-THROTTLED: Final = _words(
+RATE: Final = _compile(
     r"""throttl | concurren | too.?many.?requests | \bwait\b | (?<![a-z])rate(?![a-z]) | slow.?down
     | \b[rt]p[smd]\b | \bper[ -](second|minute|min|hour|day)\b | (retry|try\ again)\ (in|after)\b"""
 )
-MONEY: Final = _words(
+MONEY: Final = _compile(
     r"""balance | recharg | \bfunds\b | prepaid | \bbudget | billing | \bcredits?\b | quota
     | payment | arrear | overdue | top.?up | (usage|spend(ing)?).(limit|cap)"""
 )
-MONEY_BY_NAME: Final = _words(
+MONEY_CODES: Final = _compile(
     r"""insufficient.?(quota|funds) | exceeded.{0,9}quota | balance | billing | credit | payment
     | arrear | overdue"""
 )
-"""Names of errors that are about money, whatever else their sentences speak of."""
+"""Error codes about money. They take precedence over the message."""
 
-POLICY: Final = _words(
+POLICY: Final = _compile(
     r"""inspection | \brisks?\b | moderat | \bfilter | content.?(filter|polic) | safety | flagged
     | inappropriate | harmful | guardrail | jailbreak | (?<!case[- ])sensitive | prohibited
     | responsible.?ai | invalid_prompt | usage\ polic"""
 )
-POLICY_OF_PROMPTS: Final = _words(r"moderat | flagged | content.?(filter|polic)")
-"""Fewer words: without those that others than models use of their policies."""
+PROMPT_POLICY: Final = _compile(r"moderat | flagged | content.?(filter|polic)")
+"""A subset of POLICY, without words that also describe the access policies of organizations."""
 
-TOO_LONG_BY_NAME: Final = _words(
+TOO_LONG_CODES: Final = _compile(
     r"""context.?(length|window|size) | tokens?.?limit
     | (prompt|input|context|request).{0,20}(exceed|too.?(long|large))"""
 )
-TOO_LONG: Final = _words(
+TOO_LONG: Final = _compile(
     r"""context.{0,3}(length|window|size|limit)
     | \b(prompt|inputs?|context|messages?)\W{0,3}(tokens?\W)?(length|count|size|tokens?)\b
     | \b(prompt|inputs?|request|messages?|you)\b[^.]{0,40}\b\d+\ (input\ )?tokens\b
     | \btokens\ (in|of|from)\ (the\ |your\ )?(prompt|input|messages?)\b"""
 )
-"""Words that are about the prompt alone."""
-TOO_LONG_OF_SOMETHING: Final = _words(
+"""Phrases that always refer to the prompt."""
+TOO_LONG_AMBIGUOUS: Final = _compile(
     r"""too.long | above.max.length | too\ many\ tokens | tokens?.limit | maximum.{0,20}tokens
     | tokens\ to\ keep | reduce\ the\ (length|size)
     | \b(prompt|inputs?|request|messages?|conversation|content)\b[^.]{0,60}
       (too\ (large|many)|(long|larg|great)er\ than|more\ than|exceed)"""
 )
-"""Words that are about the prompt unless the error names another field."""
+"""Phrases that refer to the prompt unless the error names another field."""
 
-NO_SUCH_MODEL: Final = _words(
+UNKNOWN_MODEL: Final = _compile(
     r"""model.{0,100}(not.?found|not.?exist) | (unknown|no.such|invalid).model\b"""
 )
-LATER: Final = _words(
+TRANSIENT: Final = _compile(
     r"overload | capacity | try\ again\ later | temporar | unavailable | \bbusy\b | \bloading\b"
 )
 
 
-def is_about_money(said: ErrorBody) -> bool:
-    """Tell whether money or a quota is used up, so that waiting does not help."""
-    if MONEY_BY_NAME.search(said.kinds):
+def is_about_money(body: ErrorBody) -> bool:
+    """Report whether the credit or a quota is used up, so that waiting does not help."""
+    if MONEY_CODES.search(body.kinds):
         return True
-    # Some call their rate limits quotas, or sell a higher one.
-    return _says(MONEY, said) and not is_about_rate(said)
+    # Some upstreams call rate limits quotas, or advertise a higher limit in the message.
+    return _matches(MONEY, body) and not is_about_rate(body)
 
 
-def is_about_rate(said: ErrorBody) -> bool:
-    """Tell whether requests or tokens come too fast, so that waiting helps."""
-    return _says(THROTTLED, said)
+def is_about_rate(body: ErrorBody) -> bool:
+    """Report whether a rate limit is exceeded, so that waiting helps."""
+    return _matches(RATE, body)
 
 
-def is_about_policy(said: ErrorBody) -> bool:
-    """Tell whether the prompt is against a policy."""
-    return _says(POLICY, said)
+def is_about_policy(body: ErrorBody) -> bool:
+    """Report whether the prompt violates a policy."""
+    return _matches(POLICY, body)
 
 
-def is_about_policy_alone(said: ErrorBody) -> bool:
-    """Tell the same of a 403, which may also be about the policy of an organisation."""
-    return _says(POLICY_OF_PROMPTS, said)
+def is_about_prompt_policy(body: ErrorBody) -> bool:
+    """Report whether a 403 means that the prompt violates a policy, and not denied access."""
+    return _matches(PROMPT_POLICY, body)
 
 
-def is_about_length(said: ErrorBody) -> bool:
-    """Tell whether the prompt is too long; another field that is too long does not count."""
-    if TOO_LONG_BY_NAME.search(said.kinds):
+def is_about_length(body: ErrorBody) -> bool:
+    """Report whether the prompt is too long. Another field that is too long does not count."""
+    if TOO_LONG_CODES.search(body.kinds):
         return True
-    if parameters.is_of_another_field(said):
+    if parameters.names_another_field(body):
         return False
-    if TOO_LONG.search(said.text):
+    if TOO_LONG.search(body.text):
         return True
-    return _says(TOO_LONG_OF_SOMETHING, said) and not parameters.mentions_another_field(said)
+    return _matches(TOO_LONG_AMBIGUOUS, body) and not parameters.mentions_another_field(body)
 
 
-def is_about_model(said: ErrorBody) -> bool:
-    """Tell whether there is no such model."""
-    return _says(NO_SUCH_MODEL, said)
+def is_about_model(body: ErrorBody) -> bool:
+    """Report whether the model does not exist."""
+    return _matches(UNKNOWN_MODEL, body)
 
 
-def is_passing(said: ErrorBody) -> bool:
-    """Tell whether the upstream has trouble that will pass."""
-    return _says(LATER, said)
+def is_transient(body: ErrorBody) -> bool:
+    """Report whether the failure is transient."""
+    return _matches(TRANSIENT, body)
 
 
-def _says(words: re.Pattern[str], said: ErrorBody) -> bool:
-    return bool(words.search(said.kinds) or words.search(said.text))
+def _matches(pattern: re.Pattern[str], body: ErrorBody) -> bool:
+    return bool(pattern.search(body.kinds) or pattern.search(body.text))
