@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from conftest import StartApp
 from metrics_port import GET, SECONDS, port
 from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMetrics
-from tokenwire.observability.metrics_server.pages import CERTAIN_SECONDS
+from tokenwire.observability.metrics_server.pages import RECHECK_SECONDS
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -125,7 +125,7 @@ async def test_a_bug_of_ours_is_a_500_and_a_line(caplog: pytest.LogCaptureFixtur
         with caplog.at_level(logging.ERROR):
             response = await client.get("/metrics")
         assert response.status_code == httpx2.codes.INTERNAL_SERVER_ERROR
-        assert response.text == "Internal error; the log has more.\n"
+        assert response.text == "Internal error. The log has the details.\n"
         assert [record.message for record in caplog.records] == ["metrics page failed"]
         served.gate.size = 1
         assert (await client.get("/metrics")).status_code == httpx2.codes.OK
@@ -144,7 +144,7 @@ async def test_health_is_that_of_the_event_loop(
     asked = asyncio.create_task(asyncio.to_thread(_statuses, url))
     # One turn, in which the thread begins.
     await asyncio.sleep(0)
-    time.sleep(CERTAIN_SECONDS + 3)  # noqa: ASYNC251 - this is the promise
+    time.sleep(RECHECK_SECONDS + 3)  # noqa: ASYNC251 - this is the promise
     assert await asked == [httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.OK]
     async with httpx2.AsyncClient(base_url=url) as client:
         assert (await client.get("/healthz")).text == "ok\n"

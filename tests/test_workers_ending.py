@@ -24,7 +24,7 @@ from helpers import collect
 from process import FREE_PORTS, SECONDS, TOKENWIRE
 from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
-from tokenwire.workers.backoff import HEALTHY_SECONDS, MOST_SECONDS, Backoff
+from tokenwire.workers.backoff import HEALTHY_SECONDS, MAX_SECONDS, Backoff
 
 STOPPED = {"draining", "stopped", "exit"}
 
@@ -114,7 +114,7 @@ def test_the_wait_is_bounded_and_forgotten() -> None:
     backoff = Backoff()
     waits = [backoff.delay(0) for _ in range(20)]
     assert waits[:6] == [0, 0.5, 1, 2, 4, 8]
-    assert max(waits) == waits[-1] == MOST_SECONDS
+    assert max(waits) == waits[-1] == MAX_SECONDS
     assert [backoff.delay(HEALTHY_SECONDS), backoff.delay(0)] == [0, 0.5]
 
 

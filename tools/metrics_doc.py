@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from documents import code, table, write
 from metrics_labels import cause_table, label_table, outcome_table
 from tokenwire.observability.metrics import Metrics
-from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
+from tokenwire.workers.metrics import LABEL, SUPERVISOR, supervisor_metrics
 
 HEAD: Final = ("Name", "Type", "Labels", "Meaning")
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
@@ -72,7 +72,7 @@ def metrics_table() -> str:
 
 
 def _workers_table() -> str:
-    return table(HEAD, [_row(family, (LABEL,)) for family in own_metrics()])
+    return table(HEAD, [_row(family, (LABEL,)) for family in supervisor_metrics()])
 
 
 def _row(family: Metric, labels: Iterable[str]) -> tuple[str, ...]:

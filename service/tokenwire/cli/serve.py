@@ -98,7 +98,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
 
         return await serving.serve(loaded, link)
     except config.SettingsError as error:
-        link.tell_problems(error.problems)
+        link.report_problems(error.problems)
         return EXIT_BAD_SETTINGS
     finally:
         await link.close()
