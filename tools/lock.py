@@ -1,7 +1,7 @@
-"""Write every Python lock file: for the server, its tests, and what they are put beside.
+"""Writes every Python lock file: of the server, the development environment and the tools.
 
-All carry hashes and hold on every platform and Python that pyproject.toml
-allows. They name no package host, so they work with whichever index pip uses.
+All have hashes and are valid for each platform and Python version that pyproject.toml allows.
+They name no package host, so they work with any index.
 """
 
 import subprocess
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     lock(
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",
-        *("--python-version", "3.11"),  # no pyproject.toml says it here
+        *("--python-version", "3.11"),  # there is no pyproject.toml with requires-python
     )
     lock(
         "tools/kubernetes/requirements.in",
@@ -49,6 +49,6 @@ if __name__ == "__main__":
         "benchmarks/peers/requirements.in",
         "benchmarks/peers/requirements.lock",
         *("--python-version", "3.11"),
-        # What peers share with the server is of the same version.
+        # Dependencies shared with the server have the server's version.
         *("--constraint", "requirements.lock"),
     )

@@ -1,4 +1,4 @@
-"""The list of metrics in docs/metrics.md."""
+"""Generates docs/metrics.md, with the list of metrics."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ from tokenwire.workers.metrics import LABEL, SUPERVISOR, supervisor_metrics
 
 HEAD: Final = ("Name", "Type", "Labels", "Meaning")
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
-"""What Prometheus' text format adds to the names of these types."""
+"""The suffixes of names in Prometheus' text format, by type."""
 
 INTRODUCTION: Final = """\
 # Metrics
@@ -94,7 +94,7 @@ def _bucket_list() -> str:
 
 
 def _metrics() -> list[MetricWrapperBase]:
-    # The registry's public side shows a metric's labels only once it has samples.
+    # The registry's public interface has a metric's labels only once it has samples.
     metrics = Metrics((), (), ())
     metrics.with_tls()
     collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above
