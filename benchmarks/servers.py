@@ -21,7 +21,10 @@ MODEL = "gpt-4o-mini"
 KEY = "sk-benchmark"
 """For clients that require a key; the upstream does not."""
 
-OURS = ("grpcio", "protobuf", "langchain-core", "langchain-openai", "httpx2", "jiter")
+OURS = (
+    *("grpcio", "protobuf", "langchain-core", "langchain-openai"),
+    *("aiohttp", "msgspec", "uvloop"),
+)
 LANGCHAIN = ("langchain-core", "langchain-openai", "openai")
 
 

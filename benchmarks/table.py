@@ -54,7 +54,7 @@ HEADLINE = (
     Column("CPU in bursts, µs/token", "burst", "cpu_us_per_token", "{:.1f}"),
     Column("at 25 tokens/s, µs/token", "paced", "cpu_us_per_token", "{:.0f}"),
     Column("1,000 streams in time, %", "carried", "in_time_percent", "{:.0f}"),
-    Column("first token later by, ms", "ttft", "added_p50_ms", "{:.1f}"),
+    Column("added to the first token, ms", "ttft", "added_p50_ms", "{:.1f}"),
 )
 OWN_COSTS = (
     ("upstream, µs/token", "upstream_us_per_token"),
@@ -78,7 +78,10 @@ def tables(run: Run) -> Iterator[tuple[str, Table]]:
             *([goal.text, goal.figure, goal.verdict] for goal in goals(run)),
         ],
     )
-    yield "what measuring tokenwire cost, beside it", _own_costs(run)
+    yield (
+        "CPU time of the upstream and the load generator, while tokenwire is measured",
+        _own_costs(run),
+    )
 
 
 def _figures(run: Run, wanted: tuple[Column, ...], servers: Iterable[str]) -> Table:
@@ -140,7 +143,9 @@ def aligned(table: Table) -> str:
 
 def as_markdown(run: Run) -> str:
     """Return all tables as Markdown, for docs/performance.md."""
-    parts = [f"{title.capitalize()}:\n\n{_markdown(table)}" for title, table in tables(run)]
+    parts = [
+        f"{title[0].upper()}{title[1:]}:\n\n{_markdown(table)}" for title, table in tables(run)
+    ]
     return "\n\n".join([*parts, _machine(run)])
 
 

@@ -37,15 +37,55 @@ def test_dashboards_can_be_provisioned() -> None:
 
 
 def test_dashboards_let_choose_what_they_show() -> None:
-    """Data source, job, instance and model can be chosen, the last three several at once."""
+    """Data source, namespace, job, instance and model can be chosen, the last four severally."""
     for dashboard in loaded():
         source, *others = dashboard["templating"]["list"]
         assert (source["name"], source["type"]) == ("datasource", "datasource")
-        assert [each["name"] for each in others] == ["job", "instance", "model"]
+        assert [each["name"] for each in others] == ["namespace", "job", "instance", "model"]
         assert all(each["multi"] and each["includeAll"] for each in others)
         sources = list(all_of("datasource", dashboard))
         assert sources
         assert all(each["uid"] == "${datasource}" for each in sources)
+
+
+def test_what_can_be_chosen_depends_on_what_was_chosen_before() -> None:
+    """Each variable offers what there is in the chosen namespaces, and jobs, before it."""
+    for dashboard in loaded():
+        _, *others = dashboard["templating"]["list"]
+        queries = {each["name"]: each["query"]["query"] for each in others}
+        assert "$" not in queries.pop("namespace")
+        assert "$job" not in queries["job"]
+        assert all('namespace=~"$namespace"' in query for query in queries.values())
+        assert all('job=~"$job"' in queries[name] for name in ("instance", "model"))
+
+
+def shows(dashboard: dict[str, Any], picker: str) -> bool:
+    """Tell whether a dashboard shows the picker of a variable."""
+    [variable] = [each for each in dashboard["templating"]["list"] if each["name"] == picker]
+    return not variable.get("hide")
+
+
+def test_a_panel_that_ignores_a_picker_says_so() -> None:
+    """Instance and model are in all of a panel's queries, or its description says that all count.
+
+    The dashboard of processes has no picker of models that could be ignored.
+    """
+    dashboards = {each["uid"]: each for each in loaded()}
+    shown = {uid for uid, each in dashboards.items() if shows(each, "model")}
+    assert shown == {"tokenwire-overview", "tokenwire-model"}
+    said = []
+    for dashboard in dashboards.values():
+        for panel in dashboard["panels"]:
+            ignored = [
+                picker
+                for picker in ("instance", "model")
+                if shows(dashboard, picker)
+                and not all(f"${picker}" in target["expr"] for target in panel["targets"])
+            ]
+            found = re.findall(r"Shows all (.*), whatever is chosen\.$", panel["description"])
+            assert found == ([" and ".join(f"{each}s" for each in ignored)] if ignored else [])
+            said += found
+    assert {"models", "instances and models"} == set(said)
 
 
 def all_of(key: str, node: Any) -> Iterator[Any]:
@@ -85,11 +125,11 @@ def test_panels_do_not_overlap() -> None:
 
 @pytest.mark.parametrize("query", QUERIES, ids=id_of)
 def test_a_query_obeys_what_is_chosen(query: PanelQuery) -> None:
-    """Each selector has the job and the instance, or is of a recording rule; rates adapt."""
+    """Each selector has namespace, job and instance, or is of a recording rule; rates adapt."""
     names = re.findall(r"([a-z_:0-9]+)\{([^}]*)\}", query.expr)
     assert names
     for name, labels in names:
-        assert 'job=~"$job"' in labels
+        assert 'namespace=~"$namespace", job=~"$job"' in labels
         if name.startswith("job:"):
             assert f"record: {name}\n" in RULES
             continue
@@ -117,11 +157,3 @@ def test_the_runbook_names_panels_that_are_there() -> None:
     named = {name for line in looked_at for name in re.findall(r'"([^"]+)"', line)}
     assert len(named) > 5
     assert named <= {query.title for query in QUERIES}
-
-
-def test_documents_link_to_what_is_there() -> None:
-    """Each relative link of the user's page and of the runbook names a file."""
-    for name in ("observability.md", "runbook.md"):
-        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / "docs" / name).read_text())
-        assert links
-        assert [link for link in links if not (ROOT / "docs" / link).exists()] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Pair
-from programs import ROOT, run, started
+from programs import run, started
 from readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, SERVE, TLS, Block, blocks
 from tokenwire.app import App
 from tokenwire.client import Client
@@ -114,10 +114,3 @@ async def test_the_python_snippet_works(app: App) -> None:
     assert done.code == 0, done.stderr
     assert done.stdout.startswith(ANSWER)
     assert re.search(r"\n\d+ tokens\n$", done.stdout)
-
-
-def test_every_link_leads_somewhere() -> None:
-    """Each relative link of the README names a file that is there."""
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -18,28 +18,25 @@ GROUPS: Final = {
 INTRODUCTION: Final = f"""\
 # Errors
 
-A failed call of `openai.Chatgpt/Send` ends with a gRPC status whose text is fixed and ends with
-the request's id. Its details (`grpc-status-details-bin`) hold what a program can act on:
+A failed call of `openai.Chatgpt/Send` ends with a gRPC status. Its text is fixed, followed by the
+id of the request. Its details (`grpc-status-details-bin`) are for programs:
 
-- `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below; every failure
-  has it.
-- `google.rpc.RetryInfo` with the time to wait before a retry, where it is known; the trailer
-  `grpc-retry-pushback-ms` says the same to gRPC's own retry policy, and with -1 that no retry
-  helps.
-- `google.rpc.BadRequest` with the path of the field at fault and what is allowed, where a field
-  is at fault.
+- `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below, for every failure.
+- `google.rpc.RetryInfo` with the time to wait before a retry, where it is known. The trailer
+  `grpc-retry-pushback-ms` has the same value for gRPC's own retry policy, or -1 if no retry helps.
+- `google.rpc.BadRequest` with the path of the invalid field and what is allowed, where a field is
+  invalid.
 
-The status depends on whether the caller has received a token. Before the first one a failure
-that may pass is UNAVAILABLE, and a client's own retry policy may act on it. Once a token was
-sent the same failure is ABORTED, because a retry would replay half an answer and pay for it
-twice; then a last `Answer` holds the reason in its field `error` too, for clients that read only
-messages.
+The status depends on whether the caller has received a token. Before the first token a failure
+that may pass is UNAVAILABLE, and a client's retry policy may act on it. After the first token the
+same failure is ABORTED, because a retry would repeat a part of the answer and cost twice. A last
+`Answer` then has the reason in its field `error` too, for clients that read only messages.
 
-The trailer `x-request-id` holds the request's id: the one that the caller sent under that name,
-or a new one. The service's log has it in the line of the call.
+The trailer `x-request-id` holds the request's id: the one that the caller sent under that name, or
+a new one. The log line of the call has it too.
 
-Two codes need no reason of ours: CANCELLED is a call that its caller left, and DEADLINE_EXCEEDED
-is one whose caller's own deadline passed.
+Two codes have no reason of tokenwire's: CANCELLED means that the caller left, and
+DEADLINE_EXCEEDED that the caller's own deadline passed.
 """
 
 HEAD: Final = (

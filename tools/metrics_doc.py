@@ -19,28 +19,27 @@ SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 INTRODUCTION: Final = """\
 # Metrics
 
-Prometheus reads them from `/metrics` at `TOKENWIRE_METRICS_LISTEN`, in its text format or, if it
-asks for that, in OpenMetrics, and compressed by gzip if it asks for that too. In OpenMetrics the
-histograms of times have exemplars: the id of a trace that fell into the bucket, if its span is
-recorded. Names follow OpenTelemetry's GenAI conventions in Prometheus' spelling and
-go-grpc-middleware where they have one. The endpoint also has the usual `process_*` and `python_*`
-metrics of Python's Prometheus client.
+Prometheus reads the metrics from `/metrics` at `TOKENWIRE_METRICS_LISTEN`, in its text format or
+in OpenMetrics, and compressed by gzip if it asks for that. In OpenMetrics the histograms of times
+have exemplars: the id of a trace in the bucket, if its span is recorded. Names follow
+OpenTelemetry's GenAI conventions in Prometheus' spelling, and go-grpc-middleware, where these
+have a name. The endpoint also has the usual `process_*` and `python_*` metrics of Python's
+Prometheus client.
 
-All of a call is counted when it ends, before its status is sent; only `grpc_server_started_total`
-and `grpc_server_msg_received_total` count its begin. Health checks and reflection are not counted.
-Counters whose labels are known beforehand are there at 0 from the start, so that `rate()` sees the
-first event.
+Everything about a call is counted when it ends, before its status is sent; only
+`grpc_server_started_total` and `grpc_server_msg_received_total` count its start. Health checks and
+reflection are not counted. Counters whose labels are known in advance exist at 0 from the start,
+so that `rate()` includes the first event.
 """
 
 WORKERS: Final = f"""\
 ## Workers
 
-With `TOKENWIRE_WORKERS` above 1 the one endpoint shows the metrics of all workers. Each series
-has the label `{LABEL}`, the worker's number, or `{SUPERVISOR}` for the process that looks after
-them. Nothing is added up: `sum without ({LABEL}) (...)` is the whole. A worker that is replaced
-begins at 0, as any process that is started anew; `rate` and `increase` expect that. What it
-counted after the last scrape is lost with it. While a worker does not serve, it has no series but
-these:
+With `TOKENWIRE_WORKERS` above 1, one endpoint serves the metrics of all workers. Each series has
+the label `{LABEL}`: the worker's number, or `{SUPERVISOR}` for the supervisor. The endpoint adds
+nothing up; `sum without ({LABEL}) (...)` is the total. A worker that is replaced starts at 0, as
+any process does after a restart; `rate` and `increase` handle that. What it counted after the last
+scrape is lost. While a worker does not serve, it has only these series:
 """
 
 

@@ -11,42 +11,42 @@ from tokenwire.observability.metrics.labels import Outcome
 
 LABELS: Final = {
     labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS` and "
-    f"`TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every other and for calls that failed "
-    "before their model was known; callers cannot make series.",
+    f"`TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every other model and for calls that failed "
+    "before their model was known; callers cannot create series.",
     "gen_ai_operation_name": f"Always `{labels.CHAT}`.",
     "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
     labels.DIRECTION: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part of "
     "the output).",
-    labels.ERROR_TYPE: "Empty for calls that ended with OK, else as `reason`.",
+    labels.ERROR_TYPE: "Empty for calls that ended with OK, otherwise as `reason`.",
     labels.CODE: "Name of the gRPC status code.",
     "grpc_type": f"Always `{MethodType.SERVER_STREAM.value}`.",
     "grpc_service": "Always `openai.Chatgpt`.",
     "grpc_method": "Always `Send`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
-    "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not take them, `queue` if too "
-    "many waited for it. Of log lines: `queue` if nobody read them fast enough, `write` if they "
-    "could not be written, `rate` if a library logged too many. Of connections to the metrics "
-    "port: `limit` or `timeout`.",
+    "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not accept them, `queue` if too "
+    "many waited to be exported. Of log lines: `queue` if they were not read fast enough, `write` "
+    "if they could not be written, `rate` if a library logged too many. Of connections to the "
+    "metrics port: `limit` or `timeout`.",
     labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
-    labels.CERTIFICATE: "`server`, what callers are shown, or `client_ca`, the authorities of "
-    "callers.",
+    labels.CERTIFICATE: "`server`, the certificate that callers receive, or `client_ca`, the "
+    "authorities of callers.",
     labels.RESULT: "`ok` or `error`.",
     labels.OUTCOME: "Each call has one; see below.",
-    "version": "Of tokenwire.",
+    "version": "Version of tokenwire.",
     "python": "Version of Python.",
 }
 
 OUTCOMES: Final = {
-    Outcome.OK: "The status is OK: the answer was whole.",
-    Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. No error of "
-    "the service.",
-    Outcome.DEADLINE: "The caller's own deadline passed. No error of the service; before the first "
-    "token it is a late one to the objective, if the model had been asked.",
+    Outcome.OK: "The status is OK: the answer was complete.",
+    Outcome.CANCELLED: "The caller cancelled the call, or its connection was lost. Not an error "
+    "of the service.",
+    Outcome.DEADLINE: "The caller's own deadline passed. Not an error of the service; before the "
+    "first token it counts as a late first token, if the model had been asked.",
     Outcome.REJECTED: "The caller's request or its reading was at fault "
-    f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service took no more calls "
-    f"({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",
+    f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service accepted no more "
+    f"calls ({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",
     Outcome.ERROR: "Everything else: the service or its upstream failed. Availability is "
     "`ok / (ok + error)`.",
 }

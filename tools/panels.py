@@ -1,157 +1,138 @@
-"""Panels of Grafana dashboards: what they show, and their JSON."""
+"""Panels and their queries, as all dashboards have them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, TypeAlias
 
-SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
-COLUMNS: Final = 24
-"""Of Grafana's grid."""
+from grafana_foundation_sdk.builders import common, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+)
+from grafana_foundation_sdk.models.dashboard import DataSourceRef, Threshold, ThresholdsMode
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-JOB: Final = 'job=~"$job"'
-PROCESS: Final = f'{JOB}, instance=~"$instance"'
-"""Selects by the dashboard's variables; workers have a label of their own below it."""
-MODEL: Final = f'{PROCESS}, gen_ai_request_model=~"$model"'
+from meanings import QUANTILES, colored
+from promql import PROCESS, quantile
 
+SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
+REF_IDS: Final = "ABCDEF"
+TOKENS_PER_SECOND: Final = "tokens/s"
+"""No unit of Grafana's, which then shows it behind the number."""
 
-def gauge(metric: str, labels: str = PROCESS) -> str:
-    """Return a gauge of every process."""
-    return f"{metric}{{{labels}}}"
-
-
-def rate(metric: str, labels: str = PROCESS) -> str:
-    """Return the rate of a counter's series."""
-    return f"rate({metric}{{{labels}}}[$__rate_interval])"
-
-
-def total(metric: str, labels: str = PROCESS, by: str = "") -> str:
-    """Return the rate of a counter, added up over all series but for the labels in `by`."""
-    return f"sum{f' by ({by})' if by else ''} ({rate(metric, labels)})"
-
-
-def quantile(share: float, histogram: str, labels: str = PROCESS, by: str = "") -> str:
-    """Return a quantile of a histogram, of all series together but for the labels in `by`."""
-    buckets = total(f"{histogram}_bucket", labels, f"{by}, le" if by else "le")
-    return f"histogram_quantile({share}, {buckets})"
+Panel: TypeAlias = timeseries.Panel | stat.Panel | table.Panel
+Steps: TypeAlias = tuple[tuple[float, str], ...]
+"""From which value on a stat has which colour; the first holds for all below too."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """One query of a panel.
+def query(expr: str, legend: str = "__auto", *, exemplars: bool = False) -> Dataquery:
+    """Return a query.
 
-    Attributes:
+    Args:
         expr: PromQL, with the dashboard's variables.
-        legend: Grafana's legend of each series.
+        legend: Grafana's pattern for the names of the series.
         exemplars: Whether Grafana asks for the traces behind it.
     """
-
-    expr: str
-    legend: str = ""
-    exemplars: bool = False
+    made = Dataquery().datasource(SOURCE).expr(expr).legend_format(legend)
+    return made.exemplar(exemplar=True) if exemplars else made
 
 
-def quantiles(histogram: str, labels: str = PROCESS) -> tuple[Query, ...]:
-    """Return the three quantiles that a panel of times shows, with exemplars."""
-    return tuple(
-        Query(quantile(share, histogram, labels), f"p{share * 100:.0f}", exemplars=True)
-        for share in (0.5, 0.95, 0.99)
-    )
+def graph(
+    title: str, description: str, unit: str, *queries: Dataquery, stacked: bool = False
+) -> timeseries.Panel:
+    """Return a panel of lines over time.
 
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel.
-
-    Attributes:
+    Args:
         title: What it shows.
         description: What it tells whoever is on call.
         unit: Grafana's name of the unit.
-        queries: Where its data comes from.
-        kind: How Grafana shows it.
-        width: In columns of the grid.
-        stacked: Whether the series add up to something.
-        steps: For a stat, from which value on it has which colour.
+        queries: Where its data comes from; their ids are A, B, C.
+        stacked: Whether the series are parts of one whole.
     """
-
-    title: str
-    description: str
-    unit: str
-    queries: tuple[Query, ...]
-    kind: Literal["timeseries", "stat", "table"] = "timeseries"
-    width: int = 8
-    stacked: bool = False
-    steps: tuple[tuple[float, str], ...] = ()
-
-    @property
-    def height(self) -> int:
-        """In rows of the grid."""
-        return 4 if self.kind == "stat" else 8
-
-    def json(self, number: int, x: int, y: int) -> dict[str, Any]:
-        """Return what Grafana reads."""
-        return {
-            "id": number,
-            "type": self.kind,
-            "title": self.title,
-            "description": self.description,
-            "datasource": SOURCE,
-            "gridPos": {"h": self.height, "w": self.width, "x": x, "y": y},
-            "fieldConfig": {"defaults": self._defaults(), "overrides": []},
-            "options": self._options(),
-            "targets": [self._target(*each) for each in zip("ABCDEF", self.queries, strict=False)],
-        }
-
-    def _defaults(self) -> dict[str, Any]:
-        defaults: dict[str, Any] = {"unit": self.unit}
-        if self.kind == "timeseries":
-            defaults["min"] = 0
-            defaults["custom"] = {
-                "fillOpacity": 20 if self.stacked else 5,
-                "showPoints": "never",
-                "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
-            }
-        if self.steps:
-            [(_, first), *others] = self.steps
-            defaults["thresholds"] = {
-                "mode": "absolute",
-                "steps": [
-                    {"color": first, "value": None},
-                    *({"color": color, "value": value} for value, color in others),
-                ],
-            }
-        return defaults
-
-    def _options(self) -> dict[str, Any]:
-        if self.kind == "timeseries":
-            return {
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
-                "tooltip": {"mode": "multi", "sort": "desc"},
-            }
-        if self.kind == "stat":
-            return {
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-                "colorMode": "value" if self.steps else "none",
-                "graphMode": "area",
-            }
-        return {"showHeader": True}
-
-    def _target(self, letter: str, query: Query) -> dict[str, Any]:
-        target: dict[str, Any] = {
-            "refId": letter,
-            "datasource": SOURCE,
-            "expr": query.expr,
-            "legendFormat": query.legend or "__auto",
-        }
-        if self.kind == "table":
-            return target | {"format": "table", "instant": True}
-        return target | {"exemplar": True} if query.exemplars else target
+    mode = StackingMode.NORMAL if stacked else StackingMode.NONE
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .span(8)
+        .height(8)
+        .unit(unit)
+        .min(0)
+        .fill_opacity(40 if stacked else 5)
+        .show_points(VisibilityMode.NEVER)
+        .stacking(common.StackingConfig().mode(mode).group("A"))
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(show_legend=True)
+        )
+        .tooltip(
+            common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
+        )
+    )
+    for letter, each in zip(REF_IDS, queries, strict=False):
+        panel.with_target(each.ref_id(letter))
+    return panel
 
 
-def placed(panels: tuple[Panel, ...]) -> Iterator[dict[str, Any]]:
-    """Yield the JSON of panels, put from left to right and from top to bottom."""
-    x = y = height = 0
-    for number, panel in enumerate(panels, start=1):
-        if x + panel.width > COLUMNS:
-            x, y, height = 0, y + height, 0
-        yield panel.json(number, x, y)
-        x, height = x + panel.width, max(height, panel.height)
+def quantiles(
+    title: str,
+    description: str,
+    histogram: str,
+    labels: str = PROCESS,
+    shares: tuple[float, ...] = (0.5, 0.95, 0.99),
+) -> timeseries.Panel:
+    """Return a panel of a histogram's quantiles in seconds, with exemplars."""
+    queries = [
+        query(quantile(share, histogram, labels), f"p{share * 100:.0f}", exemplars=True)
+        for share in shares
+    ]
+    return colored(graph(title, description, "s", *queries), QUANTILES)
+
+
+def figure(
+    title: str, description: str, unit: str, asked: Dataquery, steps: Steps = ()
+) -> stat.Panel:
+    """Return a panel of one number, coloured by its value if there are steps."""
+    panel = (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .span(4)
+        .height(4)
+        .unit(unit)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .graph_mode(BigValueGraphMode.AREA)
+        .color_mode(BigValueColorMode.VALUE if steps else BigValueColorMode.NONE)
+        .with_target(asked.ref_id("A"))
+    )
+    if steps:
+        thresholds = [
+            Threshold(value if number else None, color)
+            for number, (value, color) in enumerate(steps)
+        ]
+        panel.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(thresholds))
+    return panel
+
+
+def rows(title: str, description: str, asked: Dataquery, width: int) -> table.Panel:
+    """Return a panel of the present labels of all series, one a row."""
+    return (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .span(width)
+        .height(8)
+        .unit("short")
+        .with_target(asked.ref_id("A").format(PromQueryFormat.TABLE).instant())
+    )

@@ -20,13 +20,13 @@ GROUPS: Final = {
 INTRODUCTION: Final = """\
 # Settings
 
-tokenwire is set by environment variables. A file may hold any of them: let
-`TOKENWIRE_SECRETS_DIR` name a directory, as Kubernetes mounts a secret or a config map, and
-each file in it that is named as a variable below sets that variable, without the white space
-around its content. The environment wins over a file. An empty variable or file counts as
-unset. A setting that is missing or wrong stops the start with one line that says what is
-allowed, and exit code 2; a variable that begins with `TOKENWIRE_` and is no setting is warned
-of in the log.
+Environment variables configure tokenwire. A file may hold any of them: set
+`TOKENWIRE_SECRETS_DIR` to a directory, such as a mounted Kubernetes Secret or ConfigMap, and each
+file in it that has the name of a variable below sets that variable, without the white space
+around its content. The environment takes precedence over a file. An empty variable or file
+counts as unset. A missing or invalid setting stops the start with exit code 2 and one line that
+says what is allowed; a variable that begins with `TOKENWIRE_` and is not a setting causes a
+warning in the log.
 """
 
 IN_README: Final = re.compile(

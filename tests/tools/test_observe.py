@@ -126,7 +126,7 @@ async def until_drawn(page: str) -> None:
 
 
 async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
-    """In Chromium every panel has data, the page is drawn again, and it loads nothing else."""
+    """In Chromium every panel has data and times, is drawn again, and loads nothing else."""
     async with observing() as running:
         await until_drawn(running.page)
         page = Panels(await dom_of(running.page))
@@ -139,6 +139,8 @@ async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
                 assert re.match(r"\$?\d", "".join(texts)), title
             else:
                 assert lines, title
+                times = [text for text in texts if re.fullmatch(r"\d\d:\d\d(:\d\d)?", text)]
+                assert len(times) > 1, title
         assert page.drawings > 2
         assert page.loads == []
         # An empty page of this size is a tenth of it.

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from conftest import MODEL
 from observed import PRICED, observed
-from panel_queries import PanelQuery, panel_queries, substituted
+from panel_queries import PICKERS, PanelQuery, panel_queries, substituted
 from prometheus_server import Prometheus
 
 pytestmark = [
@@ -126,12 +126,12 @@ def counted(expr: str) -> str:
 
 
 async def values_of(
-    prometheus: Prometheus, queries: list[PanelQuery], model: str = ".*"
+    prometheus: Prometheus, queries: list[PanelQuery], **chosen: str
 ) -> dict[str, float]:
     """Return what the counters say, by the legends of a panel's queries."""
     found = {}
     for query in queries:
-        expr = counted(substituted(query.expr, interval="1m", span="5m", model=model))
+        expr = counted(substituted(query.expr, interval="1m", span="5m", **chosen))
         assert "[" not in expr
         for sample in await prometheus.query(expr):
             name = query.name(sample.labels)
@@ -145,6 +145,17 @@ async def test_every_query_returns_data(prometheus: Prometheus, query: PanelQuer
     """Sent as Grafana sends it, each query of each panel has at least one number for answer."""
     samples = await prometheus.query(substituted(query.expr, interval="1m", span="5m"))
     assert [sample for sample in samples if math.isfinite(sample.value)]
+
+
+@pytest.mark.parametrize("picker", PICKERS)
+async def test_a_choice_holds_for_every_panel(prometheus: Prometheus, picker: str) -> None:
+    """With what nobody has chosen, no query has data but those of panels that say so."""
+    for query in QUERIES:
+        chosen = substituted(query.expr, interval="1m", span="5m", **{picker: "nobodys"})
+        samples = await prometheus.query(chosen)
+        ignored = re.search(f"Shows all .*{picker}s.*, whatever", query.panel["description"])
+        by_process = picker == "model" and query.dashboard == "process"
+        assert bool(samples) == bool(ignored or by_process), query
 
 
 @pytest.mark.parametrize("panel", EXACT, ids=str)

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
 
     listen: Address = Field(
-        "127.0.0.1:50051", description="HOST:PORT of the gRPC server. Port 0: any free one."
+        "127.0.0.1:50051", description="HOST:PORT of the gRPC server. Port 0 selects a free port."
     )
     metrics_listen: Address = Field(
         "127.0.0.1:9464",
@@ -59,30 +59,30 @@ class Settings(BaseSettings):
 
     tls_certificate_file: Path | None = Field(
         None,
-        description="PEM file with the gRPC port's certificate and those up to its authority; "
-        "unset: plaintext. New connections use files that take the place of these.",
+        description="PEM file with the certificate of the gRPC port and its intermediate "
+        "certificates; unset: plaintext. New connections use replaced files.",
     )
     tls_key_file: Path | None = Field(
-        None, description="PEM file with that certificate's private key, not encrypted."
+        None, description="PEM file with the private key of that certificate, unencrypted."
     )
     tls_client_ca_file: Path | None = Field(
         None,
-        description="PEM file with authorities: callers must then show a certificate that one of "
-        "them signed (mTLS).",
+        description="PEM file with certificate authorities. If set, callers must present a "
+        "certificate that one of them signed (mTLS).",
     )
 
     api_key: SecretHeader = Field(
         None,
         validation_alias="OPENAI_API_KEY",
-        description="Key for the upstream. Needed unless `OPENAI_BASE_URL` is set.",
+        description="Key for the upstream. Required unless `OPENAI_BASE_URL` is set.",
     )
     base_url: HttpUrl | None = Field(
         None,
         validation_alias="OPENAI_BASE_URL",
         repr=False,
-        description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. "
-        "A query string is sent along, as Azure's `api-version` needs; a user and password are "
-        "sent as `Authorization: Basic`. `/chat/completions` at its end makes no difference.",
+        description="Base URL of an OpenAI-compatible upstream; unset: OpenAI itself. A query "
+        "string is sent with each request, as Azure's `api-version` needs; a user and password "
+        "are sent as `Authorization: Basic`. A final `/chat/completions` is ignored.",
     )
     organization: Header = Field(
         None,
@@ -94,19 +94,19 @@ class Settings(BaseSettings):
     )
     provider: Name = Field(
         "openai",
-        description="Provider of the model. Besides `openai`, any that LangChain's "
-        "`init_chat_model` knows and whose package is installed.",
+        description="Provider of the model: `openai`, or any that LangChain's `init_chat_model` "
+        "knows and whose package is installed.",
     )
     model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
     models: Names = Field(
         frozenset(),
-        description="Other models that requests may name, separated by commas; empty: any.",
+        description="Other models that requests may name, separated by commas; empty: any model.",
     )
     temperature: float | None = Field(
         None, ge=0, le=2, description="Temperature for requests that set none."
     )
     system_prompt: str = Field(
-        "", max_length=100_000, description="System prompt for requests that bring none."
+        "", max_length=100_000, description="System prompt for requests that have none."
     )
     max_tokens_parameter: Literal["auto", "max_tokens", "max_completion_tokens"] = Field(
         "auto",
@@ -124,23 +124,24 @@ class Settings(BaseSettings):
 
     merge_tokens: bool = Field(
         default=True,
-        description="Send tokens that arrived together as one Answer; nothing waits for company.",
+        description="Send tokens that arrived together as one Answer. No token is delayed for "
+        "this.",
     )
 
     connect_timeout_seconds: PositiveSeconds = Field(
-        5, description="How long connecting to the upstream may take."
+        5, description="Timeout for connecting to the upstream."
     )
     first_token_timeout_seconds: PositiveSeconds = Field(
-        60, description="How long the first token may take, retries included."
+        60, description="Timeout for the first token, retries included."
     )
     idle_timeout_seconds: PositiveSeconds = Field(
-        30, description="How long the next token may take. Comments do not count as tokens."
+        30, description="Timeout for the next token. Comments do not count as tokens."
     )
     stream_timeout_seconds: PositiveSeconds = Field(
-        900, description="How long a whole answer may take, whatever the caller's deadline."
+        900, description="Timeout for a whole answer, whatever the caller's deadline."
     )
     reader_timeout_seconds: PositiveSeconds = Field(
-        20, description="How long a caller's connection may accept nothing."
+        20, description="How long a caller's connection may accept no data."
     )
 
     worker_timeout_seconds: float = Field(
@@ -148,74 +149,75 @@ class Settings(BaseSettings):
         ge=2,
         le=86_400,
         allow_inf_nan=False,
-        description="With `TOKENWIRE_WORKERS` above 1: how long a worker may give no sign of "
-        "life, as each does twice a second, before it is killed and replaced.",
+        description="With `TOKENWIRE_WORKERS` above 1: how long a worker may fail to report to "
+        "the supervisor, which it does twice a second, before it is killed and replaced.",
     )
     workers: int = Field(
         1,
         ge=1,
         le=256,
-        description="Server processes that share the port; the limits below hold for each one.",
+        description="Number of server processes that share the port; the limits below apply to "
+        "each one.",
     )
     max_streams: int = Field(
-        1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process."
+        1_000, ge=1, le=1_000_000, description="Answers in flight at once in this process (slots)."
     )
-    max_queue: int = Field(
-        100, ge=0, le=1_000_000, description="Calls that may wait for a place among them."
-    )
+    max_queue: int = Field(100, ge=0, le=1_000_000, description="Calls that may wait for a slot.")
     queue_timeout_seconds: Seconds = Field(
-        0.02, description="How long they may wait; then they are told to come back later."
+        0.02,
+        description="How long a call may wait for a slot before it is rejected with "
+        "`SERVER_OVERLOADED`.",
     )
     max_request_bytes: int = Field(
-        4_194_304, ge=1_024, le=1 << 30, description="The largest request that is accepted."
+        4_194_304, ge=1_024, le=1 << 30, description="Largest accepted request, in bytes."
     )
     max_request_bytes_in_flight: int = Field(
         134_217_728,
         ge=1_024,
         le=1 << 40,
-        description="Bytes that the requests of all calls in this process may have together. "
-        "Each takes up to five times its bytes of memory until its answer begins.",
+        description="Total bytes of all requests in this process. Each request takes up to five "
+        "times its bytes of memory until its answer begins.",
     )
     max_turns: int = Field(
         4_096, ge=1, le=65_536, description="Turns that the history of a request may have."
     )
     request_timeout_seconds: PositiveSeconds = Field(
-        10, description="How long the message of a request may take to come."
+        10, description="Timeout for the message of a request to arrive."
     )
     max_streams_per_connection: int = Field(
         100,
         ge=1,
         le=1_000_000,
-        description="Calls of one connection at once. A gRPC client holds back those beyond, "
-        "and sends each when another has ended.",
+        description="Calls of one connection at once. A gRPC client holds further calls back "
+        "until one has ended.",
     )
     connection_age_seconds: PositiveSeconds = Field(
         300,
-        description="After how long, give or take a tenth, a caller's connection is asked to end: "
-        "running calls finish on it, new ones go to a new connection.",
+        description="Age, plus or minus a tenth, at which a caller's connection is asked to end: "
+        "running calls finish on it, new ones use a new connection.",
     )
     keepalive_seconds: PositiveSeconds = Field(
-        30, description="After how long without data a caller's connection is pinged."
+        30, description="Time without data after which a caller's connection is pinged."
     )
     keepalive_timeout_seconds: PositiveSeconds = Field(
-        10, description="How long the answer to that ping may take before the connection ends."
+        10, description="Timeout for the answer to that ping; then the connection is closed."
     )
 
     drain_seconds: Seconds = Field(
         5,
-        description="After SIGTERM, how long to report NOT_SERVING and still accept calls.",
+        description="How long to report NOT_SERVING and still accept calls after SIGTERM.",
     )
     grace_seconds: Seconds = Field(
-        30, description="After that, how long running answers may take to finish."
+        30, description="How long running answers may take to finish after that."
     )
 
     prices: Prices = Field(
         (),
-        description="What tokens cost, for the metric of the cost: `MODEL=INPUT:OUTPUT` or "
+        description="Prices of tokens, for the cost metric: `MODEL=INPUT:OUTPUT` or "
         "`MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, separated by commas.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity that is logged."
+        "info", description="Lowest level that is logged."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: console on a terminal, JSON elsewhere."
@@ -223,7 +225,8 @@ class Settings(BaseSettings):
     no_color: str = Field(
         "",
         validation_alias="NO_COLOR",
-        description="Any value: the log on a terminal has no colours, by https://no-color.org.",
+        description="Any value: no colours in the log on a terminal, as https://no-color.org "
+        "defines.",
     )
     otlp_endpoint: str | None = Field(
         None,
@@ -236,7 +239,8 @@ class Settings(BaseSettings):
         None,
         validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         repr=False,
-        description="The same for traces alone; wins, and is used as it is, path included.",
+        description="The same for traces only; takes precedence and is used unchanged, path "
+        "included.",
     )
     otlp_protocol: LowerCase = Field(
         "grpc",
@@ -246,25 +250,25 @@ class Settings(BaseSettings):
     otlp_traces_protocol: LowerCase | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        description="The same for traces alone; wins.",
+        description="The same for traces only; takes precedence.",
     )
     traces_exporter: LowerCaseNames = Field(
         (),
         validation_alias="OTEL_TRACES_EXPORTER",
         description="Exporters of traces: `otlp`, `console` (JSON lines on stdout), both "
-        "separated by a comma, or `none`; unset: `otlp` if an endpoint is set, else `none`.",
+        "separated by a comma, or `none`; unset: `otlp` if an endpoint is set, otherwise `none`.",
     )
     otel_disabled: OtelFlag = Field(
         default=False,
         validation_alias="OTEL_SDK_DISABLED",
-        description="Turns tracing off if it is `true`.",
+        description="`true` turns tracing off.",
     )
 
     capture_content: CaptureContent = Field(
         default=False,
         validation_alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        description="Whether spans hold prompts and answers; the conventions' newer values "
-        "`span_only`, `no_content` and so on are understood too.",
+        description="Whether spans contain prompts and answers; the newer values of the "
+        "conventions, such as `span_only` and `no_content`, are accepted too.",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,54 @@
+"""Relative links in Markdown files lead to files and headings that are there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from programs import ROOT
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+EXTERNAL = re.compile(r"[a-z]+:")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def documents() -> list[str]:
+    """Return the Markdown files of the repository, relative to its root, without installed ones."""
+    found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
+    return sorted(
+        str(path)
+        for path in found
+        if not any(part.startswith(".") or part == "node_modules" for part in path.parts)
+    )
+
+
+def prose(document: Path) -> str:
+    return FENCED.sub("", document.read_text("utf-8"))
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
+    kept = re.sub(r"[^\w\- ]", "", heading.lower())
+    return kept.replace(" ", "-")
+
+
+def anchors(document: Path) -> list[str]:
+    return [anchor(heading) for heading in HEADING.findall(prose(document))]
+
+
+def broken(document: Path) -> Iterator[str]:
+    for link in LINK.findall(prose(document)):
+        if EXTERNAL.match(link):
+            continue
+        path, _, fragment = link.partition("#")
+        target = document.parent / path if path else document
+        if not target.exists() or (fragment and fragment not in anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("name", documents())
+def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    """Each relative link of the document names a file, and its anchor a heading of that file."""
+    assert list(broken(ROOT / name)) == []
