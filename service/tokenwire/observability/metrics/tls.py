@@ -30,40 +30,41 @@ class TlsMetrics:
         certificate = (labels.CERTIFICATE,)
         self._not_before = Gauge(
             "tokenwire_tls_certificate_not_before_timestamp_seconds",
-            "With TLS: from when on the certificate of the next metric is valid, in Unix seconds.",
+            "With TLS: start of the validity of the certificate in the next metric, in Unix "
+            "seconds.",
             certificate,
             registry=registry,
         )
         self._not_after = Gauge(
             "tokenwire_tls_certificate_not_after_timestamp_seconds",
-            "With TLS: when the certificate in use expires, in Unix seconds. Of those that callers "
-            "are shown it is the first to expire, of the authorities of callers the last.",
+            "With TLS: expiry of the certificate in use, in Unix seconds. For `server` this is the "
+            "first certificate of the chain to expire, for `client_ca` the last authority.",
             certificate,
             registry=registry,
         )
         self._usable = Gauge(
             "tokenwire_tls_files_usable",
-            "With TLS: 1 if the files can be used as they are now, 0 while they cannot and older "
-            "ones stay in use.",
+            "With TLS: 1 if the current files can be used, 0 if not and the previous certificate "
+            "stays in use.",
             registry=registry,
         )
         reloads = Counter(
             "tokenwire_tls_reloads",
-            "With TLS: how often files were replaced, by whether the new ones could be used.",
+            "With TLS: replacements of the files, by whether the new files could be used.",
             (labels.RESULT,),
             registry=registry,
         )
         self._reloads = {result: reloads.labels(result.value) for result in ReloadResult}
         self._handshakes = Counter(
             "tokenwire_tls_handshakes",
-            "With TLS: handshakes that began, one for each connection that was accepted.",
+            "With TLS: handshakes started, one for each accepted connection.",
             registry=registry,
         )
         self._connections = Counter(
             "tokenwire_tls_connections",
-            "With TLS: connections on which a first call came, of `Send` or of health. gRPC does "
-            "not tell how a handshake ends: those that are not here failed, or nobody used their "
-            "connection.",
+            "With TLS: connections with at least one call, of `Send` or health. gRPC does not "
+            "report the result of a handshake: a handshake without a connection here failed, or "
+            "its connection was never used.",
             registry=registry,
         )
         self._peers: OrderedDict[str, None] = OrderedDict()
