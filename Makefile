@@ -7,10 +7,15 @@ BIN := .venv/bin
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-.venv/.ready: requirements-dev.lock pyproject.toml tools/environment.py
+# The distributions of this repository. Installed in place for work on them; WHEELS=yes installs
+# built wheels, so that CI tests what is shipped.
+PACKAGES := ./client ./demo .
+WHEELS ?=
+
+.venv/.ready: requirements-dev.lock pyproject.toml client/pyproject.toml demo/pyproject.toml tools/environment.py
 	$(PYTHON) -c 'import sys; sys.exit("tokenwire needs Python 3.11 or newer, found " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) tools/environment.py .venv requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(if $(WHEELS),$(PACKAGES),$(addprefix --editable ,$(PACKAGES)))
 	touch $@
 
 .PHONY: demo
@@ -18,11 +23,15 @@ demo: .venv/.ready ## stream one answer from the built-in demo model
 	$(BIN)/tokenwire demo
 
 .PHONY: test
-test: .venv/.ready ## format, lint, types and every test that needs only Python
+test: .venv/.ready ## format, lint, types and every fast test, in about three minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not tools"
+	$(BIN)/pytest -m "not slow and not tools"
+
+.PHONY: test-all
+test-all: test ## the same, and every other test that needs only Python: faults, chaos, timing
+	$(BIN)/pytest -m "slow and not tools"
 
 .PHONY: tools
 tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinned versions
@@ -32,13 +41,17 @@ tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinne
 test-tools: tools ## every test that needs a tool from outside Python; none may skip
 	$(BIN)/pytest -m tools
 
+.PHONY: chaos
+chaos: .venv/.ready ## mixed faults, drawn by fresh seeds (ROUNDS=10)
+	CHAOS_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest tests/faults/test_chaos.py tests/faults/test_foreign_at_random.py
+
 .PHONY: soak
 MINUTES ?= 5
 soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (MINUTES=5)
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 # A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
-BENCH_TOOLS := protoc-gen-go protoc-gen-go-grpc load bench-peers
+BENCH_TOOLS := load bench-peers
 BENCH_EFFORT = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: bench
@@ -53,7 +66,7 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 
 .PHONY: bench-workers
 bench-workers: .venv/.ready ## measure two workers beside one
-	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
+	$(BIN)/python tools/install.py load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
 
 .PHONY: flame
@@ -77,7 +90,7 @@ pictures: .venv/.ready ## draw docs/images from two minutes of such traffic
 
 .PHONY: record-costs
 record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
-	$(BIN)/python tests/cost.py
+	$(BIN)/python tests/support/cost.py
 
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes
@@ -87,6 +100,11 @@ format: .venv/.ready ## format the code and apply safe lint fixes
 .PHONY: generate
 generate: .venv/.ready ## make every generated file again: stubs, docs, parts of the chart
 	$(BIN)/python tools/generate.py
+
+.PHONY: stubs
+stubs: .venv/.ready ## make again the Go stubs of the contract: gen/go
+	$(BIN)/python tools/install.py buf
+	.tools/bin/buf generate
 
 .PHONY: rendered
 rendered: .venv/.ready ## make again what comes from the chart: its README and deploy/k8s
@@ -101,10 +119,12 @@ BUILD = $(BIN)/python tools/install.py containers && $(BIN)/python tools/image.p
 endif
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/tokenwire/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+REVISION_LABEL = --label org.opencontainers.image.revision=$(REVISION)
 
 .PHONY: image
-image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
-	$(BUILD) --label org.opencontainers.image.revision=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and :local, and with the simulator as :VERSION-demo and :local-demo (ENGINE=docker)
+	$(BUILD) $(REVISION_LABEL) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+	$(BUILD) $(REVISION_LABEL) --target demo --tag tokenwire:$(VERSION)-demo --tag tokenwire:local-demo .
 
 .PHONY: sbom
 sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/
@@ -116,5 +136,9 @@ chart: .venv/.ready ## package the Helm chart into dist/
 	.tools/bin/helm package --destination dist deploy/helm/tokenwire
 
 .PHONY: lock
-lock: .venv/.ready ## resolve the dependencies again and write every Python lock file
+lock: .venv/.ready ## write every Python lock file, keeping the versions that are allowed
 	$(BIN)/python tools/lock.py
+
+.PHONY: upgrade
+upgrade: .venv/.ready ## write every Python lock file with the latest versions that are allowed
+	$(BIN)/python tools/lock.py --upgrade

@@ -1,5 +1,6 @@
 """The servers to measure."""
 
+import os
 import shutil
 import string
 import sys
@@ -61,10 +62,15 @@ def tokenwire_of_checkout(checkout: Path) -> Server:
     """Return tokenwire of another checkout of this repository, with the same dependencies."""
 
     def variables(surroundings: Surroundings) -> Mapping[str, str]:
-        return {**_tokenwire(surroundings), "PYTHONPATH": str(checkout.resolve() / "service")}
+        return {**_tokenwire(surroundings), "PYTHONPATH": _packages(checkout.resolve())}
 
     title = f"tokenwire of {checkout}"
     return Server("tokenwire-before", title, PYTHON, _serve, variables, packages=OURS, metrics=True)
+
+
+def _packages(checkout: Path) -> str:
+    """Return the import path of a checkout; an early one has all in the first folder."""
+    return os.pathsep.join(str(checkout / folder) for folder in ("service", "client", "demo"))
 
 
 def _unmerged(surroundings: Surroundings) -> Mapping[str, str]:
@@ -88,7 +94,7 @@ def _peer(name: str) -> Callable[[Surroundings], Arguments]:
 
 def _openai(surroundings: Surroundings) -> Mapping[str, str]:
     return {
-        "PYTHONPATH": str(ROOT / "service"),  # for the stubs
+        "PYTHONPATH": _packages(ROOT),  # for the stubs
         "OPENAI_BASE_URL": f"http://{surroundings.upstream}/v1",
         "OPENAI_API_KEY": KEY,
     }

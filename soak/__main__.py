@@ -19,7 +19,7 @@ import grpc
 from soak.readings import Measurement, measure, memory_growth
 from soak.server import Server, running_server
 from soak.traffic import random_call, run, successful_call
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 ROUNDS = 24
 WARM_UP_ROUNDS = 12

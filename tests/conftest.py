@@ -2,21 +2,22 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 import hypothesis
 import pytest
 
-from otlp import Collector
+from support.app import MODEL, StartApp, Stub
+from support.otlp import Collector
+from support.subtests import EndingSubtests
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
-MODEL = "demo-model"
 PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 
 # The same examples in each run, and few; `--hypothesis-profile long` looks for new ones.
@@ -30,15 +31,18 @@ hypothesis.settings.load_profile("bounded")
 # programs that they start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-StartApp: TypeAlias = Callable[..., Awaitable[App]]
-Stub: TypeAlias = "chatgpt_pb2_grpc.ChatgptAsyncStub"
-
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         if name.startswith(PREFIXES) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def subtests(subtests: pytest.Subtests) -> EndingSubtests:
+    """Take the place of pytest's fixture, whose type tests name."""
+    return EndingSubtests(subtests)
 
 
 @pytest.fixture

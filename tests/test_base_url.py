@@ -9,14 +9,14 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import StartApp
-from helpers import collect, text_of
-from process import ServerProcess, run_tokenwire
+from support.app import StartApp
+from support.helpers import collect, text_of
+from support.process import ServerProcess, run_tokenwire
 from tokenwire import config
-from tokenwire.demo import DemoUpstream
 from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "grpc_proxy", "OPENAI_PROXY")
 
@@ -28,44 +28,51 @@ async def ask(address: str, content: str = "hello") -> str:
         return text_of(await collect(stub.Send(pb.Message(content=content))))
 
 
-@pytest.mark.parametrize(
-    ("path", "sent"),
-    [
-        ("/v1", "/v1/chat/completions"),
-        ("/v1/", "/v1/chat/completions"),
-        ("/v1/chat/completions", "/v1/chat/completions"),
-        ("/v1/chat/completions/", "/v1/chat/completions"),
-        ("/v1/chat/completions?a=b", "/v1/chat/completions?a=b"),
-        ("", "/chat/completions"),
-        (
-            "/a%2Fb/v1?api-version=1%2B2",
-            "/a%2Fb/v1/chat/completions?api-version=1%2B2",
-        ),
-        ("/%7Eme/%c3%bc?q=a+b&c=%20|%27", "/%7Eme/%c3%bc/chat/completions?q=a+b&c=%20|%27"),
-    ],
-)
+PATHS = [
+    ("/v1", "/v1/chat/completions"),
+    ("/v1/", "/v1/chat/completions"),
+    ("/v1/chat/completions", "/v1/chat/completions"),
+    ("/v1/chat/completions/", "/v1/chat/completions"),
+    ("/v1/chat/completions?a=b", "/v1/chat/completions?a=b"),
+    ("", "/chat/completions"),
+    (
+        "/a%2Fb/v1?api-version=1%2B2",
+        "/a%2Fb/v1/chat/completions?api-version=1%2B2",
+    ),
+    ("/%7Eme/%c3%bc?q=a+b&c=%20|%27", "/%7Eme/%c3%bc/chat/completions?q=a+b&c=%20|%27"),
+]
+
+
 async def test_path_and_query_are_sent_as_written(
-    start_app: StartApp, upstream: DemoUpstream, path: str, sent: str
+    start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """Path and query stay as they are; the endpoint's own path is not put there twice."""
-    app = await start_app(base_url=upstream.base_url.removesuffix("/v1") + path)
-    await ask(app.address)
-    assert [request.path for request in upstream.requests] == [sent]
+    for path, sent in PATHS:
+        with subtests.test(path=path, sent=sent):
+            before = upstream.requests_seen
+            app = await start_app(base_url=upstream.base_url.removesuffix("/v1") + path)
+            await ask(app.address)
+            assert [request.path for request in upstream.requests[before:]] == [sent]
 
 
-@pytest.mark.parametrize(
-    ("user_info", "sent"),
-    [("me:s%40cret", "me:s@cret"), ("me:", "me:"), ("me", "me:"), ("me:p%3Aw%C3%BC", "me:p:wü")],
-)
+USERS = [("me:s%40cret", "me:s@cret"), ("me:", "me:"), ("me", "me:"), ("me:p%3Aw%C3%BC", "me:p:wü")]
+
+
 async def test_user_and_password_are_sent_as_basic(
-    start_app: StartApp, upstream: DemoUpstream, user_info: str, sent: str
+    start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """User and password of the URL go as Authorization: Basic, decoded first."""
-    app = await start_app(base_url=upstream.base_url.replace("//", f"//{user_info}@"))
-    await ask(app.address)
-    [request] = upstream.requests
-    assert request.headers["authorization"] == f"Basic {base64.b64encode(sent.encode()).decode()}"
-    assert "@" not in request.headers["host"]
+    for user_info, sent in USERS:
+        with subtests.test(user_info=user_info, sent=sent):
+            before = upstream.requests_seen
+            app = await start_app(base_url=upstream.base_url.replace("//", f"//{user_info}@"))
+            await ask(app.address)
+            [request] = upstream.requests[before:]
+            assert (
+                request.headers["authorization"]
+                == f"Basic {base64.b64encode(sent.encode()).decode()}"
+            )
+            assert "@" not in request.headers["host"]
 
 
 @pytest.mark.parametrize(

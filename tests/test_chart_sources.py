@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from chart import CHART, DASHBOARDS, SET_BY_THE_CHART, rule_files
-from programs import ROOT
+from support.programs import ROOT
 from tokenwire import __version__
 from tokenwire.config import Settings, variables
 

@@ -2,13 +2,13 @@
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from conftest import MODEL, Stub
-from helpers import collect, failure_of
-from otlp import Collector, attributes_of
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL, Stub
+from support.helpers import collect, failure_of
+from support.otlp import Collector, attributes_of
+from support.traced import CANARIES
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
-from traced import CANARIES
+from tokenwire_demo import DemoUpstream
 
 
 async def test_a_whole_answer_is_told(

@@ -5,12 +5,12 @@ import json
 import grpc
 import pytest
 
-from conftest import StartApp
-from helpers import collect, failure_of
-from otlp import Collector, attributes_of
-from tokenwire.demo import DemoUpstream
+from support.app import StartApp
+from support.helpers import collect, failure_of
+from support.otlp import Collector, attributes_of
+from support.traced import CANARIES
 from tokenwire.v1 import chatgpt_pb2_grpc
-from traced import CANARIES
+from tokenwire_demo import DemoUpstream
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 

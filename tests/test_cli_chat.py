@@ -7,8 +7,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from command_line import TOKENWIRE, Finished, Terminal, run, start
-from scripted_server import (
+from support.command_line import TOKENWIRE, Finished, Terminal, run, run_here, start
+from support.scripted_server import (
     Context,
     ScriptedServer,
     bad_field,
@@ -17,8 +17,8 @@ from scripted_server import (
     reason,
     says,
 )
-from tokenwire.client import Answer, FinishReason, Usage
-from tokenwire.v1.chatgpt_pb2 import Message, Params
+from tokenwire_client import Answer, FinishReason, Usage
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 TLS = Path(__file__).parent / "tls"
 
@@ -114,26 +114,37 @@ async def test_stdin_that_is_no_text() -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "complaint"),
-    [
-        ("--max-tokens", "99999999999", "'99999999999' is not a whole number from -2147483648 to"),
-        ("--max-tokens", "1.5", "'1.5' is not a whole number from -2147483648 to 2147483647"),
-        ("--seed", str(2**63), f"'{2**63}' is not a whole number from {-(2**63)} to {2**63 - 1}"),
-        ("--temperature", "warm", "'warm' is not a number"),
-        ("--temperature", "1e300", "'1e300' is not a number"),
-        ("--top-p", "nan", "'nan' is not a number"),
-        ("--system", "ab\udcff", "not valid UTF-8 at byte 2"),
-        ("--stop", "\udcff", "not valid UTF-8 at byte 0"),
-        ("--model", "ü\udcff", "not valid UTF-8 at byte 2"),
-    ],
-)
-async def test_value_that_does_not_fit(option: str, value: str, complaint: str) -> None:
-    """A value that its field cannot hold is exit code 2 and names the option; nothing is sent."""
+UNFIT = [
+    ("--max-tokens", "99999999999", "'99999999999' is not a whole number from -2147483648 to"),
+    ("--max-tokens", "1.5", "'1.5' is not a whole number from -2147483648 to 2147483647"),
+    ("--seed", str(2**63), f"'{2**63}' is not a whole number from {-(2**63)} to {2**63 - 1}"),
+    ("--temperature", "warm", "'warm' is not a number"),
+    ("--temperature", "1e300", "'1e300' is not a number"),
+    ("--top-p", "nan", "'nan' is not a number"),
+    ("--system", "ab\udcff", "not valid UTF-8 at byte 2"),
+    ("--stop", "\udcff", "not valid UTF-8 at byte 0"),
+    ("--model", "ü\udcff", "not valid UTF-8 at byte 2"),
+]
+
+
+def test_value_that_does_not_fit(
+    capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests
+) -> None:
+    """A value that its field cannot hold is exit code 2, and names the option."""
+    for option, value, complaint in UNFIT:
+        with subtests.test(option=option, value=value):
+            finished = run_here(capsys, "chat", option, value, "hi")
+            assert (finished.code, finished.stdout) == (2, "")
+            assert f"error: argument {option}: {complaint}" in finished.stderr.splitlines()[-1]
+
+
+async def test_a_value_that_does_not_fit_is_not_sent() -> None:
+    """The program ends with that exit code, and without a call."""
+    option, value, complaint = UNFIT[0]
     async with ScriptedServer(says()) as server:
         finished = await chat(server, option, value, "hi")
-    assert (finished.code, finished.stdout) == (2, "")
-    assert f"error: argument {option}: {complaint}" in finished.stderr.splitlines()[-1]
+    assert finished.code == 2
+    assert complaint in finished.stderr
     assert server.requests == []
 
 

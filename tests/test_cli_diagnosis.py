@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certificates import Mount, Pair
-from command_line import TOKENWIRE, Finished, run
-from conftest import StartApp
-from scripted_server import ScriptedServer, says
+from support.app import StartApp
+from support.certificates import Mount, Pair
+from support.command_line import TOKENWIRE, Finished, run
+from support.scripted_server import ScriptedServer, says
 
 COMMANDS = {"chat": ("chat", "hi"), "probe": ("probe", "--connect-timeout", "0.5")}
 

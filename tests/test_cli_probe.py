@@ -10,8 +10,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from command_line import TOKENWIRE, Finished, run, start
-from scripted_server import ScriptedServer, says
+from support.command_line import TOKENWIRE, Finished, run, run_here, start
+from support.scripted_server import ScriptedServer, says
 from tokenwire.cli.probe import add_parser
 
 TLS = Path(__file__).parent / "tls"
@@ -129,33 +129,42 @@ async def test_waits_for_a_server_that_starts() -> None:
     assert (process.returncode, stdout) == (0, b"status: SERVING\n")
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
-        (["surplus"], "unrecognized arguments: surplus"),
-        (["--rpc-timeout", "0"], "'0' is not a duration above zero"),
-        (["--connect-timeout", "soon"], "'soon' is not a duration above zero"),
-        (["--address", "localhost"], "'localhost' has no port"),
-        (["--address"], "expected one argument"),
-        (["--ca", "no-such-file"], "cannot read 'no-such-file': No such file or directory"),
-        (["--ca", "/dev/zero"], "cannot read '/dev/zero': Not a regular file"),
-        (["--address", "\udcff:1"], "not valid UTF-8 at byte 0"),
-        (["--service", "\udcff"], "not valid UTF-8 at byte 0"),
-        (["--server-name", "\udcff"], "not valid UTF-8 at byte 0"),
-        (["--ca", "\udcff"], "not valid UTF-8 at byte 0"),
-        (["--ca", __file__], "contains no PEM certificate"),
-        (["--cert", str(TLS / "cert.pem")], "expected 2 arguments"),
-        (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "contains no PEM certificate"),
-        (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "contains no PEM private key"),
-        (["--cert", str(TLS / "cert.pem"), "no-such-file"], "cannot read 'no-such-file'"),
-    ],
-)
-async def test_bad_arguments_are_1(options: list[str], complaint: str) -> None:
+BAD_ARGUMENTS = [
+    (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
+    (["surplus"], "unrecognized arguments: surplus"),
+    (["--rpc-timeout", "0"], "'0' is not a duration above zero"),
+    (["--connect-timeout", "soon"], "'soon' is not a duration above zero"),
+    (["--address", "localhost"], "'localhost' has no port"),
+    (["--address"], "expected one argument"),
+    (["--ca", "no-such-file"], "cannot read 'no-such-file': No such file or directory"),
+    (["--ca", "/dev/zero"], "cannot read '/dev/zero': Not a regular file"),
+    (["--address", "\udcff:1"], "not valid UTF-8 at byte 0"),
+    (["--service", "\udcff"], "not valid UTF-8 at byte 0"),
+    (["--server-name", "\udcff"], "not valid UTF-8 at byte 0"),
+    (["--ca", "\udcff"], "not valid UTF-8 at byte 0"),
+    (["--ca", __file__], "contains no PEM certificate"),
+    (["--cert", str(TLS / "cert.pem")], "expected 2 arguments"),
+    (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "contains no PEM certificate"),
+    (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "contains no PEM private key"),
+    (["--cert", str(TLS / "cert.pem"), "no-such-file"], "cannot read 'no-such-file'"),
+]
+
+
+def test_bad_arguments_are_1(capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests) -> None:
     """A wrong flag or value is exit code 1, with what is wrong in the last line."""
+    for options, complaint in BAD_ARGUMENTS:
+        with subtests.test(options=options):
+            finished = run_here(capsys, "probe", *options)
+            assert finished.code == 1
+            assert complaint in finished.stderr.splitlines()[-1]
+
+
+async def test_bad_arguments_end_the_program_with_1() -> None:
+    """The program ends with that exit code."""
+    options, complaint = BAD_ARGUMENTS[0]
     finished = await probe(*options)
     assert finished.code == 1
-    assert complaint in finished.stderr.splitlines()[-1]
+    assert complaint in finished.stderr
 
 
 async def test_help_lists_the_exit_codes() -> None:

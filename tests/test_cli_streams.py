@@ -9,9 +9,11 @@ from contextlib import suppress
 
 import pytest
 
-from command_line import CTRL_C, TOKENWIRE, Finished, Terminal, run, start
-from process import FREE_PORTS
-from scripted_server import ScriptedServer, says
+from support.command_line import CTRL_C, TOKENWIRE, Finished, Terminal, run, start
+from support.process import FREE_PORTS
+from support.scripted_server import ScriptedServer, says
+
+pytestmark = pytest.mark.slow
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "grpc_proxy")
 DEAD_PROXY = dict.fromkeys(PROXIES, "http://127.0.0.1:1")

@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -5,13 +6,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from scripted_server import (
+import tokenwire_client
+from support.scripted_server import (
     REQUEST_ID,
     ScriptedServer,
     says,
 )
-from tokenwire.client import ChatError, Client, FinishReason, Role, Turn, Usage
-from tokenwire.v1.chatgpt_pb2 import Message, Params
+from tokenwire_client import ChatError, Client, FinishReason, Role, Turn, Usage
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 
 async def test_yields_every_answer_and_the_end() -> None:
@@ -122,13 +124,16 @@ async def test_ended_stream_stays_ended() -> None:
         assert stream.request_id == REQUEST_ID
 
 
-@pytest.mark.parametrize("turn", [("system", "x"), ("user", 3), "user", None])
-async def test_rejects_a_bad_turn(turn: object) -> None:
+async def test_rejects_a_bad_turn(subtests: pytest.Subtests) -> None:
     """A turn of another shape or role raises ValueError that names it and what is allowed."""
-    async with Client("127.0.0.1:1") as client:
-        with pytest.raises(ValueError, match="allowed are Turn messages and pairs") as caught:
-            client.send("hi", history=[turn])  # type: ignore[list-item] # the mistake under test
-    assert repr(turn) in str(caught.value)
+    for turn in (("system", "x"), ("user", 3), "user", None):
+        with subtests.test(turn=turn):
+            async with Client("127.0.0.1:1") as client:
+                with pytest.raises(
+                    ValueError, match="allowed are Turn messages and pairs"
+                ) as caught:
+                    client.send("hi", history=[turn])  # type: ignore[list-item] # the mistake under test
+            assert repr(turn) in str(caught.value)
 
 
 async def test_rejects_one_text_as_stop() -> None:
@@ -168,10 +173,19 @@ async def test_check_of_an_unknown_service_is_an_error() -> None:
     assert caught.value.code is grpc.StatusCode.NOT_FOUND
 
 
+def test_the_earlier_name_still_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tokenwire.client` is the same client, with a DeprecationWarning that names the new place."""
+    monkeypatch.delitem(sys.modules, "tokenwire.client", raising=False)
+    with pytest.warns(DeprecationWarning, match="tokenwire-client"):
+        earlier = importlib.import_module("tokenwire.client")
+    assert earlier.Client is tokenwire_client.Client
+    assert set(earlier.__all__) | {"__version__"} == set(tokenwire_client.__all__)
+
+
 def test_import_brings_no_server_libraries() -> None:
     """Importing the client loads nothing of LangChain, pydantic or OpenTelemetry."""
     program = (
-        "import sys, tokenwire.client\n"
+        "import sys, tokenwire_client\n"
         "heavy = {'langchain', 'langchain_core', 'openai', 'pydantic', 'opentelemetry'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )

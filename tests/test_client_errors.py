@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from scripted_server import (
+from support.scripted_server import (
     REQUEST_ID,
     Context,
     Script,
@@ -19,13 +19,13 @@ from scripted_server import (
     retry_after,
     says,
 )
-from tokenwire.client import (
+from tokenwire_client import (
     Answer,
     AnswerStream,
     ChatError,
     Client,
 )
-from tokenwire.v1.chatgpt_pb2 import Message
+from tokenwire_client.v1.chatgpt_pb2 import Message
 
 
 async def collect(stream: AnswerStream, into: list[str]) -> None:

@@ -3,11 +3,11 @@ import asyncio
 import grpc
 import pytest
 
-from scripted_server import (
+from support.scripted_server import (
     ScriptedServer,
     hangs_after,
 )
-from tokenwire.client import (
+from tokenwire_client import (
     Answer,
     ChatError,
     Client,

@@ -5,14 +5,14 @@ from contextlib import suppress
 import grpc
 import pytest
 
-from scripted_server import (
+from support.scripted_server import (
     Context,
     ScriptedServer,
     fails,
     says,
 )
-from tokenwire.client import Answer, AnswerStream, ChatError, Client
-from tokenwire.v1.chatgpt_pb2 import Message
+from tokenwire_client import Answer, AnswerStream, ChatError, Client
+from tokenwire_client.v1.chatgpt_pb2 import Message
 
 
 async def drain(stream: AnswerStream) -> None:

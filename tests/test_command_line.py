@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from process import FREE_PORTS, TOKENWIRE, run_tokenwire
+from support.process import FREE_PORTS, TOKENWIRE, run_tokenwire
 from tokenwire import __version__
 from tokenwire.__main__ import COMMANDS
 from tokenwire.cli import _demonstration, serve
 from tokenwire.config import Settings
-from tokenwire.demo import DemoUpstream
 from tokenwire.process import serving
+from tokenwire_demo import DemoUpstream
 
 NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 

@@ -1,13 +1,15 @@
 """The compose file and what it mounts, by their structure; nothing is pulled or run."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from panel_queries import DASHBOARDS
-from programs import ROOT
+from support.image_sources import TEXT as DOCKERFILE
+from support.programs import ROOT
 from tokenwire.config import Settings, variables
 
 FOLDER = ROOT / "observability"
@@ -32,8 +34,9 @@ def loaded(name: str) -> Any:
 def test_images_are_pinned() -> None:
     """Each image that comes from elsewhere has a version for its tag."""
     for name, service in SERVICES.items():
-        assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local$", service["image"]), name
-    assert (FOLDER / SERVICES["tokenwire"]["build"] / "Dockerfile").exists()
+        assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local-demo$", service["image"]), name
+    assert (FOLDER / SERVICES["tokenwire"]["build"]["context"] / "Dockerfile").exists()
+    assert f" AS {SERVICES['tokenwire']['build']['target']}\n" in DOCKERFILE
 
 
 def test_what_is_mounted_is_there() -> None:
@@ -41,6 +44,14 @@ def test_what_is_mounted_is_there() -> None:
     for name, service in SERVICES.items():
         if "volumes" in service:
             assert [path for path in mounts(name).values() if not path.exists()] == []
+
+
+def test_dashboards_are_made_for_the_grafana_that_shows_them() -> None:
+    """Grafana's SDK, by whose schema the dashboards are typed, is the one of that Grafana."""
+    _, _, grafana = SERVICES["grafana"]["image"].rpartition(":")
+    sdk = version("grafana-foundation-sdk")
+    assert sdk.rpartition("!")[2] == grafana
+    assert f'"grafana-foundation-sdk=={sdk}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_ports_are_for_this_machine_only() -> None:
@@ -63,7 +74,9 @@ def test_everybody_is_called_by_a_name_that_is_there() -> None:
 
 def test_only_the_server_is_asked_for_its_health() -> None:
     """Others of the same image have no server that its HEALTHCHECK could ask."""
-    ours = {name: each for name, each in SERVICES.items() if each["image"] == "tokenwire:local"}
+    ours = {
+        name: each for name, each in SERVICES.items() if each["image"] == "tokenwire:local-demo"
+    }
     assert {name for name, each in ours.items() if "healthcheck" not in each} == {"tokenwire"}
     assert ours["caller"]["depends_on"]["tokenwire"] == {"condition": "service_healthy"}
 

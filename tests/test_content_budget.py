@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import StartApp
-from helpers import collect
-from otlp import Collector, attributes_of
+from support.app import StartApp
+from support.helpers import collect
+from support.otlp import Collector, attributes_of
 from tokenwire.observability.traces import content_budget
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

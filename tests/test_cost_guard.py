@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-import cost
+from support import cost
 
 ALLOWED_RISE = 1.1
 LEEWAY = {"memory": 0.5, "messages": 0.01}
@@ -19,11 +19,12 @@ def found() -> dict[str, float]:
     return asyncio.run(cost.measure())
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_costs_no_more_than_recorded(name: str, found: dict[str, float]) -> None:
+def test_costs_no_more_than_recorded(found: dict[str, float], subtests: pytest.Subtests) -> None:
     """A count that does not depend on the machine has not risen by more than a tenth."""
-    leeway = LEEWAY.get(name.split(maxsplit=1)[0], 0.0)
-    assert found[name] <= RECORDED[name] * ALLOWED_RISE + leeway, (
-        f"{name}: {found[name]:.3f}, recorded {RECORDED[name]}; "
-        "if that is worth it, `make record-costs`"
-    )
+    for name, recorded in RECORDED.items():
+        with subtests.test(name=name):
+            leeway = LEEWAY.get(name.split(maxsplit=1)[0], 0.0)
+            assert found[name] <= recorded * ALLOWED_RISE + leeway, (
+                f"{name}: {found[name]:.3f}, recorded {recorded}; "
+                "if that is worth it, `make record-costs`"
+            )

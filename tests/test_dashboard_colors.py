@@ -127,16 +127,17 @@ def test_every_panel_of_outcomes_has_its_colors() -> None:
             assert name in MEANINGS
 
 
-@pytest.mark.parametrize("ending", sorted({f"{c} {r}" for c, r in endings()}))
-def test_every_failure_has_a_color_of_its_own_kind(ending: str) -> None:
+def test_every_failure_has_a_color_of_its_own_kind(subtests: pytest.Subtests) -> None:
     """A call is coloured alike by its status and reason, whatever the failure."""
-    color = color_of(PANELS["overview/Errors by reason"], ending)
-    assert color.rpartition("-")[2] in {"red", "yellow", "orange", "blue", "purple"}
-    named = [
-        override["matcher"]["options"]
-        for override in PANELS["overview/Errors by reason"]["fieldConfig"]["overrides"]
-    ]
-    assert [each for each in named if ending == each or re.search(each.strip("/"), ending)]
+    for ending in sorted({f"{c} {r}" for c, r in endings()}):
+        with subtests.test(ending=ending):
+            color = color_of(PANELS["overview/Errors by reason"], ending)
+            assert color.rpartition("-")[2] in {"red", "yellow", "orange", "blue", "purple"}
+            named = [
+                override["matcher"]["options"]
+                for override in PANELS["overview/Errors by reason"]["fieldConfig"]["overrides"]
+            ]
+            assert [each for each in named if ending == each or re.search(each.strip("/"), ending)]
 
 
 def test_figures_turn_red_where_it_is_bad() -> None:
@@ -152,23 +153,26 @@ def test_figures_turn_red_where_it_is_bad() -> None:
         assert colors in (["green", AMBER, "red"], ["red", AMBER, "green"])
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_parts_of_a_whole_are_stacked(name: str) -> None:
+def test_parts_of_a_whole_are_stacked(subtests: pytest.Subtests) -> None:
     """Series are stacked if they are one counter's by a label, and if they add up to all of it."""
-    panel = GRAPHS[name]
-    stacked = panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
-    [first, *more] = [target["expr"] for target in panel["targets"]]
-    one_rate = re.fullmatch(r"(3600 \* )?(sum by \([\w, ]+\) \()?rate\([^()]*\)\)?( > 0)?", first)
-    streams = re.fullmatch(r"tokenwire_streams_in_flight{[^}]*}", first)
-    share = panel["fieldConfig"]["defaults"]["unit"] == "percentunit"
-    adds_up = (one_rate or streams) and not (more or share or name in PARTS_OF_EACH_OTHER)
-    assert stacked == bool(adds_up)
-    if name in PARTS_OF_EACH_OTHER:
-        assert PARTS_OF_EACH_OTHER[name] in panel["description"]
+    for name, panel in GRAPHS.items():
+        with subtests.test(name=name):
+            stacked = panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
+            [first, *more] = [target["expr"] for target in panel["targets"]]
+            one_rate = re.fullmatch(
+                r"(3600 \* )?(sum by \([\w, ]+\) \()?rate\([^()]*\)\)?( > 0)?", first
+            )
+            streams = re.fullmatch(r"tokenwire_streams_in_flight{[^}]*}", first)
+            share = panel["fieldConfig"]["defaults"]["unit"] == "percentunit"
+            adds_up = (one_rate or streams) and not (more or share or name in PARTS_OF_EACH_OTHER)
+            assert stacked == bool(adds_up)
+            if name in PARTS_OF_EACH_OTHER:
+                assert PARTS_OF_EACH_OTHER[name] in panel["description"]
 
 
-@pytest.mark.parametrize("name", QUANTILES)
-def test_quantiles_are_paler_the_lower_they_are(name: str) -> None:
+def test_quantiles_are_paler_the_lower_they_are(subtests: pytest.Subtests) -> None:
     """Quantiles are shades of one colour that means neither good nor bad."""
-    colors = [color_of(GRAPHS[name], share) for share in ("p50", "p95", "p99")]
-    assert colors == ["super-light-blue", "blue", "dark-blue"]
+    for name in QUANTILES:
+        with subtests.test(name=name):
+            colors = [color_of(GRAPHS[name], share) for share in ("p50", "p95", "p99")]
+            assert colors == ["super-light-blue", "blue", "dark-blue"]

@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from panel_queries import DASHBOARDS, PanelQuery, panel_queries
-from programs import ROOT
+from support.programs import ROOT
 
 FILES = sorted(DASHBOARDS.glob("*.json"))
 QUERIES = panel_queries()
@@ -123,31 +122,33 @@ def test_panels_do_not_overlap() -> None:
         assert max(x for x, _ in places) < 24
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=id_of)
-def test_a_query_obeys_what_is_chosen(query: PanelQuery) -> None:
+def test_a_query_obeys_what_is_chosen(subtests: pytest.Subtests) -> None:
     """Each selector has namespace, job and instance, or is of a recording rule; rates adapt."""
-    names = re.findall(r"([a-z_:0-9]+)\{([^}]*)\}", query.expr)
-    assert names
-    for name, labels in names:
-        assert 'namespace=~"$namespace", job=~"$job"' in labels
-        if name.startswith("job:"):
-            assert f"record: {name}\n" in RULES
-            continue
-        assert 'instance=~"$instance"' in labels
-        base = re.sub(r"_(bucket|count|sum)$", "", name)
-        own = name != "up" and not name.startswith(("process_", "python_"))
-        assert not own or f"`{base}`" in DOCUMENTED
-    for window in re.findall(r"\[([^]]*)\]", query.expr):
-        assert window in {"$__rate_interval", "$__range"}
+    for query in QUERIES:
+        with subtests.test(query=query):
+            names = re.findall(r"([a-z_:0-9]+)\{([^}]*)\}", query.expr)
+            assert names
+            for name, labels in names:
+                assert 'namespace=~"$namespace", job=~"$job"' in labels
+                if name.startswith("job:"):
+                    assert f"record: {name}\n" in RULES
+                    continue
+                assert 'instance=~"$instance"' in labels
+                base = re.sub(r"_(bucket|count|sum)$", "", name)
+                own = name != "up" and not name.startswith(("process_", "python_"))
+                assert not own or f"`{base}`" in DOCUMENTED
+            for window in re.findall(r"\[([^]]*)\]", query.expr):
+                assert window in {"$__rate_interval", "$__range"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_pictures_show_every_panel(file: Path) -> None:
+def test_pictures_show_every_panel(subtests: pytest.Subtests) -> None:
     """The picture of each dashboard has all its panels, and says that Grafana did not draw it."""
-    picture = (ROOT / "docs" / "images" / f"dashboard-{file.stem}.svg").read_text()
-    for panel in json.loads(file.read_text())["panels"]:
-        assert f">{panel['title']}</text>" in picture, "stale: run `make pictures`"
-    assert "drawn from the queries of the panels, not by Grafana" in picture
+    for file in FILES:
+        with subtests.test(file=file):
+            picture = (ROOT / "docs" / "images" / f"dashboard-{file.stem}.svg").read_text()
+            for panel in json.loads(file.read_text())["panels"]:
+                assert f">{panel['title']}</text>" in picture, "stale: run `make pictures`"
+            assert "drawn from the queries of the panels, not by Grafana" in picture
 
 
 def test_the_runbook_names_panels_that_are_there() -> None:

@@ -13,16 +13,18 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from conftest import MODEL, StartApp
-from faults.world import within
-from helpers import collect
-from log_stream import captured
-from otlp import Collector
-from process import ServerProcess
+from support.app import MODEL, StartApp
+from support.helpers import collect
+from support.log_stream import captured
+from support.otlp import Collector
+from support.process import ServerProcess
+from support.world import within
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 REFUSING = "http://127.0.0.1:1"

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 OPENING = "This is tokenwire's built-in demo model, a simulator: it does not think."
 
@@ -99,28 +99,35 @@ async def test_a_long_prompt_is_quoted_in_part(client: httpx2.AsyncClient) -> No
     assert len(text) < 500
 
 
-@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-async def test_a_token_limit_ends_the_answer(client: httpx2.AsyncClient, field: str) -> None:
+async def test_a_token_limit_ends_the_answer(
+    client: httpx2.AsyncClient, subtests: pytest.Subtests
+) -> None:
     """Both names of the limit cut the answer, with finish reason length."""
-    assert await answer(client, question(**{field: 2})) == ("This is", "length")
+    for field in ("max_tokens", "max_completion_tokens"):
+        with subtests.test(field=field):
+            assert await answer(client, question(**{field: 2})) == ("This is", "length")
 
 
-@pytest.mark.parametrize(
-    ("stop", "text"),
-    [
-        (" demo", "This is tokenwire's built-in"),
-        (["nowhere", "it d", "model,"], "This is tokenwire's built-in demo "),
-        ("in demo mo", "This is tokenwire's built-"),
-        (["", "This"], ""),
-    ],
-)
+STOPS: list[tuple[object, str]] = [
+    (" demo", "This is tokenwire's built-in"),
+    (["nowhere", "it d", "model,"], "This is tokenwire's built-in demo "),
+    ("in demo mo", "This is tokenwire's built-"),
+    (["", "This"], ""),
+]
+
+
 async def test_a_stop_string_ends_the_answer_before_it(
-    client: httpx2.AsyncClient, stop: object, text: str
+    client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
     """The text ends right before the first stop string, even one that spans tokens."""
-    assert await answer(client, question(stop=stop)) == (text, "stop")
-    streamed = events(await ask(client, question(stop=stop, stream=True)))
-    assert "".join(one["choices"][0]["delta"].get("content", "") for one in streamed[:-1]) == text
+    for stop, text in STOPS:
+        with subtests.test(stop=stop, text=text):
+            assert await answer(client, question(stop=stop)) == (text, "stop")
+            streamed = events(await ask(client, question(stop=stop, stream=True)))
+            assert (
+                "".join(one["choices"][0]["delta"].get("content", "") for one in streamed[:-1])
+                == text
+            )
 
 
 async def test_lone_surrogates_in_a_prompt_do_no_harm(client: httpx2.AsyncClient) -> None:
@@ -145,39 +152,41 @@ async def test_any_prefix_is_accepted(upstream: DemoUpstream, client: httpx2.Asy
     assert upstream.requests[0].path == path
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/chat/completions", 405), ("POST", "/models", 405)],
-)
+UNKNOWN = [("GET", "/nowhere", 404), ("GET", "/chat/completions", 405), ("POST", "/models", 405)]
+
+
 async def test_unknown_paths_and_methods_get_an_error_object(
-    client: httpx2.AsyncClient, method: str, path: str, status: int
+    client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
     """What is not there is refused with OpenAI's error object."""
-    response = await client.request(method, path)
-    assert response.status_code == status
-    assert response.json()["error"].keys() == {"message", "type", "param", "code"}
+    for method, path, status in UNKNOWN:
+        with subtests.test(method=method, path=path, status=status):
+            response = await client.request(method, path)
+            assert response.status_code == status
+            assert response.json()["error"].keys() == {"message", "type", "param", "code"}
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ([], "must be a JSON object"),
-        ({"messages": []}, "model must be"),
-        ({"model": "m"}, "messages must be"),
-        ({"model": "m", "messages": ["hi"]}, "messages[0] must be"),
-        ({"model": "m", "messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
-        (question(max_tokens=0), "max_tokens must be"),
-        (question(n=2), "n must be 1"),
-        (question(stop=[1]), "stop must be"),
-    ],
-)
+BAD_REQUESTS: list[tuple[object, str]] = [
+    ([], "must be a JSON object"),
+    ({"messages": []}, "model must be"),
+    ({"model": "m"}, "messages must be"),
+    ({"model": "m", "messages": ["hi"]}, "messages[0] must be"),
+    ({"model": "m", "messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
+    (question(max_tokens=0), "max_tokens must be"),
+    (question(n=2), "n must be 1"),
+    (question(stop=[1]), "stop must be"),
+]
+
+
 async def test_a_bad_request_is_told_what_is_wrong(
-    client: httpx2.AsyncClient, body: object, said: str
+    client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
     """A request that cannot be answered gets a 400 that names the field."""
-    response = await client.post("/chat/completions", json=body)
-    assert response.status_code == 400
-    assert said in response.json()["error"]["message"]
+    for body, said in BAD_REQUESTS:
+        with subtests.test(body=body, said=said):
+            response = await client.post("/chat/completions", json=body)
+            assert response.status_code == 400
+            assert said in response.json()["error"]["message"]
 
 
 async def test_a_body_that_is_not_json_is_refused(client: httpx2.AsyncClient) -> None:

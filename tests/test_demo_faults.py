@@ -6,8 +6,8 @@ import zlib
 import httpx2
 import pytest
 
-from raw_client import ask_whole, connect, decode, play, text_of
-from tokenwire.demo import DemoUpstream
+from support.raw_client import ask_whole, connect, decode, play, text_of
+from tokenwire_demo import DemoUpstream
 
 
 async def test_headers_come_alone_and_may_be_any(upstream: DemoUpstream) -> None:
@@ -65,47 +65,49 @@ async def test_a_redirect_sends_clients_elsewhere(upstream: DemoUpstream) -> Non
         assert trap.requests[0].body["messages"][0]["content"] == "secret"
 
 
-@pytest.mark.parametrize(
-    ("step", "data"),
-    [
-        ("bad-json", b'data: {"choices":[{"index":0,"delta":{"content":"unfin\n\n'),
-        ("non-object", b'data: ["not","an","object"]\n\n'),
-        ("data [1,null]", b"data: [1,null]\n\n"),
-        ("data plain", b"data: plain\n\n"),
-        ('data "two words"', b"data: two words\n\n"),
-        ('raw "\\ufeffid: 1\\n\\n"', b"\xef\xbb\xbfid: 1\n\n"),
-        ('raw "\\ud800"', b"\xed\xa0\x80"),
-    ],
-)
+EVENTS = [
+    ("bad-json", b'data: {"choices":[{"index":0,"delta":{"content":"unfin\n\n'),
+    ("non-object", b'data: ["not","an","object"]\n\n'),
+    ("data [1,null]", b"data: [1,null]\n\n"),
+    ("data plain", b"data: plain\n\n"),
+    ('data "two words"', b"data: two words\n\n"),
+    ('raw "\\ufeffid: 1\\n\\n"', b"\xef\xbb\xbfid: 1\n\n"),
+    ('raw "\\ud800"', b"\xed\xa0\x80"),
+]
+
+
 async def test_malformed_events_stand_on_the_wire_as_documented(
-    upstream: DemoUpstream, step: str, data: bytes
+    upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """These bytes are exactly what the client gets."""
-    assert await play(upstream, step) == data
+    for step, data in EVENTS:
+        with subtests.test(step=step, data=data):
+            assert await play(upstream, step) == data
 
 
-@pytest.mark.parametrize(
-    ("step", "part"),
-    [
-        ("invalid-utf8", b'"content":"\xff\xfe"'),
-        ("lone-surrogate", b'"content":"\\ud800"'),
-        ('text "\\ud800"', b'"content":"\\ud800"'),
-        ("empty-choices", b'"choices":[]'),
-        ("null-choices", b'"choices":null'),
-        ("null-delta", b'"delta":null'),
-        ("null-content", b'"delta":{"content":null}'),
-        ("null-usage", b'"choices":[],"usage":null}'),
-        ("error code=c", b'data: {"error":{"message":"the demo upstream was told to fail"'),
-        ("error-event", b'event: error\ndata: {"error":{'),
-    ],
-)
+FLAWS = [
+    ("invalid-utf8", b'"content":"\xff\xfe"'),
+    ("lone-surrogate", b'"content":"\\ud800"'),
+    ('text "\\ud800"', b'"content":"\\ud800"'),
+    ("empty-choices", b'"choices":[]'),
+    ("null-choices", b'"choices":null'),
+    ("null-delta", b'"delta":null'),
+    ("null-content", b'"delta":{"content":null}'),
+    ("null-usage", b'"choices":[],"usage":null}'),
+    ("error code=c", b'data: {"error":{"message":"the demo upstream was told to fail"'),
+    ("error-event", b'event: error\ndata: {"error":{'),
+]
+
+
 async def test_malformed_chunks_have_the_documented_flaw(
-    upstream: DemoUpstream, step: str, part: bytes
+    upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """The flaw is there, and the answer goes on after it."""
-    body = await play(upstream, f"{step}; answer")
-    assert body.count(part) == 1
-    assert body.endswith(b"data: [DONE]\n\n")
+    for step, part in FLAWS:
+        with subtests.test(step=step, part=part):
+            body = await play(upstream, f"{step}; answer")
+            assert body.count(part) == 1
+            assert body.endswith(b"data: [DONE]\n\n")
 
 
 async def test_data_may_come_after_done(upstream: DemoUpstream) -> None:

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from raw_client import connect
-from tokenwire.demo import DemoUpstream
+from support.raw_client import connect
+from tokenwire_demo import DemoUpstream
 
 # One plan for each phase in which a client may leave.
 PHASES = {

@@ -3,64 +3,65 @@
 import httpx2
 import pytest
 
-from raw_client import connect, text_of
-from tokenwire.demo import DemoUpstream, PlanError, parse_plan
+from support.raw_client import connect, text_of
+from tokenwire_demo import DemoUpstream, PlanError, parse_plan
+
+BAD_PLANS = [
+    ("", "the plan is empty"),
+    (" ; ", "the plan is empty"),
+    ("tokens 3; explode", "unknown step 'explode'; the steps are: answer, "),
+    ("count=3", "unknown step"),
+    ("tokens", "bad step 'tokens': count is missing; write: tokens COUNT"),
+    ("tokens x", "count must be a whole number of at least 0, not 'x'"),
+    ("tokens -1", "count must be a whole number of at least 0, not '-1'"),
+    ("tokens 1 2", "one value too many: '2'"),
+    ("tokens 1 count=2", "count is given twice"),
+    ("tokens 1 size=2", "unknown value size=2"),
+    ("tokens {}", "count must be text, not JSON"),
+    ("wait soon", "seconds must be a number of at least 0, not 'soon'"),
+    ("wait nan", "seconds must be a number of at least 0, not 'nan'"),
+    ("big-delta 10XB", "size must be a size such as 300, 64kB or 10MB, not '10XB'"),
+    ("writes slowly", "writes must be one of auto, event, batch, byte, split-utf8"),
+    ("status 99", "status must be 200 to 599"),
+    ("status 204", "status must be 200 to 599 and one that has a body, not 204"),
+    ("headers status=700", "status must be 200 to 599"),
+    ('redirect "a b"', "url must be a URL, not 'a b'"),
+    ('status 500 x="a\\r\\nb"', "header x must be text without control characters"),
+    ("status 500 x={}", "header x must be text without control characters"),
+    ('text "open', "bad JSON in the plan at"),
+    ("reset; tokens 3", "step 'tokens' can never be reached: 'reset' ends the plan"),
+    ("status 500; stall", "step 'stall' can never be reached"),
+    ("tokens 1; status 500", "step 'status' must come before anything is sent"),
+    ("scenario unheard", "unknown scenario 'unheard'; they are: normal, "),
+    ("scenario truncated; answer", "step 'answer' can never be reached: 'eof' ends"),
+]
 
 
-@pytest.mark.parametrize(
-    ("plan", "said"),
-    [
-        ("", "the plan is empty"),
-        (" ; ", "the plan is empty"),
-        ("tokens 3; explode", "unknown step 'explode'; the steps are: answer, "),
-        ("count=3", "unknown step"),
-        ("tokens", "bad step 'tokens': count is missing; write: tokens COUNT"),
-        ("tokens x", "count must be a whole number of at least 0, not 'x'"),
-        ("tokens -1", "count must be a whole number of at least 0, not '-1'"),
-        ("tokens 1 2", "one value too many: '2'"),
-        ("tokens 1 count=2", "count is given twice"),
-        ("tokens 1 size=2", "unknown value size=2"),
-        ("tokens {}", "count must be text, not JSON"),
-        ("wait soon", "seconds must be a number of at least 0, not 'soon'"),
-        ("wait nan", "seconds must be a number of at least 0, not 'nan'"),
-        ("big-delta 10XB", "size must be a size such as 300, 64kB or 10MB, not '10XB'"),
-        ("writes slowly", "writes must be one of auto, event, batch, byte, split-utf8"),
-        ("status 99", "status must be 200 to 599"),
-        ("status 204", "status must be 200 to 599 and one that has a body, not 204"),
-        ("headers status=700", "status must be 200 to 599"),
-        ('redirect "a b"', "url must be a URL, not 'a b'"),
-        ('status 500 x="a\\r\\nb"', "header x must be text without control characters"),
-        ("status 500 x={}", "header x must be text without control characters"),
-        ('text "open', "bad JSON in the plan at"),
-        ("reset; tokens 3", "step 'tokens' can never be reached: 'reset' ends the plan"),
-        ("status 500; stall", "step 'stall' can never be reached"),
-        ("tokens 1; status 500", "step 'status' must come before anything is sent"),
-        ("scenario unheard", "unknown scenario 'unheard'; they are: normal, "),
-        ("scenario truncated; answer", "step 'answer' can never be reached: 'eof' ends"),
-    ],
-)
-def test_a_bad_plan_is_told_what_is_wrong(plan: str, said: str) -> None:
+def test_a_bad_plan_is_told_what_is_wrong(subtests: pytest.Subtests) -> None:
     """An error names the bad step and what is allowed."""
-    with pytest.raises(PlanError) as caught:
-        parse_plan(plan)
-    assert said in str(caught.value)
+    for plan, said in BAD_PLANS:
+        with subtests.test(plan=plan, said=said):
+            with pytest.raises(PlanError) as caught:
+                parse_plan(plan)
+            assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("tokens 3", "  tokens   count=3 ; "),
-        ("usage 1 2 3 4", "usage reasoning=4 cached=3 completion=2 prompt=1"),
-        ("big-delta 10MB", "big-delta size=10000kB"),
-        ("status 429 error-type=x retry-after=2", 'status 429 retry-after="2" error-type=x'),
-        ('text ";]["', 'text text="\\u003b]["'),
-        ("scenario truncated", "tokens 3; eof"),
-        ('data {"a": [1]}', 'data data={"a":[1]}'),
-    ],
-)
-def test_one_plan_may_be_written_in_several_ways(one: str, other: str) -> None:
+SAME_PLANS = [
+    ("tokens 3", "  tokens   count=3 ; "),
+    ("usage 1 2 3 4", "usage reasoning=4 cached=3 completion=2 prompt=1"),
+    ("big-delta 10MB", "big-delta size=10000kB"),
+    ("status 429 error-type=x retry-after=2", 'status 429 retry-after="2" error-type=x'),
+    ('text ";]["', 'text text="\\u003b]["'),
+    ("scenario truncated", "tokens 3; eof"),
+    ('data {"a": [1]}', 'data data={"a":[1]}'),
+]
+
+
+def test_one_plan_may_be_written_in_several_ways(subtests: pytest.Subtests) -> None:
     """Places, names, units, quotes and spaces are ways to write the same steps."""
-    assert parse_plan(one).steps == parse_plan(other).steps
+    for one, other in SAME_PLANS:
+        with subtests.test(one=one, other=other):
+            assert parse_plan(one).steps == parse_plan(other).steps
 
 
 async def test_a_plan_may_stand_in_a_header(upstream: DemoUpstream) -> None:

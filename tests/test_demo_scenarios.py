@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from raw_client import connect
-from tokenwire.demo import SCENARIOS, DemoUpstream, Scenario, scenario_table, step_tables
+from support.raw_client import connect
+from tokenwire_demo import SCENARIOS, DemoUpstream, scenario_table, step_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "demo-upstream.md"
@@ -37,19 +37,20 @@ OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
-async def test_a_scenario_plays_its_plan(upstream: DemoUpstream, scenario: Scenario) -> None:
+async def test_a_scenario_plays_its_plan(upstream: DemoUpstream, subtests: pytest.Subtests) -> None:
     """A prompt can call each scenario by its name, and it ends as its plan says."""
-    async with connect(upstream) as client:
-        await client.ask(text=f"[[demo: scenario {scenario.name}]]")
-        await upstream.wait_for_requests(1)
-        if scenario.name not in LASTING:
+    for count, scenario in enumerate(SCENARIOS.values(), 1):
+        with subtests.test(scenario=scenario.name):
+            async with connect(upstream) as client:
+                await client.ask(text=f"[[demo: scenario {scenario.name}]]")
+                await upstream.wait_for_requests(count)
+                if scenario.name not in LASTING:
+                    await upstream.wait_until_idle()
             await upstream.wait_until_idle()
-    await upstream.wait_until_idle()
-    (request,) = upstream.requests
-    usual = "client gone" if scenario.name in LASTING else "complete"
-    assert request.plan == f"scenario {scenario.name}"
-    assert request.outcome == OUTCOMES.get(scenario.name, usual)
+            request = upstream.requests[-1]
+            usual = "client gone" if scenario.name in LASTING else "complete"
+            assert request.plan == f"scenario {scenario.name}"
+            assert request.outcome == OUTCOMES.get(scenario.name, usual)
 
 
 def test_every_upstream_fault_has_a_scenario() -> None:

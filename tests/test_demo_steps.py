@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from raw_client import ask_whole, decode, deltas, play, text_of
-from tokenwire.demo import DemoUpstream
+from support.raw_client import ask_whole, decode, deltas, play, text_of
+from tokenwire_demo import DemoUpstream
 
 
 async def test_steps_continue_where_the_last_one_stopped(upstream: DemoUpstream) -> None:
@@ -73,11 +73,14 @@ async def test_usage_may_be_any_numbers(upstream: DemoUpstream) -> None:
     }
 
 
-@pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls", "anything"])
-async def test_finish_may_have_any_reason(upstream: DemoUpstream, reason: str) -> None:
+async def test_finish_may_have_any_reason(
+    upstream: DemoUpstream, subtests: pytest.Subtests
+) -> None:
     """The finish reason given is the one sent."""
-    event = decode(await play(upstream, f"finish {reason}"))[-1]
-    assert event["choices"][0]["finish_reason"] == reason
+    for reason in ("length", "content_filter", "tool_calls", "anything"):
+        with subtests.test(reason=reason):
+            event = decode(await play(upstream, f"finish {reason}"))[-1]
+            assert event["choices"][0]["finish_reason"] == reason
 
 
 async def test_times_are_settable_for_the_server_and_for_a_request() -> None:

@@ -7,10 +7,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from conftest import StartApp
-from exposed import read
-from helpers import reason_of
-from otlp import Collector
+from support.app import StartApp
+from support.exposed import read
+from support.helpers import reason_of
+from support.otlp import Collector
 from tokenwire import app
 from tokenwire.api.chatgpt.service import SEND, ChatgptService
 from tokenwire.api.codes import CODES
@@ -18,7 +18,6 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import EmptyPrompt, UpstreamUnreachable
 from tokenwire.core.method import Method, MethodType
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.metrics.labels import FAILURES
 from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
@@ -26,6 +25,7 @@ from tokenwire.server.interceptors.base import Proceed
 from tokenwire.server.reflection import V1, V1ALPHA
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 ECHO = Method("openai.Chatgpt", "Echo", MethodType.UNARY)
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

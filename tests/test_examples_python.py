@@ -7,9 +7,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from command_line import Finished, run
-from scripted_server import ScriptedServer, fails, reason, says
-from tokenwire.client import Usage
+from support.command_line import Finished, run
+from support.scripted_server import ScriptedServer, fails, reason, says
+from tokenwire_client import Usage
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "python"

@@ -3,13 +3,13 @@
 import grpc
 import pytest
 
-from conftest import StartApp
-from exposed import OPEN_METRICS, Exposed, read
-from helpers import collect
+from support.app import StartApp
+from support.exposed import OPEN_METRICS, Exposed, read
+from support.helpers import collect
+from support.traced import TRACE_ID, TRACEPARENT
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
-from traced import TRACE_ID, TRACEPARENT
 
 LATENCIES = {
     "grpc_server_handling_seconds",

@@ -4,16 +4,15 @@ import asyncio
 import gzip
 import logging
 import socket
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
-from conftest import StartApp
-from metrics_port import GET, SECONDS, port
+from support.app import StartApp
+from support.metrics_port import GET, SECONDS, port
 from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMetrics
-from tokenwire.observability.metrics_server.pages import RECHECK_SECONDS
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,50 +23,56 @@ PROMETHEUS = (
 )
 
 
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        (PROMETHEUS, OPENMETRICS),
-        ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
-        ('APPLICATION/OPENMETRICS-TEXT ; Version="1.0.0" ;q=1', OPENMETRICS),
-        ("application/openmetrics-text", OPENMETRICS),
-        ("application/openmetrics-text;version=1.0.0;q=0.2, text/plain;version=0.0.4;q=0.3", TEXT),
-        ("application/openmetrics-text;version=1.0.0;q=0", TEXT),
-        ("application/openmetrics-text;version=x", TEXT),
-        ("application/openmetrics-text;version=1.x", TEXT),
-        ("application/openmetrics-text;version=0.0.1", TEXT),
-        ("application/openmetrics-text;version=9.9.9", TEXT),
-        ("application/openmetrics-text;version=" + "9" * 8_000, TEXT),
-        ("application/openmetrics-text;version=1.0.0;q=much", TEXT),
-        ("text/plain;version=1.x", TEXT),
-        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
-        ("application/json", TEXT),
-        (",,;;=,q;=;", TEXT),
-        ("\xff\xfe;version=\xb9", TEXT),
-        ("", TEXT),
-    ],
-)
-async def test_any_accept_gets_a_format(accept: str, expected: str) -> None:
+ACCEPTS = [
+    (PROMETHEUS, OPENMETRICS),
+    ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
+    ('APPLICATION/OPENMETRICS-TEXT ; Version="1.0.0" ;q=1', OPENMETRICS),
+    ("application/openmetrics-text", OPENMETRICS),
+    ("application/openmetrics-text;version=1.0.0;q=0.2, text/plain;version=0.0.4;q=0.3", TEXT),
+    ("application/openmetrics-text;version=1.0.0;q=0", TEXT),
+    ("application/openmetrics-text;version=x", TEXT),
+    ("application/openmetrics-text;version=1.x", TEXT),
+    ("application/openmetrics-text;version=0.0.1", TEXT),
+    ("application/openmetrics-text;version=9.9.9", TEXT),
+    ("application/openmetrics-text;version=" + "9" * 8_000, TEXT),
+    ("application/openmetrics-text;version=1.0.0;q=much", TEXT),
+    ("text/plain;version=1.x", TEXT),
+    ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
+    ("application/json", TEXT),
+    (",,;;=,q;=;", TEXT),
+    ("\xff\xfe;version=\xb9", TEXT),
+    ("", TEXT),
+]
+
+
+async def test_any_accept_gets_a_format(subtests: pytest.Subtests) -> None:
     """Whatever Accept says, the answer is 200 in a format that is well known."""
-    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
-        response = await client.get("/metrics", headers=[(b"accept", accept.encode("latin-1"))])
-    assert response.status_code == httpx2.codes.OK
-    assert response.headers["content-type"] == expected
-    assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
+    for accept, expected in ACCEPTS:
+        with subtests.test(accept=accept, expected=expected):
+            async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+                response = await client.get(
+                    "/metrics", headers=[(b"accept", accept.encode("latin-1"))]
+                )
+            assert response.status_code == httpx2.codes.OK
+            assert response.headers["content-type"] == expected
+            assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "compressed"),
-    [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)],
-)
-async def test_a_scraper_gets_gzip_if_it_asks(encoding: str, *, compressed: bool) -> None:
+ENCODINGS = [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)]
+
+
+async def test_a_scraper_gets_gzip_if_it_asks(subtests: pytest.Subtests) -> None:
     """Compressed or not, it is the same text, and says what it is."""
-    async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
-        request = client.build_request("GET", "/metrics", headers={"accept-encoding": encoding})
-        response = await client.send(request, stream=True)
-        body = b"".join([part async for part in response.aiter_raw()])
-        assert ("content-encoding" in response.headers) is compressed
-        assert b'gated{filling="x"} 1.0' in (gzip.decompress(body) if compressed else body)
+    for encoding, compressed in ENCODINGS:
+        with subtests.test(encoding=encoding, compressed=compressed):
+            async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
+                request = client.build_request(
+                    "GET", "/metrics", headers={"accept-encoding": encoding}
+                )
+                response = await client.send(request, stream=True)
+                body = b"".join([part async for part in response.aiter_raw()])
+                assert ("content-encoding" in response.headers) is compressed
+                assert b'gated{filling="x"} 1.0' in (gzip.decompress(body) if compressed else body)
 
 
 async def test_only_what_is_there_is_found() -> None:
@@ -141,11 +146,10 @@ async def test_health_is_that_of_the_event_loop(
     url = f"http://{app.metrics_address}"
     async with httpx2.AsyncClient(base_url=url) as client:
         assert (await client.get("/healthz")).text == "ok\n"
-    asked = asyncio.create_task(asyncio.to_thread(_statuses, url))
-    # One turn, in which the thread begins.
-    await asyncio.sleep(0)
-    time.sleep(RECHECK_SECONDS + 3)  # noqa: ASYNC251 - this is the promise
-    assert await asked == [httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.OK]
+    with ThreadPoolExecutor(1) as thread:
+        # The event loop is stuck until the thread has its answers.
+        metrics = thread.submit(_once_unhealthy, url).result(SECONDS)
+    assert metrics == httpx2.codes.OK
     async with httpx2.AsyncClient(base_url=url) as client:
         assert (await client.get("/healthz")).text == "ok\n"
 
@@ -155,10 +159,12 @@ def _serve(address: str) -> MetricsServer:
     return MetricsServer(address, registry, PortMetrics(registry))
 
 
-def _statuses(url: str) -> list[int]:
-    time.sleep(1)
+def _once_unhealthy(url: str) -> int:
+    """Return the status of /metrics as soon as /healthz is 503."""
     with httpx2.Client(base_url=url, timeout=SECONDS) as client:
-        return [client.get(path).status_code for path in ("/healthz", "/metrics")]
+        while client.get("/healthz").status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+            pass
+        return client.get("/metrics").status_code
 
 
 @pytest.mark.parametrize("address", ["[::1]:0", "localhost:0", "[::]:0"])

@@ -3,8 +3,8 @@
 import grpc
 import pytest
 
-from conftest import StartApp, Stub
-from helpers import (
+from support.app import StartApp, Stub
+from support.helpers import (
     collect,
     details_of,
     failure_of,
@@ -13,52 +13,53 @@ from helpers import (
     text_of,
     violated_fields_of,
 )
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
-@pytest.mark.parametrize("content", ["", " ", "\n\t "])
-async def test_a_blank_message_is_refused(stub: Stub, upstream: DemoUpstream, content: str) -> None:
+async def test_a_blank_message_is_refused(
+    stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
+) -> None:
     """Empty or blank content is EMPTY_PROMPT, and the upstream hears nothing of it."""
-    answers, error = await failure_of(stub.Send(pb.Message(content=content)))
-    assert answers == []
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert reason_of(error) == "EMPTY_PROMPT"
-    assert upstream.requests_seen == 0
+    for content in ("", " ", "\n\t "):
+        with subtests.test(content=content):
+            answers, error = await failure_of(stub.Send(pb.Message(content=content)))
+            assert answers == []
+            assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert reason_of(error) == "EMPTY_PROMPT"
+            assert upstream.requests_seen == 0
 
 
-@pytest.mark.parametrize(
-    ("field", "message"),
-    [
-        ("params.temperature", pb.Message(params=pb.Params(temperature=2.1))),
-        ("params.temperature", pb.Message(params=pb.Params(temperature=-0.1))),
-        ("params.temperature", pb.Message(params=pb.Params(temperature=float("nan")))),
-        ("params.max_tokens", pb.Message(params=pb.Params(max_tokens=0))),
-        ("params.top_p", pb.Message(params=pb.Params(top_p=0))),
-        ("params.top_p", pb.Message(params=pb.Params(top_p=1.5))),
-        ("params.stop", pb.Message(params=pb.Params(stop=["a", ""]))),
-        ("params.stop", pb.Message(params=pb.Params(stop=["a"] * 5))),
-        ("params.frequency_penalty", pb.Message(params=pb.Params(frequency_penalty=2.5))),
-        ("params.presence_penalty", pb.Message(params=pb.Params(presence_penalty=-2.5))),
-        ("params.user", pb.Message(params=pb.Params(user="u" * 257))),
-        ("params.model", pb.Message(params=pb.Params(model="two\nlines"))),
-        ("history[1].role", pb.Message(history=[pb.Turn(role=pb.ROLE_USER), pb.Turn()])),
-    ],
-)
+OUT_OF_RANGE = [
+    ("params.temperature", pb.Message(params=pb.Params(temperature=2.1))),
+    ("params.temperature", pb.Message(params=pb.Params(temperature=-0.1))),
+    ("params.temperature", pb.Message(params=pb.Params(temperature=float("nan")))),
+    ("params.max_tokens", pb.Message(params=pb.Params(max_tokens=0))),
+    ("params.top_p", pb.Message(params=pb.Params(top_p=0))),
+    ("params.top_p", pb.Message(params=pb.Params(top_p=1.5))),
+    ("params.stop", pb.Message(params=pb.Params(stop=["a", ""]))),
+    ("params.stop", pb.Message(params=pb.Params(stop=["a"] * 5))),
+    ("params.frequency_penalty", pb.Message(params=pb.Params(frequency_penalty=2.5))),
+    ("params.presence_penalty", pb.Message(params=pb.Params(presence_penalty=-2.5))),
+    ("params.user", pb.Message(params=pb.Params(user="u" * 257))),
+    ("params.model", pb.Message(params=pb.Params(model="two\nlines"))),
+    ("history[1].role", pb.Message(history=[pb.Turn(role=pb.ROLE_USER), pb.Turn()])),
+]
+
+
 async def test_a_field_out_of_range_is_named(
-    stub: Stub,
-    upstream: DemoUpstream,
-    field: str,
-    message: pb.Message,
+    stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """A bad field is INVALID_PARAMETER and named, and the upstream hears nothing of it."""
-    message.content = "hello"
-    _, error = await failure_of(stub.Send(message))
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert reason_of(error) == "INVALID_PARAMETER"
-    assert violated_fields_of(error) == [field]
-    assert upstream.requests_seen == 0
+    for field, message in OUT_OF_RANGE:
+        with subtests.test(field=field, message=message):
+            message.content = "hello"
+            _, error = await failure_of(stub.Send(message))
+            assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert reason_of(error) == "INVALID_PARAMETER"
+            assert violated_fields_of(error) == [field]
+            assert upstream.requests_seen == 0
 
 
 async def test_a_model_beyond_the_offered_ones_is_refused(

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults.mutation import mutated
+from support.mutation import mutated
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.wire import MAX_STOPS
 from tokenwire.core.errors import InvalidParameter, MalformedRequest

@@ -7,8 +7,8 @@ import pytest
 
 import generate
 from errors_doc import error_tables
-from programs import ROOT
 from settings_doc import settings_table, settings_tables
+from support.programs import ROOT
 from tokenwire.config import Settings, variables
 
 README = "README.md"

@@ -5,24 +5,18 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
-from conftest import MODEL, StartApp
-from faults.world import within
+from support.app import MODEL, StartApp
+from support.health import NOT_SERVING, SERVING, health_of
+from support.world import within
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.server import health
+from tokenwire_demo import DemoUpstream
 
 messages: Any = health_pb2
 """For those that its published types lack."""
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def health_of(channel: grpc.aio.Channel) -> Any:
-    """Return the health stub, whose methods the type stubs do not know."""
-    return health_pb2_grpc.HealthStub(channel)
 
 
 @pytest.mark.parametrize("service", ["", "openai.Chatgpt"])

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from image_doc import BUILDS, COMMANDS, MAKES, RUNS, options
-from image_sources import ARGUMENTS
-from image_sources import TEXT as DOCKERFILE
-from programs import run
+from support.image_doc import BUILDS, COMMANDS, MAKES, RUNS, options
+from support.image_sources import ARGUMENTS
+from support.image_sources import TEXT as DOCKERFILE
+from support.programs import run
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:

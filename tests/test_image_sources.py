@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from image import RECIPES, STAND_INS
-from image_sources import ARGUMENTS, COPIED, TEXT
 from install import GO_TOOLS
-from programs import ROOT, run
+from support.image_sources import ARGUMENTS, COPIED, TEXT
+from support.programs import ROOT, run
 from tokenwire import __version__
 
 FILES = ["Dockerfile", *sorted(str(path.relative_to(ROOT)) for path in RECIPES.glob("*file"))]

@@ -32,19 +32,20 @@ def test_the_pieces_are_the_json(monkeypatch: pytest.MonkeyPatch, value: Any, pi
     assert all(made)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "\x01" * 1_000_000,
-        [{"role": "user", "content": "\x01" * 100}] * 10_000,
-        [[]] * 100_000,
-        {"one": ["\x01" * 100_000, {"two": "\x01" * 100_000}], "three": "\x01"},
-    ],
-)
-def test_no_piece_is_large(value: Any) -> None:
+LARGE: dict[str, Any] = {
+    "one text": "\x01" * 1_000_000,
+    "many messages": [{"role": "user", "content": "\x01" * 100}] * 10_000,
+    "empty lists": [[]] * 100_000,
+    "nested texts": {"one": ["\x01" * 100_000, {"two": "\x01" * 100_000}], "three": "\x01"},
+}
+
+
+def test_no_piece_is_large(subtests: pytest.Subtests) -> None:
     """Long texts and long lists are cut alike; a piece is about as large as the next."""
-    sizes = [len(piece) for piece in pieces(value)]
-    assert max(sizes) <= 2 * ESCAPED * PIECE
+    for name, value in LARGE.items():
+        with subtests.test(value=name):
+            sizes = [len(piece) for piece in pieces(value)]
+            assert max(sizes) <= 2 * ESCAPED * PIECE
 
 
 def test_large_is_what_makes_more_than_a_piece() -> None:

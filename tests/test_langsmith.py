@@ -9,14 +9,17 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import MODEL
-from helpers import collect, run_python, text_of
-from process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL
+from support.helpers import collect, run_python, text_of
+from support.process import ServerProcess
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
-SCRIPT = str(Path(__file__).parent / "langsmith_script.py")
+pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).parent
+SCRIPT = ("-m", "support.langsmith_script")
 SWITCHES = (
     "LANGSMITH_TRACING_V2",
     "LANGCHAIN_TRACING_V2",
@@ -64,7 +67,7 @@ async def langsmith(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangSmith]
 async def test_langchain_alone_would_send_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this environment an ordinary LangChain program sends to LangSmith: the trap works."""
     async with langsmith(monkeypatch) as trap:
-        await run_python(SCRIPT, "langchain")
+        await run_python(*SCRIPT, "langchain", cwd=TESTS)
     assert trap.received
 
 
@@ -91,5 +94,5 @@ async def test_the_server_sends_nothing(
 async def test_no_langchain_model_sends_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that goes through other parts of LangChain sends nothing to LangSmith either."""
     async with langsmith(monkeypatch) as trap:
-        await run_python(SCRIPT, "tokenwire")
+        await run_python(*SCRIPT, "tokenwire", cwd=TESTS)
     assert trap.received == b""

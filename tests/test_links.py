@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import ROOT
+from support.programs import ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 EXTERNAL = re.compile(r"[a-z]+:")
@@ -48,7 +48,8 @@ def broken(document: Path) -> Iterator[str]:
             yield link
 
 
-@pytest.mark.parametrize("name", documents())
-def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+def test_every_link_leads_to_a_file_and_a_heading(subtests: pytest.Subtests) -> None:
     """Each relative link of the document names a file, and its anchor a heading of that file."""
-    assert list(broken(ROOT / name)) == []
+    for name in documents():
+        with subtests.test(name=name):
+            assert list(broken(ROOT / name)) == []

@@ -52,20 +52,20 @@ def logged_by(action: str) -> tuple[list[dict[str, Any]], int]:
     return [json.loads(line) for line in process.stderr.splitlines()], process.returncode
 
 
-@pytest.mark.parametrize("name", ACTIONS)
-def test_what_python_prints_is_a_line(name: str) -> None:
+def test_what_python_prints_is_a_line(subtests: pytest.Subtests) -> None:
     """It has a level, an event and the place; nothing of the text; and the process goes on."""
-    action, event = ACTIONS[name]
-    entries, code = logged_by(action)
-    assert code == (1 if name == "the end" else 0)
-    assert {entry["event"] for entry in entries} == {event}
-    assert all(entry["logger"] == "tokenwire.python" for entry in entries)
-    entry = entries[0]
-    if "exception" in event:
-        assert entry["exception"] == "ValueError"
-        assert entry["frames"][-1].endswith(" fail")
-    else:
-        assert entry["where"].startswith("<string>:")
+    for name, (action, event) in ACTIONS.items():
+        with subtests.test(name=name):
+            entries, code = logged_by(action)
+            assert code == (1 if name == "the end" else 0)
+            assert {entry["event"] for entry in entries} == {event}
+            assert all(entry["logger"] == "tokenwire.python" for entry in entries)
+            entry = entries[0]
+            if "exception" in event:
+                assert entry["exception"] == "ValueError"
+                assert entry["frames"][-1].endswith(" fail")
+            else:
+                assert entry["where"].startswith("<string>:")
 
 
 def test_a_flood_of_them_is_bounded() -> None:

@@ -1,24 +1,25 @@
 """Logs: one line for each call, and never a word of what was said."""
 
 import asyncio
+import itertools
 import logging
 
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp
-from faults.world import within
-from helpers import collect, failure_of, reason_of
-from log_stream import captured
+from support.app import MODEL, StartApp
+from support.helpers import collect, failure_of, reason_of
+from support.log_stream import captured
+from support.world import within
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.logs import log_loop_error
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 METADATA = (
@@ -126,28 +127,29 @@ async def test_a_cancelled_call_is_one_line_too(
     assert entry["code"] == "CANCELLED"
 
 
-@pytest.mark.parametrize("log_format", ["json", "console"])
-@pytest.mark.parametrize("log_level", ["debug", "error"])
-@pytest.mark.parametrize("plan", PLANS)
 async def test_nothing_that_was_said_is_logged(
-    start_app: StartApp, upstream: DemoUpstream, plan: str, log_level: str, log_format: str
+    start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """No level and no format shows prompt, answer, key or the upstream's words."""
-    with captured(log_level, log_format) as stream:
-        logging.getLogger("tokenwire").error("configured")
-        app = await start_app(api_key="canary-key", system_prompt="canary-default")
-        async with grpc.aio.insecure_channel(app.address) as channel:
-            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-            upstream.script(PLANS[plan])
-            call = stub.Send(CANARIES)
-            await (collect(call) if plan == "answer" else failure_of(call))
-        if log_level == "debug":
-            await stream.text_with("call ended")
-        await app.stop(grace_seconds=0)
-        text = stream.getvalue()
-    assert upstream.requests[0].headers["authorization"] == "Bearer canary-key"
-    assert "configured" in text
-    assert "canary" not in text
+    for log_format, log_level, plan in itertools.product(
+        ("json", "console"), ("debug", "error"), PLANS
+    ):
+        with subtests.test(log_format=log_format, log_level=log_level, plan=plan):
+            with captured(log_level, log_format) as stream:
+                logging.getLogger("tokenwire").error("configured")
+                app = await start_app(api_key="canary-key", system_prompt="canary-default")
+                async with grpc.aio.insecure_channel(app.address) as channel:
+                    stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+                    upstream.script(PLANS[plan])
+                    call = stub.Send(CANARIES)
+                    await (collect(call) if plan == "answer" else failure_of(call))
+                if log_level == "debug":
+                    await stream.text_with("call ended")
+                await app.stop(grace_seconds=0)
+                text = stream.getvalue()
+            assert upstream.requests[-1].headers["authorization"] == "Bearer canary-key"
+            assert "configured" in text
+            assert "canary" not in text
 
 
 class BrokenModel:

@@ -5,14 +5,14 @@ import asyncio
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp, Stub
-from exposed import read
-from faults.leaving import Visit
-from faults.world import open_world, within
-from helpers import collect, failure_of
+from support.app import MODEL, StartApp, Stub
+from support.exposed import read
+from support.helpers import collect, failure_of
+from support.leaving import Visit
+from support.world import open_world, within
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 HELLO = pb.Message(content="hello")
 LEFT = "tokenwire_abandoned_wait_seconds"

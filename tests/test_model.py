@@ -14,16 +14,15 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from call_records import new_call
-from conftest import MODEL
-from helpers import collect, failure_of, reason_of, text_of
+from support.app import MODEL
+from support.call_records import new_call
+from support.helpers import collect, failure_of, reason_of, text_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.config import SettingsError
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
-from tokenwire.demo import DemoUpstream
 from tokenwire.upstreams.build import build_model, build_openai
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
@@ -31,6 +30,7 @@ from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.progress_timer import Timeouts
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TIMEOUTS = Timeouts(first_token=60, idle=60)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-GUARD = Path(__file__).parent / "no_skip.py"
+GUARD = Path(__file__).parent / "support" / "no_skip.py"
 
 SKIPS = {
     "in the test": "import pytest\ndef test_it(): pytest.skip('no such tool')",

@@ -65,23 +65,24 @@ def test_ticks_are_round(unit: str, high: float, low: float) -> None:
         assert f"{after - before:.1e}"[:3] in {"1.0", "2.0", "5.0"}
 
 
-@pytest.mark.parametrize(
-    ("unit", "high", "labels"),
-    [
-        ("s", 0.0, ["0", "0.2 s", "0.4 s", "0.6 s", "0.8 s", "1 s"]),
-        ("s", 0.043, ["0", "10 ms", "20 ms", "30 ms", "40 ms", "50 ms"]),
-        ("s", 0.99, ["0", "0.2 s", "0.4 s", "0.6 s", "0.8 s", "1 s"]),
-        ("s", 864_000.0, ["0", "2 d", "4 d", "6 d", "8 d", "10 d"]),
-        ("percentunit", 0.97, ["0", "20 %", "40 %", "60 %", "80 %", "100 %"]),
-        ("bytes", 130 * 2**20, ["0", "50 MiB", "100 MiB", "150 MiB"]),
-        ("reqps", 0.29, ["0", "0.1/s", "0.2/s", "0.3/s"]),
-        ("currencyUSD", 7.2, ["$0", "$2", "$4", "$6", "$8"]),
-        ("short", 25_000.0, ["0", "5k", "10k", "15k", "20k", "25k"]),
-    ],
-)
-def test_ticks_are_in_the_unit_of_the_panel(unit: str, high: float, labels: list[str]) -> None:
+TICKS = [
+    ("s", 0.0, ["0", "0.2 s", "0.4 s", "0.6 s", "0.8 s", "1 s"]),
+    ("s", 0.043, ["0", "10 ms", "20 ms", "30 ms", "40 ms", "50 ms"]),
+    ("s", 0.99, ["0", "0.2 s", "0.4 s", "0.6 s", "0.8 s", "1 s"]),
+    ("s", 864_000.0, ["0", "2 d", "4 d", "6 d", "8 d", "10 d"]),
+    ("percentunit", 0.97, ["0", "20 %", "40 %", "60 %", "80 %", "100 %"]),
+    ("bytes", 130 * 2**20, ["0", "50 MiB", "100 MiB", "150 MiB"]),
+    ("reqps", 0.29, ["0", "0.1/s", "0.2/s", "0.3/s"]),
+    ("currencyUSD", 7.2, ["$0", "$2", "$4", "$6", "$8"]),
+    ("short", 25_000.0, ["0", "5k", "10k", "15k", "20k", "25k"]),
+]
+
+
+def test_ticks_are_in_the_unit_of_the_panel(subtests: pytest.Subtests) -> None:
     """All of an axis is in one unit, which fits its largest value; 0 needs none."""
-    assert [tick.label for tick in value_ticks(0, high, unit)] == ["0", *labels[1:]]
+    for unit, high, labels in TICKS:
+        with subtests.test(unit=unit, high=high, labels=labels):
+            assert [tick.label for tick in value_ticks(0, high, unit)] == ["0", *labels[1:]]
 
 
 @given(
@@ -211,7 +212,7 @@ def test_series_look_as_the_dashboards_say() -> None:
     assert (failed.color, late.color) == ("#e02f44", "#a352cc")
     unknown, another = looks("Errors by reason", ("UNKNOWN NEW", "A"), ("UNKNOWN ALSO", "A"))
     assert {unknown.color, another.color} == {"#e02f44", "#ff7383"}
-    [limit] = looks("Streams and places", ("limit", "C"))
+    [limit] = looks("Streams and slots", ("limit", "C"))
     assert limit == Style("#808080", (6, 4))
     large, small = looks("Cost", ("demo-large", "A"), ("demo-small", "A"))
     assert {large.color, small.color}.isdisjoint({ok.color, error.color, rejected.color})

@@ -12,11 +12,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import StartApp
-from tokenwire.demo import DemoUpstream
+from support.app import StartApp
 from tokenwire.server import private_directory
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 HELLO = pb.Message(content="hello")
 

@@ -9,13 +9,15 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from conftest import MODEL
-from helpers import collect, text_of
-from process import FREE_PORTS, ServerProcess
-from test_health import NOT_SERVING, SERVING, health_of
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL
+from support.health import NOT_SERVING, SERVING, health_of
+from support.helpers import collect, text_of
+from support.process import FREE_PORTS, ServerProcess
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 SERVICE = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
 STALLED_IMPORT = """

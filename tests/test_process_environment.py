@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MODEL
-from crew import STARTED, WORKERS, by_worker, call_all, crew, read
-from process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL
+from support.crew import STARTED, WORKERS, by_worker, call_all, crew, read
+from support.process import ServerProcess
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 LINKS = {
     "TOKENWIRE_SERVICE_HOST": "10.0.0.1",

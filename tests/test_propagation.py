@@ -3,13 +3,13 @@
 import grpc
 import pytest
 
-from conftest import StartApp, Stub
-from helpers import collect
-from otlp import Collector
-from tokenwire.demo import DemoUpstream
+from support.app import StartApp, Stub
+from support.helpers import collect
+from support.otlp import Collector
+from support.traced import TRACE_ID, TRACEPARENT, UNSAMPLED
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
-from traced import TRACE_ID, TRACEPARENT, UNSAMPLED
+from tokenwire_demo import DemoUpstream
 
 
 async def test_the_trace_goes_on_to_the_upstream(

@@ -2,29 +2,29 @@
 
 import pytest
 
-from conftest import StartApp
-from exposed import read
+from support.app import StartApp
+from support.exposed import read
 from tokenwire import config
 from tokenwire.upstreams import provider_name
 
+NAMES = [
+    ("openai", None, "openai"),
+    ("openai", "http://127.0.0.1:1/v1", "openai"),
+    ("openai", "https://x.openai.azure.com/openai/deployments/x", "azure.ai.openai"),
+    ("openai", "https://azure.com.example/v1", "openai"),
+    ("azure_openai", None, "azure.ai.openai"),
+    ("google_genai", None, "gcp.gemini"),
+    ("mistralai", None, "mistral_ai"),
+    ("anthropic", None, "anthropic"),
+]
 
-@pytest.mark.parametrize(
-    ("provider", "base_url", "name"),
-    [
-        ("openai", None, "openai"),
-        ("openai", "http://127.0.0.1:1/v1", "openai"),
-        ("openai", "https://x.openai.azure.com/openai/deployments/x", "azure.ai.openai"),
-        ("openai", "https://azure.com.example/v1", "openai"),
-        ("azure_openai", None, "azure.ai.openai"),
-        ("google_genai", None, "gcp.gemini"),
-        ("mistralai", None, "mistral_ai"),
-        ("anthropic", None, "anthropic"),
-    ],
-)
-def test_it_is_opentelemetrys(provider: str, base_url: str | None, name: str) -> None:
+
+def test_it_is_opentelemetrys(subtests: pytest.Subtests) -> None:
     """LangChain's name of a provider becomes the one that the conventions list."""
-    loaded = config.load(provider=provider, base_url=base_url, api_key="key")
-    assert provider_name(loaded) == name
+    for provider, base_url, name in NAMES:
+        with subtests.test(provider=provider, base_url=base_url, name=name):
+            loaded = config.load(provider=provider, base_url=base_url, api_key="key")
+            assert provider_name(loaded) == name
 
 
 async def test_it_labels_the_metrics(start_app: StartApp) -> None:

@@ -8,8 +8,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
-from conftest import StartApp
-from faults.world import within
+from support.app import StartApp
+from support.world import within
 from tokenwire.app import App
 from tokenwire.server import reflection
 
@@ -68,44 +68,55 @@ async def test_either_version_lists_all_services(channel: grpc.aio.Channel, vers
 
 
 @both_versions
-@pytest.mark.parametrize("service", sorted(SERVICES))
 async def test_every_service_is_described(
-    channel: grpc.aio.Channel, version: str, service: str
+    channel: grpc.aio.Channel, version: str, subtests: pytest.Subtests
 ) -> None:
     """Each listed service can be described, reflection by itself too."""
-    response = await ask(channel, version, file_containing_symbol=service)
-    assert pool_of(response).FindServiceByName(service).methods
+    for service in sorted(SERVICES):
+        with subtests.test(service=service):
+            response = await ask(channel, version, file_containing_symbol=service)
+            assert pool_of(response).FindServiceByName(service).methods
+
+
+METHODS = [
+    "openai.Chatgpt.Send",
+    "grpc.health.v1.Health.List",
+    f"{V1}.ServerReflection.{reflection.METHOD}",
+]
 
 
 @both_versions
-@pytest.mark.parametrize(
-    "method",
-    [
-        "openai.Chatgpt.Send",
-        "grpc.health.v1.Health.List",
-        f"{V1}.ServerReflection.{reflection.METHOD}",
-    ],
-)
-async def test_a_method_is_found(channel: grpc.aio.Channel, version: str, method: str) -> None:
+async def test_a_method_is_found(
+    channel: grpc.aio.Channel, version: str, subtests: pytest.Subtests
+) -> None:
     """A method's own name leads to its file, as grpcurl and ghz ask."""
-    response = await ask(channel, version, file_containing_symbol=method)
-    assert pool_of(response).FindMethodByName(method).output_type
+    for method in METHODS:
+        with subtests.test(method=method):
+            response = await ask(channel, version, file_containing_symbol=method)
+            assert pool_of(response).FindMethodByName(method).output_type
 
 
-@pytest.mark.parametrize(
-    "symbol", ["openai.Message", "openai.Message.content", "openai.Role", "openai.ROLE_USER"]
-)
-async def test_other_symbols_are_found(channel: grpc.aio.Channel, symbol: str) -> None:
+SYMBOLS = ["openai.Message", "openai.Message.content", "openai.Role", "openai.ROLE_USER"]
+
+
+async def test_other_symbols_are_found(
+    channel: grpc.aio.Channel, subtests: pytest.Subtests
+) -> None:
     """Messages, fields, enums and their values lead to their file."""
-    response = await ask(channel, file_containing_symbol=symbol)
-    assert pool_of(response).FindFileContainingSymbol(symbol)
+    for symbol in SYMBOLS:
+        with subtests.test(symbol=symbol):
+            response = await ask(channel, file_containing_symbol=symbol)
+            assert pool_of(response).FindFileContainingSymbol(symbol)
 
 
-@pytest.mark.parametrize("symbol", ["openai.Chatgpt.No", "openai.No", "No", "", ".", "openai"])
-async def test_an_unknown_symbol_is_not_found(channel: grpc.aio.Channel, symbol: str) -> None:
+async def test_an_unknown_symbol_is_not_found(
+    channel: grpc.aio.Channel, subtests: pytest.Subtests
+) -> None:
     """A name that nothing has is NOT_FOUND, and the stream goes on."""
-    response = await ask(channel, file_containing_symbol=symbol)
-    assert response.error_response.error_code == NOT_FOUND
+    for symbol in ("openai.Chatgpt.No", "openai.No", "No", "", ".", "openai"):
+        with subtests.test(symbol=symbol):
+            response = await ask(channel, file_containing_symbol=symbol)
+            assert response.error_response.error_code == NOT_FOUND
 
 
 async def test_v1_is_described_as_itself(channel: grpc.aio.Channel) -> None:

@@ -144,45 +144,54 @@ OUR_FAULT: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("body", TOO_LONG.values(), ids=TOO_LONG)
-def test_a_prompt_that_is_too_long_is_known_by_every_upstreams_words(body: object) -> None:
+def test_a_prompt_that_is_too_long_is_known_by_every_upstreams_words(
+    subtests: pytest.Subtests,
+) -> None:
     """Whatever upstream says it, a prompt over the context is PROMPT_TOO_LONG."""
-    assert meaning(400, body) is errors.PromptTooLong
+    for body in TOO_LONG.values():
+        with subtests.test(body=body):
+            assert meaning(400, body) is errors.PromptTooLong
 
 
-@pytest.mark.parametrize("body", AGAINST_POLICY.values(), ids=AGAINST_POLICY)
-def test_a_prompt_against_the_policy_is_known_by_every_upstreams_words(body: object) -> None:
+def test_a_prompt_against_the_policy_is_known_by_every_upstreams_words(
+    subtests: pytest.Subtests,
+) -> None:
     """Whatever upstream says it, a prompt against its policy is PROMPT_REJECTED."""
-    assert meaning(400, body) is errors.PromptRejected
+    for body in AGAINST_POLICY.values():
+        with subtests.test(body=body):
+            assert meaning(400, body) is errors.PromptRejected
 
 
-@pytest.mark.parametrize("body", OUR_FAULT.values(), ids=OUR_FAULT)
-def test_any_other_400_is_no_fault_of_the_caller(body: object) -> None:
+def test_any_other_400_is_no_fault_of_the_caller(subtests: pytest.Subtests) -> None:
     """A 400 that says neither, or nothing sensible, is UPSTREAM_REJECTED_REQUEST."""
-    assert meaning(400, body) is errors.UpstreamRejectedRequest
+    for body in OUR_FAULT.values():
+        with subtests.test(body=body):
+            assert meaning(400, body) is errors.UpstreamRejectedRequest
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 10_000, b"<html>too long</html>"])
-def test_a_body_that_is_no_json_is_no_trouble(body: bytes) -> None:
+def test_a_body_that_is_no_json_is_no_trouble(subtests: pytest.Subtests) -> None:
     """A body that cannot be decoded decides nothing, and the status decides alone."""
-    assert type(rejection(400, {}, body)) is errors.UpstreamRejectedRequest
-    assert type(rejection(429, {}, body)) is errors.UpstreamRateLimited
+    for body in (b"", b"{", b"\xff\xfe", b"[" * 10_000, b"<html>too long</html>"):
+        with subtests.test(body=body):
+            assert type(rejection(400, {}, body)) is errors.UpstreamRejectedRequest
+            assert type(rejection(429, {}, body)) is errors.UpstreamRateLimited
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"code": "insufficient_quota"},
-        {"type": "insufficient_quota"},
-        {"type": "insufficient_quota", "code": "insufficient_quota"},
-    ],
-)
-def test_an_exhausted_quota_is_no_rate_limit(fields: dict[str, str]) -> None:
+EXHAUSTED = [
+    {"code": "insufficient_quota"},
+    {"type": "insufficient_quota"},
+    {"type": "insufficient_quota", "code": "insufficient_quota"},
+]
+
+
+def test_an_exhausted_quota_is_no_rate_limit(subtests: pytest.Subtests) -> None:
     """OpenAI says it in the code, the type or both; waiting does not help, so no delay is told."""
-    body = error("You exceeded your current quota, please check your plan.", **fields)
-    failure = rejection(429, {"retry-after": "5"}, json.dumps(body).encode())
-    assert type(failure) is errors.UpstreamQuotaExhausted
-    assert failure.retry_after is None
+    for fields in EXHAUSTED:
+        with subtests.test(fields=fields):
+            body = error("You exceeded your current quota, please check your plan.", **fields)
+            failure = rejection(429, {"retry-after": "5"}, json.dumps(body).encode())
+            assert type(failure) is errors.UpstreamQuotaExhausted
+            assert failure.retry_after is None
 
 
 def test_words_about_quota_alone_are_a_rate_limit() -> None:
@@ -191,7 +200,8 @@ def test_words_about_quota_alone_are_a_rate_limit() -> None:
     assert meaning(429, body) is errors.UpstreamRateLimited
 
 
-@pytest.mark.parametrize("status", [429, 500, 503, 529])
-def test_a_delay_is_kept_where_a_retry_may_help(status: int) -> None:
+def test_a_delay_is_kept_where_a_retry_may_help(subtests: pytest.Subtests) -> None:
     """Retry-After goes with the failures that another attempt may cure."""
-    assert rejection(status, {"retry-after": "5"}, b"").retry_after == 5
+    for status in (429, 500, 503, 529):
+        with subtests.test(status=status):
+            assert rejection(status, {"retry-after": "5"}, b"").retry_after == 5

@@ -1,5 +1,6 @@
 """What an error means in the words of ever more upstreams, and what only sounds like it."""
 
+import itertools
 import json
 import re
 import time
@@ -110,78 +111,83 @@ TOO_FAST: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("body", TOO_LONG)
-@pytest.mark.parametrize("status", [400, 422])
-def test_too_long(status: int, body: object) -> None:
+def test_too_long(subtests: pytest.Subtests) -> None:
     """Words of length or limit about the prompt are PROMPT_TOO_LONG."""
-    assert meaning(status, body) is errors.PromptTooLong
+    for body, status in itertools.product(TOO_LONG, (400, 422)):
+        with subtests.test(body=body, status=status):
+            assert meaning(status, body) is errors.PromptTooLong
 
 
-@pytest.mark.parametrize("body", AGAINST_POLICY)
-@pytest.mark.parametrize("status", [400, 422])
-def test_against_the_policy(status: int, body: object) -> None:
+def test_against_the_policy(subtests: pytest.Subtests) -> None:
     """Words of inspection, risk, moderation, filter or safety are PROMPT_REJECTED."""
-    assert meaning(status, body) is errors.PromptRejected
+    for body, status in itertools.product(AGAINST_POLICY, (400, 422)):
+        with subtests.test(body=body, status=status):
+            assert meaning(status, body) is errors.PromptRejected
 
 
-@pytest.mark.parametrize("body", MONEY)
-@pytest.mark.parametrize("status", [400, 403, 429])
-def test_money(status: int, body: object) -> None:
+def test_money(subtests: pytest.Subtests) -> None:
     """Words of money or quota are UPSTREAM_QUOTA_EXHAUSTED, and waiting does not help."""
-    found = failure(status, body, retry_after="5")
-    assert type(found) is errors.UpstreamQuotaExhausted
-    assert found.retry_after is None
+    for body, status in itertools.product(MONEY, (400, 403, 429)):
+        with subtests.test(body=body, status=status):
+            found = failure(status, body, retry_after="5")
+            assert type(found) is errors.UpstreamQuotaExhausted
+            assert found.retry_after is None
 
 
-@pytest.mark.parametrize("body", [{}, None, said("Payment required"), said("please wait")])
-def test_402_is_money_whatever_it_says(body: object) -> None:
+def test_402_is_money_whatever_it_says(subtests: pytest.Subtests) -> None:
     """402 needs no words."""
-    assert meaning(402, body) is errors.UpstreamQuotaExhausted
+    for body in ({}, None, said("Payment required"), said("please wait")):
+        with subtests.test(body=body):
+            assert meaning(402, body) is errors.UpstreamQuotaExhausted
 
 
-@pytest.mark.parametrize("body", TOO_FAST)
-@pytest.mark.parametrize("status", [400, 429])
-def test_too_fast(status: int, body: object) -> None:
+def test_too_fast(subtests: pytest.Subtests) -> None:
     """Throttling is UPSTREAM_RATE_LIMITED with its wait, even if it speaks of tokens."""
-    found = failure(status, body, retry_after="5")
-    assert type(found) is errors.UpstreamRateLimited
-    assert found.retry_after == 5
+    for body, status in itertools.product(TOO_FAST, (400, 429)):
+        with subtests.test(body=body, status=status):
+            found = failure(status, body, retry_after="5")
+            assert type(found) is errors.UpstreamRateLimited
+            assert found.retry_after == 5
 
 
-@pytest.mark.parametrize("status", [420, 423, 424, 425, 498, 499, 500, 503, 520, 525, 530, 599])
-def test_later_helps(status: int) -> None:
+def test_later_helps(subtests: pytest.Subtests) -> None:
     """Whatever its number, a status that says that later helps is retryable, with its wait."""
-    found = failure(status, said("Flex tier capacity exceeded"), retry_after="5")
-    assert found.retryable
-    assert found.retry_after == 5
-    assert code_of(type(found)).name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+    for status in (420, 423, 424, 425, 498, 499, 500, 503, 520, 525, 530, 599):
+        with subtests.test(status=status):
+            found = failure(status, said("Flex tier capacity exceeded"), retry_after="5")
+            assert found.retryable
+            assert found.retry_after == 5
+            assert code_of(type(found)).name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
 
 
-@pytest.mark.parametrize("status", [400, 418, 451])
-def test_words_that_say_that_later_helps(status: int) -> None:
+def test_words_that_say_that_later_helps(subtests: pytest.Subtests) -> None:
     """Another 4xx whose words, or whose wait, say so is UPSTREAM_ERROR."""
-    assert meaning(status, said("Overloaded, try again later")) is errors.UpstreamError
-    assert type(failure(status, {}, retry_after="5")) is errors.UpstreamError
-    assert meaning(status, {}) is errors.UpstreamRejectedRequest
+    for status in (400, 418, 451):
+        with subtests.test(status=status):
+            assert meaning(status, said("Overloaded, try again later")) is errors.UpstreamError
+            assert type(failure(status, {}, retry_after="5")) is errors.UpstreamError
+            assert meaning(status, {}) is errors.UpstreamRejectedRequest
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (404, {}),
-        (400, said("The model `x` does not exist", code="model_not_found")),
-        (403, said("Project has no access to model `x`", code="model_not_found")),
-    ],
-)
-def test_no_such_model(status: int, body: object) -> None:
+NO_SUCH_MODEL: list[tuple[int, object]] = [
+    (404, {}),
+    (400, said("The model `x` does not exist", code="model_not_found")),
+    (403, said("Project has no access to model `x`", code="model_not_found")),
+]
+
+
+def test_no_such_model(subtests: pytest.Subtests) -> None:
     """404 needs no words; other statuses say it in their own."""
-    assert meaning(status, body) is errors.UpstreamModelNotFound
+    for status, body in NO_SUCH_MODEL:
+        with subtests.test(status=status, body=body):
+            assert meaning(status, body) is errors.UpstreamModelNotFound
 
 
-@pytest.mark.parametrize("body", [{}, said("Your organization's policy forbids this network")])
-def test_403_is_about_credentials(body: object) -> None:
+def test_403_is_about_credentials(subtests: pytest.Subtests) -> None:
     """A 403 that speaks of no prompt, money or model rejects the credentials."""
-    assert meaning(403, body) is errors.UpstreamAuthRejected
+    for body in ({}, said("Your organization's policy forbids this network")):
+        with subtests.test(body=body):
+            assert meaning(403, body) is errors.UpstreamAuthRejected
 
 
 def test_403_may_be_about_the_prompt() -> None:

@@ -7,15 +7,15 @@ from contextlib import aclosing
 
 import pytest
 
-from call_records import new_call
-from conftest import MODEL
+from support.app import MODEL
+from support.call_records import new_call
 from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Delta
-from tokenwire.demo import DemoUpstream
 from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget, RetryingModel
 from tokenwire.upstreams.build import build_model
+from tokenwire_demo import DemoUpstream
 
 REQUEST = ChatRequest("hello", MODEL)
 

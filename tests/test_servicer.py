@@ -7,13 +7,13 @@ import grpc
 import httpx2
 import pytest
 
-from conftest import MODEL, StartApp, Stub
-from helpers import collect, run_python, text_of
+from support.app import MODEL, StartApp, Stub
+from support.helpers import collect, run_python, text_of
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
-from tokenwire.demo.answer import tokenize
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+from tokenwire_demo.answer import tokenize
 
 TESTS = Path(__file__).parent
 
@@ -209,25 +209,23 @@ async def test_connections_to_the_upstream_are_kept(stub: Stub, upstream: DemoUp
     assert len(upstream.connections) == 1
 
 
-@pytest.mark.parametrize(
-    ("reason", "expected"),
-    [
-        ("stop", pb.FINISH_REASON_STOP),
-        ("length", pb.FINISH_REASON_LENGTH),
-        ("tool_calls", pb.FINISH_REASON_TOOL_CALLS),
-        ("brand_new", pb.FINISH_REASON_OTHER),
-    ],
-)
+FINISH_REASONS = [
+    ("stop", pb.FINISH_REASON_STOP),
+    ("length", pb.FINISH_REASON_LENGTH),
+    ("tool_calls", pb.FINISH_REASON_TOOL_CALLS),
+    ("brand_new", pb.FINISH_REASON_OTHER),
+]
+
+
 async def test_the_finish_reason_is_the_upstreams(
-    stub: Stub,
-    upstream: DemoUpstream,
-    reason: str,
-    expected: pb.FinishReason.ValueType,
+    stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """Every finish reason of the upstream has its place in the contract."""
-    upstream.script(f"rest; finish {reason}; done")
-    answers = await collect(stub.Send(pb.Message(content="hello")))
-    assert answers[-1].finish_reason == expected
+    for reason, expected in FINISH_REASONS:
+        with subtests.test(reason=reason, expected=expected):
+            upstream.script(f"rest; finish {reason}; done")
+            answers = await collect(stub.Send(pb.Message(content="hello")))
+            assert answers[-1].finish_reason == expected
 
 
 ORIGINAL_CLIENT = """

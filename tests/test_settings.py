@@ -143,13 +143,17 @@ def test_only_the_key_must_be_set() -> None:
 
 
 @pytest.mark.usefixtures("_key")
-@pytest.mark.parametrize(("variable", "text", "field", "value"), VARIABLES)
 def test_each_variable_sets_its_field(
-    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """Every setting is read from the variable that the documentation names."""
-    monkeypatch.setenv(variable, text)
-    assert getattr(load(), field) == value
+    for variable, text, field, value in VARIABLES:
+        with (
+            subtests.test(variable=variable, text=text, field=field, value=value),
+            monkeypatch.context() as patched,
+        ):
+            patched.setenv(variable, text)
+            assert getattr(load(), field) == value
 
 
 def test_the_key_and_urls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,15 +194,18 @@ def test_every_setting_is_tested() -> None:
 
 
 @pytest.mark.usefixtures("_key")
-@pytest.mark.parametrize("field", Settings.model_fields)
-def test_no_other_name_sets_a_field(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+def test_no_other_name_sets_a_field(
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
     """Neither a bare field name nor one of ours for a standard variable is ever read."""
-    documented = config.variables(field)
-    before = load()
-    for name in (field, field.upper(), f"TOKENWIRE_{field.upper()}", documented[0].lower()):
-        if name not in documented:
-            monkeypatch.setenv(name, "1")
-    assert load() == before
+    for field in Settings.model_fields:
+        with subtests.test(field=field), monkeypatch.context() as patched:
+            documented = config.variables(field)
+            before = load()
+            for name in (field, field.upper(), f"TOKENWIRE_{field.upper()}", documented[0].lower()):
+                if name not in documented:
+                    patched.setenv(name, "1")
+            assert load() == before
 
 
 @pytest.mark.usefixtures("_key")
@@ -242,7 +249,7 @@ def test_only_settings_reads_the_environment() -> None:
         for path in root.rglob("*.py")
         if _reads_environment(ast.parse(path.read_text("utf-8")))
     }
-    assert readers == {"settings"}
+    assert readers == {"config"}
 
 
 def _reads_environment(tree: ast.AST) -> bool:

@@ -42,69 +42,77 @@ def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> 
     assert "TOKENWIRE_MAX_REQUEST_BYTES," in problem
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "allowed"),
-    [
-        ("TOKENWIRE_LISTEN", "nonsense", "must be HOST:PORT, as in 127.0.0.1:50051"),
-        ("TOKENWIRE_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"),
-        ("TOKENWIRE_LISTEN", "127.0.0.1:٣", "must be HOST:PORT"),
-        ("TOKENWIRE_LISTEN", ":50051", "must be HOST:PORT"),
-        ("TOKENWIRE_LISTEN", "::1:50051", "must be HOST:PORT"),
-        ("TOKENWIRE_LISTEN", "unix:50051", "must be HOST:PORT"),
-        ("TOKENWIRE_LISTEN", "unix-abstract:50051", "must be HOST:PORT"),
-        ("TOKENWIRE_METRICS_LISTEN", "tcp://10.0.0.1:9464", "must be HOST:PORT"),
-        ("TOKENWIRE_MODEL", "' '", "string should have at least 1 character"),
-        ("TOKENWIRE_TEMPERATURE", "3", "input should be less than or equal to 2"),
-        ("TOKENWIRE_TEMPERATURE", "nan", "input should be"),
-        ("TOKENWIRE_MAX_STREAMS", "0", "input should be greater than or equal to 1"),
-        ("TOKENWIRE_MAX_STREAMS", "lots", "input should be a valid integer"),
-        ("TOKENWIRE_STREAM_USAGE", "perhaps", "input should be a valid boolean"),
-        ("TOKENWIRE_DRAIN_SECONDS", "-1", "input should be greater than or equal to 0"),
-        ("TOKENWIRE_GRACE_SECONDS", "inf", "input should be"),
-        ("TOKENWIRE_IDLE_TIMEOUT_SECONDS", "0", "input should be greater than 0"),
-        ("TOKENWIRE_LOG_LEVEL", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
-        ("TOKENWIRE_LOG_FORMAT", "xml", "input should be 'auto', 'json' or 'console'"),
-        ("TOKENWIRE_PRICES", "gpt-4o=1", "must be MODEL=INPUT:OUTPUT"),
-        ("TOKENWIRE_PRICES", "=1:2", "must be MODEL=INPUT:OUTPUT"),
-        ("TOKENWIRE_PRICES", "gpt-4o=1:2:3:4", "must be MODEL=INPUT:OUTPUT"),
-        ("TOKENWIRE_PRICES", "gpt-4o=1:-2", "must be MODEL=INPUT:OUTPUT"),
-        ("TOKENWIRE_PRICES", "gpt-4o=nan:1", "must be MODEL=INPUT:OUTPUT"),
-        ("OPENAI_BASE_URL", "localhost:1234", "URL scheme should be 'http' or 'https'"),
-        ("OPENAI_ORG_ID", "'org\\nx'", "must be printable ASCII"),
-        ("OPENAI_PROJECT_ID", "prö", "must be printable ASCII"),
-    ],
-)
+BAD_VALUES = [
+    ("TOKENWIRE_LISTEN", "nonsense", "must be HOST:PORT, as in 127.0.0.1:50051"),
+    ("TOKENWIRE_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"),
+    ("TOKENWIRE_LISTEN", "127.0.0.1:٣", "must be HOST:PORT"),
+    ("TOKENWIRE_LISTEN", ":50051", "must be HOST:PORT"),
+    ("TOKENWIRE_LISTEN", "::1:50051", "must be HOST:PORT"),
+    ("TOKENWIRE_LISTEN", "unix:50051", "must be HOST:PORT"),
+    ("TOKENWIRE_LISTEN", "unix-abstract:50051", "must be HOST:PORT"),
+    ("TOKENWIRE_METRICS_LISTEN", "tcp://10.0.0.1:9464", "must be HOST:PORT"),
+    ("TOKENWIRE_MODEL", "' '", "string should have at least 1 character"),
+    ("TOKENWIRE_TEMPERATURE", "3", "input should be less than or equal to 2"),
+    ("TOKENWIRE_TEMPERATURE", "nan", "input should be"),
+    ("TOKENWIRE_MAX_STREAMS", "0", "input should be greater than or equal to 1"),
+    ("TOKENWIRE_MAX_STREAMS", "lots", "input should be a valid integer"),
+    ("TOKENWIRE_STREAM_USAGE", "perhaps", "input should be a valid boolean"),
+    ("TOKENWIRE_DRAIN_SECONDS", "-1", "input should be greater than or equal to 0"),
+    ("TOKENWIRE_GRACE_SECONDS", "inf", "input should be"),
+    ("TOKENWIRE_IDLE_TIMEOUT_SECONDS", "0", "input should be greater than 0"),
+    ("TOKENWIRE_LOG_LEVEL", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
+    ("TOKENWIRE_LOG_FORMAT", "xml", "input should be 'auto', 'json' or 'console'"),
+    ("TOKENWIRE_PRICES", "gpt-4o=1", "must be MODEL=INPUT:OUTPUT"),
+    ("TOKENWIRE_PRICES", "=1:2", "must be MODEL=INPUT:OUTPUT"),
+    ("TOKENWIRE_PRICES", "gpt-4o=1:2:3:4", "must be MODEL=INPUT:OUTPUT"),
+    ("TOKENWIRE_PRICES", "gpt-4o=1:-2", "must be MODEL=INPUT:OUTPUT"),
+    ("TOKENWIRE_PRICES", "gpt-4o=nan:1", "must be MODEL=INPUT:OUTPUT"),
+    ("OPENAI_BASE_URL", "localhost:1234", "URL scheme should be 'http' or 'https'"),
+    ("OPENAI_ORG_ID", "'org\\nx'", "must be printable ASCII"),
+    ("OPENAI_PROJECT_ID", "prö", "must be printable ASCII"),
+]
+
+
 def test_a_bad_value_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """The line names the variable, its value and what is allowed."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    raw = value.strip("'").replace("\\n", "\n")
-    monkeypatch.setenv(variable, raw)
-    [problem] = problems()
-    assert problem.startswith(f"{variable}={value}: {allowed}")
-    assert "\n" not in problem
+    for variable, value, allowed in BAD_VALUES:
+        with (
+            subtests.test(variable=variable, value=value, allowed=allowed),
+            monkeypatch.context() as patched,
+        ):
+            patched.setenv("OPENAI_API_KEY", KEY)
+            raw = value.strip("'").replace("\\n", "\n")
+            patched.setenv(variable, raw)
+            [problem] = problems()
+            assert problem.startswith(f"{variable}={value}: {allowed}")
+            assert "\n" not in problem
 
 
-@pytest.mark.parametrize(
-    ("variable", "rest"),
-    [("TOKENWIRE_MODELS", ""), ("TOKENWIRE_PRICES", "=1:2"), ("TOKENWIRE_LISTEN", ":1")],
-)
-def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch, variable: str, rest: str) -> None:
+NOT_UTF8 = [("TOKENWIRE_MODELS", ""), ("TOKENWIRE_PRICES", "=1:2"), ("TOKENWIRE_LISTEN", ":1")]
+
+
+def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
     """What is not UTF-8 is refused at the start; as a label it would fail every scrape."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv(variable, f"gr\udcff\udcfee{rest}")
-    [problem] = problems()
-    assert problem == f"{variable}='gr\\udcff\\udcfee{rest}': must be text in UTF-8"
+    for variable, rest in NOT_UTF8:
+        with subtests.test(variable=variable, rest=rest), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_API_KEY", KEY)
+            patched.setenv(variable, f"gr\udcff\udcfee{rest}")
+            [problem] = problems()
+            assert problem == f"{variable}='gr\\udcff\\udcfee{rest}': must be text in UTF-8"
 
 
-@pytest.mark.parametrize("password", ["can@ary", "can/ary", "can ary", "can@/ary", "c@n?ary"])
-def test_passwords_that_are_not_encoded(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+def test_passwords_that_are_not_encoded(
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
     """Nothing of a password is shown, whichever characters are in it."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("TOKENWIRE_PROXY", f"ftp://user:{password}@proxy.example:99999")
-    [problem] = problems()
-    assert problem.startswith("TOKENWIRE_PROXY=ftp://***@proxy.example:99999: ")
+    for password in ("can@ary", "can/ary", "can ary", "can@/ary", "c@n?ary"):
+        with subtests.test(password=password), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_API_KEY", KEY)
+            patched.setenv("TOKENWIRE_PROXY", f"ftp://user:{password}@proxy.example:99999")
+            [problem] = problems()
+            assert problem.startswith("TOKENWIRE_PROXY=ftp://***@proxy.example:99999: ")
 
 
 def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,11 +137,14 @@ def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem.endswith("string should have at most 100000 characters")
 
 
-@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}ä", f"{KEY}\x7f", " "])
-def test_a_bad_key_is_told_but_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_bad_key_is_told_but_not_shown(
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
     """A key that no HTTP header can carry stops the start, and the line does not hold it."""
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-    assert problems() == ["OPENAI_API_KEY: must be printable ASCII and not blank"]
+    for key in (f"{KEY}\nx", f"{KEY}ä", f"{KEY}\x7f", " "):
+        with subtests.test(key=key), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_API_KEY", key)
+            assert problems() == ["OPENAI_API_KEY: must be printable ASCII and not blank"]
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,37 +163,41 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "canary" not in str(loaded)
 
 
-@pytest.mark.parametrize("key", [KEY, f"{KEY}\n\nx"])
-def test_errors_show_no_secrets(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_errors_show_no_secrets(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
     """Lines about other settings and pydantic's own errors show no secret either."""
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-    monkeypatch.setenv("OPENAI_BASE_URL", "ftp://user:canary-1@x.example/v1?key=canary-2")
-    monkeypatch.setenv("TOKENWIRE_TEMPERATURE", "hot")
-    lines = problems()
-    assert "OPENAI_BASE_URL=ftp://***@x.example/v1?***: " in lines[-2]
-    assert "canary" not in "\n".join(lines)
-    with pytest.raises(ValueError, match="TOKENWIRE_TEMPERATURE") as caught:
-        Settings()
-    assert "canary" not in str(caught.value)
+    for key in (KEY, f"{KEY}\n\nx"):
+        with subtests.test(key=key), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_API_KEY", key)
+            patched.setenv("OPENAI_BASE_URL", "ftp://user:canary-1@x.example/v1?key=canary-2")
+            patched.setenv("TOKENWIRE_TEMPERATURE", "hot")
+            lines = problems()
+            assert "OPENAI_BASE_URL=ftp://***@x.example/v1?***: " in lines[-2]
+            assert "canary" not in "\n".join(lines)
+            with pytest.raises(ValueError, match="TOKENWIRE_TEMPERATURE") as caught:
+                Settings()
+            assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("TOKENWIRE_MODLE", "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"),
-        ("TOKENWIRE_API_KEY", "TOKENWIRE_API_KEY is not a setting; OPENAI_API_KEY is"),
-        ("TOKENWIRE_BASE_URL", "TOKENWIRE_BASE_URL is not a setting; OPENAI_BASE_URL is"),
-        ("TOKENWIRE_XYZ", "TOKENWIRE_XYZ is not a setting"),
-        ("TOKENWIRE_LISTEN_PORT", "TOKENWIRE_LISTEN_PORT is not a setting; TOKENWIRE_LISTEN is"),
-        ("TOKENWIRE_PORT", "TOKENWIRE_PORT is not a setting"),
-    ],
-)
-def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch, name: str, line: str) -> None:
+MISSPELT = [
+    ("TOKENWIRE_MODLE", "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"),
+    ("TOKENWIRE_API_KEY", "TOKENWIRE_API_KEY is not a setting; OPENAI_API_KEY is"),
+    ("TOKENWIRE_BASE_URL", "TOKENWIRE_BASE_URL is not a setting; OPENAI_BASE_URL is"),
+    ("TOKENWIRE_XYZ", "TOKENWIRE_XYZ is not a setting"),
+    ("TOKENWIRE_LISTEN_PORT", "TOKENWIRE_LISTEN_PORT is not a setting; TOKENWIRE_LISTEN is"),
+    ("TOKENWIRE_PORT", "TOKENWIRE_PORT is not a setting"),
+]
+
+
+def test_a_misspelt_variable_is_told(
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
     """A variable that looks like a setting and is none is told, with the likely one."""
-    monkeypatch.setenv(name, "canary")
-    [told] = unknown_variables()
-    assert told.startswith(line)
-    assert "canary" not in told
+    for name, line in MISSPELT:
+        with subtests.test(name=name, line=line), monkeypatch.context() as patched:
+            patched.setenv(name, "canary")
+            [told] = unknown_variables()
+            assert told.startswith(line)
+            assert "canary" not in told
 
 
 def test_known_variables_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,26 +207,27 @@ def test_known_variables_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unknown_variables() == []
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("TOKENWIRE_PORT", "tcp://10.0.0.1:50051"),
-        ("TOKENWIRE_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
-        ("TOKENWIRE_PORT_50051_TCP_ADDR", "10.0.0.1"),
-        ("TOKENWIRE_PORT_50051_TCP_PORT", "50051"),
-        ("TOKENWIRE_PORT_50051_TCP_PROTO", "tcp"),
-        ("TOKENWIRE_SERVICE_HOST", "10.0.0.1"),
-        ("TOKENWIRE_SERVICE_PORT", "50051"),
-        ("TOKENWIRE_SERVICE_PORT_GRPC", "50051"),
-        ("TOKENWIRE_METRICS_PORT", "tcp://10.0.0.1:9464"),
-        ("TOKENWIRE_METRICS_SERVICE_HOST", "10.0.0.1"),
-    ],
-)
+SERVICE_LINKS = [
+    ("TOKENWIRE_PORT", "tcp://10.0.0.1:50051"),
+    ("TOKENWIRE_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+    ("TOKENWIRE_PORT_50051_TCP_ADDR", "10.0.0.1"),
+    ("TOKENWIRE_PORT_50051_TCP_PORT", "50051"),
+    ("TOKENWIRE_PORT_50051_TCP_PROTO", "tcp"),
+    ("TOKENWIRE_SERVICE_HOST", "10.0.0.1"),
+    ("TOKENWIRE_SERVICE_PORT", "50051"),
+    ("TOKENWIRE_SERVICE_PORT_GRPC", "50051"),
+    ("TOKENWIRE_METRICS_PORT", "tcp://10.0.0.1:9464"),
+    ("TOKENWIRE_METRICS_SERVICE_HOST", "10.0.0.1"),
+]
+
+
 def test_kubernetes_service_links_are_not_told(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """What Kubernetes sets in every pod beside a Service called tokenwire is no mistake."""
-    monkeypatch.setenv(name, value)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert unknown_variables() == []
-    load()
+    for name, value in SERVICE_LINKS:
+        with subtests.test(name=name, value=value), monkeypatch.context() as patched:
+            patched.setenv(name, value)
+            patched.setenv("OPENAI_API_KEY", KEY)
+            assert unknown_variables() == []
+            load()

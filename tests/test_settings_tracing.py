@@ -1,10 +1,8 @@
 """OpenTelemetry's variables: used, without effect, or named by the line that refuses them."""
 
-from collections.abc import Mapping
-
 import pytest
 
-from process import FREE_PORTS, run_tokenwire
+from support.process import FREE_PORTS, run_tokenwire
 from tokenwire.config import SettingsError, load
 from tokenwire.observability.traces.telemetry import Telemetry
 
@@ -18,89 +16,93 @@ URL = "http://127.0.0.1:1"
 UPSTREAM = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
 
 
-@pytest.mark.parametrize(
-    ("variables", "exporters", "protocol"),
-    [
-        ({}, (), "grpc"),
-        ({ENDPOINT: URL}, ("otlp",), "grpc"),
-        ({TRACES_ENDPOINT: URL}, ("otlp",), "grpc"),
-        ({ENDPOINT: URL, PROTOCOL: "HTTP/Protobuf"}, ("otlp",), "http/protobuf"),
-        ({ENDPOINT: URL, PROTOCOL: "http/json", TRACES_PROTOCOL: "grpc"}, ("otlp",), "grpc"),
-        ({EXPORTER: "otlp"}, ("otlp",), "grpc"),
-        ({EXPORTER: "otlp,console"}, ("otlp", "console"), "grpc"),
-        ({EXPORTER: " Console , otlp, console"}, ("console", "otlp"), "grpc"),
-        ({EXPORTER: "none", ENDPOINT: URL}, (), "grpc"),
-        ({DISABLED: "TRUE", ENDPOINT: URL}, (), "grpc"),
-        ({DISABLED: "1", ENDPOINT: URL}, ("otlp",), "grpc"),
-        ({DISABLED: "perhaps", ENDPOINT: URL}, ("otlp",), "grpc"),
-        # What is not used is not looked at.
-        ({PROTOCOL: "http/json"}, (), "http/json"),
-        ({EXPORTER: "console", ENDPOINT: "collector:4317", PROTOCOL: "x"}, ("console",), "x"),
-        ({DISABLED: "true", EXPORTER: "zipkin", ENDPOINT: "collector:4317"}, (), "grpc"),
-        ({ENDPOINT: "collector:4317", TRACES_ENDPOINT: URL}, ("otlp",), "grpc"),
-    ],
-)
-def test_what_is_used(
-    monkeypatch: pytest.MonkeyPatch,
-    variables: Mapping[str, str],
-    exporters: tuple[str, ...],
-    protocol: str,
-) -> None:
+USED: list[tuple[dict[str, str], tuple[str, ...], str]] = [
+    ({}, (), "grpc"),
+    ({ENDPOINT: URL}, ("otlp",), "grpc"),
+    ({TRACES_ENDPOINT: URL}, ("otlp",), "grpc"),
+    ({ENDPOINT: URL, PROTOCOL: "HTTP/Protobuf"}, ("otlp",), "http/protobuf"),
+    ({ENDPOINT: URL, PROTOCOL: "http/json", TRACES_PROTOCOL: "grpc"}, ("otlp",), "grpc"),
+    ({EXPORTER: "otlp"}, ("otlp",), "grpc"),
+    ({EXPORTER: "otlp,console"}, ("otlp", "console"), "grpc"),
+    ({EXPORTER: " Console , otlp, console"}, ("console", "otlp"), "grpc"),
+    ({EXPORTER: "none", ENDPOINT: URL}, (), "grpc"),
+    ({DISABLED: "TRUE", ENDPOINT: URL}, (), "grpc"),
+    ({DISABLED: "1", ENDPOINT: URL}, ("otlp",), "grpc"),
+    ({DISABLED: "perhaps", ENDPOINT: URL}, ("otlp",), "grpc"),
+    # What is not used is not looked at.
+    ({PROTOCOL: "http/json"}, (), "http/json"),
+    ({EXPORTER: "console", ENDPOINT: "collector:4317", PROTOCOL: "x"}, ("console",), "x"),
+    ({DISABLED: "true", EXPORTER: "zipkin", ENDPOINT: "collector:4317"}, (), "grpc"),
+    ({ENDPOINT: "collector:4317", TRACES_ENDPOINT: URL}, ("otlp",), "grpc"),
+]
+
+
+def test_what_is_used(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
     """As the standard says, and only what is used can be wrong."""
-    for name, value in (UPSTREAM | dict(variables)).items():
-        monkeypatch.setenv(name, value)
-    loaded = load()
-    assert loaded.span_exporters == exporters
-    assert loaded.span_protocol == protocol
+    for variables, exporters, protocol in USED:
+        with (
+            subtests.test(variables=variables, exporters=exporters, protocol=protocol),
+            monkeypatch.context() as patched,
+        ):
+            for name, value in (UPSTREAM | dict(variables)).items():
+                patched.setenv(name, value)
+            loaded = load()
+            assert loaded.span_exporters == exporters
+            assert loaded.span_protocol == protocol
 
 
-@pytest.mark.parametrize(
-    ("variables", "name", "allowed"),
-    [
-        ({ENDPOINT: "collector:4317"}, ENDPOINT, "must begin with http:// or https://"),
-        ({ENDPOINT: "canary:4711@collector:4317"}, ENDPOINT, "must begin with http://"),
-        ({TRACES_ENDPOINT: "grpc://collector:4317"}, TRACES_ENDPOINT, "must begin with http://"),
-        ({ENDPOINT: "http://"}, ENDPOINT, "name a host"),
-        ({ENDPOINT: "http://collector:port"}, ENDPOINT, "must begin with http://"),
-        ({EXPORTER: "otlp", ENDPOINT: "//{x}"}, ENDPOINT, "must begin with http://"),
-        ({ENDPOINT: URL, PROTOCOL: "http/json"}, PROTOCOL, "must be grpc or http/protobuf"),
-        ({ENDPOINT: URL, TRACES_PROTOCOL: "udp"}, TRACES_PROTOCOL, "must be grpc or http/protobuf"),
-        ({EXPORTER: "otlp,zipkin"}, EXPORTER, "must be otlp, console, or both"),
-        ({EXPORTER: "none,console"}, EXPORTER, "must be otlp, console, or both"),
-    ],
-)
-def test_what_is_refused(
-    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], name: str, allowed: str
-) -> None:
+REFUSED = [
+    ({ENDPOINT: "collector:4317"}, ENDPOINT, "must begin with http:// or https://"),
+    ({ENDPOINT: "canary:4711@collector:4317"}, ENDPOINT, "must begin with http://"),
+    ({TRACES_ENDPOINT: "grpc://collector:4317"}, TRACES_ENDPOINT, "must begin with http://"),
+    ({ENDPOINT: "http://"}, ENDPOINT, "name a host"),
+    ({ENDPOINT: "http://collector:port"}, ENDPOINT, "must begin with http://"),
+    ({EXPORTER: "otlp", ENDPOINT: "//{x}"}, ENDPOINT, "must begin with http://"),
+    ({ENDPOINT: URL, PROTOCOL: "http/json"}, PROTOCOL, "must be grpc or http/protobuf"),
+    ({ENDPOINT: URL, TRACES_PROTOCOL: "udp"}, TRACES_PROTOCOL, "must be grpc or http/protobuf"),
+    ({EXPORTER: "otlp,zipkin"}, EXPORTER, "must be otlp, console, or both"),
+    ({EXPORTER: "none,console"}, EXPORTER, "must be otlp, console, or both"),
+]
+
+
+def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
     """What would be used and cannot be is told in one line: which, its value, what is allowed."""
-    for variable, value in (UPSTREAM | dict(variables)).items():
-        monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError) as caught:
-        load()
-    [problem] = caught.value.problems
-    assert problem.startswith(f"{name}=")
-    assert allowed in problem
-    assert "canary" not in problem
+    for variables, name, allowed in REFUSED:
+        with (
+            subtests.test(variables=variables, name=name, allowed=allowed),
+            monkeypatch.context() as patched,
+        ):
+            for variable, value in (UPSTREAM | dict(variables)).items():
+                patched.setenv(variable, value)
+            with pytest.raises(SettingsError) as caught:
+                load()
+            [problem] = caught.value.problems
+            assert problem.startswith(f"{name}=")
+            assert allowed in problem
+            assert "canary" not in problem
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "canary"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "canary"),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"),
-        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "canary"),
-    ],
-)
-def test_what_only_the_sdk_refuses(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+REFUSED_BY_THE_SDK = [
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "canary"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "canary"),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"),
+    ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "canary"),
+]
+
+
+def test_what_only_the_sdk_refuses(
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
     """A value that the SDK does not accept is told in one line too, without the value."""
-    for variable, text in (UPSTREAM | {ENDPOINT: URL, name: value}).items():
-        monkeypatch.setenv(variable, text)
-    with pytest.raises(SettingsError) as caught:
-        Telemetry(load(), on_dropped=lambda *_: None)
-    [problem] = caught.value.problems
-    assert name in problem
-    assert "canary" not in problem
+    for name, value in REFUSED_BY_THE_SDK:
+        with subtests.test(name=name, value=value), monkeypatch.context() as patched:
+            for variable, text in (UPSTREAM | {ENDPOINT: URL, name: value}).items():
+                patched.setenv(variable, text)
+            with pytest.raises(SettingsError) as caught:
+                Telemetry(load(), on_dropped=lambda *_: None)
+            [problem] = caught.value.problems
+            assert name in problem
+            assert "canary" not in problem
 
 
 @pytest.mark.parametrize(

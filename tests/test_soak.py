@@ -2,8 +2,12 @@
 
 import sys
 
-from programs import run
+import pytest
+
 from soak.readings import Measurement, memory_growth
+from support.programs import run
+
+pytestmark = pytest.mark.slow
 
 
 def readings(megabytes: list[float]) -> list[Measurement]:

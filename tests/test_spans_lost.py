@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import StartApp
-from helpers import collect
-from log_stream import captured
-from otlp import Collector
+from support.app import StartApp
+from support.helpers import collect
+from support.log_stream import captured
+from support.otlp import Collector
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

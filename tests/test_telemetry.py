@@ -9,15 +9,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from conftest import StartApp
-from helpers import collect, failure_of
-from otlp import Collector, attributes_of
+from support.app import StartApp
+from support.helpers import collect, failure_of
+from support.otlp import Collector, attributes_of
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.traces.telemetry import _otlp_exporter
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT_ID = "b7ad6b7169203331"
@@ -118,24 +118,25 @@ async def test_the_endpoint_may_be_a_file(
     await collector.received(1)
 
 
-@pytest.mark.parametrize(
-    ("name", "endpoint", "url"),
-    [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/a/", "http://127.0.0.1:1/a/v1/traces"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
-    ],
-)
+ENDPOINTS = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/a/", "http://127.0.0.1:1/a/v1/traces"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
+]
+
+
 def test_http_endpoints_are_completed(
-    monkeypatch: pytest.MonkeyPatch, name: str, endpoint: str, url: str
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """Over HTTP the general endpoint is a base and the one for traces is used as it is."""
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    monkeypatch.setenv(name, endpoint)
-    exporter = _otlp_exporter(config.load())
-    assert isinstance(exporter, OTLPSpanExporter)
-    assert exporter._endpoint == url
+    for name, endpoint, url in ENDPOINTS:
+        with subtests.test(name=name, endpoint=endpoint, url=url), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
+            patched.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            patched.setenv(name, endpoint)
+            exporter = _otlp_exporter(config.load())
+            assert isinstance(exporter, OTLPSpanExporter)
+            assert exporter._endpoint == url
 
 
 async def test_health_checks_make_no_spans(traced_app: App, collector: Collector) -> None:

@@ -6,10 +6,10 @@ import grpc
 import pytest
 import trustme
 
-from certificates import Mount, Pair, answer_of, caller
-from conftest import StartApp
-from helpers import sample, scrape
-from tokenwire.client import ChatError
+from support.app import StartApp
+from support.certificates import Mount, Pair, answer_of, caller
+from support.helpers import sample, scrape
+from tokenwire_client import ChatError
 
 ANSWER = "This is tokenwire's built-in demo model"
 

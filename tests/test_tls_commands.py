@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certificates import Mount, Pair
-from conftest import StartApp
-from process import ServerProcess, run_tokenwire
+from support.app import StartApp
+from support.certificates import Mount, Pair
+from support.process import ServerProcess, run_tokenwire
 
 ANSWER = "This is tokenwire's built-in demo model"
 SERVING = "status: SERVING\n"

@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from certificates import Mount, Pair
-from conftest import StartApp
-from process import FREE_PORTS, run_tokenwire
+from support.app import StartApp
+from support.certificates import Mount, Pair
+from support.process import FREE_PORTS, run_tokenwire
 from tokenwire.config import SettingsError, load
 
 PAIR = Pair()
@@ -56,50 +56,53 @@ def mount(tmp_path: Path) -> Mount:
     return Mount(tmp_path).put(PAIR, PAIR.authority)
 
 
-@pytest.mark.parametrize(
-    ("variable", "change", "problem"),
-    [
-        (CERTIFICATE, lambda _: b"", "must hold a certificate in PEM"),
-        (CERTIFICATE, lambda _: PAIR.key, "must hold a certificate in PEM"),
-        (CERTIFICATE, damaged, "a certificate in it is damaged"),
-        (CERTIFICATE, lambda pem: pem + damaged(pem), "a certificate in it is damaged"),
-        (CERTIFICATE, of_a_short_key, "cannot be used: ee key too small"),
-        (KEY, lambda _: b"", "must hold a private key in PEM"),
-        (KEY, lambda _: PAIR.certificate, "must hold a private key in PEM"),
-        (KEY, damaged, "the private key in it is damaged"),
-        (KEY, encrypted, "must not be encrypted"),
-        (KEY, lambda _: Pair().key, f"is not the key of the certificate in {CERTIFICATE}"),
-        (KEY, of_another_algorithm, f"is not the key of the certificate in {CERTIFICATE}"),
-        (CLIENT_CA, lambda _: b"\n", "must hold a certificate in PEM"),
-        (CLIENT_CA, damaged, "a certificate in it is damaged"),
-    ],
-)
+UNUSABLE: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    (CERTIFICATE, lambda _: b"", "must hold a certificate in PEM"),
+    (CERTIFICATE, lambda _: PAIR.key, "must hold a certificate in PEM"),
+    (CERTIFICATE, damaged, "a certificate in it is damaged"),
+    (CERTIFICATE, lambda pem: pem + damaged(pem), "a certificate in it is damaged"),
+    (CERTIFICATE, of_a_short_key, "cannot be used: ee key too small"),
+    (KEY, lambda _: b"", "must hold a private key in PEM"),
+    (KEY, lambda _: PAIR.certificate, "must hold a private key in PEM"),
+    (KEY, damaged, "the private key in it is damaged"),
+    (KEY, encrypted, "must not be encrypted"),
+    (KEY, lambda _: Pair().key, f"is not the key of the certificate in {CERTIFICATE}"),
+    (KEY, of_another_algorithm, f"is not the key of the certificate in {CERTIFICATE}"),
+    (CLIENT_CA, lambda _: b"\n", "must hold a certificate in PEM"),
+    (CLIENT_CA, damaged, "a certificate in it is damaged"),
+]
+
+
 async def test_a_file_that_cannot_be_used_is_one_line(
-    start_app: StartApp,
-    mount: Mount,
-    variable: str,
-    change: Callable[[bytes], bytes],
-    problem: str,
+    start_app: StartApp, mount: Mount, subtests: pytest.Subtests
 ) -> None:
     """The line names the variable, the file and what is wrong, and holds nothing of the key."""
-    path = mount[FILES[variable]]
-    path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(SettingsError) as caught:
-        await start_app(**mount.settings)
-    [line] = caught.value.problems
-    assert line.startswith(f"{variable}={path}: {problem}")
-    assert PAIR.key.decode().splitlines()[1] not in line
+    for variable, change, problem in UNUSABLE:
+        with subtests.test(variable=variable, problem=problem):
+            mount.put(PAIR, PAIR.authority)
+            path = mount[FILES[variable]]
+            path.write_bytes(change(path.read_bytes()))
+            with pytest.raises(SettingsError) as caught:
+                await start_app(**mount.settings)
+            [line] = caught.value.problems
+            assert line.startswith(f"{variable}={path}: {problem}")
+            assert PAIR.key.decode().splitlines()[1] not in line
 
 
-@pytest.mark.parametrize("variable", FILES)
-async def test_a_missing_file_is_one_line(start_app: StartApp, mount: Mount, variable: str) -> None:
+async def test_a_missing_file_is_one_line(
+    start_app: StartApp, mount: Mount, subtests: pytest.Subtests
+) -> None:
     """A file that is not there, or is none, is told by its variable."""
-    settings = mount.settings
-    mount[FILES[variable]].unlink()
-    with pytest.raises(SettingsError) as caught:
-        await start_app(**settings)
-    missing = f"{variable}={mount[FILES[variable]]}: cannot be read: No such file or directory"
-    assert caught.value.problems == [missing]
+    for variable in FILES:
+        with subtests.test(variable=variable):
+            settings = mount.put(PAIR, PAIR.authority).settings
+            mount[FILES[variable]].unlink()
+            with pytest.raises(SettingsError) as caught:
+                await start_app(**settings)
+            missing = (
+                f"{variable}={mount[FILES[variable]]}: cannot be read: No such file or directory"
+            )
+            assert caught.value.problems == [missing]
 
 
 async def test_every_bad_file_is_told_at_once(start_app: StartApp, mount: Mount) -> None:
@@ -119,23 +122,24 @@ async def test_a_server_that_cannot_start_holds_no_port(start_app: StartApp, mou
     assert [line.partition("=")[0] for line in caught.value.problems] == [KEY]
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ([CERTIFICATE], f"{KEY} is not set; set it too, or unset {CERTIFICATE} to serve without"),
-        ([KEY], f"{CERTIFICATE} is not set; set it too, or unset {KEY} to serve without TLS"),
-        ([CLIENT_CA], f"{CLIENT_CA} is set, but the server has no TLS; set {CERTIFICATE} and"),
-    ],
-)
-def test_half_of_tls_is_told(monkeypatch: pytest.MonkeyPatch, given: list[str], told: str) -> None:
+HALVES = [
+    ([CERTIFICATE], f"{KEY} is not set; set it too, or unset {CERTIFICATE} to serve without"),
+    ([KEY], f"{CERTIFICATE} is not set; set it too, or unset {KEY} to serve without TLS"),
+    ([CLIENT_CA], f"{CLIENT_CA} is set, but the server has no TLS; set {CERTIFICATE} and"),
+]
+
+
+def test_half_of_tls_is_told(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
     """A certificate without its key, or callers' authorities without both, stop the start."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
-    for variable in given:
-        monkeypatch.setenv(variable, "/etc/tls/some.pem")
-    with pytest.raises(SettingsError) as caught:
-        load()
-    [line] = caught.value.problems
-    assert line.startswith(told)
+    for given, told in HALVES:
+        with subtests.test(given=given, told=told), monkeypatch.context() as patched:
+            patched.setenv("OPENAI_API_KEY", "sk-any")
+            for variable in given:
+                patched.setenv(variable, "/etc/tls/some.pem")
+            with pytest.raises(SettingsError) as caught:
+                load()
+            [line] = caught.value.problems
+            assert line.startswith(told)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certificates import Mount, Pair, answer_of, caller
-from conftest import StartApp
-from helpers import collect, text_of
-from tokenwire.app import App
-from tokenwire.client import ChatError
+from support.app import StartApp
+from support.certificates import ANSWER, Mount, Pair, caller, serves
+from support.helpers import collect, text_of
 from tokenwire.config.regular_files import read_regular
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
-ANSWER = "This is tokenwire's built-in demo model"
 BROKEN = "new certificate cannot be used, the old one stays"
 RELOADED = "new certificate in use"
 
@@ -34,16 +31,6 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage() for record in caplog.records if record.name == "tokenwire.server.tls"
     ]
-
-
-async def serves(app: App, pair: Pair, shown: Pair | None = None) -> bool:
-    """Tell whether a new connection finds this certificate."""
-    try:
-        text = await answer_of(caller(app.address, pair.authority, shown))
-    except ChatError:
-        return False
-    assert text.startswith(ANSWER)
-    return True
 
 
 async def test_new_connections_find_the_new_certificate(

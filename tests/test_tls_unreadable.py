@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Mount, Pair
-from conftest import StartApp
-from test_tls_rotation import serves
+from support.app import StartApp
+from support.certificates import Mount, Pair, serves
 from tokenwire.server import tls
 
 USABLE = "tokenwire_tls_files_usable"

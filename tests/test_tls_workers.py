@@ -3,10 +3,14 @@
 import asyncio
 from pathlib import Path
 
-from certificates import Mount, Pair, answer_of, caller
-from crew import CONNECTIONS, STARTED, by_worker, crew
-from process import ServerProcess
-from tokenwire.demo import DemoUpstream
+import pytest
+
+from support.certificates import Mount, Pair, answer_of, caller
+from support.crew import CONNECTIONS, STARTED, by_worker, crew
+from support.process import ServerProcess
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 RELOADED = "new certificate in use"
 

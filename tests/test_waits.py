@@ -10,38 +10,39 @@ import pytest
 from tokenwire.upstreams.openai.rejection import rejection
 from tokenwire.upstreams.openai.waits import retry_after
 
+RETRY_AFTER = [
+    ("0", 0.0),
+    (" 120 ", 120.0),
+    ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+    ("", None),
+    ("-1", None),
+    ("1.5", 1.5),
+    ("9.", 9.0),
+    (".5", None),
+    ("1e3", None),
+    ("nan", None),
+    ("٣", None),
+    ("\u00b2", None),
+    ("Thu, 32 Jan 1970 00:00:00 GMT", None),
+    ("Thu, 01 Jan 2026 00:00:00 +" + "9" * 20, None),
+]
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("0", 0.0),
-        (" 120 ", 120.0),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
-        ("", None),
-        ("-1", None),
-        ("1.5", 1.5),
-        ("9.", 9.0),
-        (".5", None),
-        ("1e3", None),
-        ("nan", None),
-        ("٣", None),
-        ("\u00b2", None),
-        ("Thu, 32 Jan 1970 00:00:00 GMT", None),
-        ("Thu, 01 Jan 2026 00:00:00 +" + "9" * 20, None),
-    ],
-)
-def test_retry_after(value: str, seconds: float | None) -> None:
+
+def test_retry_after(subtests: pytest.Subtests) -> None:
     """Whole seconds and dates are understood; anything else is None, as is no header."""
-    assert retry_after({"retry-after": value}) == seconds
-    assert retry_after({}) is None
+    for value, seconds in RETRY_AFTER:
+        with subtests.test(value=value, seconds=seconds):
+            assert retry_after({"retry-after": value}) == seconds
+            assert retry_after({}) is None
 
 
-@pytest.mark.parametrize("ahead", [60, 86_400])
-def test_retry_after_a_date(ahead: int) -> None:
+def test_retry_after_a_date(subtests: pytest.Subtests) -> None:
     """A date becomes the seconds until then."""
-    seconds = retry_after({"retry-after": formatdate(time.time() + ahead, usegmt=True)})
-    assert seconds is not None
-    assert ahead - 5 < seconds <= ahead
+    for ahead in (60, 86_400):
+        with subtests.test(ahead=ahead):
+            seconds = retry_after({"retry-after": formatdate(time.time() + ahead, usegmt=True)})
+            assert seconds is not None
+            assert ahead - 5 < seconds <= ahead
 
 
 @pytest.fixture
@@ -54,57 +55,62 @@ def _tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_tokyo")
-@pytest.mark.parametrize("zone", ["", " -0000"])
-def test_retry_after_a_date_without_a_zone(zone: str) -> None:
+def test_retry_after_a_date_without_a_zone(subtests: pytest.Subtests) -> None:
     """A date without a zone is UTC, wherever this service runs."""
-    date = time.strftime("%a, %d %b %Y %H:%M:%S", time.gmtime(time.time() + 60))
-    seconds = retry_after({"retry-after": date + zone})
-    assert seconds is not None
-    assert 55 < seconds <= 60
+    for zone in ("", " -0000"):
+        with subtests.test(zone=zone):
+            date = time.strftime("%a, %d %b %Y %H:%M:%S", time.gmtime(time.time() + 60))
+            seconds = retry_after({"retry-after": date + zone})
+            assert seconds is not None
+            assert 55 < seconds <= 60
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "45"}, 45),
-        ({"retry-after": "9.5"}, 9.5),
-        ({"retry-after-ms": "9500", "retry-after": "10"}, 9.5),
-        ({"x-ms-retry-after-ms": "9500", "retry-after": "10"}, 9.5),
-        ({"retry-after-ms": "soon", "retry-after": "10"}, 10),
-        ({}, 24.5),
-    ],
-)
-def test_a_wait_in_every_form(headers: dict[str, str], seconds: float) -> None:
+FORMS: list[tuple[dict[str, str], float]] = [
+    ({"retry-after": "45"}, 45),
+    ({"retry-after": "9.5"}, 9.5),
+    ({"retry-after-ms": "9500", "retry-after": "10"}, 9.5),
+    ({"x-ms-retry-after-ms": "9500", "retry-after": "10"}, 9.5),
+    ({"retry-after-ms": "soon", "retry-after": "10"}, 10),
+    ({}, 24.5),
+]
+
+
+def test_a_wait_in_every_form(subtests: pytest.Subtests) -> None:
     """Headers come before the delay that a body may hold."""
-    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "24.5s"}]
-    body = json.dumps({"error": {"message": "Resource exhausted", "details": details}})
-    assert rejection(429, headers, body.encode()).retry_after == seconds
+    for headers, seconds in FORMS:
+        with subtests.test(headers=headers, seconds=seconds):
+            details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "24.5s"}]
+            body = json.dumps({"error": {"message": "Resource exhausted", "details": details}})
+            assert rejection(429, headers, body.encode()).retry_after == seconds
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("Please try again in 20s. Visit us.", 20),
-        ("Please retry after 9 seconds.", 9),
-        ("Please try again in 9.5 s", 9.5),
-        ("Please try again in 6m0s.", 360),
-        ("Please try again in 1m12.5s.", 72.5),
-        ("Try again in 300ms", 0.3),
-        ("retry in 2 minutes", 120),
-        ("Please retry in 24.5s", 24.5),
-    ],
-)
-def test_a_wait_in_words(text: str, seconds: float) -> None:
+WORDS = [
+    ("Please try again in 20s. Visit us.", 20),
+    ("Please retry after 9 seconds.", 9),
+    ("Please try again in 9.5 s", 9.5),
+    ("Please try again in 6m0s.", 360),
+    ("Please try again in 1m12.5s.", 72.5),
+    ("Try again in 300ms", 0.3),
+    ("retry in 2 minutes", 120),
+    ("Please retry in 24.5s", 24.5),
+]
+
+
+def test_a_wait_in_words(subtests: pytest.Subtests) -> None:
     """A sentence that says when to come back is as good as a header, and gives way to one."""
-    body = json.dumps({"error": {"message": text}}).encode()
-    assert rejection(429, {}, body).retry_after == pytest.approx(seconds)
-    assert rejection(429, {"retry-after": "7"}, body).retry_after == 7
+    for text, seconds in WORDS:
+        with subtests.test(text=text, seconds=seconds):
+            body = json.dumps({"error": {"message": text}}).encode()
+            assert rejection(429, {}, body).retry_after == pytest.approx(seconds)
+            assert rejection(429, {"retry-after": "7"}, body).retry_after == 7
 
 
-@pytest.mark.parametrize(
-    "text", ["try again later", "retry in a moment", "retry after", "try again in 7 moons"]
-)
-def test_words_without_a_wait(text: str) -> None:
+NO_WAIT = ["try again later", "retry in a moment", "retry after", "try again in 7 moons"]
+
+
+def test_words_without_a_wait(subtests: pytest.Subtests) -> None:
     """A sentence without a number says nothing of when."""
-    body = json.dumps({"error": {"message": text}}).encode()
-    assert rejection(429, {}, body).retry_after is None
+    for text in NO_WAIT:
+        with subtests.test(text=text):
+            body = json.dumps({"error": {"message": text}}).encode()
+            assert rejection(429, {}, body).retry_after is None

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from conftest import MODEL
-from crew import (
+from support.app import MODEL
+from support.crew import (
     CONNECTIONS,
     HANDLED,
     IN_FLIGHT,
@@ -21,8 +21,10 @@ from crew import (
     pid_of,
     read,
 )
-from process import FREE_PORTS, ServerProcess, run_tokenwire
-from tokenwire.demo import DemoUpstream
+from support.process import FREE_PORTS, ServerProcess, run_tokenwire
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 TOKENS = "tokenwire_tokens_total"
 UP = "tokenwire_worker_up"

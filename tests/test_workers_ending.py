@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from crew import (
+from support.crew import (
     CONNECTIONS,
     HANDLED,
     IN_FLIGHT,
@@ -19,12 +19,14 @@ from crew import (
     held_streams,
     pid_of,
 )
-from faults.world import within
-from helpers import collect
-from process import FREE_PORTS, SECONDS, TOKENWIRE
-from tokenwire.demo import DemoUpstream
+from support.helpers import collect
+from support.process import FREE_PORTS, SECONDS, TOKENWIRE
+from support.world import within
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.workers.backoff import HEALTHY_SECONDS, MAX_SECONDS, Backoff
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 STOPPED = {"draining", "stopped", "exit"}
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from process import SECONDS, run_tokenwire
+from support.process import SECONDS, run_tokenwire
 from tokenwire.workers import worker as module
 from tokenwire.workers.watch import WorkerMonitor
 from tokenwire.workers.worker import StartError, Worker
@@ -21,30 +21,31 @@ def say(monkeypatch: pytest.MonkeyPatch, text: str) -> Worker:
     return Worker(0, {"listen": "127.0.0.1:0"})
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "b'garbage\\n'",
-        "b'\\xff\\n'",
-        "b'[1]\\n'",
-        "b'null\\n'",
-        "b'{}\\n'",
-        "b'[' * 60_000 + b'\\n'",
-        "b'x' * 200_000",
-        """b'{"metrics_address": 5}\\n'""",
-        """b'{"problems": 5}\\n'""",
-    ],
-)
+NONSENSE = [
+    "b'garbage\\n'",
+    "b'\\xff\\n'",
+    "b'[1]\\n'",
+    "b'null\\n'",
+    "b'{}\\n'",
+    "b'[' * 60_000 + b'\\n'",
+    "b'x' * 200_000",
+    """b'{"metrics_address": 5}\\n'""",
+    """b'{"problems": 5}\\n'""",
+]
+
+
 async def test_a_worker_that_says_nonsense_is_ended(
-    monkeypatch: pytest.MonkeyPatch, text: str
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """What is no message, or too long for one, ends its process; nobody waits for it."""
-    worker = say(monkeypatch, text)
-    await worker.spawn()
-    async with asyncio.timeout(SECONDS):
-        with pytest.raises(StartError) as raised:
-            await worker.serving()
-    assert (raised.value.code, raised.value.problems) == (KILLED, [])
+    for text in NONSENSE:
+        with subtests.test(text=text), monkeypatch.context() as patched:
+            worker = say(patched, text)
+            await worker.spawn()
+            async with asyncio.timeout(SECONDS):
+                with pytest.raises(StartError) as raised:
+                    await worker.serving()
+            assert (raised.value.code, raised.value.problems) == (KILLED, [])
 
 
 async def test_nonsense_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:

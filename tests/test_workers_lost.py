@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from crew import WORKERS, by_worker, call_all, crew, held_streams, pid_of
-from faults.world import within
-from helpers import collect
-from process import FREE_PORTS, SECONDS
-from tokenwire.demo import DemoUpstream
+from support.crew import WORKERS, by_worker, call_all, crew, held_streams, pid_of
+from support.helpers import collect
+from support.process import FREE_PORTS, SECONDS
+from support.world import within
+from tokenwire_demo import DemoUpstream
+
+pytestmark = pytest.mark.slow
 
 KILLED = 128 + signal.SIGKILL
-TIMEOUT = {"TOKENWIRE_WORKER_TIMEOUT_SECONDS": "4"}
+TIMEOUT_SECONDS = 4
+TIMEOUT = {"TOKENWIRE_WORKER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS)}
 
 
 def descriptors_of(pid: int) -> int:
@@ -121,7 +124,8 @@ async def test_processes_that_were_paused_together_go_on(upstream: DemoUpstream)
         pids = [server.pid, *(pid_of(server, worker) for worker in range(WORKERS))]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(6)
+        # The promise is about this time.
+        await asyncio.sleep(1.5 * TIMEOUT_SECONDS)
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
         assert len(await call_all(server)) > 0
@@ -135,7 +139,8 @@ async def test_a_worker_that_drains_still_answers(upstream: DemoUpstream) -> Non
     async with crew(upstream, TIMEOUT) as server, held_streams(server, upstream) as calls:
         server.signal(signal.SIGTERM)
         await server.logged("draining", times=WORKERS)
-        await asyncio.sleep(6)
+        # The promise is about this time.
+        await asyncio.sleep(1.5 * TIMEOUT_SECONDS)
         upstream.barrier("held").release()
         for answers in await asyncio.gather(*map(collect, calls)):
             assert answers[-1].finish_reason

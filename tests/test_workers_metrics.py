@@ -61,35 +61,39 @@ async def test_exemplars_are_kept(serving: Worker) -> None:
     assert line in text
 
 
-@pytest.mark.parametrize(
-    ("answer", "whole"),
-    [
-        (None, True),
-        (b"", True),
-        (b"", False),
-        (OK + b"# TYPE half counter\nhalf_total 1", False),
-        (OK + b"\xff\xfe\n# EOF\n", True),
-        (OK + b"what is this?\n# EOF\n", True),
-        (OK + b"# TYPE late counter\nlate_total 1\n", True),
-        (OK + b"a_line_without_an_end" * 1_000_000, True),
-        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n# EOF\n", True),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/metrics\r\n\r\n", True),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n# EOF\n", True),
-        (b"\x00" * 1_000, True),
-    ],
-)
+ANSWERS: list[tuple[bytes | None, bool]] = [
+    (None, True),
+    (b"", True),
+    (b"", False),
+    (OK + b"# TYPE half counter\nhalf_total 1", False),
+    (OK + b"\xff\xfe\n# EOF\n", True),
+    (OK + b"what is this?\n# EOF\n", True),
+    (OK + b"# TYPE late counter\nlate_total 1\n", True),
+    (OK + b"a_line_without_an_end" * 1_000_000, True),
+    (b"HTTP/1.1 503 Service Unavailable\r\n\r\n# EOF\n", True),
+    (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/metrics\r\n\r\n", True),
+    (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n# EOF\n", True),
+    (b"\x00" * 1_000, True),
+]
+
+
 async def test_a_worker_that_does_not_answer_well_hides_no_other(
-    serving: Worker, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, *, whole: bool
+    serving: Worker, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """Silent, slow, reset, too long, no metrics: it is down, and the others' series are there."""
-    monkeypatch.setattr(scraping, "SCRAPE_SECONDS", 1.0)
-    async with broken(answer, whole=whole) as worker:
-        registry = WorkersCollector([serving, worker]).registry
-        text = (await asyncio.to_thread(generate_latest, registry)).decode()
-    assert 'tokenwire_worker_up{worker="0"} 1.0' in text
-    assert 'tokenwire_worker_up{worker="1"} 0.0' in text
-    assert 'seconds_waited_count{worker="0"} 1.0' in text
-    assert text.count('worker="1"') == 2
+    for answer, whole in ANSWERS:
+        with (
+            subtests.test(answer=str(answer)[:60], whole=whole),
+            monkeypatch.context() as patched,
+        ):
+            patched.setattr(scraping, "SCRAPE_SECONDS", 1.0)
+            async with broken(answer, whole=whole) as worker:
+                registry = WorkersCollector([serving, worker]).registry
+                text = (await asyncio.to_thread(generate_latest, registry)).decode()
+            assert 'tokenwire_worker_up{worker="0"} 1.0' in text
+            assert 'tokenwire_worker_up{worker="1"} 0.0' in text
+            assert 'seconds_waited_count{worker="0"} 1.0' in text
+            assert text.count('worker="1"') == 2
 
 
 async def test_a_family_of_another_type_hides_no_other(serving: Worker) -> None:

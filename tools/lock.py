@@ -1,14 +1,23 @@
-"""Writes every Python lock file: of the server, the development environment and the tools.
+"""Write every Python lock file: for each distribution, its tests, and what they are put beside.
 
-All have hashes and are valid for each platform and Python version that pyproject.toml allows.
-They name no package host, so they work with any index.
+All carry hashes and hold on every platform and Python that pyproject.toml
+allows. They name no package host, so they work with whichever index pip uses.
+
+A locked version is kept while its requirement allows it. With --upgrade, as
+`make upgrade` says it, every version is resolved again.
 """
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
+OURS: Final = (
+    *("--no-emit-package", "tokenwire-client"),
+    *("--no-emit-package", "tokenwire-demo"),
+)
+"""This repository's own distributions: resolved for what they need, not locked themselves."""
 
 
 def lock(source: str, output: str, *options: str) -> None:
@@ -16,7 +25,7 @@ def lock(source: str, output: str, *options: str) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "uv", "pip", "compile", source),
-            *("--universal", "--generate-hashes", "--upgrade", "--quiet"),
+            *("--universal", "--generate-hashes", "--quiet", *sys.argv[1:]),
             *("--no-emit-index-url", "--no-emit-find-links"),
             *("--custom-compile-command", "make lock"),
             *("--output-file", output, *options),
@@ -27,8 +36,12 @@ def lock(source: str, output: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    lock("pyproject.toml", "requirements.lock")
-    lock("pyproject.toml", "requirements-dev.lock", "--group", "dev")
+    lock("pyproject.toml", "requirements.lock", *OURS)
+    lock("pyproject.toml", "requirements-dev.lock", *OURS, "--extra", "demo", "--group", "dev")
+    for package in ("client", "demo"):
+        # What it shares with the server is of the same version.
+        shared = ("--constraint", "requirements.lock")
+        lock(f"{package}/pyproject.toml", f"{package}/requirements.lock", *shared)
     lock(
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",

@@ -10,9 +10,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from faults.world import World, open_world, within
-from helpers import reason_of, retry_delay_of
-from test_health import SERVING, health_of
+from support.health import SERVING, health_of
+from support.helpers import reason_of, retry_delay_of
+from support.world import World, open_world, within
 
 OK = (grpc.StatusCode.OK, "")
 OVERLOADED = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED")

@@ -6,9 +6,9 @@ from typing import cast
 import grpc
 import pytest
 
-from faults.clients import ATTEMPTS, attempts
-from faults.world import World
-from helpers import text_of
+from support.clients import ATTEMPTS, attempts
+from support.helpers import text_of
+from support.world import World
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 ABORTED = grpc.StatusCode.ABORTED

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from faults.world import World, assert_clean, open_world
-from helpers import details_of, reason_of
+from support.helpers import details_of, reason_of
+from support.world import World, assert_clean, open_world
 from tokenwire import app
 from tokenwire.config import Settings
 from tokenwire.core.call_record import CallRecord

@@ -12,9 +12,9 @@ import aiohttp
 import grpc
 import pytest
 
-from faults.raw_upstream import ANSWER, HEAD, raw_upstream
-from faults.world import CANARY, KEY, World, open_world
-from helpers import reason_of
+from support.helpers import reason_of
+from support.raw_upstream import ANSWER, HEAD, raw_upstream
+from support.world import CANARY, KEY, World, open_world
 from tokenwire.core.attempts import Cause
 from tokenwire.upstreams.http.causes import cause_of
 
@@ -149,7 +149,7 @@ async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     async with raw_upstream() as proxy:
         host = proxy.base_url.split("/")[2]
         proxy.pieces = (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",)
-        monkeypatch.setattr("faults.raw_upstream._read_request", read_head)
+        monkeypatch.setattr("support.raw_upstream._read_request", read_head)
         async with open_world(
             monkeypatch, base_url="https://upstream.test/v1", proxy=f"http://{host}"
         ) as world:

@@ -1,11 +1,10 @@
 """Everything at once: hundreds of calls of every kind, drawn by a seed.
 
-`CHAOS_SEED=7` draws the calls of seed 7 again. What they meet depends on the machine's
-timing too, so a failure may take a few runs. `CHAOS_ROUNDS=100` plays 100 fresh seeds.
+`make chaos` plays fresh seeds. `CHAOS_SEED=7` draws the calls of seed 7 again. What they meet
+depends on the machine's timing too, so a failure may take a few runs.
 """
 
 import asyncio
-import os
 import random
 import re
 from collections import Counter
@@ -13,9 +12,10 @@ from typing import Final
 
 import pytest
 
-from faults.world import World, assert_clean, open_world
 from soak.failure_table import CallResult
 from soak.traffic import PlannedCall, random_call, run
+from support.seeds import seeds
+from support.world import World, assert_clean, open_world
 
 CALLS: Final = 300
 AT_ONCE: Final = 30
@@ -37,15 +37,7 @@ FAILED_BEFORE: Final = (338_587_973, 260_083_747, 247_298_779, 471_199_792)
 ended within its first write."""
 
 
-def seeds() -> list[int]:
-    """Return the seeds to play: the one that is asked for, or fresh ones too."""
-    if given := os.environ.get("CHAOS_SEED"):
-        return [int(given)]
-    rounds = int(os.environ.get("CHAOS_ROUNDS", "1"))
-    return [*FAILED_BEFORE, *random.sample(range(10**9), rounds)]
-
-
-@pytest.mark.parametrize("seed", seeds(), ids="seed-{}".format)
+@pytest.mark.parametrize("seed", seeds(*FAILED_BEFORE), ids="seed-{}".format)
 async def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever calls mix, each ends by the table, and nothing of them is left at rest."""
     print(f"CHAOS_SEED={seed}")  # noqa: T201 - how to see it again

@@ -11,9 +11,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from faults.raw_upstream import RawUpstream, raw_upstream
-from faults.world import World, open_world
-from helpers import reason_of, text_of
+from support.helpers import reason_of, text_of
+from support.raw_upstream import RawUpstream, raw_upstream
+from support.world import World, open_world
 from tokenwire.upstreams.http.inflate import PART_BYTES, inflater
 
 INTERNAL = grpc.StatusCode.INTERNAL

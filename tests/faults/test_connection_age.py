@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 import grpc
 import pytest
 
-from faults import http2
-from faults.memory import MB, peak_memory, reset_peak_memory
-from faults.world import World, open_world, within
-from helpers import collect, sample
+from support import http2
+from support.helpers import collect, sample
+from support.memory import MB, peak_memory, reset_peak_memory
+from support.world import World, open_world, within
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 GOAWAY = 7

@@ -9,12 +9,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from faults import crowd, http2
-from faults.world import World, assert_clean, open_world
-from helpers import reason_of, run_python
-from test_health import SERVING, health_of
-from tokenwire.demo import DemoUpstream
+from support import crowd, http2
+from support.health import SERVING, health_of
+from support.helpers import reason_of, run_python
+from support.world import World, assert_clean, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 OK = (grpc.StatusCode.OK, "")
 CANCELLED = (grpc.StatusCode.CANCELLED, "")

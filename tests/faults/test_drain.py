@@ -10,9 +10,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from faults.world import World, open_world, within
-from helpers import collect, reason_of
-from test_health import NOT_SERVING, SERVING, health_of
+from support.health import NOT_SERVING, SERVING, health_of
+from support.helpers import collect, reason_of
+from support.world import World, open_world, within
 from tokenwire.app import MORE_THAN_GRACE_SECONDS
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

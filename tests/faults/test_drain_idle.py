@@ -10,10 +10,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from faults import http2
-from faults.world import World, open_world, within
-from helpers import sample
-from test_health import NOT_SERVING, SERVING, health_of
+from support import http2
+from support.health import NOT_SERVING, SERVING, health_of
+from support.helpers import sample
+from support.world import World, open_world, within
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SEND = "/openai.Chatgpt/Send"

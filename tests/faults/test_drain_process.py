@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 import grpc
 from grpc_health.v1 import health_pb2
 
-from conftest import MODEL
-from helpers import collect, failure_of, reason_of
-from process import ServerProcess
-from test_health import NOT_SERVING, SERVING, health_of
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL
+from support.health import NOT_SERVING, SERVING, health_of
+from support.helpers import collect, failure_of, reason_of
+from support.process import ServerProcess
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 STREAMS = 50
 HELLO = pb.Message(content="hello")

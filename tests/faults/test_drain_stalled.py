@@ -6,8 +6,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from faults import http2
-from faults.world import World, open_world, within
+from support import http2
+from support.world import World, open_world, within
 from tokenwire.app import MORE_THAN_GRACE_SECONDS
 from tokenwire.v1 import chatgpt_pb2 as pb
 

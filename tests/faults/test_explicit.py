@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from faults.leaving import PHASES, Visit, promptly
-from faults.world import World
+from support.leaving import PHASES, Visit, promptly
+from support.world import World
 
 CANCELLED = grpc.StatusCode.CANCELLED
 

@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import Stub
 from faults.test_admission import LONG, OK, OVERLOADED, hold, let_go, queue_length
-from faults.world import World, open_world, within
-from helpers import reason_of
+from support.app import Stub
+from support.helpers import reason_of
+from support.world import World, open_world, within
 from tokenwire.server.interceptors import admission
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

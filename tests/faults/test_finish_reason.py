@@ -6,8 +6,8 @@ import time
 import grpc
 import pytest
 
-from faults.world import World, open_world
-from helpers import reason_of, text_of
+from support.helpers import reason_of, text_of
+from support.world import World, open_world
 from tokenwire.upstreams.openai import model as openai
 from tokenwire.v1 import chatgpt_pb2 as pb
 

@@ -5,8 +5,8 @@ import json
 import grpc
 import pytest
 
-from faults.world import World
-from helpers import text_of
+from support.helpers import text_of
+from support.world import World
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 WHOLE = {

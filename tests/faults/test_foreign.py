@@ -7,8 +7,9 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp, Stub
-from faults.keepalive_upstream import (
+from support.app import MODEL, StartApp, Stub
+from support.helpers import collect, text_of
+from support.keepalive_upstream import (
     CHUNKED,
     END,
     LAST_CHUNK,
@@ -20,7 +21,6 @@ from faults.keepalive_upstream import (
     sized,
     whole,
 )
-from helpers import collect, text_of
 from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.http.pool import Request
 from tokenwire.upstreams.openai.endpoint import Credentials
@@ -141,19 +141,21 @@ async def test_row_49_an_errors_body(stub: Stub, raw: KeepAliveUpstream, length:
 
 async def test_row_49_a_cancelled_answer(stub: Stub, raw: KeepAliveUpstream) -> None:
     """The rest of an answer whose caller has left reaches nobody."""
+    left = asyncio.Event()
 
     async def behave(line: Line, content: str) -> None:
         if content != "first":
             await line.send(whole(content))
             return
         await line.send(CHUNKED + chunk(events(content)))
-        await asyncio.sleep(0.01)
+        await left.wait()
         await line.send(chunk(events(FOREIGN)) + chunk(END) + LAST_CHUNK + whole(FOREIGN))
 
     raw.behave = behave
     call = stub.Send(pb.Message(content="first"))
     await call.read()
     call.cancel()
+    left.set()
     texts = await asyncio.gather(*(ask(stub, f"next {number}") for number in range(5)))
     assert texts == [f"next {number}" for number in range(5)]
     assert raw.lines[0].requests == ["first"]

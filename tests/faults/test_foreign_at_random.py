@@ -1,10 +1,9 @@
 """Row 49 at random: unique texts over reused connections, whatever the upstream does on them.
 
-`FOREIGN_SEED=7` draws the faults of seed 7 again.
+`make chaos` plays fresh seeds. `CHAOS_SEED=7` draws the faults of seed 7 again.
 """
 
 import asyncio
-import os
 import random
 import ssl
 from collections import Counter
@@ -17,8 +16,9 @@ import pytest
 import trustme
 import uvloop
 
-from conftest import MODEL, StartApp
-from faults.keepalive_upstream import (
+from support.app import MODEL, StartApp
+from support.helpers import text_of
+from support.keepalive_upstream import (
     CHUNKED,
     END,
     LAST_CHUNK,
@@ -30,7 +30,7 @@ from faults.keepalive_upstream import (
     sized,
     whole,
 )
-from helpers import text_of
+from support.seeds import seeds
 from tokenwire.core import errors
 from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.openai.endpoint import Credentials
@@ -64,11 +64,7 @@ STRAYS: Final[tuple[Callable[[str], bytes], ...]] = (
 """What comes unasked for; it has the text of the caller before, where it has one."""
 
 
-def seed() -> int:
-    """Return the seed that is asked for, or a fresh one, and say which."""
-    drawn = int(os.environ.get("FOREIGN_SEED", random.randrange(10**9)))  # noqa: S311 - no secret
-    print(f"FOREIGN_SEED={drawn}")  # noqa: T201 - how to see it again
-    return drawn
+at_random: Final = pytest.mark.parametrize("seed", seeds(49), ids="seed-{}".format)
 
 
 class Misbehaviour:
@@ -113,7 +109,10 @@ def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_row_49_at_random(loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> None:
+@at_random
+def test_row_49_at_random(
+    seed: int, loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bool
+) -> None:
     """Of thousands of answers none holds a byte of another's, on both event loops, with TLS too."""
     context = None
     if tls:
@@ -126,7 +125,7 @@ def test_row_49_at_random(loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bo
 
     async def main() -> None:
         async with keepalive_upstream(context) as raw:
-            raw.behave = Misbehaviour(seed())
+            raw.behave = Misbehaviour(seed)
             upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
             endings = await ask_all(CALLS[tls], lambda content: text_from(upstream, content))
             await upstream.aclose()
@@ -136,10 +135,11 @@ def test_row_49_at_random(loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bo
         runner.run(main())
 
 
-async def test_row_49_at_random_through_the_server(start_app: StartApp) -> None:
+@at_random
+async def test_row_49_at_random_through_the_server(seed: int, start_app: StartApp) -> None:
     """It is the same for callers of the server."""
     async with keepalive_upstream() as raw:
-        raw.behave = Misbehaviour(seed())
+        raw.behave = Misbehaviour(seed)
         app = await start_app(base_url=raw.base_url)
         async with grpc.aio.insecure_channel(app.address) as channel:
             stub: chatgpt_pb2_grpc.ChatgptAsyncStub = chatgpt_pb2_grpc.ChatgptStub(channel)

@@ -5,9 +5,9 @@ import asyncio
 import grpc
 import pytest
 
-from faults.raw_upstream import ANSWER, raw_upstream
-from faults.world import open_world
-from helpers import reason_of
+from support.helpers import reason_of
+from support.raw_upstream import ANSWER, raw_upstream
+from support.world import open_world
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 AT_ONCE_SECONDS = 1

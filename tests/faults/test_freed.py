@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults.world import World, open_world, within
+from support.world import World, open_world, within
 from tokenwire.upstreams.http.sse import EventReader
 
 PLANS = (

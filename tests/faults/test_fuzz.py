@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from faults.mutation import in_pieces, mutated
-from faults.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
-from faults.world import World, assert_clean, open_world
 from soak.failure_table import ROWS
 from soak.traffic import PlannedCall, run
+from support.mutation import in_pieces, mutated
+from support.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
+from support.world import World, assert_clean, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 HANG_SECONDS: Final = 10

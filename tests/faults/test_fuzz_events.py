@@ -3,8 +3,8 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from faults.mutation import in_pieces, mutated
-from faults.raw_upstream import ANSWER
+from support.mutation import in_pieces, mutated
+from support.raw_upstream import ANSWER
 from tokenwire.upstreams.http.sse import Event, EventReader
 
 NEVER = b"\r"

@@ -7,16 +7,15 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import grpc
 import pytest
 
-from faults.leaving import PHASES, Visit, promptly
-from faults.world import World, open_world, within
-from programs import started
+from support.leaving import PHASES, Visit, promptly
+from support.programs import ROOT, started
+from support.world import World, open_world, within
 
-CLIENT = Path(__file__).with_name("client.py")
+CLIENT = ROOT / "tests" / "support" / "client.py"
 CANCELLED = grpc.StatusCode.CANCELLED
 
 

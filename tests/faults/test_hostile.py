@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from faults.raw_upstream import raw_upstream
-from faults.world import World, open_world
-from helpers import reason_of, text_of
+from support.helpers import reason_of, text_of
+from support.raw_upstream import raw_upstream
+from support.world import World, open_world
 from tokenwire.upstreams.http.sse import EventReader
 
 INTERNAL = grpc.StatusCode.INTERNAL

@@ -10,13 +10,13 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import Stub
-from faults.raw_upstream import HEAD, raw_upstream
-from helpers import collect, failure_of, reason_of
-from process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from support.app import Stub
+from support.helpers import collect, failure_of, reason_of
+from support.process import ServerProcess
+from support.raw_upstream import HEAD, raw_upstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 MOST_MEMORY = 10_000_000
 GZIP_HEAD = HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")

@@ -8,13 +8,13 @@ from typing import Final
 import grpc
 import pytest
 
-from faults.loop_watch import watch_loop
-from faults.memory import MB, peak_memory, reset_peak_memory
-from faults.raw_upstream import raw_upstream
-from faults.requests import VALID, check_refused, send_bytes
-from faults.world import World, open_world
-from helpers import violated_fields_of
-from otlp import attributes_of
+from support.helpers import violated_fields_of
+from support.loop_watch import watch_loop
+from support.memory import MB, peak_memory, reset_peak_memory
+from support.otlp import attributes_of
+from support.raw_upstream import raw_upstream
+from support.request_bytes import VALID, check_refused, send_bytes
+from support.world import World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 LONGEST_ROUND: Final = 0.02

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL
-from faults import http2
-from faults.world import World, open_world, within
+from support import http2
+from support.app import MODEL
+from support.world import World, open_world, within
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.v1 import chatgpt_pb2 as pb
 

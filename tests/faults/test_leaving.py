@@ -8,11 +8,11 @@ import time
 import grpc
 import pytest
 
-from conftest import MODEL
-from faults.leaving import PHASES, Visit, promptly
-from faults.raw_upstream import RawUpstream
-from faults.world import World, count_descriptors, open_world, within
-from helpers import sample, scrape
+from support.app import MODEL
+from support.helpers import sample, scrape
+from support.leaving import PHASES, Visit, promptly
+from support.raw_upstream import RawUpstream
+from support.world import World, count_descriptors, open_world, within
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import SlowConsumer
 

@@ -14,12 +14,12 @@ import httpx2
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from conftest import MODEL
-from helpers import collect
-from process import SECONDS, TOKENWIRE, ServerProcess
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL
+from support.helpers import collect
+from support.process import SECONDS, TOKENWIRE, ServerProcess
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 CALLS = 6_000
 """Their lines, of 280 bytes each, do not fit into the pipe and the queue of 1 MiB."""

@@ -4,8 +4,8 @@ import json
 
 import grpc
 
-from faults import http2
-from faults.world import CANARY, World, assert_clean, within
+from support import http2
+from support.world import CANARY, World, assert_clean, within
 from tokenwire.observability.logs.handler import LINES_DROPPED
 from tokenwire.observability.logs.libraries import BURST
 from tokenwire.v1 import chatgpt_pb2 as pb

@@ -7,9 +7,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from faults import http2
-from faults.world import World, open_world, within
-from helpers import reason_of, sample
+from support import http2
+from support.helpers import reason_of, sample
+from support.world import World, open_world, within
 from tokenwire import app
 from tokenwire.v1 import chatgpt_pb2 as pb
 

@@ -6,8 +6,8 @@ from itertools import count
 import grpc
 import pytest
 
-from faults import http2
-from faults.world import open_world
+from support import http2
+from support.world import open_world
 
 STREAMS = 20_000
 CALLERS = 50

@@ -8,9 +8,9 @@ from itertools import pairwise
 import grpc
 import pytest
 
-from faults.clients import ATTEMPTS, attempts, retrying_stub
-from faults.world import PROMPT, World, open_world, save_up
-from helpers import failure_of, retry_delay_of
+from support.clients import ATTEMPTS, attempts, retrying_stub
+from support.helpers import failure_of, retry_delay_of
+from support.world import PROMPT, World, open_world, save_up
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 PUSHBACK = "grpc-retry-pushback-ms"

@@ -3,10 +3,10 @@
 import grpc
 import pytest
 
-from faults.clients import ATTEMPTS, attempts
-from faults.world import World, open_world, save_up
-from helpers import text_of
-from tokenwire.demo import DemoUpstream
+from support.clients import ATTEMPTS, attempts
+from support.helpers import text_of
+from support.world import World, open_world, save_up
+from tokenwire_demo import DemoUpstream
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 INTERNAL = grpc.StatusCode.INTERNAL

@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL
-from faults.world import World, open_world
-from helpers import sample, scrape, violated_fields_of
+from support.app import MODEL
+from support.helpers import sample, scrape, violated_fields_of
+from support.world import World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from faults.memory import MB
-from faults.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
-from faults.requests import send_bytes
 from faults.test_admission import OK, OVERLOADED, hold, let_go, queue_length, queued
-from faults.world import PROMPT, SYSTEM, World, open_world, within
-from helpers import reason_of, retry_delay_of
+from support.helpers import reason_of, retry_delay_of
+from support.memory import MB
+from support.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
+from support.request_bytes import send_bytes
+from support.world import PROMPT, SYSTEM, World, open_world, within
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SIZE: Final = len(pb.Message(content=PROMPT, system=SYSTEM).SerializeToString())

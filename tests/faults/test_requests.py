@@ -5,11 +5,11 @@ import zlib
 import grpc
 import pytest
 
-from faults import http2
-from faults.memory import MB, peak_memory, reset_peak_memory
-from faults.requests import VALID, refused, send_bytes
-from faults.world import World, assert_clean, open_world
-from helpers import violated_fields_of
+from support import http2
+from support.helpers import violated_fields_of
+from support.memory import MB, peak_memory, reset_peak_memory
+from support.request_bytes import VALID, refused, send_bytes
+from support.world import World, assert_clean, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 MALFORMED = {

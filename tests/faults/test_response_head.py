@@ -3,9 +3,9 @@
 import grpc
 import pytest
 
-from faults.raw_upstream import ANSWER, HEAD, raw_upstream
-from faults.world import open_world
-from helpers import reason_of, text_of
+from support.helpers import reason_of, text_of
+from support.raw_upstream import ANSWER, HEAD, raw_upstream
+from support.world import open_world
 
 LIMIT = 65_536
 

@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import pytest
 
-from faults.leaving import Visit
-from faults.world import PROMPT, World, assert_clean, open_world, within
-from helpers import reason_of, sample, scrape, text_of
+from support.helpers import reason_of, sample, scrape, text_of
+from support.leaving import Visit
+from support.world import PROMPT, World, assert_clean, open_world, within
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -99,6 +99,7 @@ async def test_row_34_a_reader_that_goes_on_in_time(monkeypatch: pytest.MonkeyPa
         while (answer := await call.read()) is not grpc.aio.EOF:
             assert isinstance(answer, pb.Answer)
             text += answer.content
+            # Within the reader's time, which is the promise.
             await asyncio.sleep(pause)
             pause = 0
         assert len(text.split()) == 5000

@@ -7,8 +7,9 @@ from contextlib import suppress
 import grpc
 import pytest
 
-from conftest import MODEL
-from faults.keepalive_upstream import (
+from support.app import MODEL
+from support.helpers import reason_of, text_of
+from support.keepalive_upstream import (
     CHUNKED,
     KeepAliveUpstream,
     Line,
@@ -16,8 +17,7 @@ from faults.keepalive_upstream import (
     keepalive_upstream,
     whole,
 )
-from faults.world import World, open_world
-from helpers import reason_of, text_of
+from support.world import World, open_world
 from tokenwire.core import errors
 from tokenwire.core.attempts import Attempts, Cause
 from tokenwire.upstreams.http import pool

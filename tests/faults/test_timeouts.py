@@ -5,8 +5,8 @@ import time
 import grpc
 import pytest
 
-from faults.world import World, open_world, save_up
-from helpers import text_of
+from support.helpers import text_of
+from support.world import World, open_world, save_up
 
 ABORTED = grpc.StatusCode.ABORTED
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -2,9 +2,9 @@
 
 import pytest
 
-from faults import http2
 from faults.test_undelivered import reset
-from faults.world import World, open_world, within
+from support import http2
+from support.world import World, open_world, within
 from tokenwire.server import undelivered
 from tokenwire.server.bounded_tasks import Tasks
 

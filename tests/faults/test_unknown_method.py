@@ -3,8 +3,8 @@
 import grpc
 import pytest
 
-from faults import http2
-from faults.world import open_world
+from support import http2
+from support.world import open_world
 
 UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED.value[0]
 OK = (grpc.StatusCode.OK, "")

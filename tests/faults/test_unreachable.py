@@ -9,10 +9,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from faults.clients import ATTEMPTS, attempts
-from faults.world import CANARY, World, open_world, save_up
-from helpers import text_of
-from tokenwire.demo import DemoUpstream
+from support.clients import ATTEMPTS, attempts
+from support.helpers import text_of
+from support.world import CANARY, World, open_world, save_up
+from tokenwire_demo import DemoUpstream
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 REASON = "UPSTREAM_UNREACHABLE"

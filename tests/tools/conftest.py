@@ -7,14 +7,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-import containers
-from conftest import StartApp
-from litellm_proxy import Proxy, running_proxy
-from no_skip import (  # noqa: F401 - pytest finds its hooks by name here
+from support import containers
+from support.app import StartApp
+from support.litellm_proxy import Proxy, running_proxy
+from support.no_skip import (  # noqa: F401 - pytest finds its hooks by name here
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
-from programs import ROOT
+from support.programs import ROOT
 from tokenwire.app import App
 
 
@@ -42,7 +42,7 @@ def tools() -> Path:
 
 @pytest.fixture(scope="session")
 def image() -> None:
-    """The image, built by `make image` in the store that tests/containers.py runs it from."""
+    """The image, built by `make image` in the store that support/containers.py runs it from."""
     containers.build()
 
 

@@ -1,6 +1,6 @@
 """Every alert fires on a real Prometheus when its fault is there, and no other does.
 
-The rules' times are a hundredth as long (tests/scaled_rules.py); with those that they
+The rules' times are a hundredth as long (tests/support/scaled_rules.py); with those that they
 have, the unit tests in observability/prometheus/tests tell when they fire.
 """
 
@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from faulty import faulty
 from prometheus_server import RULES, Prometheus
+from support.faulty import faulty
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
 together = pytest.mark.asyncio(loop_scope="module")

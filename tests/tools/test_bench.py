@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.scenarios import SCENARIOS
-from programs import ROOT, run
+from support.programs import ROOT, run
 
 LOAD = ROOT / "benchmarks" / "load"
 SMALL = ("--rounds", "1", "--seconds", "0.3", "--most-streams", "10", "--long-answer", "500")

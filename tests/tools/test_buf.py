@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from programs import ROOT, Outcome, run
+from support.programs import ROOT, Outcome, run
 
 pytestmark = pytest.mark.tools
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import rendered
-from helm import CHART, CI, CI_NAMES, helm, of_kind, rendering
-from programs import ROOT
+from support.helm import CHART, CI, CI_NAMES, helm, of_kind, rendering
+from support.programs import ROOT
 from tokenwire import __version__
 from tool import BIN
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from helm import CI, CI_NAMES, ci
-from pods import Pod
-from process import ServerProcess, run_tokenwire
-from programs import run
-from tokenwire.demo import DemoUpstream
+from support.helm import CI, CI_NAMES, ci
+from support.pods import Pod
+from support.process import ServerProcess, run_tokenwire
+from support.programs import run
+from tokenwire_demo import DemoUpstream
 from tool import BIN
 
 pytestmark = pytest.mark.tools

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import kubernetes_schemas
-from helm import CI, CI_NAMES, ci, objects, rendering
-from programs import ROOT
+from support import kubernetes_schemas
+from support.helm import CI, CI_NAMES, ci, objects, rendering
+from support.programs import ROOT
 from tool import BIN
 
 pytestmark = pytest.mark.tools

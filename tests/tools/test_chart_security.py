@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from helm import CI, CI_NAMES, ci, objects, pod_specs, rendering
-from pod_security import violations
+from support.helm import CI, CI_NAMES, ci, objects, pod_specs, rendering
+from support.pod_security import violations
 from tool import BIN, TOOLS
 
 pytestmark = pytest.mark.tools

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helm import CHART, CI, ci, helm, load, rendering, schema
+from support.helm import CHART, CI, ci, helm, load, rendering, schema
 
 pytestmark = pytest.mark.tools
 

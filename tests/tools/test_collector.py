@@ -7,12 +7,12 @@ from typing import Any
 import grpc
 import pytest
 
-from conftest import MODEL, StartApp
-from helpers import collect, failure_of
-from real_collector import RealCollector, real_collector
-from tokenwire.demo import DemoUpstream
+from support.app import MODEL, StartApp
+from support.helpers import collect, failure_of
+from support.real_collector import RealCollector, real_collector
+from support.traced import CANARIES, PARENT_ID, TRACE_ID, TRACEPARENT
 from tokenwire.v1 import chatgpt_pb2_grpc
-from traced import CANARIES, PARENT_ID, TRACE_ID, TRACEPARENT
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.tools
 

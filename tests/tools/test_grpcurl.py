@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from google.protobuf import json_format
 
-from conftest import Stub
-from helpers import collect
-from programs import run
+from support.app import Stub
+from support.helpers import collect
+from support.programs import run
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2
 

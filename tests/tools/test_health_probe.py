@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import Outcome, run
+from support.programs import Outcome, run
 from tokenwire.app import App
 
 pytestmark = pytest.mark.tools

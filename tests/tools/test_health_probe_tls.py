@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from certificates import Mount, Pair, answer_of, caller
-from conftest import StartApp
-from programs import Outcome, run
-from tokenwire.client import ChatError
+from support.app import StartApp
+from support.certificates import Mount, Pair, answer_of, caller
+from support.programs import Outcome, run
+from tokenwire_client import ChatError
 
 pytestmark = pytest.mark.tools
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from containers import Container, chart_options
-from helm import ci
-from pods import Pod
-from tokenwire.demo import DemoUpstream
+from support.containers import Container, chart_options
+from support.helm import ci
+from support.pods import Pod
+from tokenwire_demo import DemoUpstream
 
 # The first test waits for the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]

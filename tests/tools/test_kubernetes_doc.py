@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import kubernetes_doc as doc
-from certificates import Mount, Pair
-from conftest import StartApp
-from helm import CHART, helm, objects, pod_specs
-from programs import ROOT, run
+from support import kubernetes_doc as doc
+from support.app import StartApp
+from support.certificates import Mount, Pair
+from support.helm import CHART, helm, objects, pod_specs
+from support.programs import ROOT, run
 from tokenwire.app import App
 from tool import BIN
 

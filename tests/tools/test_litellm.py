@@ -3,9 +3,9 @@
 import grpc
 import pytest
 
-from conftest import StartApp
-from helpers import collect, text_of
-from litellm_proxy import Proxy
+from support.app import StartApp
+from support.helpers import collect, text_of
+from support.litellm_proxy import Proxy
 from tokenwire.v1 import chatgpt_pb2, chatgpt_pb2_grpc
 
 # The proxy takes its time to start: up to a minute on a busy machine.

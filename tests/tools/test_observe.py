@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from chromium import dom_of, screenshot
 from panel_queries import panel_queries
-from programs import ROOT, started
+from support.chromium import dom_of, screenshot
+from support.programs import ROOT, started
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(240)]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chromium import dom_of
-from programs import ROOT
+from support.chromium import dom_of
+from support.programs import ROOT
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from programs import run
-from readme import GRPCURL, Block
+from support.programs import run
+from support.readme import GRPCURL, Block
 from tokenwire.app import App
 
 pytestmark = pytest.mark.tools

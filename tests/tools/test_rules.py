@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers import scrape
-from programs import ROOT, finished, run, started
+from support.helpers import scrape
+from support.programs import ROOT, finished, run, started
 from tokenwire.app import App
 
 pytestmark = pytest.mark.tools

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import ROOT, run
+from support.programs import ROOT, run
 
 pytestmark = pytest.mark.tools
 

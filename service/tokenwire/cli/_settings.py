@@ -39,7 +39,7 @@ def import_tracing() -> None:
 
 def demo_overrides(base_url: str) -> dict[str, Any]:
     """Return the settings that select the built-in demo model, by field name."""
-    from tokenwire.demo import DEMO_MODEL  # noqa: PLC0415 - so that --help starts without it
+    from tokenwire_demo import DEMO_MODEL  # noqa: PLC0415 - so that --help starts without it
 
     return {
         "provider": "openai",

@@ -42,7 +42,9 @@ app.kubernetes.io/component: test
 {{- if .digest }}
 {{- printf "%s@%s" $name .digest }}
 {{- else }}
-{{- printf "%s:%s" $name (.tag | default $.Chart.AppVersion) }}
+{{- /* The simulator is in a variant of the image. */}}
+{{- $variant := ternary "-demo" "" $.Values.demo.enabled }}
+{{- printf "%s:%s" $name (.tag | default (printf "%s%s" $.Chart.AppVersion $variant)) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -66,12 +68,12 @@ app.kubernetes.io/component: test
 {{- ternary .Values.apiKey.existingSecret.key "OPENAI_API_KEY" (not (empty .Values.apiKey.existingSecret.name)) }}
 {{- end }}
 
-{{/* Whether something else decides about the number of pods: "true" or nothing. */}}
+{{/* Whether an autoscaler sets the number of pods: "true" or nothing. */}}
 {{- define "tokenwire.scaled" -}}
 {{- if or .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}true{{ end }}
 {{- end }}
 
-{{/* The least number of pods. */}}
+{{/* The minimum number of pods. */}}
 {{- define "tokenwire.leastPods" -}}
 {{- ternary .Values.autoscaling.minReplicas .Values.replicas (eq (include "tokenwire.scaled" .) "true") }}
 {{- end }}

@@ -1,0 +1,133 @@
+"""Certificates for tests of TLS, in files as Kubernetes mounts them."""
+
+import datetime as dt
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+import grpc
+import trustme
+
+from tokenwire.app import App
+from tokenwire.config import variables
+from tokenwire_client import ChatError, Client
+
+HOST: Final = "127.0.0.1"
+ANSWER: Final = "This is tokenwire's built-in demo model"
+
+
+class Pair:
+    """A certificate and its key, in PEM.
+
+    Args:
+        ca: The authority at its root; a new one without.
+        name: A host's name, or an address.
+        not_after: When it expires; in many years without.
+
+    Attributes:
+        authority: The root that vouches for the certificate.
+        certificate: With the intermediate authorities up to the root.
+        key: Not encrypted.
+    """
+
+    def __init__(
+        self,
+        ca: trustme.CA | None = None,
+        name: str = HOST,
+        not_after: dt.datetime | None = None,
+    ) -> None:
+        root = ca or trustme.CA()
+        leaf = root.create_child_ca().issue_cert(name, not_after=not_after)
+        self.authority = root.cert_pem.bytes()
+        self.certificate = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+        self.key = leaf.private_key_pem.bytes()
+
+
+class Mount:
+    """A folder of files behind links, all of which are replaced at once, as the kubelet does it.
+
+    Args:
+        folder: Where it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._versions: Iterator[int] = itertools.count()
+        (folder / "..data").symlink_to("..nothing")
+
+    def put(self, pair: Pair, client_ca: bytes | None = None) -> Self:
+        """Replace all files."""
+        files = {"tls.crt": pair.certificate, "tls.key": pair.key}
+        if client_ca is not None:
+            files["ca.crt"] = client_ca
+        return self.put_files(files)
+
+    def put_files(self, files: dict[str, bytes]) -> Self:
+        """Replace all files by these."""
+        version = self._folder / f"..version_{next(self._versions)}"
+        version.mkdir()
+        for name, content in files.items():
+            (version / name).write_bytes(content)
+            if not (self._folder / name).is_symlink():
+                (self._folder / name).symlink_to(Path("..data") / name)
+        link = self._folder / "..data_tmp"
+        link.symlink_to(version.name)
+        link.replace(self._folder / "..data")
+        return self
+
+    def __getitem__(self, name: str) -> Path:
+        """Return the path of a file."""
+        return self._folder / name
+
+    @property
+    def settings(self) -> dict[str, Path]:
+        """The settings of a server with these files, by their fields."""
+        fields = {"tls_certificate_file": "tls.crt", "tls_key_file": "tls.key"}
+        if self["ca.crt"].exists():
+            fields["tls_client_ca_file"] = "ca.crt"
+        return {field: self[name] for field, name in fields.items()}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same by their variables."""
+        return {variables(field)[0]: str(path) for field, path in self.settings.items()}
+
+
+def mounted(folder: Path, pair: Pair) -> Mount:
+    """Make a folder that holds these files."""
+    folder.mkdir()
+    return Mount(folder).put(pair)
+
+
+def caller(address: str, authority: bytes | None, shown: Pair | None = None) -> Client:
+    """Return a client with a connection of its own.
+
+    Args:
+        address: Of the server.
+        authority: Whom it trusts; nobody means plaintext.
+        shown: The certificate that it shows the server, if any.
+    """
+    pair = (shown.key, shown.certificate) if shown else (None, None)
+    return Client(
+        address,
+        credentials=grpc.ssl_channel_credentials(authority, *pair) if authority else None,
+        max_attempts=1,
+        options=[("grpc.use_local_subchannel_pool", 1)],
+    )
+
+
+async def answer_of(client: Client) -> str:
+    """Return the answer to one call on a new connection."""
+    async with client:
+        return "".join([answer.content async for answer in client.send("hello", timeout=30)])
+
+
+async def serves(app: App, pair: Pair, shown: Pair | None = None) -> bool:
+    """Tell whether a new connection finds this certificate."""
+    try:
+        text = await answer_of(caller(app.address, pair.authority, shown))
+    except ChatError:
+        return False
+    assert text.startswith(ANSWER)
+    return True

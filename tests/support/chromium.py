@@ -1,0 +1,40 @@
+"""A real browser without a window: Debian's Chromium."""
+
+import tempfile
+from pathlib import Path
+
+from support.programs import run
+
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",  # root has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",  # containers have little of it
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # it reaches nothing else
+)
+
+
+async def dom_of(url: str, milliseconds: int = 10_000) -> str:
+    """Return a page as it is after so much time of its scripts', which do not really wait."""
+    return await _chromium(f"--virtual-time-budget={milliseconds}", "--dump-dom", url)
+
+
+async def screenshot(url: str, into: Path, milliseconds: int = 10_000) -> None:
+    """Write what a page looks like into a PNG file."""
+    size = "--window-size=1240,1500"
+    budget = f"--virtual-time-budget={milliseconds}"
+    await _chromium(budget, size, f"--screenshot={into}", url)
+
+
+async def _chromium(*arguments: str) -> str:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = ("chromium", *OPTIONS, f"--user-data-dir={profile}", *arguments)
+        done = await run(*command, env={"HOME": profile}, within=60)
+    assert done.code == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,54 @@
+"""The commands of docs/kubernetes.md, by what runs them."""
+
+import shlex
+from typing import Final
+
+from support.fenced import fenced
+from support.programs import ROOT
+
+RELEASE: Final = "tokenwire"
+NAMESPACE: Final = "llm"
+
+TEXT: Final = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
+COMMANDS: Final = [command for block in fenced(TEXT, "sh") for command in block.splitlines()]
+
+
+def commands(*beginnings: str) -> list[str]:
+    """Return the commands that begin with one of these words."""
+    return [command for command in COMMANDS if command.startswith(beginnings)]
+
+
+INSTALLS: Final = commands("helm install ", "helm upgrade ")
+RELEASES: Final = commands("helm test ", "helm rollback ")
+APPLIES: Final = commands("kubectl apply -k ")
+NAMESPACES: Final = commands("kubectl create namespace ")
+SECRETS: Final = commands("kubectl create secret generic ")
+TLS_SECRETS: Final = commands("kubectl create secret tls ")
+OBJECTS: Final = commands("kubectl rollout ", "kubectl get ", "kubectl port-forward ")
+NODES: Final = commands("kubectl drain ")
+TLS_CLIENTS: Final = [command for command in commands("tokenwire ") if " --ca " in command]
+CLIENTS: Final = [each for each in commands("tokenwire ", "curl ") if each not in TLS_CLIENTS]
+KINDS: Final = (
+    *(INSTALLS, RELEASES, APPLIES, NAMESPACES, SECRETS, TLS_SECRETS),
+    *(OBJECTS, NODES, CLIENTS, TLS_CLIENTS),
+)
+
+
+def words(command: str) -> list[str]:
+    """Return a command's words."""
+    return shlex.split(command)
+
+
+def rendering_options(command: str) -> list[str]:
+    """Return the options of an installation that say what is rendered.
+
+    `--reset-then-reuse-values` stands for those of the installation before: here the demo's.
+    """
+    options = words(command)[words(command).index("deploy/helm/tokenwire") + 1 :]
+    kept = [
+        each for each in options if each not in {"--create-namespace", "--reset-then-reuse-values"}
+    ]
+    return [
+        *(["--set", "demo.enabled=true"] if "--reset-then-reuse-values" in options else []),
+        *kept,
+    ]

@@ -1,0 +1,127 @@
+"""Servers that a real Prometheus scrapes, and traffic whose every token is known.
+
+Two servers of one job, as pods are: one process that speaks TLS, and one of two workers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import grpc
+
+from prometheus_server import RULES, Prometheus
+from support.app import MODEL
+from support.certificates import Pair, mounted
+from support.crew import crew
+from support.helpers import collect, failure_of
+from tokenwire import config
+from tokenwire.app import App
+from tokenwire.routing.retry import COST
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+
+JOB = "tokenwire"
+PRICED = "priced"
+HELLO = pb.Message(content="hello")
+WHOLE = "tokens 3; finish; usage 10 3 4 1; done"
+SLOW = "wait 1.2; tokens 1; wait 1.5; tokens 1; finish length; usage 1000 2 200; done"
+"""First token after 1.2 s, the next after 1.5 s: far from the upper bounds of their buckets."""
+LATE = f"wait 2.6; {WHOLE}"
+"""Later than the objective of 2.5 s."""
+
+
+@asynccontextmanager
+async def observed(folder: Path) -> AsyncIterator[Prometheus]:
+    """Run both servers under Prometheus, make all calls, and wait until all is seen."""
+    async with AsyncExitStack() as stack:
+        first, second = [await stack.enter_async_context(DemoUpstream()) for _ in range(2)]
+        pair = Pair()
+        mount = mounted(folder / "certificates", pair)
+        app = await stack.enter_async_context(
+            App(
+                config.load(
+                    base_url=first.base_url,
+                    model=MODEL,
+                    models=PRICED,
+                    prices=f"{PRICED}=1:2:0.5",
+                    listen="127.0.0.1:0",
+                    metrics_listen="127.0.0.1:0",
+                    drain_seconds=0,
+                    grace_seconds=5,
+                    max_streams=2,
+                    **mount.settings,
+                )
+            )
+        )
+        env = {"TOKENWIRE_MODELS": PRICED, "TOKENWIRE_PRICES": f"{PRICED}=1:2:0.5"}
+        server = await stack.enter_async_context(crew(second, env))
+        targets = {JOB: [app.metrics_address, server.metrics_address]}
+        prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, interval=1))
+        await prometheus.scraped()  # so that every counter was seen at 0
+        await asyncio.gather(
+            calls(app.address, first, pair.authority), calls(server.address, second)
+        )
+        await retry_and_refuse(app.address, first, pair.authority)
+        await prometheus.scraped()
+        yield prometheus
+
+
+@asynccontextmanager
+async def caller(
+    address: str, authority: bytes | None = None
+) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
+    """Return a client with a connection of its own, which any worker may get."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with AsyncExitStack() as stack:
+        if authority is None:
+            opened = grpc.aio.insecure_channel(address, options)
+        else:
+            credentials = grpc.ssl_channel_credentials(authority)
+            opened = grpc.aio.secure_channel(address, credentials, options)
+        yield chatgpt_pb2_grpc.ChatgptStub(await stack.enter_async_context(opened))
+
+
+async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = None) -> None:
+    """Make 19 calls: 13 good ones, and one or two of everything else."""
+    for plan in [WHOLE] * COST + [LATE]:
+        upstream.script(plan)
+        async with caller(address, authority) as stub:
+            await collect(stub.Send(HELLO))
+    for _ in range(2):
+        upstream.script(SLOW)
+        async with caller(address, authority) as stub:
+            await collect(stub.Send(pb.Message(content="hello", params=pb.Params(model=PRICED))))
+    async with caller(address, authority) as stub:
+        upstream.script("tokens 2; reset")
+        await failure_of(stub.Send(HELLO))
+        upstream.script("tokens 1; stall")
+        streaming = stub.Send(HELLO)
+        await streaming.read()
+        streaming.cancel()
+        await upstream.wait_until_idle()
+        upstream.script("barrier asked; answer")
+        waiting = stub.Send(HELLO)
+        await upstream.barrier("asked").reached()
+        waiting.cancel()
+        await upstream.wait_until_idle()
+        upstream.script("tokens 1; stall")
+        await failure_of(stub.Send(HELLO, timeout=0.5))
+        await upstream.wait_until_idle()
+        upstream.script("finish content_filter")
+        await failure_of(stub.Send(HELLO))
+        await failure_of(stub.Send(pb.Message(content=" ")))
+
+
+async def retry_and_refuse(address: str, upstream: DemoUpstream, authority: bytes) -> None:
+    """Make a call that is repeated, two that fill the server, and one that finds no place."""
+    async with caller(address, authority) as stub:
+        upstream.script("status 500", WHOLE)
+        await collect(stub.Send(HELLO))
+        upstream.script(*[f"barrier full; {WHOLE}"] * 2)
+        running = [asyncio.create_task(collect(stub.Send(HELLO))) for _ in range(2)]
+        await upstream.barrier("full").reached(2)
+        await failure_of(stub.Send(HELLO))
+        upstream.barrier("full").release()
+        await asyncio.gather(*running)

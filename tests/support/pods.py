@@ -1,0 +1,115 @@
+"""The chart's pods as processes of this machine: their commands, environment and mounted files."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import trustme
+
+from support.certificates import Pair
+from support.helm import of_kind, pod_specs, rendering
+from tokenwire_client import Client
+
+CA: Final = trustme.CA()
+CALLER: Final = Pair(CA, "caller")
+
+
+def _tls_secret(name: str) -> dict[str, bytes]:
+    pair = Pair(CA, name)
+    return {"tls.crt": pair.certificate, "tls.key": pair.key}
+
+
+# What the ci values files name, as somebody would have made it.
+SECRETS: Final[dict[str, dict[str, bytes]]] = {
+    "openai": {"OPENAI_API_KEY": b"a-key\n", "api-key": b"a-key\n"},
+    "answers-upstream": {"OPENAI_API_KEY": b"a-key\n"},
+    "llm-tokenwire-upstream": {"OPENAI_API_KEY": b"a-key\n"},
+    "llm-tokenwire-tls": _tls_secret("llm-tokenwire.models.svc"),
+    "server-certificate": _tls_secret("answers.internal"),
+    "callers": {"authority.pem": CA.cert_pem.bytes()},
+    "probe-certificate": _tls_secret("probe"),
+}
+
+
+class Pod:
+    """One pod, with its Secrets mounted below a folder.
+
+    Args:
+        values: The values file that it is rendered with.
+        kind: "Deployment" or "Pod", which is that of `helm test`.
+        folder: Takes the files of its volumes.
+    """
+
+    def __init__(self, values: Path, kind: str, folder: Path) -> None:
+        self._text = rendering(values)
+        [self.spec] = [
+            spec for name, spec in pod_specs(self._text).items() if name.startswith(f"{kind}/")
+        ]
+        volumes = self.spec.get("volumes", [])
+        self._folders = {each["name"]: folder / kind / each["name"] for each in volumes}
+        for volume in volumes:
+            for source in volume.get("projected", {"sources": [volume]})["sources"]:
+                if "secret" in source:
+                    _write(source["secret"], self._folders[volume["name"]])
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """The server's container."""
+        found: dict[str, Any] = self.spec["containers"][0]
+        return found
+
+    @property
+    def server_name(self) -> str | None:
+        """The name in the server's certificate; None without TLS."""
+        flag = re.search(r"- --server-name=(\S+)", self._text)
+        return flag[1] if flag else None
+
+    def environment(self) -> dict[str, str]:
+        """Return the server's environment, with addresses and files of this machine."""
+        every = of_kind(self._text, "ConfigMap")
+        maps = {each["metadata"]["name"]: each.get("data", {}) for each in every}
+        env: dict[str, str] = {}
+        for source in self.server["envFrom"]:
+            env |= maps[source["configMapRef"]["name"]]
+        env |= {each["name"]: each.get("value", "anything") for each in self.server["env"]}
+        env = {name: self._here(self.server, value) for name, value in env.items()}
+        return env | {
+            "TOKENWIRE_LISTEN": "127.0.0.1:0",
+            "TOKENWIRE_METRICS_LISTEN": "127.0.0.1:0",
+        }
+
+    def command(self, container: dict[str, Any], words: list[str]) -> list[str]:
+        """Return a command of this container, with files of this machine."""
+        return [self._here(container, word) for word in words]
+
+    def caller(self, address: str) -> Client:
+        """Return a client that the server takes."""
+        name = self.server_name
+        if name is None:
+            return Client(address)
+        return Client(
+            address,
+            credentials=grpc.ssl_channel_credentials(
+                CA.cert_pem.bytes(), CALLER.key, CALLER.certificate
+            ),
+            options=[("grpc.ssl_target_name_override", name)],
+        )
+
+    def _here(self, container: dict[str, Any], text: str) -> str:
+        # The longest first: /etc/tokenwire is the beginning of another.
+        mounts = sorted(container.get("volumeMounts", []), key=lambda each: -len(each["mountPath"]))
+        for mount in mounts:
+            if text != (
+                moved := text.replace(mount["mountPath"], str(self._folders[mount["name"]]))
+            ):
+                return moved
+        return text
+
+
+def _write(secret: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # A projected volume calls it otherwise.
+    content = SECRETS[secret.get("secretName") or secret["name"]]
+    for item in secret["items"]:
+        (folder / item["path"]).write_bytes(content[item["key"]])

@@ -1,0 +1,279 @@
+"""A server, its upstream and all that they let out, with what must hold after each call."""
+
+import asyncio
+import io
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import generate_latest
+
+from support.app import MODEL, Stub
+from support.helpers import reason_of
+from support.otlp import Collector
+from tokenwire import config
+from tokenwire.app import App
+from tokenwire.observability import logs
+from tokenwire.routing.retry import COST
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+
+CANARY = "canary"
+"""Stands in every secret that is planted: it must come out nowhere but in answers."""
+
+KEY = f"sk-{CANARY}-key"
+ORGANIZATION = f"{CANARY}-organization"
+PROMPT = f"{CANARY}-prompt"
+SYSTEM = f"{CANARY}-system"
+
+
+class Log(io.StringIO):
+    """What the service logs; looking at it waits for lines that are on their way."""
+
+    def getvalue(self) -> str:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        return super().getvalue()
+
+
+class World:
+    """One server before one upstream, and everything that an outsider can see of them.
+
+    The prompt, the system prompt, the key, the organisation and the upstream's
+    path hold canaries. `send` and then `check` is the life of a row's test.
+
+    Attributes:
+        app: The server.
+        upstream: Plans its misbehaviour by `upstream.script`.
+        stub: A client of the server.
+        channel: Its channel.
+        spans: What an OTLP collector received.
+    """
+
+    def __init__(self, app: App, upstream: DemoUpstream, channel: grpc.aio.Channel) -> None:
+        self.app = app
+        self.upstream = upstream
+        self.channel = channel
+        self.stub: Stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        self.log = Log()
+        self.collector = Collector()
+        self._before: dict[str, float] = {}
+        self._tasks = self._descriptors = self._connections = 0
+        self._spans = self._clean = self._shed = 0
+
+    async def start(self) -> None:
+        """Make one good call, so that everything lazy is there, and note the baseline."""
+        await self.warm_up(1)
+
+    async def warm_up(self, calls: int) -> None:
+        """Make so many good calls at once, and note the baseline with their connections."""
+        if calls == 1:
+            # Without a plan, so that the upstream may be another one.
+            await self.ended(self.send("warm up"))
+        else:
+            await self._warm_up_at_once(calls)
+        await self.upstream.wait_until_idle()
+        self._spans = len(await self.collector.received(self._spans + calls))
+        self._before = self._errors()
+        self._connections = self.upstream.open_connections
+        self._tasks = len(asyncio.all_tasks())
+        self._descriptors = count_descriptors()
+
+    async def _warm_up_at_once(self, calls: int) -> None:
+        barrier = f"warm-up-{self.upstream.requests_seen}"
+        self.upstream.script(*[f"barrier {barrier}; answer"] * calls)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(calls):
+                group.create_task(self.ended(self.send("warm up")))
+            await self.upstream.barrier(barrier).reached(calls)
+            self.upstream.barrier(barrier).release()
+
+    def send(
+        self, content: str = PROMPT, params: pb.Params | None = None, **options: Any
+    ) -> "grpc.aio.UnaryStreamCall[Any, Any]":
+        """Begin a call; `options` are gRPC's, such as `timeout`."""
+        message = pb.Message(content=content, system=SYSTEM, params=params)
+        return self.stub.Send(message, **options)
+
+    async def ended(
+        self, call: AsyncIterable[pb.Answer]
+    ) -> tuple[list[pb.Answer], grpc.aio.AioRpcError | None]:
+        """Read a call to its end; return its answers, and its failure if it failed."""
+        answers = []
+        try:
+            async for answer in call:
+                answers.append(answer)  # noqa: PERF401 - those before a failure are kept
+        except grpc.aio.AioRpcError as error:
+            return answers, error
+        return answers, None
+
+    async def fails(
+        self, plan: str, code: grpc.StatusCode, reason: str, **options: Any
+    ) -> tuple[list[pb.Answer], grpc.aio.AioRpcError]:
+        """Play `plan` to one call and check how it fails and what holds afterwards.
+
+        The plan is played to every attempt, so a retry meets the same fault.
+        """
+        self.upstream.script(plan, plan)
+        answers, error = await self.ended(self.send(**options))
+        assert error is not None, f"the call ended well, with {answers[-1:]}"
+        assert (error.code(), reason_of(error)) == (code, reason)
+        assert error.code() is not grpc.StatusCode.UNAVAILABLE or not answers
+        if answers:
+            assert answers[-1] == pb.Answer(error=reason)
+        assert_clean(error.details(), error.trailing_metadata(), error.initial_metadata())
+        await self.check(code, reason)
+        return answers, error
+
+    async def succeeds(self, plan: str, **options: Any) -> list[pb.Answer]:
+        """Play `plan` to one call and check that it ends well and what holds afterwards."""
+        self.upstream.script(plan)
+        answers, error = await self.ended(self.send(**options))
+        assert error is None, f"{error.code()}: {error.details()}" if error else ""
+        await self.check(grpc.StatusCode.OK)
+        return answers
+
+    async def check(self, code: grpc.StatusCode, reason: str = "", calls: int = 1) -> Span:
+        """Assert what must hold after so many calls that ended alike; return the last's span."""
+        return (await self.check_all([(code, reason)] * calls))[-1]
+
+    async def check_all(self, endings: Iterable[tuple[grpc.StatusCode, str]]) -> list[Span]:
+        """Assert what must hold after calls that ended so; return the spans of them all.
+
+        In flight 0; upstream connections, tasks and descriptors at the baseline
+        within a second; the error counter of each `code` and `reason` up by
+        exactly one for each call (none for OK); no canary in metrics, logs or spans.
+        Each call has a span, but for those of a crowd that were shed.
+        """
+        calls = Counter(endings)
+        metrics = await self.at_rest()
+        errors = self._errors()
+        risen = {key: value - self._before.get(key, 0) for key, value in errors.items()}
+        expected = {
+            error_series(code, reason): count
+            for (code, reason), count in calls.items()
+            if code is not grpc.StatusCode.OK
+        }
+        assert {key: value for key, value in risen.items() if value} == expected
+        self._before = errors
+        shed, self._shed = self._shed, self.shed()
+        before, self._spans = self._spans, self._spans + calls.total() - (self._shed - shed)
+        spans = await self.collector.received(self._spans)
+        fresh = self.collector.spans[self._clean :]
+        self._clean += len(fresh)
+        assert_clean(metrics, self.log.getvalue(), fresh)
+        assert "Traceback" not in self.log.getvalue()
+        return spans[before:]
+
+    async def at_rest(self) -> str:
+        """Assert that nothing is in flight or left over; return the metrics."""
+        await within(1, "upstream requests ended", lambda: not self.upstream.active_requests)
+        await within(
+            1,
+            "upstream connections at baseline",
+            lambda: self.upstream.open_connections <= self._connections,
+        )
+        await within(1, "tasks at baseline", lambda: len(asyncio.all_tasks()) <= self._tasks)
+        await within(1, "descriptors at baseline", lambda: count_descriptors() <= self._descriptors)
+        metrics = self.metrics()
+        assert "tokenwire_streams_in_flight 0.0" in metrics
+        assert "tokenwire_queue_length 0.0" in metrics
+        return metrics
+
+    def shed(self) -> int:
+        """Return how many calls were rejected before anything else was done for them."""
+        return int(self.app.metrics.registry.get_sample_value("tokenwire_shed_calls_total") or 0)
+
+    def metrics(self) -> str:
+        """Return what Prometheus would read; also once the server has stopped."""
+        return generate_latest(self.app.metrics.registry).decode()
+
+    def _errors(self) -> dict[str, float]:
+        lines = self.metrics().splitlines()
+        return {
+            series: float(value)
+            for series, _, value in (line.rpartition(" ") for line in lines)
+            if series.startswith("tokenwire_errors_total{")
+        }
+
+
+async def save_up(world: World) -> None:
+    """Make as many good calls as pay for one repetition."""
+    for _ in range(COST):
+        await world.ended(world.send())
+    await world.check(grpc.StatusCode.OK, calls=COST)
+
+
+def error_series(code: grpc.StatusCode, reason: str) -> str:
+    """Return the name and labels of an error counter, as they are exposed."""
+    return f'tokenwire_errors_total{{grpc_code="{code.name}",reason="{reason or code.name}"}}'
+
+
+def assert_clean(*shown: object) -> None:
+    """Assert that nothing of this tells a secret."""
+    for each in shown:
+        assert CANARY not in str(each)
+
+
+def count_descriptors() -> int:
+    """Return how many file descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def within(seconds: float, promise: str, condition: Callable[[], bool]) -> None:
+    """Return as soon as `condition` holds, or fail with `promise` after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {promise}"
+        # What is waited for (tasks, descriptors) has no event of its own.
+        await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def open_collector() -> AsyncIterator[Collector]:
+    """Start a collector of spans."""
+    collector = Collector()
+    await collector.start()
+    try:
+        yield collector
+    finally:
+        await collector.stop()
+
+
+@asynccontextmanager
+async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> AsyncIterator[World]:
+    """Start a world; `overrides` are settings of its server."""
+    async with open_collector() as collector, DemoUpstream() as upstream:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        values = {
+            # The path stands for the host, which has to be one that resolves.
+            "base_url": upstream.base_url.replace("/v1", f"/{CANARY}-host/v1"),
+            "api_key": KEY,
+            "organization": ORGANIZATION,
+            "model": MODEL,
+            "listen": "127.0.0.1:0",
+            "metrics_listen": "127.0.0.1:0",
+            "log_level": "debug",
+            "log_format": "json",
+            "drain_seconds": 0,
+        }
+        loaded = config.load(**(values | overrides))
+        logs.configure(loaded)
+        [handler] = logging.getLogger().handlers
+        assert isinstance(handler, logging.StreamHandler)
+        async with App(loaded) as app, grpc.aio.insecure_channel(app.address) as channel:
+            world = World(app, upstream, channel)
+            world.collector = collector
+            handler.setStream(world.log)
+            await world.start()
+            yield world
+        handler.close()
