@@ -22,6 +22,8 @@ from tokenwire_demo import scenario_table, step_tables
 from tool import ROOT
 
 PROTO = "tokenwire/v1/chatgpt.proto"
+PYTHON_PACKAGE = re.compile(r"(?<![\w.])tokenwire\.v1\b")
+"""In stubs. Behind a dot it is Java's package."""
 VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
 
 
@@ -45,7 +47,7 @@ def stubs(root: Path) -> None:
         for stub in (Path(made) / PROTO).parent.iterdir():
             # protoc names Python's package after the path of the proto file, which is the
             # contract's: other languages and reflection know it.
-            text = stub.read_text("utf-8").replace("tokenwire.v1", "tokenwire_client.v1")
+            text = PYTHON_PACKAGE.sub("tokenwire_client.v1", stub.read_text("utf-8"))
             (out / stub.name).write_text(text, "utf-8")
 
 
