@@ -1,1 +1,1 @@
-"""What tokenwire costs, beside others: `make bench`. docs/performance.md tells the method."""
+"""Benchmarks of tokenwire and other servers: `make bench`. docs/performance.md has the method."""

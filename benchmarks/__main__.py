@@ -12,24 +12,24 @@ from benchmarks.figures import Run
 from benchmarks.machine import machine, versions
 from benchmarks.processes import Cores, allow_many_connections
 from benchmarks.scenarios import SCENARIOS, Effort
-from benchmarks.servers import SERVERS, USUAL, earlier
+from benchmarks.servers import DEFAULT_SERVERS, SERVERS, tokenwire_of_checkout
 from benchmarks.table import as_text
 
 LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
 
 
 def main() -> None:
-    """Measure, print the tables, write the JSON file."""
+    """Measure, print the tables and write the JSON file."""
     args = _arguments()
-    # Asked to end, it ends what it has started, as it does at its own end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: asked to end"))
+    # Unwinds the stack on SIGTERM, so that all started programs are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: terminated"))
     allow_many_connections()
     servers = [server for server in SERVERS if server.name in args.who]
     if args.before:
-        servers.append(earlier(args.before))
+        servers.append(tokenwire_of_checkout(args.before))
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in args.only]
     effort = Effort(args.rounds, args.seconds, args.most_streams, args.long_answer)
-    found = Run(
+    results = Run(
         machine(),
         versions(servers),
         asdict(effort),
@@ -37,18 +37,18 @@ def main() -> None:
         {scenario.name: scenario.title for scenario in scenarios},
     )
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    with rounds.bench(effort, Cores.of_this_machine()) as around:
+    with rounds.started(effort, Cores.of_this_machine()) as bench:
         for scenario in scenarios:
-            found.cells[scenario.name] = rounds.run(around, scenario, servers)
-            # After each, so that a run that is cut short has not been in vain.
-            args.json.write_text(json.dumps(found.to_json(), indent=1) + "\n")
-    print(as_text(found))
+            results.cells[scenario.name] = rounds.run(bench, scenario, servers)
+            # Written after each scenario, so that an interrupted run keeps its results.
+            args.json.write_text(json.dumps(results.to_json(), indent=1) + "\n")
+    print(as_text(results))
 
 
 def _arguments() -> argparse.Namespace:
-    usual = Effort()
+    defaults = Effort()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = _names([scenario.name for scenario in SCENARIOS])
+    names = _NameList([scenario.name for scenario in SCENARIOS])
     parser.add_argument(
         "--only",
         type=names,
@@ -58,8 +58,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--who",
-        type=_names([server.name for server in SERVERS]),
-        default=USUAL,
+        type=_NameList([server.name for server in SERVERS]),
+        default=DEFAULT_SERVERS,
         metavar="SERVER,...",
         help=", ".join(server.name for server in SERVERS),
     )
@@ -67,13 +67,21 @@ def _arguments() -> argparse.Namespace:
         "--before",
         type=_checkout,
         metavar="CHECKOUT",
-        help="measure tokenwire of this directory too, such as a worktree of an earlier commit",
+        help="also measure tokenwire in this directory, such as a worktree of an earlier commit",
     )
-    parser.add_argument("--rounds", type=int, default=usual.rounds)
-    parser.add_argument("--seconds", type=float, default=usual.seconds, help="of one measurement")
-    parser.add_argument("--most-streams", type=int, default=usual.most_streams)
-    parser.add_argument("--long-answer", type=int, default=usual.long_answer, help="in tokens")
-    parser.add_argument("--json", type=Path, default=LATEST, help="where to write the figures")
+    parser.add_argument(
+        "--rounds", type=int, default=defaults.rounds, help="measurements per server and scenario"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=defaults.seconds, help="duration of one measurement"
+    )
+    parser.add_argument(
+        "--most-streams", type=int, default=defaults.most_streams, help="caps concurrent streams"
+    )
+    parser.add_argument(
+        "--long-answer", type=int, default=defaults.long_answer, help="tokens of the long answer"
+    )
+    parser.add_argument("--json", type=Path, default=LATEST, help="the file to write")
     return parser.parse_args()
 
 
@@ -83,7 +91,9 @@ def _checkout(text: str) -> Path:
     return Path(text)
 
 
-class _names:  # noqa: N801 - reads as the function that it stands for
+class _NameList:
+    """Parses comma-separated names, or `all`, of known names."""
+
     def __init__(self, known: list[str]) -> None:
         self._known = known
 

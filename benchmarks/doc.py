@@ -14,7 +14,7 @@ END = "<!-- benchmark: end -->"
 
 
 def main() -> None:
-    """Replace what stands between the markers."""
+    """Replace the text between the markers of each document."""
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else LATEST
     run = Run.from_json(json.loads(source.read_text()))
     _replace(ROOT / "docs" / "performance.md", as_markdown(run))

@@ -1,4 +1,4 @@
-"""What a run found, as it stands in the JSON file."""
+"""The results of a run, as stored in the JSON file."""
 
 import statistics
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of one server in one scenario, over the rounds."""
+    """One figure of one server in one scenario, over all rounds.
+
+    Attributes:
+        median: The median of the rounds.
+        lowest: The lowest value.
+        highest: The highest value.
+        rounds: The number of rounds.
+    """
 
     median: float
     lowest: float
@@ -16,19 +23,24 @@ class Figure:
 
     @classmethod
     def of(cls, values: list[float]) -> "Figure":
-        """Sum up the rounds' values."""
+        """Return the summary of one value per round."""
         return cls(statistics.median(values), min(values), max(values), len(values))
 
 
 @dataclass
 class Cell:
-    """One server in one scenario: its figures by name, and what failed."""
+    """The results of one server in one scenario.
+
+    Attributes:
+        rounds: The figures of each round, by name.
+        failures: The error messages of failed rounds.
+    """
 
     rounds: list[dict[str, float]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def figures(self) -> dict[str, Figure]:
-        """Sum up the rounds; a figure may be missing in a round where nothing arrived."""
+        """Return each figure over all rounds that have it; a round without answers lacks some."""
         names = dict.fromkeys(name for each in self.rounds for name in each)
         return {
             name: Figure.of([each[name] for each in self.rounds if name in each]) for name in names
@@ -37,15 +49,15 @@ class Cell:
 
 @dataclass
 class Run:
-    """All that one run found.
+    """The results of one run.
 
     Attributes:
-        machine: What it ran on.
-        versions: Of the packages of each server.
-        effort: How much was measured.
-        titles: Of the servers, by name, in the order of the table.
-        scenarios: What was done, by the scenario's name.
-        cells: By scenario, then by server.
+        machine: The properties of the machine, by name.
+        versions: The versions of packages, by server and package.
+        effort: The fields of `Effort`.
+        titles: The titles of the servers, by name, in the order of the table.
+        scenarios: The titles of the scenarios, by name.
+        cells: The results, by scenario and server.
     """
 
     machine: dict[str, str]
@@ -66,7 +78,7 @@ class Run:
         return figure.median if figure else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is written."""
+        """Return the content of the JSON file."""
         whole = asdict(self)
         for scenario, of_servers in self.cells.items():
             for server, cell in of_servers.items():
@@ -76,7 +88,7 @@ class Run:
 
     @classmethod
     def from_json(cls, whole: dict[str, Any]) -> "Run":
-        """Read what `to_json` wrote."""
+        """Return the run with the content of a JSON file."""
         cells = {
             scenario: {
                 server: Cell(cell["rounds"], cell["failures"])

@@ -1,4 +1,4 @@
-"""Where the time of a token goes, as a flame graph: `make flame`."""
+"""Draws a flame graph of tokenwire under load: `make flame`."""
 
 import argparse
 import re
@@ -12,46 +12,48 @@ from benchmarks.servers import PEERS_PYTHON, SERVERS
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "flame.svg"
 SCENARIO = "swift"
-"""Each event is a write of its own, and there are enough of them to sample."""
+"""Has enough events to sample, each of which is a write of its own."""
 TITLE = "tokenwire's Python under 8 streams of 1,000 tokens/s"
 SECONDS = 10.0
-BESIDE_SECONDS = 2.0
-"""The load runs so much longer than it is watched."""
+EXTRA_LOAD_SECONDS = 2.0
+"""The load runs this much longer than the profiler."""
 SAMPLES_PER_SECOND = 250
 
 
 def main() -> None:
-    """Draw the graph of our server under load."""
+    """Draw the flame graph of tokenwire under load."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flame", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long to watch")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long to profile")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="the SVG file to write")
     args = parser.parse_args()
     args.picture.parent.mkdir(parents=True, exist_ok=True)
     [scenario] = [each for each in SCENARIOS if each.name == SCENARIO]
     [server] = [each for each in SERVERS if each.name == "tokenwire"]
-    effort = Effort(seconds=args.seconds + BESIDE_SECONDS)
+    effort = Effort(seconds=args.seconds + EXTRA_LOAD_SECONDS)
     with (
-        rounds.bench(effort, Cores.of_this_machine()) as around,
-        around.started(server) as running,
+        rounds.started(effort, Cores.of_this_machine()) as bench,
+        bench.started(server) as running,
     ):
-        # Once before, so that what is only done once is not in the picture.
+        # The first measurement warms up, so that one-time work is not in the picture.
         running.measure(scenario)
-        watching = subprocess.Popen(_py_spy(running.program.pids()[0], args))
+        profiler = subprocess.Popen(_py_spy(running.program.pids()[0], args))
         try:
             running.measure(scenario)
         finally:
-            watching.wait()
-    if watching.returncode:
-        raise SystemExit(f"py-spy ended with {watching.returncode}; see what it said above")
-    # py-spy's own title is its command line.
+            profiler.wait()
+    if profiler.returncode:
+        raise SystemExit(
+            f"py-spy failed with exit code {profiler.returncode}; see its output above"
+        )
+    # py-spy uses its command line as the title.
     drawn = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\1{TITLE}", args.picture.read_text("utf-8"))
     args.picture.write_text(drawn, "utf-8")
 
 
 def _py_spy(pid: int, args: argparse.Namespace) -> list[str]:
-    """Return the command that watches a process.
+    """Return the command that profiles a process.
 
-    It sees the stacks of Python while Python works; what gRPC does beside it is not in them.
+    It samples Python stacks while a thread holds the GIL; gRPC's own threads are not included.
     """
     return [
         *(

@@ -1,54 +1,54 @@
-"""The goals that tokenwire is held to."""
+"""The performance goals of tokenwire."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.figures import Run
 
-OURS = "tokenwire"
+TOKENWIRE = "tokenwire"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal beside the figure.
+    """A goal and its measured figure.
 
     Attributes:
-        text: What is asked for.
-        found: The figure, or None where it was not measured.
-        limit: What the figure is held to.
-        shown: How the figure is written.
-        upper: Whether the limit is the most that is allowed, or the least.
+        text: The goal as text.
+        measured: The figure; None if it was not measured.
+        limit: The limit of the figure.
+        form: The format string of the figure.
+        upper: Whether the limit is an upper limit instead of a lower one.
     """
 
     text: str
-    found: float | None
+    measured: float | None
     limit: float
-    shown: str
+    form: str
     upper: bool = True
 
     @property
     def figure(self) -> str:
-        """The figure as it is written."""
-        return "-" if self.found is None else self.shown.format(self.found)
+        """The formatted figure."""
+        return "-" if self.measured is None else self.form.format(self.measured)
 
     @property
     def verdict(self) -> str:
-        """How it stands."""
-        if self.found is None:
+        """Whether the goal is met, as text."""
+        if self.measured is None:
             return "not measured"
-        met = self.found <= self.limit if self.upper else self.found >= self.limit
+        met = self.measured <= self.limit if self.upper else self.measured >= self.limit
         return "met" if met else "missed"
 
 
 def goals(run: Run) -> Iterator[Goal]:
-    """Hold a run's figures to the goals."""
+    """Yield each goal with the figure of a run."""
     yield _cpu(run, "burst", "nginx", 1.3)
     yield _saving(run, "article", 50)
     yield _saving(run, "litellm", 90)
     yield _cpu(run, "paced", "floor", 1.6)
 
     def ours(scenario: str, name: str) -> float | None:
-        return run.median(scenario, OURS, name)
+        return run.median(scenario, TOKENWIRE, name)
 
     in_time = ours("carried", "in_time_percent")
     yield Goal("carried: at least 80 % in time", in_time, 80, "{:.0f} %", upper=False)
@@ -66,8 +66,8 @@ def goals(run: Run) -> Iterator[Goal]:
 
 
 def ratio(run: Run, scenario: str, name: str, other: str) -> float | None:
-    """Return how many times as much as `other` tokenwire takes."""
-    ours = run.median(scenario, OURS, name)
+    """Return tokenwire's figure divided by that of `other`, or None if either is missing."""
+    ours = run.median(scenario, TOKENWIRE, name)
     theirs = run.median(scenario, other, name)
     return ours / theirs if ours is not None and theirs else None
 

@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""Describes the machine of a run and the versions of the servers."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.server import Server
 
-TELL_VERSIONS = """
+VERSIONS_SCRIPT = """
 import importlib.metadata, json, platform, sys
 versions = {"Python": platform.python_version()}
 versions |= {name: importlib.metadata.version(name) for name in sys.argv[1:]}
@@ -18,7 +18,7 @@ print(json.dumps(versions))
 
 
 def machine() -> dict[str, str]:
-    """Describe the machine, without its name."""
+    """Return the properties of this machine, without its host name."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     models = [
         line.partition(":")[2].strip()
@@ -35,17 +35,17 @@ def machine() -> dict[str, str]:
 
 
 def versions(servers: Iterable[Server]) -> dict[str, dict[str, str]]:
-    """Ask each server's own interpreter for the versions of its packages."""
+    """Return the package versions of each server, as its own interpreter reports them."""
     return {server.name: _versions(server) for server in servers}
 
 
 def _versions(server: Server) -> dict[str, str]:
     if not server.packages:
-        told = _run(server.program, "-v").stderr.strip()
-        return {server.name: told.rpartition("/")[2]}
-    told = _run(server.program, "-c", TELL_VERSIONS, *server.packages).stdout
-    found: dict[str, str] = json.loads(told)
-    return found
+        version = _run(server.program, "-v").stderr.strip()
+        return {server.name: version.rpartition("/")[2]}
+    output = _run(server.program, "-c", VERSIONS_SCRIPT, *server.packages).stdout
+    versions: dict[str, str] = json.loads(output)
+    return versions
 
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Programs that run beside each other: pinned to cores, frozen and thawed, always ended."""
+"""Runs programs pinned to cores, freezes and thaws them, and ends them with this process."""
 
 import contextlib
 import os
@@ -14,44 +14,49 @@ from typing import IO
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
-QUIET_SECONDS = 15.0
-QUIET_SHARE = 0.03
-"""Share of a core below which a server counts as having nothing to do."""
-END_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-"""Ends a program, frozen or not, when whoever started it is killed."""
+IDLE_TIMEOUT_SECONDS = 15.0
+IDLE_SHARE = 0.03
+"""A program that uses a smaller share of one core counts as idle."""
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+"""Kills a program, frozen or not, when its parent is killed."""
 
 
 class NotRunningError(Exception):
-    """A program did not start, or ended by itself."""
+    """A program did not start, or ended unexpectedly."""
 
 
 @dataclass(frozen=True)
 class Cores:
-    """Who runs where: the measured server alone, everything else beside it."""
+    """The assignment of cores: some for the measured server, the rest for everything else.
+
+    Attributes:
+        server: The cores of the server.
+        others: The cores of all other programs.
+    """
 
     server: frozenset[int]
     others: frozenset[int]
 
     @classmethod
     def of_this_machine(cls, for_server: int = 1) -> "Cores":
-        """Give the server the last cores; if that leaves none, all share them."""
+        """Assign the last cores to the server; if none would be left, all programs share them."""
         cores = sorted(os.sched_getaffinity(0))
         return cls(frozenset(cores[-for_server:]), frozenset(cores[:-for_server] or cores))
 
     @property
     def shared(self) -> bool:
-        """Whether the server competes with those who measure it."""
+        """Whether the server shares cores with the programs that measure it."""
         return bool(self.server & self.others)
 
 
 class Program:
-    """A running program and the processes that it started itself.
+    """A running program with its child processes.
 
     Args:
-        command: What to run.
-        env: All of its environment.
-        cores: Where it may run.
-        log: Gets what it prints; None: `stdout` can be read.
+        command: The program and its arguments.
+        env: The complete environment.
+        cores: The cores on which it may run.
+        log: The file for its output; None makes `first_line` available instead.
     """
 
     def __init__(
@@ -68,23 +73,23 @@ class Program:
             if log:
                 output = stack.enter_context(log.open("ab"))
             self._process = subprocess.Popen(
-                (*END_WITH_US, *command),
+                (*END_WITH_PARENT, *command),
                 env=dict(env),
                 cwd=log.parent if log else None,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output if log else None,
-                start_new_session=True,  # so that all its processes can be found and ended
+                start_new_session=True,  # makes its child processes identifiable
             )
 
     def first_line(self) -> str:
-        """Return the first line that the program prints."""
+        """Return the first line of the program's output."""
         if self._process.stdout is None:
             raise NotRunningError("its output goes to a log")
         return self._process.stdout.readline().decode().strip()
 
     def pids(self) -> list[int]:
-        """Return the program's process and all others of its session."""
+        """Return the ids of all processes in the program's session."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -94,13 +99,13 @@ class Program:
         return sorted(found)
 
     def wait_for_port(self, port: int) -> None:
-        """Return once something listens on the port.
+        """Return once a program listens on the port.
 
         Raises:
-            NotRunningError: The program has ended or takes too long.
+            NotRunningError: The program ended, or did not listen within READY_SECONDS.
         """
-        give_up = time.monotonic() + READY_SECONDS
-        while self._process.poll() is None and time.monotonic() < give_up:
+        deadline = time.monotonic() + READY_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 return
             time.sleep(0.05)
@@ -108,40 +113,44 @@ class Program:
         raise NotRunningError(f"nothing listens on its port\n{tail}")
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all its processes, as the kernel accounts for it."""
-        # Linux makes the number of a process's CPU clock out of its pid:
-        # clock_getcpuclockid(3), with the scheduler's accounting (2).
+        """Return the CPU time of all its processes, in seconds."""
+        # Linux derives the id of a process's CPU clock from its pid, as
+        # clock_getcpuclockid(3) does; 2 selects the scheduler's accounting.
         total = 0.0
         for pid in self.pids():
-            with contextlib.suppress(OSError):  # it has ended since
+            with contextlib.suppress(OSError):  # the process has ended
                 total += time.clock_gettime(~pid << 3 | 2)
         return total
 
     def resident_bytes(self) -> int:
-        """Return how much of its memory is in RAM."""
+        """Return the resident memory of all its processes, in bytes."""
         pages = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in self.pids())
         return sum(map(int, pages)) * os.sysconf("SC_PAGE_SIZE")
 
     def settle(self) -> bool:
-        """Wait until it has nothing to do; tell whether it runs and that was soon enough."""
-        give_up = time.monotonic() + QUIET_SECONDS
-        while self._process.poll() is None and time.monotonic() < give_up:
+        """Wait until the program is idle.
+
+        Returns:
+            False if the program ended or was not idle within IDLE_TIMEOUT_SECONDS.
+        """
+        deadline = time.monotonic() + IDLE_TIMEOUT_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
             before = self.cpu_seconds()
             time.sleep(0.25)
-            if self.cpu_seconds() - before < 0.25 * QUIET_SHARE:
+            if self.cpu_seconds() - before < 0.25 * IDLE_SHARE:
                 return True
         return False
 
     def freeze(self) -> None:
-        """Let it take no CPU time at all."""
+        """Stop all its processes, so that they use no CPU time."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue all its processes."""
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it gently, or else at once."""
+        """End the program with SIGTERM, and after STOP_SECONDS with SIGKILL."""
         self.thaw()
         if self._process.stdin:
             self._process.stdin.close()
@@ -160,23 +169,23 @@ class Program:
 
 @contextlib.contextmanager
 def pinned(cores: frozenset[int]) -> Iterator[None]:
-    """Start programs on these cores: they inherit the caller's."""
-    usual = os.sched_getaffinity(0)
+    """Pin this process to `cores` within the block; programs started there inherit them."""
+    previous = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, usual)
+        os.sched_setaffinity(0, previous)
 
 
 def allow_many_connections() -> None:
-    """Let programs have as many as can be: a thousand streams are two thousand connections."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files to its maximum: 1,000 streams need 2,000 connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Measures server after server, round after round: A B C A B C ..."""
+"""Measures the servers in interleaved rounds: A B C A B C ..."""
 
 import contextlib
 import json
@@ -13,20 +13,30 @@ from pathlib import Path
 
 from benchmarks.figures import Cell
 from benchmarks.processes import Cores, NotRunningError, Program, pinned
-from benchmarks.scenarios import Effort, Figures, Found, Scenario
-from benchmarks.server import Place, Server, place_for
+from benchmarks.scenarios import Effort, Figures, LoadReport, Scenario
+from benchmarks.server import Server, Surroundings, surroundings_for
 from benchmarks.servers import LOAD
 
-MEASURED_WITHIN = 600.0
+LOAD_TIMEOUT_SECONDS = 600.0
+"""The timeout of one run of the load generator."""
 
 
 class MeasurementError(Exception):
-    """The load generator could not measure."""
+    """The load generator failed."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every measurement shares: the upstream, the collector, the cores."""
+    """The shared parts of all measurements.
+
+    Attributes:
+        effort: How much is measured.
+        cores: The assignment of cores.
+        folder: The directory for the servers' files.
+        upstream: The upstream's process.
+        upstream_address: HOST:PORT of the upstream.
+        collector_address: HOST:PORT of the OTLP collector.
+    """
 
     effort: Effort
     cores: Cores
@@ -37,15 +47,23 @@ class Bench:
 
     @contextlib.contextmanager
     def started(self, server: Server) -> Iterator["Running"]:
-        """Start a server; on leaving, end it."""
+        """Start a server; leaving the block stops it."""
         running = Running(self, server)
         try:
             yield running
         finally:
             running.program.stop()
 
-    def load(self, arguments: Sequence[str], server: Program | None) -> Found:
-        """Run the load generator and return what it found."""
+    def load(self, arguments: Sequence[str], server: Program | None) -> LoadReport:
+        """Run the load generator and return its report.
+
+        Args:
+            arguments: The arguments of the load generator.
+            server: The server whose CPU time is measured; None for the upstream itself.
+
+        Raises:
+            MeasurementError: The load generator failed.
+        """
         pids = ["-upstream-pids", str(self.upstream.pids()[0])]
         if server:
             pids += ["-server-pids", ",".join(map(str, server.pids()))]
@@ -54,17 +72,17 @@ class Bench:
                 [LOAD, *arguments, *pids],
                 capture_output=True,
                 text=True,
-                timeout=MEASURED_WITHIN,
+                timeout=LOAD_TIMEOUT_SECONDS,
                 check=False,
             )
         if done.returncode != 0:
             raise MeasurementError(done.stderr.strip())
-        found: Found = json.loads(done.stdout)
-        return found
+        report: LoadReport = json.loads(done.stdout)
+        return report
 
 
 class Running:
-    """A server that is up, to be measured as often as one likes."""
+    """A running server, which can be measured repeatedly."""
 
     def __init__(self, bench: Bench, server: Server) -> None:
         self.server = server
@@ -73,43 +91,45 @@ class Running:
 
     def _start(self) -> None:
         bench = self._bench
-        self.place: Place = place_for(bench.upstream_address, bench.collector_address, bench.folder)
-        self.program = self.server.start(self.place, bench.cores)
+        self.surroundings: Surroundings = surroundings_for(
+            bench.upstream_address, bench.collector_address, bench.folder
+        )
+        self.program = self.server.start(self.surroundings, bench.cores)
         self.program.settle()
 
     def measure(self, scenario: Scenario) -> Figures:
-        """Measure once, while nothing else that is compared runs."""
+        """Measure the server once; all other servers are frozen."""
         bench = self._bench
         self.program.thaw()
         unused = {"unused_mb": self.program.resident_bytes() / 1e6} if scenario.fresh else {}
-        arguments = (*scenario.arguments(bench.effort), *self.server.target(self.place))
+        arguments = (*scenario.arguments(bench.effort), *self.server.target(self.surroundings))
         scrape = threading.Timer(bench.effort.seconds / 2, self._scrape)
         scrape.start()
         try:
-            found = bench.load(arguments, self.program)
+            report = bench.load(arguments, self.program)
         finally:
             scrape.cancel()
             scrape.join()
-            self._rest(fresh=scenario.fresh)
-        return scenario.figures(found) | unused
+            self._settle_and_freeze(restart=scenario.fresh)
+        return scenario.figures(report) | unused
 
-    def _rest(self, *, fresh: bool) -> None:
-        """Let the server finish what is left to do, or start it anew, and freeze it."""
-        if fresh or not self.program.settle():
+    def _settle_and_freeze(self, *, restart: bool) -> None:
+        """Wait until the server is idle, or restart it, and freeze it."""
+        if restart or not self.program.settle():
             self.program.stop()
             self._start()
         self.program.freeze()
 
     def _scrape(self) -> None:
         if self.server.metrics:
-            url = f"http://127.0.0.1:{self.place.metrics_port}/metrics"
+            url = f"http://127.0.0.1:{self.surroundings.metrics_port}/metrics"
             with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
                 answer.read()
 
 
 @contextlib.contextmanager
-def bench(effort: Effort, cores: Cores) -> Iterator[Bench]:
-    """Start what stands around the servers; on leaving, end it."""
+def started(effort: Effort, cores: Cores) -> Iterator[Bench]:
+    """Start the upstream and the collector; leaving the block stops them."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         upstream, collector = (
@@ -121,53 +141,53 @@ def bench(effort: Effort, cores: Cores) -> Iterator[Bench]:
         yield Bench(effort, cores, folder, upstream, *addresses)
 
 
-def run(around: Bench, scenario: Scenario, servers: Sequence[Server]) -> dict[str, Cell]:
-    """Measure all servers in one scenario, in turns."""
+def run(bench: Bench, scenario: Scenario, servers: Sequence[Server]) -> dict[str, Cell]:
+    """Measure all servers in one scenario, one after the other in each round."""
     cells: dict[str, Cell] = {}
     with contextlib.ExitStack() as stack:
-        up = []
+        servers_up = []
         for server in servers:
             cells[server.name] = cell = Cell()
             try:
-                running = stack.enter_context(around.started(server))
+                running = stack.enter_context(bench.started(server))
             except NotRunningError as error:
                 cell.failures.append(str(error))
                 continue
             running.program.freeze()
-            up.append(running)
-        rounds = min(around.effort.rounds, scenario.most_rounds)
+            servers_up.append(running)
+        rounds = min(bench.effort.rounds, scenario.max_rounds)
         for number in range(rounds):
-            say(f"{scenario.name}: round {number + 1} of {rounds}")
-            direct = _direct(around, scenario) if scenario.direct else {}
-            for running in up:
+            print_progress(f"{scenario.name}: round {number + 1} of {rounds}")
+            direct = _measure_upstream(bench, scenario) if scenario.direct else {}
+            for running in servers_up:
                 cell = cells[running.server.name]
                 try:
-                    found = running.measure(scenario)
-                    cell.rounds.append(found | _added(found, direct, running.server))
+                    figures = running.measure(scenario)
+                    cell.rounds.append(figures | _added_latency(figures, direct, running.server))
                 except (MeasurementError, NotRunningError, subprocess.TimeoutExpired) as error:
                     cell.failures.append(str(error))
-                    say(f"{scenario.name}: {running.server.name}: {error}")
+                    print_progress(f"{scenario.name}: {running.server.name}: {error}")
     return cells
 
 
-def _direct(around: Bench, scenario: Scenario) -> Figures:
-    url = f"http://{around.upstream_address}/v1/chat/completions"
-    arguments = (*scenario.arguments(around.effort), "-protocol", "openai", "-target", url)
-    return scenario.figures(around.load(arguments, None))
+def _measure_upstream(bench: Bench, scenario: Scenario) -> Figures:
+    url = f"http://{bench.upstream_address}/v1/chat/completions"
+    arguments = (*scenario.arguments(bench.effort), "-protocol", "openai", "-target", url)
+    return scenario.figures(bench.load(arguments, None))
 
 
-def _added(found: Figures, direct: Figures, server: Server) -> Figures:
-    """Return by how much a server delays the first token.
+def _added_latency(figures: Figures, direct: Figures, server: Server) -> Figures:
+    """Return the time that a server adds to the first token, in milliseconds.
 
-    One that asks no upstream adds all the time that it takes.
+    For a server without an upstream this is its whole time to first token.
     """
     return {
-        f"added_{share}_ms": found[name] - (direct[name] if server.relays else 0.0)
+        f"added_{share}_ms": figures[name] - (direct[name] if server.relays else 0.0)
         for share in ("p50", "p99")
         if (name := f"first_token_{share}_ms") in direct
     }
 
 
-def say(line: str) -> None:
-    """Tell how far it is, beside the table."""
+def print_progress(line: str) -> None:
+    """Print a line to stderr, because stdout is for the tables."""
     print(line, file=sys.stderr, flush=True)

@@ -1,28 +1,29 @@
-"""What is measured: how the load generator is asked, and what its answer says."""
+"""The scenarios: the arguments of the load generator, and the figures of its report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-Found: TypeAlias = Mapping[str, Any]
-"""What the load generator printed."""
+LoadReport: TypeAlias = Mapping[str, Any]
+"""The JSON that the load generator prints."""
 Figures: TypeAlias = dict[str, float]
+"""The figures of one measurement, by name."""
 
 MICRO = 1e6
 CALLS_PER_SECOND = 200
-"""How fast a thousand streams are opened: a server shall be judged by its tokens."""
-STREAMS_OF_A_CONNECTION = 16
+"""The rate at which many streams are opened; low, because tokens are measured and not calls."""
+STREAMS_PER_CONNECTION = 16
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a run may do.
+    """How much a run measures.
 
     Attributes:
-        rounds: How often each server is measured in each scenario.
-        seconds: How long once is.
-        most_streams: Caps the streams of the scenarios with many.
-        long_answer: Tokens of the answer that might block an event loop.
+        rounds: The number of measurements of each server in each scenario.
+        seconds: The duration of one measurement.
+        most_streams: The most concurrent streams.
+        long_answer: The tokens of the answer that may block an event loop.
     """
 
     rounds: int = 5
@@ -33,25 +34,25 @@ class Effort:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing that is measured.
+    """One scenario.
 
     Attributes:
-        name: Names it on the command line and in the JSON.
-        title: What it is about, for people.
-        arguments: Makes the load generator's command and options.
-        figures: Reads what was found into named figures.
-        fresh: Whether each measurement needs a server that has done nothing yet.
-        direct: Whether the upstream itself is measured too, for comparison.
-        most_rounds: Caps the rounds of a scenario that takes long.
+        name: The name on the command line and in the JSON file.
+        title: The description in tables.
+        arguments: Returns the command and options of the load generator.
+        figures: Returns the figures of the load generator's report.
+        fresh: Whether each measurement needs a newly started server.
+        direct: Whether the upstream is also measured without a server, for comparison.
+        max_rounds: The most rounds, for scenarios that take long.
     """
 
     name: str
     title: str
     arguments: Callable[[Effort], tuple[str, ...]]
-    figures: Callable[[Found], Figures]
+    figures: Callable[[LoadReport], Figures]
     fresh: bool = False
     direct: bool = False
-    most_rounds: int = 1_000
+    max_rounds: int = 1_000
 
 
 def _options(command: str, **options: float | None) -> tuple[str, ...]:
@@ -61,60 +62,60 @@ def _options(command: str, **options: float | None) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _costs(found: Found) -> Figures:
-    """Return what a token cost the server, and what it cost to measure that."""
-    tokens, answers, seconds = found["tokens"], found["answers"], found["seconds"]
+def _costs(report: LoadReport) -> Figures:
+    """Return the rates, and the CPU time per token of the server, upstream and generator."""
+    tokens, answers, seconds = report["tokens"], report["answers"], report["seconds"]
     rates = {
         "tokens_per_second": tokens / seconds,
         "calls_per_second": answers / seconds,
-        "errors": found["errors"],
-        "first_token_p50_ms": found["first_token_ms"]["p50"],
-        "first_token_p99_ms": found["first_token_ms"]["p99"],
+        "errors": report["errors"],
+        "first_token_p50_ms": report["first_token_ms"]["p50"],
+        "first_token_p99_ms": report["first_token_ms"]["p99"],
     }
     if not tokens or not answers:
         return rates
     return {
         **rates,
-        "cpu_us_per_token": found["server_cpu"] / tokens * MICRO,
-        "messages_per_token": found["messages"] / tokens,
-        "upstream_us_per_token": found["upstream_cpu"] / tokens * MICRO,
-        "generator_us_per_token": found["generator_cpu"] / tokens * MICRO,
+        "cpu_us_per_token": report["server_cpu"] / tokens * MICRO,
+        "messages_per_token": report["messages"] / tokens,
+        "upstream_us_per_token": report["upstream_cpu"] / tokens * MICRO,
+        "generator_us_per_token": report["generator_cpu"] / tokens * MICRO,
     }
 
 
-def _closed(found: Found) -> Figures:
-    figures = {**_costs(found), "per_token_p50_ms": found["per_token_ms"]["p50"]}
-    if found["answers"]:
-        figures["cpu_us_per_call"] = found["server_cpu"] / found["answers"] * MICRO
+def _closed(report: LoadReport) -> Figures:
+    figures = {**_costs(report), "per_token_p50_ms": report["per_token_ms"]["p50"]}
+    if report["answers"]:
+        figures["cpu_us_per_call"] = report["server_cpu"] / report["answers"] * MICRO
     return figures
 
 
-def _paced(found: Found) -> Figures:
+def _paced(report: LoadReport) -> Figures:
     return {
-        **_costs(found),
-        "in_time_percent": 100 * found["in_time"] / found["due"],
-        "delivered_percent": 100 * found["tokens"] / found["due"],
-        "jain": found["jain"],
-        "late_p50_ms": found["lateness_ms"]["p50"],
-        "late_p99_ms": found["lateness_ms"]["p99"],
-        "server_cores": found["server_cpu"] / found["seconds"],
-        "upstream_cores": found["upstream_cpu"] / found["seconds"],
-        "generator_cores": found["generator_cpu"] / found["seconds"],
+        **_costs(report),
+        "in_time_percent": 100 * report["in_time"] / report["due"],
+        "delivered_percent": 100 * report["tokens"] / report["due"],
+        "jain": report["jain"],
+        "late_p50_ms": report["lateness_ms"]["p50"],
+        "late_p99_ms": report["lateness_ms"]["p99"],
+        "server_cores": report["server_cpu"] / report["seconds"],
+        "upstream_cores": report["upstream_cpu"] / report["seconds"],
+        "generator_cores": report["generator_cpu"] / report["seconds"],
     }
 
 
-def _parked(found: Found) -> Figures:
-    idle, grown = found["idle_bytes"], found["parked_bytes"] - found["idle_bytes"]
-    figures: Figures = {"idle_mb": idle / 1e6, "errors": found["errors"]}
-    if found["answers"]:
-        figures["kb_per_stream"] = grown / 1e3 / found["answers"]
+def _parked(report: LoadReport) -> Figures:
+    idle, grown = report["idle_bytes"], report["parked_bytes"] - report["idle_bytes"]
+    figures: Figures = {"idle_mb": idle / 1e6, "errors": report["errors"]}
+    if report["answers"]:
+        figures["kb_per_stream"] = grown / 1e3 / report["answers"]
     return figures
 
 
-def _blocked(found: Found) -> Figures:
-    idle, meantime = found["probe_idle_ms"], found["probe_meantime_ms"]
+def _blocked(report: LoadReport) -> Figures:
+    idle, meantime = report["probe_idle_ms"], report["probe_meantime_ms"]
     return {
-        **_costs(found),
+        **_costs(report),
         "block_ms": meantime["max"] - idle["p50"],
         "probe_idle_p50_ms": idle["p50"],
         "probe_idle_max_ms": idle["max"],
@@ -124,11 +125,13 @@ def _blocked(found: Found) -> Figures:
 
 
 def workers_scenarios(connections: int) -> tuple[Scenario, Scenario]:
-    """Return what is measured of workers, over so many connections.
+    """Return the scenarios for several workers.
 
-    The kernel deals them out by chance, so it takes many to load workers alike.
+    Args:
+        connections: The number of connections. The kernel assigns them to workers at random,
+            so many connections are needed for an even load.
     """
-    streams = STREAMS_OF_A_CONNECTION * connections
+    streams = STREAMS_PER_CONNECTION * connections
     return (
         Scenario(
             "workers-burst",
@@ -188,7 +191,7 @@ SCENARIOS = (
             seconds=2 * effort.seconds,
         ),
         _paced,
-        most_rounds=3,
+        max_rounds=3,
     ),
     Scenario(
         "ttft",
@@ -209,7 +212,7 @@ SCENARIOS = (
         lambda effort: _options("parked", streams=min(500, effort.most_streams)),
         _parked,
         fresh=True,
-        most_rounds=3,
+        max_rounds=3,
     ),
     Scenario(
         "unread",
@@ -217,13 +220,13 @@ SCENARIOS = (
         lambda effort: (*_options("parked", streams=min(500, effort.most_streams)), "-unread"),
         _parked,
         fresh=True,
-        most_rounds=3,
+        max_rounds=3,
     ),
     Scenario(
         "blocked",
         "health checks while an answer of 64,000 tokens comes as fast as it can",
         lambda effort: _options("blocked", tokens=effort.long_answer, seconds=1, timeout=120),
         _blocked,
-        most_rounds=3,
+        max_rounds=3,
     ),
 )

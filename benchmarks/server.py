@@ -1,4 +1,4 @@
-"""A server that is compared, and how it is started."""
+"""A server to measure, and how to start it."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,15 +10,15 @@ from benchmarks.processes import Cores, Program, free_port
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a server needs to know about its surroundings.
+class Surroundings:
+    """The ports, addresses and files of a started server.
 
     Attributes:
-        port: Where to listen, on the loopback interface.
-        metrics_port: The same for metrics, if it has any.
-        upstream: The upstream's address, HOST:PORT.
-        collector: The OTLP collector's address, HOST:PORT.
-        folder: For its files.
+        port: The port to listen on, on the loopback interface.
+        metrics_port: The port of the metrics, on the loopback interface.
+        upstream: HOST:PORT of the upstream.
+        collector: HOST:PORT of the OTLP collector.
+        folder: The directory for the server's files.
     """
 
     port: int
@@ -33,52 +33,56 @@ Arguments: TypeAlias = tuple[str | Path, ...]
 
 @dataclass(frozen=True)
 class Server:
-    """One of those compared.
+    """A server to measure.
 
     Attributes:
-        name: Names it on the command line and in the JSON.
-        title: Names it in the table.
-        program: Its interpreter, or itself.
-        arguments: Makes its arguments.
-        variables: Makes the environment, beside PATH and HOME.
-        protocol: What the load generator speaks to it.
-        path: Where it is asked, if by HTTP.
-        packages: Those whose versions are worth telling; none: the program's own is.
-        relays: Whether its tokens come from the upstream.
-        metrics: Whether it has metrics to scrape.
+        name: The name on the command line and in the JSON file.
+        title: The name in tables.
+        program: The executable, which may be an interpreter.
+        arguments: Returns the arguments of the program.
+        variables: Returns the environment, except PATH and HOME.
+        protocol: The protocol of the load generator's calls.
+        path: The path of the URL, if the protocol is HTTP.
+        packages: The packages whose versions are reported; if empty, the program's version is.
+        relays: Whether the tokens come from the upstream.
+        metrics: Whether the server has metrics to scrape.
     """
 
     name: str
     title: str
     program: Path
-    arguments: Callable[[Place], Arguments]
-    variables: Callable[[Place], Mapping[str, str]] = field(default=lambda _: {})
+    arguments: Callable[[Surroundings], Arguments]
+    variables: Callable[[Surroundings], Mapping[str, str]] = field(default=lambda _: {})
     protocol: str = "grpc"
     path: str = ""
     packages: tuple[str, ...] = ()
     relays: bool = True
     metrics: bool = False
 
-    def start(self, place: Place, cores: Cores) -> Program:
+    def start(self, surroundings: Surroundings, cores: Cores) -> Program:
         """Start the server and wait until it listens."""
-        env = {"PATH": os.environ["PATH"], "HOME": str(place.folder), **self.variables(place)}
-        log = place.folder / f"{self.name}.log"
-        program = Program((self.program, *self.arguments(place)), env, cores.server, log)
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(surroundings.folder),
+            **self.variables(surroundings),
+        }
+        log = surroundings.folder / f"{self.name}.log"
+        program = Program((self.program, *self.arguments(surroundings)), env, cores.server, log)
         try:
-            program.wait_for_port(place.port)
+            program.wait_for_port(surroundings.port)
         except BaseException:
             program.stop()
             raise
         return program
 
-    def target(self, place: Place) -> tuple[str, ...]:
-        """Return the load generator's options to reach it."""
-        address = f"127.0.0.1:{place.port}"
+    def target(self, surroundings: Surroundings) -> tuple[str, ...]:
+        """Return the options of the load generator that select this server."""
+        address = f"127.0.0.1:{surroundings.port}"
         if self.protocol != "grpc":
             address = f"http://{address}{self.path}"
         return "-protocol", self.protocol, "-target", address
 
 
-def place_for(upstream: str, collector: str, folder: Path) -> Place:
-    """Find free ports for a server."""
-    return Place(free_port(), free_port(), upstream, collector, folder)
+def surroundings_for(upstream: str, collector: str, folder: Path) -> Surroundings:
+    """Return the surroundings of a server, with free ports."""
+    return Surroundings(free_port(), free_port(), upstream, collector, folder)

@@ -1,4 +1,4 @@
-"""The servers that are compared."""
+"""The servers to measure."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.server import Arguments, Place, Server
+from benchmarks.server import Arguments, Server, Surroundings
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
@@ -20,7 +20,7 @@ NGINX = Path(shutil.which("nginx") or TOOLS / "bin" / "nginx")
 
 MODEL = "gpt-4o-mini"
 KEY = "sk-benchmark"
-"""For whoever insists on a key; the upstream asks for none."""
+"""For clients that require a key; the upstream does not."""
 
 OURS = (
     *("grpcio", "protobuf", "langchain-core", "langchain-openai"),
@@ -29,40 +29,40 @@ OURS = (
 LANGCHAIN = ("langchain-core", "langchain-openai", "openai")
 
 
-def _tokenwire(place: Place) -> Mapping[str, str]:
-    """Turn everything on, as in production: traces, metrics, JSON logs, all limits."""
+def _tokenwire(surroundings: Surroundings) -> Mapping[str, str]:
+    """Return settings as in production: traces, metrics, JSON logs and all limits enabled."""
     return {
-        "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
-        "TOKENWIRE_LISTEN": f"127.0.0.1:{place.port}",
-        "TOKENWIRE_METRICS_LISTEN": f"127.0.0.1:{place.metrics_port}",
+        "OPENAI_BASE_URL": f"http://{surroundings.upstream}/v1",
+        "TOKENWIRE_LISTEN": f"127.0.0.1:{surroundings.port}",
+        "TOKENWIRE_METRICS_LISTEN": f"127.0.0.1:{surroundings.metrics_port}",
         "TOKENWIRE_MODEL": MODEL,
         "TOKENWIRE_MAX_STREAMS": "10000",
         "TOKENWIRE_MAX_STREAMS_PER_CONNECTION": "10000",
         "TOKENWIRE_LOG_FORMAT": "json",
         "TOKENWIRE_DRAIN_SECONDS": "0",
         "TOKENWIRE_GRACE_SECONDS": "1",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{place.collector}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{surroundings.collector}",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": "0.1",
     }
 
 
 def with_workers(count: int) -> Server:
-    """Return tokenwire as so many workers behind one port."""
+    """Return tokenwire with `count` workers behind one port."""
     name = f"tokenwire-workers-{count}"
     title = f"tokenwire, {count} worker{'s' if count > 1 else ''}"
 
-    def variables(place: Place) -> Mapping[str, str]:
-        return {**_tokenwire(place), "TOKENWIRE_WORKERS": str(count)}
+    def variables(surroundings: Surroundings) -> Mapping[str, str]:
+        return {**_tokenwire(surroundings), "TOKENWIRE_WORKERS": str(count)}
 
     return Server(name, title, PYTHON, _serve, variables, packages=OURS, metrics=True)
 
 
-def earlier(checkout: Path) -> Server:
-    """Return tokenwire as it is in another checkout of this repository, with the same packages."""
+def tokenwire_of_checkout(checkout: Path) -> Server:
+    """Return tokenwire of another checkout of this repository, with the same dependencies."""
 
-    def variables(place: Place) -> Mapping[str, str]:
-        return {**_tokenwire(place), "PYTHONPATH": _packages(checkout.resolve())}
+    def variables(surroundings: Surroundings) -> Mapping[str, str]:
+        return {**_tokenwire(surroundings), "PYTHONPATH": _packages(checkout.resolve())}
 
     title = f"tokenwire of {checkout}"
     return Server("tokenwire-before", title, PYTHON, _serve, variables, packages=OURS, metrics=True)
@@ -73,57 +73,61 @@ def _packages(checkout: Path) -> str:
     return os.pathsep.join(str(checkout / folder) for folder in ("service", "client", "demo"))
 
 
-def _unmerged(place: Place) -> Mapping[str, str]:
-    return {**_tokenwire(place), "TOKENWIRE_MERGE_TOKENS": "false"}
+def _unmerged(surroundings: Surroundings) -> Mapping[str, str]:
+    return {**_tokenwire(surroundings), "TOKENWIRE_MERGE_TOKENS": "false"}
 
 
-def _unobserved(place: Place) -> Mapping[str, str]:
-    """Turn off all that can be: no spans, no line for each call; nobody scrapes it."""
-    observed = _tokenwire(place)
+def _unobserved(surroundings: Surroundings) -> Mapping[str, str]:
+    """Return settings without spans and call log; this server is not scraped either."""
+    observed = _tokenwire(surroundings)
     kept = {name: value for name, value in observed.items() if not name.startswith("OTEL_")}
     return {**kept, "TOKENWIRE_LOG_LEVEL": "error"}
 
 
-def _serve(_: Place) -> Arguments:
+def _serve(_: Surroundings) -> Arguments:
     return "-m", "tokenwire", "serve"
 
 
-def _peer(name: str) -> Callable[[Place], Arguments]:
-    return lambda place: (PEERS / f"{name}.py", str(place.port))
+def _peer(name: str) -> Callable[[Surroundings], Arguments]:
+    return lambda surroundings: (PEERS / f"{name}.py", str(surroundings.port))
 
 
-def _openai(place: Place) -> Mapping[str, str]:
+def _openai(surroundings: Surroundings) -> Mapping[str, str]:
     return {
         "PYTHONPATH": _packages(ROOT),  # for the stubs
-        "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
+        "OPENAI_BASE_URL": f"http://{surroundings.upstream}/v1",
         "OPENAI_API_KEY": KEY,
     }
 
 
-def _litellm(place: Place) -> Arguments:
+def _litellm(surroundings: Surroundings) -> Arguments:
     script = LITELLM_PYTHON.with_name("litellm")
-    listen = ("--host", "127.0.0.1", "--port", str(place.port))
+    listen = ("--host", "127.0.0.1", "--port", str(surroundings.port))
     return script, "--config", PEERS / "litellm.yaml", *listen
 
 
-def _litellm_variables(place: Place) -> Mapping[str, str]:
+def _litellm_variables(surroundings: Surroundings) -> Mapping[str, str]:
     return {
-        "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
+        "OPENAI_BASE_URL": f"http://{surroundings.upstream}/v1",
         "OPENAI_API_KEY": KEY,
         "LITELLM_MASTER_KEY": KEY,
         "LITELLM_LOG": "ERROR",
-        # It would fetch its price list and header table at the start.
+        # Otherwise it downloads its price list and header table at startup.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
     }
 
 
-def _nginx(place: Place) -> Arguments:
-    written = place.folder / "nginx.conf"
-    values = {"port": place.port, "upstream": place.upstream, "folder": place.folder}
+def _nginx(surroundings: Surroundings) -> Arguments:
+    config = surroundings.folder / "nginx.conf"
+    values = {
+        "port": surroundings.port,
+        "upstream": surroundings.upstream,
+        "folder": surroundings.folder,
+    }
     template = string.Template((PEERS / "nginx.conf").read_text())
-    written.write_text(template.safe_substitute(values))
-    return "-p", place.folder, "-e", place.folder / "nginx-error.log", "-c", written
+    config.write_text(template.safe_substitute(values))
+    return "-p", surroundings.folder, "-e", surroundings.folder / "nginx-error.log", "-c", config
 
 
 SERVERS = (
@@ -199,7 +203,7 @@ SERVERS = (
         path="/v1/chat/completions",
     ),
 )
-USUAL = (
+DEFAULT_SERVERS = (
     *("tokenwire", "tokenwire-unmerged", "tokenwire-unobserved"),
     *("floor", "astream", "article"),
 )

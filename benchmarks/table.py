@@ -1,22 +1,30 @@
-"""A run's figures as tables, for the terminal and for the documentation."""
+"""Renders the figures of a run as tables, for the terminal and the documentation."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.figures import Run
-from benchmarks.goals import OURS, goals, ratio
+from benchmarks.goals import TOKENWIRE, goals, ratio
 
 MISSING = "-"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of each server."""
+    """A column of a table: one figure of each server.
+
+    Attributes:
+        head: The heading.
+        scenario: The name of the scenario.
+        figure: The name of the figure.
+        form: The format string of the figure.
+        spread: Whether the lowest and the highest value are included.
+    """
 
     head: str
     scenario: str
     figure: str
-    shown: str
+    form: str
     spread: bool = False
 
 
@@ -79,20 +87,20 @@ def tables(run: Run) -> Iterator[tuple[str, Table]]:
 def _figures(run: Run, wanted: tuple[Column, ...], servers: Iterable[str]) -> Table:
     columns = [column for column in wanted if column.scenario in run.cells]
     rows = [
-        [run.titles[server], *(_shown(run, column, server) for column in columns)]
+        [run.titles[server], *(_cell(run, column, server) for column in columns)]
         for server in servers
     ]
     return [["server", *(column.head for column in columns)], *rows]
 
 
-def _shown(run: Run, column: Column, server: str) -> str:
+def _cell(run: Run, column: Column, server: str) -> str:
     figure = run.figure(column.scenario, server, column.figure)
     if figure is None:
         failed = run.cells[column.scenario].get(server)
         return "failed" if failed and failed.failures else MISSING
-    text = column.shown.format(figure.median)
+    text = column.form.format(figure.median)
     if column.spread and figure.rounds > 1:
-        lowest, highest = (column.shown.format(it) for it in (figure.lowest, figure.highest))
+        lowest, highest = (column.form.format(each) for each in (figure.lowest, figure.highest))
         text += f" ({lowest}-{highest})"
     return text
 
@@ -101,9 +109,9 @@ def _ratios(run: Run) -> Table:
     chosen = [(scenario, name) for scenario, name in RATIOS if scenario in run.cells]
     rows = [["against", *(scenario for scenario, _ in chosen)]]
     for server, title in run.titles.items():
-        found = [ratio(run, scenario, name, server) for scenario, name in chosen]
-        if server != OURS and any(found):
-            rows.append([title, *(f"{it:.3g} x" if it else MISSING for it in found)])
+        ratios = [ratio(run, scenario, name, server) for scenario, name in chosen]
+        if server != TOKENWIRE and any(ratios):
+            rows.append([title, *(f"{each:.3g} x" if each else MISSING for each in ratios)])
     return rows
 
 
@@ -111,13 +119,13 @@ def _own_costs(run: Run) -> Table:
     chosen = [name for name in ("burst", "paced", "swift", "carried") if name in run.cells]
     rows = [["", *chosen]]
     for title, name in OWN_COSTS:
-        found = [run.median(scenario, OURS, name) for scenario in chosen]
-        rows.append([title, *(MISSING if it is None else f"{it:.1f}" for it in found)])
+        medians = [run.median(scenario, TOKENWIRE, name) for scenario in chosen]
+        rows.append([title, *(MISSING if each is None else f"{each:.1f}" for each in medians)])
     return rows
 
 
 def as_text(run: Run) -> str:
-    """Render for a terminal."""
+    """Return all tables as text for a terminal."""
     parts = []
     for title, table in tables(run):
         parts.append(f"{title}:\n{aligned(table)}")
@@ -125,7 +133,7 @@ def as_text(run: Run) -> str:
 
 
 def aligned(table: Table) -> str:
-    """Render one table for a terminal."""
+    """Return one table as text for a terminal."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -134,7 +142,7 @@ def aligned(table: Table) -> str:
 
 
 def as_markdown(run: Run) -> str:
-    """Render for docs/performance.md."""
+    """Return all tables as Markdown, for docs/performance.md."""
     parts = [
         f"{title[0].upper()}{title[1:]}:\n\n{_markdown(table)}" for title, table in tables(run)
     ]
@@ -142,8 +150,8 @@ def as_markdown(run: Run) -> str:
 
 
 def headline(run: Run) -> str:
-    """Render the few figures that stand in README.md."""
-    variants = f"{OURS}-"
+    """Return the table of README.md as Markdown."""
+    variants = f"{TOKENWIRE}-"
     servers = [server for server in run.titles if not server.startswith(variants)]
     return _markdown(_figures(run, HEADLINE, servers))
 

@@ -1,4 +1,4 @@
-"""What more workers bring: `make bench-workers`."""
+"""Measures several workers against one: `make bench-workers`."""
 
 import argparse
 import json
@@ -17,22 +17,22 @@ from benchmarks.table import MISSING, Table, aligned
 
 LATEST = Path(__file__).resolve().parent / "results" / "workers.json"
 HEAD = ["", "tokens/s", "times one worker's", "CPU µs/token", "its cores", "the others' cores"]
-SHARED = (
-    "Upstream and load generator have no core that the workers do not use too: all compete, so "
-    "tokens/s are those of the whole machine, and CPU µs/token says more."
+SHARED_CORES_NOTE = (
+    "The upstream and the load generator share all cores with the workers. tokens/s is therefore "
+    "the rate of the whole machine; compare CPU µs/token instead."
 )
 
 
 def main() -> None:
-    """Measure one worker and several, print the tables, write the JSON file."""
+    """Measure one worker and several, print the tables and write the JSON file."""
     args = _arguments()
-    # Asked to end, it ends what it has started, as it does at its own end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: asked to end"))
+    # Unwinds the stack on SIGTERM, so that all started programs are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: terminated"))
     allow_many_connections()
     servers = [with_workers(count) for count in (1, args.workers)]
     scenarios = workers_scenarios(args.connections)
     effort = Effort(rounds=args.rounds, seconds=args.seconds)
-    found = Run(
+    results = Run(
         machine(),
         versions(servers),
         asdict(effort),
@@ -40,17 +40,17 @@ def main() -> None:
         {scenario.name: scenario.title for scenario in scenarios},
     )
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    # One worker has as many cores at hand as several, so that only their number differs.
+    # One worker gets as many cores as several, so that only the number of workers differs.
     cores = Cores.of_this_machine(args.workers)
-    with rounds.bench(effort, cores) as around:
+    with rounds.started(effort, cores) as bench:
         for scenario in scenarios:
-            found.cells[scenario.name] = rounds.run(around, scenario, servers)
-            args.json.write_text(json.dumps(found.to_json(), indent=1) + "\n")
+            results.cells[scenario.name] = rounds.run(bench, scenario, servers)
+            args.json.write_text(json.dumps(results.to_json(), indent=1) + "\n")
     for scenario in scenarios:
-        print(f"{scenario.title}:\n{aligned(_table(found, scenario.name))}\n")
+        print(f"{scenario.title}:\n{aligned(_table(results, scenario.name))}\n")
     print(f"cores: {len(cores.server)} for workers, {len(cores.others)} for the others")
     if cores.shared:
-        print(SHARED)
+        print(SHARED_CORES_NOTE)
 
 
 def _table(run: Run, scenario: str) -> Table:
@@ -76,13 +76,15 @@ def _spread(rate: Figure) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    usual = Effort()
+    defaults = Effort()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
-    parser.add_argument("--workers", type=int, default=2, help="to compare with one")
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=usual.rounds)
-    parser.add_argument("--seconds", type=float, default=usual.seconds, help="of one measurement")
-    parser.add_argument("--json", type=Path, default=LATEST, help="where to write the figures")
+    parser.add_argument("--workers", type=int, default=2, help="the number to compare with one")
+    parser.add_argument("--connections", type=int, default=64, help="connections of the callers")
+    parser.add_argument("--rounds", type=int, default=defaults.rounds, help="measurements of each")
+    parser.add_argument(
+        "--seconds", type=float, default=defaults.seconds, help="duration of one measurement"
+    )
+    parser.add_argument("--json", type=Path, default=LATEST, help="the file to write")
     return parser.parse_args()
 
 

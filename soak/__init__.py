@@ -1,1 +1,1 @@
-"""Mixed traffic with mixed faults, in tests and for as long as one likes: `python -m soak`."""
+"""Random traffic with random faults, for tests and for soak runs: `python -m soak`."""

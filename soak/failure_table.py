@@ -1,4 +1,4 @@
-"""The table of failures, row by row: what a call may end with, told by its client."""
+"""The table of failures: the statuses with which a call may end, as its client sees them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,29 +60,29 @@ ROWS: Final[dict[int, frozenset[tuple[str, str]]]] = {
     46: frozenset({(_INVALID, "MALFORMED_REQUEST")}),
     47: frozenset({(_EXHAUSTED, "REQUEST_TIMEOUT")}),
     49: OK,
-    # What gRPC's client says of a stream that was reset.
+    # The gRPC client's status for a stream that was reset.
     52: frozenset({("CANCELLED", "")}),
 }
-"""Codes and reasons by the rows' numbers. UNAVAILABLE stands for ABORTED too: which of
-the two it is depends on what was sent before."""
+"""The allowed codes and reasons, by row number. UNAVAILABLE also stands for ABORTED, which
+replaces it once a token was sent."""
 
-IMPATIENCE: Final = frozenset({3, 4, 5, 7, 34})
-"""Rows that any call may meet on a machine that stands still for a moment."""
+TIMING_ROWS: Final = frozenset({3, 4, 5, 7, 34})
+"""The rows that may occur for any call on an overloaded machine."""
 
 
 @dataclass(frozen=True)
-class Ending:
+class CallResult:
     """How a call ended, as its client saw it.
 
     Attributes:
-        code: The status code's name.
+        code: The name of the status code.
         reason: The reason in google.rpc.ErrorInfo, or empty.
-        texts: Answers with text that came before.
-        last: The last Answer, if one came.
-        foreign: Whether a text came that belongs to another call.
-        blocked: Whether the caller has stopped reading, so that a write could be under way when
-            the call ended. gRPC takes no other then, not even that of the last Answer.
-        shown: Everything else that the client was told, as text.
+        texts: The number of Answers with text.
+        last: The last Answer; None if there was none.
+        shown: The status text and all metadata that the client received.
+        foreign: Whether the client received text of another call.
+        blocked: Whether the caller stopped reading. A write may then be pending when the call
+            ends, and gRPC accepts no further write, not even of the last Answer.
     """
 
     code: str
@@ -94,7 +94,7 @@ class Ending:
     blocked: bool = False
 
     def problem(self, rows: Iterable[int]) -> str | None:
-        """Return what is wrong with this ending of a call that may end by `rows`, or None."""
+        """Return what is wrong with this result if `rows` are allowed, or None."""
         if self.foreign:
             return "a text of another call"
         allowed = set[tuple[str, str]]().union(*(ROWS[row] for row in rows))
@@ -105,7 +105,7 @@ class Ending:
         if self.code == "OK" and not (self.last and self.last.finish_reason):
             return "OK without a finish reason"
         if self.reason and self.texts and not self.blocked:
-            told = self.last.error if self.last else ""
-            if told != self.reason:
-                return f"{self.reason}, but the last Answer's error is {told!r}"
+            error = self.last.error if self.last else ""
+            if error != self.reason:
+                return f"{self.reason}, but the last Answer's error is {error!r}"
         return None

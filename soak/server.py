@@ -1,4 +1,4 @@
-"""A real server as a process of its own, with short timeouts."""
+"""Runs `tokenwire serve` as a process, with short timeouts."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ EXPECTED_LEVELS: Final = frozenset({"debug", "info"})
 EXPECTED_WARNINGS: Final = frozenset(
     {"call ended", "calls rejected", "the upstream sent bytes that no request asked for"}
 )
-"""What the upstream's faults and a full server are worth a warning of."""
+"""The warnings that faults of the upstream and an overloaded server cause."""
 
 ENVIRONMENT = {
     "TOKENWIRE_LISTEN": "127.0.0.1:0",
@@ -37,7 +37,14 @@ ENVIRONMENT = {
 
 @dataclass
 class Server:
-    """Where it listens, and what is wrong with what it said and how it ended."""
+    """A running server.
+
+    Attributes:
+        pid: The process id.
+        address: HOST:PORT of the gRPC server.
+        metrics_address: HOST:PORT of the metrics.
+        problems: The unexpected log lines and exit codes.
+    """
 
     pid: int
     address: str
@@ -45,17 +52,22 @@ class Server:
     problems: list[str] = field(default_factory=list)
 
     def trim(self) -> None:
-        """Have the server give back the memory that is free."""
+        """Make the server return free memory to the system."""
         os.kill(self.pid, signal.SIGUSR2)
 
 
 @asynccontextmanager
 async def running_server(base_url: str, at_once: int) -> AsyncIterator[Server]:
-    """Run `tokenwire serve` for an upstream; it is overloaded a little by so many calls.
+    """Run `tokenwire serve` with slots for 90 % of the concurrent calls.
 
-    Leaving the block stops it gently and reads its log to the end.
+    Leaving the block stops the server with SIGTERM and reads its log to the end.
+
+    Args:
+        base_url: The URL of the upstream.
+        at_once: The number of concurrent calls.
     """
-    own = {"OPENAI_BASE_URL": base_url, "TOKENWIRE_MAX_STREAMS": str(max(1, at_once * 9 // 10))}
+    max_streams = max(1, at_once * 9 // 10)
+    own = {"OPENAI_BASE_URL": base_url, "TOKENWIRE_MAX_STREAMS": str(max_streams)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "soak.trimmed_server", "serve"),
         env={**os.environ, **ENVIRONMENT, **own},
@@ -81,7 +93,7 @@ async def running_server(base_url: str, at_once: int) -> AsyncIterator[Server]:
 
 
 async def _read(log: asyncio.StreamReader, problems: list[str]) -> None:
-    """Read a log to its end; note the lines that no fault of others excuses."""
+    """Read a log to its end; add unexpected lines to `problems`."""
     async for line in log:
         if CANARY.encode() in line:
             problems.append(f"a secret in the log: {line!r}")

@@ -1,4 +1,4 @@
-"""Callers of every kind, drawn at random: good, bad, hurried, slow and gone."""
+"""Random calls: valid and invalid requests, and callers that wait, cancel, disconnect or stall."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from typing import Final, Literal, TypeAlias
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from soak.failure_table import IMPATIENCE, Ending
+from soak.failure_table import TIMING_ROWS, CallResult
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import SCENARIOS
 
 METHOD: Final = "/openai.Chatgpt/Send"
 CANARY: Final = "canary"
-"""Stands in every prompt and in what the upstream says of its own; may come out nowhere."""
+"""Part of every prompt and of every upstream error text; must not appear in any log or status."""
 
-Manner: TypeAlias = Literal[
-    "patient", "cancels", "vanishes", "pauses", "stops reading", "hurries", "sends no message"
+Behaviour: TypeAlias = Literal[
+    "waits",
+    "cancels",
+    "disconnects",
+    "pauses",
+    "stops reading",
+    "sets a deadline",
+    "sends no message",
 ]
 Channel: TypeAlias = "grpc.aio.Channel"
 Call: TypeAlias = (
@@ -34,7 +40,7 @@ PLANS: Final[dict[str, frozenset[int]]] = {
     **{
         f"scenario {scenario.name}": frozenset(scenario.rows or {19})
         for scenario in SCENARIOS.values()
-        # It takes the whole patience of a service under test and shows nothing new.
+        # Takes as long as the timeouts of the server under test, and covers no further row.
         if scenario.name != "slow"
     },
     "scenario not-http": frozenset({1}),
@@ -49,51 +55,52 @@ PLANS: Final[dict[str, frozenset[int]]] = {
     "filler 400": frozenset({18}),
     "filler 400; answer": frozenset({19}),
 }
-"""What the upstream does, and the rows of the table that it plays."""
+"""The plans of the demo upstream, with the rows of the failure table that each may cause."""
 
-ORDINARY: Final = ("answer", "pace 0.01 300; answer", "pace 0 500; filler 100; answer")
+SUCCESSFUL_PLANS: Final = ("answer", "pace 0.01 300; answer", "pace 0 500; filler 100; answer")
 FLOOD: Final = f"filler 3000 word={'x' * 500}; answer"
-"""More than the buffers between here and the upstream hold, so that a pause is felt."""
+"""An answer larger than all buffers on the way, so that a pausing reader causes backpressure."""
 
-KEPT: Final = 20
-"""Characters: more than a word that tells one prompt from the others has."""
+OVERLAP_CHARACTERS: Final = 20
+"""The characters kept of earlier text; longer than the word that identifies a prompt."""
 
 PAUSE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0
-"""Longer than a server under test lets a write, and then a status, wait for its caller."""
-MANNERS: Final[dict[Manner, int]] = {
-    "patient": 12,
+"""Longer than the server under test waits for a write and then for the status to be read."""
+BEHAVIOUR_WEIGHTS: Final[dict[Behaviour, int]] = {
+    "waits": 12,
     "cancels": 4,
-    "vanishes": 1,
+    "disconnects": 1,
     "pauses": 1,
     "stops reading": 1,
-    "hurries": 3,
+    "sets a deadline": 3,
     "sends no message": 1,
 }
-"""How often each manner is drawn, relative to the others."""
-WITH_THEIR_OWN_REQUEST: Final = ("pauses", "stops reading", "sends no message")
+"""The relative frequencies of the behaviours."""
+WITH_OWN_REQUEST: Final = ("pauses", "stops reading", "sends no message")
+"""The behaviours that need a request of their own."""
 
 
 @dataclass(frozen=True)
-class Errand:
-    """One call to make.
+class PlannedCall:
+    """A call to make.
 
     Attributes:
-        what: Describes it, for reports.
-        request: What is sent.
-        rows: Rows of the table by which it may end.
-        manner: How its caller behaves.
-        seconds: When a caller who cancels or vanishes does so, from the call's begin;
-            the deadline of one who hurries.
-        answers: After how many answers a caller leaves or pauses.
-        word: Stands in the prompt, and so in its answer, and in no other prompt.
-        ends_request: Whether a caller who sends no message ends its request all the same.
+        description: Describes the call in reports.
+        request: The bytes of the request message.
+        rows: The rows of the failure table with which the call may end.
+        behaviour: How the caller behaves.
+        seconds: When the caller cancels or disconnects, in seconds after the start; or the
+            deadline of the call.
+        answers: The number of Answers after which the caller leaves, pauses or stops reading.
+        word: A word in the prompt, and therefore in the answer, that no other prompt has.
+        ends_request: Whether a caller that sends no message half-closes the stream.
     """
 
-    what: str
+    description: str
     request: bytes
     rows: frozenset[int]
-    manner: Manner = "patient"
+    behaviour: Behaviour = "waits"
     seconds: float | None = None
     answers: int | None = None
     word: str = ""
@@ -104,33 +111,33 @@ _numbers = itertools.count()
 _WORD: Final = re.compile(r"word-\d+-|stray")
 
 
-def draw(rng: random.Random) -> Errand:
-    """Return any errand."""
+def random_call(rng: random.Random) -> PlannedCall:
+    """Return a random call."""
     kind = rng.random()
-    if kind < 0.12:  # noqa: PLR2004 - one in eight sends what must be refused
-        return _in_some_manner(rng, _bad_request(rng))
-    if kind < 0.4:  # noqa: PLR2004 - a quarter is ordinary
-        return _in_some_manner(rng, _ask(rng.choice(ORDINARY), frozenset({19})))
+    if kind < 0.12:  # noqa: PLR2004 - an eighth of the calls have an invalid request
+        return _with_behaviour(rng, _invalid_request(rng))
+    if kind < 0.4:  # noqa: PLR2004 - about a quarter of the calls succeed
+        return _with_behaviour(rng, _prompt(rng.choice(SUCCESSFUL_PLANS), frozenset({19})))
     plan = rng.choice(tuple(PLANS))
-    return _in_some_manner(rng, _ask(plan, PLANS[plan]))
+    return _with_behaviour(rng, _prompt(plan, PLANS[plan]))
 
 
-def ordinary() -> Errand:
-    """Return an errand that ends well."""
-    return _ask("answer", frozenset({19}))
+def successful_call() -> PlannedCall:
+    """Return a call that succeeds."""
+    return _prompt("answer", frozenset({19}))
 
 
-def _ask(plan: str, rows: frozenset[int]) -> Errand:
-    """Return an errand whose prompt the demo model repeats, with a word that no other has."""
+def _prompt(plan: str, rows: frozenset[int]) -> PlannedCall:
+    """Return a call whose answer repeats its prompt, with a word that no other prompt has."""
     word = f"word-{next(_numbers)}-"
     content = f"{CANARY}-prompt {word} [[demo: {plan}]]"
     message = pb.Message(content=content, system=f"{CANARY}-system")
-    return Errand(plan, message.SerializeToString(), rows | IMPATIENCE, word=word)
+    return PlannedCall(plan, message.SerializeToString(), rows | TIMING_ROWS, word=word)
 
 
-def _bad_request(rng: random.Random) -> Errand:
+def _invalid_request(rng: random.Random) -> PlannedCall:
     content = f"{CANARY}-prompt"
-    what, request, row = rng.choice(
+    description, request, row = rng.choice(
         (
             ("noise", rng.randbytes(40) + b"\xff", 36),
             ("invalid UTF-8", b"\x12\x02\xc3\x28", 36),
@@ -148,100 +155,103 @@ def _bad_request(rng: random.Random) -> Errand:
             ("oversize", b"\x12" + bytes(5_000_000), 39),
         )
     )
-    # Noise may happen to be a message of unknown fields, without content.
-    rows = {row, 37} if what == "noise" else {row}
-    return Errand(what, request, frozenset(rows))
+    # Random bytes may be a valid message with unknown fields only, which has an empty prompt.
+    rows = {row, 37} if description == "noise" else {row}
+    return PlannedCall(description, request, frozenset(rows))
 
 
-def _in_some_manner(rng: random.Random, errand: Errand) -> Errand:
-    [manner] = rng.choices(tuple(MANNERS), tuple(MANNERS.values()))
-    if manner in WITH_THEIR_OWN_REQUEST:
-        return _with_own_request(rng, manner)
-    errand = replace(errand, manner=manner)
-    if manner == "patient":
-        return errand
-    if manner == "hurries":
-        return replace(errand, rows=errand.rows | {32}, seconds=rng.choice((0.001, 0.02, 0.2)))
-    rows = errand.rows | {31, 33}
-    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
-        return replace(errand, rows=rows, answers=rng.randrange(1, 4))
-    return replace(errand, rows=rows, seconds=rng.choice((0.0, rng.uniform(0, 0.1))))
+def _with_behaviour(rng: random.Random, planned: PlannedCall) -> PlannedCall:
+    [behaviour] = rng.choices(tuple(BEHAVIOUR_WEIGHTS), tuple(BEHAVIOUR_WEIGHTS.values()))
+    if behaviour in WITH_OWN_REQUEST:
+        return _with_own_request(rng, behaviour)
+    planned = replace(planned, behaviour=behaviour)
+    if behaviour == "waits":
+        return planned
+    if behaviour == "sets a deadline":
+        return replace(planned, rows=planned.rows | {32}, seconds=rng.choice((0.001, 0.02, 0.2)))
+    rows = planned.rows | {31, 33}
+    if rng.random() < 0.5:  # noqa: PLR2004 - even odds
+        return replace(planned, rows=rows, answers=rng.randrange(1, 4))
+    return replace(planned, rows=rows, seconds=rng.choice((0.0, rng.uniform(0, 0.1))))
 
 
-def _with_own_request(rng: random.Random, manner: Manner) -> Errand:
-    if manner == "sends no message":
-        ends = rng.random() < 0.5  # noqa: PLR2004 - a coin
+def _with_own_request(rng: random.Random, behaviour: Behaviour) -> PlannedCall:
+    if behaviour == "sends no message":
+        ends = rng.random() < 0.5  # noqa: PLR2004 - even odds
         rows = frozenset({46 if ends else 47})
-        return Errand("no message", b"", rows, manner, ends_request=ends)
-    if manner == "stops reading":
-        return replace(_ask(FLOOD, frozenset({34, 52})), manner=manner, answers=1)
-    flood = _ask(FLOOD, frozenset({19, 34}))
-    return replace(flood, manner=manner, answers=rng.randrange(1, 4))
+        return PlannedCall("no message", b"", rows, behaviour, ends_request=ends)
+    if behaviour == "stops reading":
+        return replace(_prompt(FLOOD, frozenset({34, 52})), behaviour=behaviour, answers=1)
+    flood = _prompt(FLOOD, frozenset({19, 34}))
+    return replace(flood, behaviour=behaviour, answers=rng.randrange(1, 4))
 
 
-async def run(errand: Errand, address: str, shared: Channel) -> Ending:
-    """Make the call and tell how it ended.
+async def run(planned: PlannedCall, address: str, shared: Channel) -> CallResult:
+    """Make the call and return its result.
 
     Args:
-        errand: What to do.
-        address: The server's, for callers who vanish with their connection.
-        shared: The connection of all others.
+        planned: The call to make.
+        address: HOST:PORT of the server, for callers that need a connection of their own.
+        shared: The channel of all other callers.
     """
-    async with _channel_of(errand, address, shared) as channel:
-        call = await _begin(errand, channel)
-        leaving = asyncio.create_task(_leave(errand, channel, call))
+    async with _channel_of(planned, address, shared) as channel:
+        call = await _start(planned, channel)
+        leaving = asyncio.create_task(_leave(planned, channel, call))
         try:
-            ending = await _read(errand, channel, call)
-            return replace(ending, blocked=errand.manner in {"pauses", "stops reading"})
+            result = await _read(planned, channel, call)
+            return replace(result, blocked=planned.behaviour in {"pauses", "stops reading"})
         finally:
             leaving.cancel()
             await asyncio.wait((leaving,))
 
 
-async def _begin(errand: Errand, channel: Channel) -> Call:
-    if errand.manner == "sends no message":
-        begin: grpc.aio.StreamStreamMultiCallable[bytes, pb.Answer] = channel.stream_stream(
+async def _start(planned: PlannedCall, channel: Channel) -> Call:
+    if planned.behaviour == "sends no message":
+        open_stream: grpc.aio.StreamStreamMultiCallable[bytes, pb.Answer] = channel.stream_stream(
             METHOD, response_deserializer=pb.Answer.FromString
         )
-        silent = begin()
-        if errand.ends_request:
+        silent = open_stream()
+        if planned.ends_request:
             await silent.done_writing()
         return silent
     send: grpc.aio.UnaryStreamMultiCallable[bytes, pb.Answer] = channel.unary_stream(
         METHOD, response_deserializer=pb.Answer.FromString
     )
-    return send(errand.request, timeout=errand.seconds if errand.manner == "hurries" else None)
+    has_deadline = planned.behaviour == "sets a deadline"
+    return send(planned.request, timeout=planned.seconds if has_deadline else None)
 
 
 @asynccontextmanager
-async def _channel_of(errand: Errand, address: str, shared: Channel) -> AsyncIterator[Channel]:
-    if errand.manner not in {"vanishes", "stops reading"}:
+async def _channel_of(
+    planned: PlannedCall, address: str, shared: Channel
+) -> AsyncIterator[Channel]:
+    if planned.behaviour not in {"disconnects", "stops reading"}:
         yield shared
         return
     options = (
         # Channels to the same address would otherwise share one connection.
         ("grpc.use_local_subchannel_pool", 1),
-        # Otherwise gRPC takes ever more from the server for whoever does not read.
+        # Otherwise gRPC enlarges the flow-control window while the caller does not read.
         ("grpc.http2.bdp_probe", 0),
     )
     async with grpc.aio.insecure_channel(address, options=options) as own:
         yield own
 
 
-async def _leave(errand: Errand, channel: Channel, call: Call) -> None:
-    if errand.manner in ("cancels", "vanishes") and errand.seconds is not None:
-        await asyncio.sleep(errand.seconds)
-        await _end(errand, channel, call)
+async def _leave(planned: PlannedCall, channel: Channel, call: Call) -> None:
+    if planned.behaviour in ("cancels", "disconnects") and planned.seconds is not None:
+        await asyncio.sleep(planned.seconds)
+        await _end(planned, channel, call)
 
 
-async def _end(errand: Errand, channel: Channel, call: Call) -> None:
-    if errand.manner == "vanishes":
+async def _end(planned: PlannedCall, channel: Channel, call: Call) -> None:
+    if planned.behaviour == "disconnects":
         await channel.close()
     else:
         call.cancel()
 
 
-async def _read(errand: Errand, channel: Channel, call: Call) -> Ending:
+async def _read(planned: PlannedCall, channel: Channel, call: Call) -> CallResult:
     count = texts = 0
     last = None
     text = ""
@@ -251,30 +261,31 @@ async def _read(errand: Errand, channel: Channel, call: Call) -> Ending:
             last = answer
             count += 1
             texts += bool(answer.content)
-            # Words may be cut between Answers; what is kept holds the longest.
-            text = text[-KEPT:] + answer.content
-            foreign |= any(word != errand.word for word in _WORD.findall(text))
-            if count == errand.answers:
-                if errand.manner == "pauses":
+            # A word may be split between two Answers.
+            text = text[-OVERLAP_CHARACTERS:] + answer.content
+            foreign |= any(word != planned.word for word in _WORD.findall(text))
+            if count == planned.answers:
+                if planned.behaviour == "pauses":
                     await asyncio.sleep(PAUSE_SECONDS)
-                elif errand.manner == "stops reading":
+                elif planned.behaviour == "stops reading":
                     await asyncio.sleep(STOP_SECONDS)
                 else:
-                    await _end(errand, channel, call)
+                    await _end(planned, channel, call)
     except grpc.aio.AioRpcError as error:
         shown = f"{error.details()} {error.trailing_metadata()} {error.initial_metadata()}"
-        return Ending(error.code().name, _reason(error), texts, last, shown, foreign)
+        return CallResult(error.code().name, _reason(error), texts, last, shown, foreign)
     except asyncio.CancelledError:
-        # gRPC's word for a call that this side has ended, unless it is meant for this task.
+        # gRPC raises this when the client ends the call, but it may also be this task's own
+        # cancellation.
         if (task := asyncio.current_task()) and task.cancelling():
             raise
-        return Ending("CANCELLED", "", texts, last, foreign=foreign)
-    return Ending("OK", "", texts, last, foreign=foreign)
+        return CallResult("CANCELLED", "", texts, last, foreign=foreign)
+    return CallResult("OK", "", texts, last, foreign=foreign)
 
 
 def _reason(error: grpc.aio.AioRpcError) -> str:
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        # The client's own word; trailers with another may have come just too late.
+        # The client sets this status itself; trailers that arrived too late may differ.
         return ""
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):

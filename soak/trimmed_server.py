@@ -1,7 +1,7 @@
-"""`tokenwire`, which on SIGUSR2 gives back to the system all memory that is free.
+"""`tokenwire` with a handler for SIGUSR2 that returns all free memory to the system.
 
-glibc keeps freed memory for later, more of it the more was ever in use at once. What a
-process holds at rest shows only without that.
+glibc keeps freed memory in proportion to the peak usage. Without trimming, the resident memory
+of an idle process would hide what it still uses.
 """
 
 import ctypes

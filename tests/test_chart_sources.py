@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from chart import CHART, DASHBOARDS, DECIDED_BY_THE_CHART, rule_files
+from chart import CHART, DASHBOARDS, SET_BY_THE_CHART, rule_files
 from support.programs import ROOT
 from tokenwire import __version__
 from tokenwire.config import Settings, variables
@@ -35,7 +35,7 @@ def test_every_setting_is_a_value() -> None:
     schema = json.loads((ROOT / CHART / "values.schema.json").read_text("utf-8"))
     known = set(schema["properties"]["settings"]["properties"])
     for field in Settings.model_fields:
-        assert (set(variables(field)) <= known) == (field not in DECIDED_BY_THE_CHART), field
+        assert (set(variables(field)) <= known) == (field not in SET_BY_THE_CHART), field
 
 
 @pytest.mark.parametrize("name", ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"])

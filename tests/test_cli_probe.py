@@ -132,9 +132,9 @@ async def test_waits_for_a_server_that_starts() -> None:
 BAD_ARGUMENTS = [
     (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     (["surplus"], "unrecognized arguments: surplus"),
-    (["--rpc-timeout", "0"], "'0' is no duration above zero"),
-    (["--connect-timeout", "soon"], "'soon' is no duration above zero"),
-    (["--address", "localhost"], "'localhost' names no port"),
+    (["--rpc-timeout", "0"], "'0' is not a duration above zero"),
+    (["--connect-timeout", "soon"], "'soon' is not a duration above zero"),
+    (["--address", "localhost"], "'localhost' has no port"),
     (["--address"], "expected one argument"),
     (["--ca", "no-such-file"], "cannot read 'no-such-file': No such file or directory"),
     (["--ca", "/dev/zero"], "cannot read '/dev/zero': Not a regular file"),
@@ -142,10 +142,10 @@ BAD_ARGUMENTS = [
     (["--service", "\udcff"], "not valid UTF-8 at byte 0"),
     (["--server-name", "\udcff"], "not valid UTF-8 at byte 0"),
     (["--ca", "\udcff"], "not valid UTF-8 at byte 0"),
-    (["--ca", __file__], "holds no PEM certificate"),
+    (["--ca", __file__], "contains no PEM certificate"),
     (["--cert", str(TLS / "cert.pem")], "expected 2 arguments"),
-    (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "holds no PEM certificate"),
-    (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "holds no PEM private key"),
+    (["--cert", str(TLS / "key.pem"), str(TLS / "key.pem")], "contains no PEM certificate"),
+    (["--cert", str(TLS / "cert.pem"), str(TLS / "cert.pem")], "contains no PEM private key"),
     (["--cert", str(TLS / "cert.pem"), "no-such-file"], "cannot read 'no-such-file'"),
 ]
 

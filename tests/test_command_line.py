@@ -144,7 +144,7 @@ async def test_the_demo_sends_no_credentials(monkeypatch: pytest.MonkeyPatch) ->
             await super().start()
 
     monkeypatch.setattr(_demonstration, "DemoUpstream", Recorded)
-    assert await _demonstration.show() == 0
+    assert await _demonstration.run_demo() == 0
     [upstream] = started
     [request] = upstream.requests
     assert "authorization" not in request.headers

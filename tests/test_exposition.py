@@ -130,7 +130,7 @@ async def test_a_bug_of_ours_is_a_500_and_a_line(caplog: pytest.LogCaptureFixtur
         with caplog.at_level(logging.ERROR):
             response = await client.get("/metrics")
         assert response.status_code == httpx2.codes.INTERNAL_SERVER_ERROR
-        assert response.text == "Internal error; the log has more.\n"
+        assert response.text == "Internal error. The log has the details.\n"
         assert [record.message for record in caplog.records] == ["metrics page failed"]
         served.gate.size = 1
         assert (await client.get("/metrics")).status_code == httpx2.codes.OK

@@ -12,7 +12,7 @@ from typing import TextIO
 import pytest
 
 from tokenwire.observability.logs import line_writer
-from tokenwire.observability.logs.line_writer import QUEUE_BYTES, Drop, LineWriter
+from tokenwire.observability.logs.line_writer import QUEUE_BYTES, LineDropReason, LineWriter
 
 SECONDS = 30.0
 
@@ -21,14 +21,14 @@ class Counted:
     """A writer whose drops are counted here."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.drops: Counter[Drop] = Counter()
+        self.drops: Counter[LineDropReason] = Counter()
         self.writer = LineWriter(stream, "test", self._count, self._report)
 
-    def _count(self, drop: Drop, lines: int) -> None:
+    def _count(self, drop: LineDropReason, lines: int) -> None:
         self.drops[drop] += lines
 
     @staticmethod
-    def _report(counts: Mapping[Drop, int]) -> bytes:
+    def _report(counts: Mapping[LineDropReason, int]) -> bytes:
         return f"dropped {sum(counts.values())}\n".encode()
 
     def flush(self) -> None:
@@ -60,7 +60,7 @@ def test_a_full_queue_drops_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pipe() as (reader, stream):
         counted = Counted(stream)
         put = sum(counted.writer.put(line) for _ in range(2 * QUEUE_BYTES // len(line)))
-        assert counted.drops == {Drop.QUEUE: 2 * QUEUE_BYTES // len(line) - put}
+        assert counted.drops == {LineDropReason.QUEUE: 2 * QUEUE_BYTES // len(line) - put}
         assert not counted.writer.flush(0.01)
         text = b""
         while text.count(b"\n") <= put:
@@ -69,7 +69,7 @@ def test_a_full_queue_drops_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = text.splitlines(keepends=True)
     assert sum(each == line for each in lines) == put
     [report] = [each for each in lines if each != line]
-    assert report == b"dropped %d\n" % counted.drops[Drop.QUEUE]
+    assert report == b"dropped %d\n" % counted.drops[LineDropReason.QUEUE]
 
 
 def test_half_a_line_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_half_a_line_is_not_continued(tmp_path: Path, monkeypatch: pytest.Monkey
         counted.writer.put(b"two\n")
         counted.writer.put(b"three\n")
         counted.flush()
-        assert counted.drops == {Drop.WRITE: 2}
+        assert counted.drops == {LineDropReason.WRITE: 2}
         room = 1_000
         while b"dropped" not in (tmp_path / "log").read_bytes():
             counted.writer.put(b"four\n")

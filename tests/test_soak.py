@@ -1,37 +1,37 @@
-"""The soak command works, and tells memory that climbs from memory that does not."""
+"""The soak command works, and tells memory that grows from memory that does not."""
 
 import sys
 
 import pytest
 
-from soak.readings import Reading, climb
+from soak.readings import Measurement, memory_growth
 from support.programs import run
 
 pytestmark = pytest.mark.slow
 
 
-def readings(megabytes: list[float]) -> list[Reading]:
+def readings(megabytes: list[float]) -> list[Measurement]:
     """Return a reading after each thousand calls."""
-    return [Reading(1_000 * index, mb, 0, 0, 0) for index, mb in enumerate(megabytes)]
+    return [Measurement(1_000 * index, mb, 0, 0, 0) for index, mb in enumerate(megabytes)]
 
 
 def test_memory_that_climbs_is_seen() -> None:
     """Half a megabyte each thousand calls is five each ten thousand, whatever the peaks."""
     noise = [0.0, 7.0, 0.0, 3.0]
     climbing = readings([100 + index / 2 + noise[index % 4] for index in range(48)])
-    assert 4.5 < climb(climbing) < 5.5
+    assert 4.5 < memory_growth(climbing) < 5.5
 
 
 def test_peaks_are_no_climb() -> None:
-    """Memory that comes and goes does not climb."""
-    assert climb(readings([100.0, 130.0, 100.0, 120.0] * 12)) == 0
+    """Memory that comes and goes does not grow."""
+    assert memory_growth(readings([100.0, 130.0, 100.0, 120.0] * 12)) == 0
 
 
 async def test_a_short_soak_runs() -> None:
     """The command runs its calls, shows its readings and finds no ending beyond the table."""
     done = await run(sys.executable, "-m", "soak", "--minutes", "0.05", "--at-once", "5")
     assert "RSS MB" in done.stdout
-    assert "memory climbs by" in done.stdout
+    assert "memory growth:" in done.stdout
     # In three seconds memory still settles, so only what is wrong with a call counts.
     assert "PROBLEM: scenario" not in done.stdout, done.stdout
-    assert "left at rest" not in done.stdout
+    assert "left when idle" not in done.stdout

@@ -7,7 +7,7 @@ import pytest
 
 from support.process import SECONDS, run_tokenwire
 from tokenwire.workers import worker as module
-from tokenwire.workers.watch import Watch
+from tokenwire.workers.watch import WorkerMonitor
 from tokenwire.workers.worker import StartError, Worker
 
 ADDRESS = '{"metrics_address": "127.0.0.1:1"}'
@@ -53,7 +53,7 @@ async def test_nonsense_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> N
     worker = say(monkeypatch, f"b'{ADDRESS}\\n' + b'garbage\\n' * 10_000")
     await worker.spawn()
     await worker.serving()
-    watching = asyncio.create_task(Watch([worker], 1).run())
+    watching = asyncio.create_task(WorkerMonitor([worker], 1).run())
     async with asyncio.timeout(SECONDS):
         assert await worker.ended() == KILLED
     watching.cancel()

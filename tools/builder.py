@@ -1,4 +1,4 @@
-"""How this machine reaches packages, as secrets for a build: they are mounted and stay outside."""
+"""Passes this machine's package sources to a build as secrets, which stay out of the image."""
 
 import json
 import os
@@ -17,14 +17,14 @@ BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def options(folder: Path) -> list[str]:
-    """Write the secrets into `folder` and return the options that name them to a build."""
+    """Write the secrets into `folder` and return the build options that mount them."""
     archives = [f"deb {site} {suite} {part}" for site, suite, part in debian_archives()]
     texts = {
         "pip": ["[global]", *pip_settings()],
         "go": [f"{name}={value}" for name, value in go_settings().items()],
         "sources": archives,
         "apt": [
-            *said("apt-config", "dump", "Acquire::http", "Acquire::https"),
+            *output_lines("apt-config", "dump", "Acquire::http", "Acquire::https"),
             'Acquire::https::CaInfo "/run/secrets/ca.crt";',
         ],
     }
@@ -39,17 +39,17 @@ def options(folder: Path) -> list[str]:
 
 
 def debian_archives() -> list[tuple[str, str, str]]:
-    """Return address, suite and component of each archive of Debian that apt knows."""
+    """Return the URL, suite and component of each Debian archive in apt's sources."""
     form = "$(CREATED_BY) $(ORIGIN) $(SITE) $(CODENAME) $(COMPONENT)"
-    lines = (line.split() for line in said("apt-get", "indextargets", "--format", form))
+    lines = (line.split() for line in output_lines("apt-get", "indextargets", "--format", form))
     found = {tuple(line[2:]): None for line in lines if line[:2] == ["Packages", "Debian"]}
     return [(site, suite, part) for site, suite, part in found]
 
 
 def pip_settings() -> Iterator[str]:
-    """Yield where pip finds packages; variables win over files, so pip names them first."""
+    """Yield pip's index settings; pip lists variables first, which override files."""
     seen = set()
-    for line in said(sys.executable, "-m", "pip", "config", "list"):
+    for line in output_lines(sys.executable, "-m", "pip", "config", "list"):
         match = re.fullmatch(r"(?:global|install|:env:)\.([\w-]+)='(.*)'", line)
         if match and match[1] in PIP and match[1] not in seen:
             seen.add(match[1])
@@ -57,12 +57,12 @@ def pip_settings() -> Iterator[str]:
 
 
 def go_settings() -> dict[str, str]:
-    """Return where Go finds modules."""
-    settings: dict[str, str] = json.loads("\n".join(said("go", "env", "-json", *GO)))
+    """Return Go's module proxy settings, by variable."""
+    settings: dict[str, str] = json.loads("\n".join(output_lines("go", "env", "-json", *GO)))
     return settings
 
 
-def said(*command: str) -> list[str]:
-    """Run a program and return its lines."""
+def output_lines(*command: str) -> list[str]:
+    """Run a program and return the lines of its output."""
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.splitlines()

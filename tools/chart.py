@@ -1,4 +1,4 @@
-"""What the Helm chart takes from elsewhere: version, settings, alert rules, dashboards."""
+"""Generates the parts of the Helm chart: versions, settings schema, alert rules, dashboards."""
 
 import json
 import re
@@ -16,7 +16,7 @@ CHART: Final = Path("deploy/helm/tokenwire")
 RULES: Final = Path("observability/prometheus")
 DASHBOARDS: Final = Path("observability/dashboards")
 
-DECIDED_BY_THE_CHART: Final = {
+SET_BY_THE_CHART: Final = {
     "listen",
     "metrics_listen",
     "tls_certificate_file",
@@ -24,11 +24,13 @@ DECIDED_BY_THE_CHART: Final = {
     "tls_client_ca_file",
     "api_key",
 }
-NEEDED_BY_THE_CHART: Final = ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"]
+"""The settings that the chart's templates set, which users cannot."""
+REQUIRED_BY_THE_CHART: Final = ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"]
+"""The settings that the chart's templates read."""
 
 
 def chart(root: Path) -> None:
-    """Write the parts of the chart that have their source elsewhere."""
+    """Write the generated parts of the chart."""
     folder = root / CHART
     folder.mkdir(parents=True, exist_ok=True)
     head = (ROOT / CHART / "Chart.yaml").read_text("utf-8")
@@ -52,7 +54,7 @@ def chart(root: Path) -> None:
 
 
 def rule_files() -> Iterator[Path]:
-    """Yield the files of alerting and recording rules, not their tests or Prometheus' own."""
+    """Yield the files of alerting and recording rules, without tests and configuration."""
     for path in sorted((ROOT / RULES).glob("*.yml")):
         if "groups" in yaml.safe_load(path.read_text("utf-8")):
             yield path
@@ -64,21 +66,21 @@ def settings_schema() -> dict[str, Any]:
     own = {
         name: _property(properties[variables(field)[0]])
         for field in Settings.model_fields
-        if field not in DECIDED_BY_THE_CHART
+        if field not in SET_BY_THE_CHART
         for name in variables(field)
     }
     return {
         "type": "object",
-        "required": NEEDED_BY_THE_CHART,
+        "required": REQUIRED_BY_THE_CHART,
         "additionalProperties": False,
         "properties": own,
-        # Those that the OpenTelemetry SDK reads by itself.
+        # The variables that the OpenTelemetry SDK reads.
         "patternProperties": {"^OTEL_[A-Z0-9_]+$": {"type": ["string", "number", "boolean"]}},
     }
 
 
 def _property(schema: dict[str, Any]) -> dict[str, Any]:
-    # An optional setting is one of its type or nothing; here it is simply left out then.
+    # The schema of an optional setting also allows null; in the chart it is omitted instead.
     value = schema.get("anyOf", [schema])[0]
     if value["type"] == "array":
         value = {"type": "string"}

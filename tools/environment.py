@@ -1,12 +1,12 @@
-"""Make a Python environment that holds exactly what a lock file lists.
+"""Creates a Python environment with exactly the packages of a lock file.
 
     python3 tools/environment.py FOLDER LOCK
 
-pip resolves nothing here: the lock lists every package, so `--no-deps` installs the same
-files with every pip, and whatever was published since. A resolver would ask what a package
-needs and, by its version, refuse a pin that it meets again as `name[extra]`.
+pip runs with `--no-deps`, because the lock file lists every package: all versions of pip then
+install the same files, regardless of later releases. Some versions of pip's resolver reject a
+pinned package that another one requires as `name[extra]`.
 
-It runs before anything is installed, so it uses the standard library alone.
+This script runs before any package is installed, so it uses only the standard library.
 """
 
 import os
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Final
 
 OLDEST_PIP: Final = Path(__file__).with_name("oldest-pip.lock")
-"""The pip that Python 3.11.0 brings: with the variable OLDEST_PIP set, it installs."""
+"""Locks the pip of Python 3.11.0, which installs the packages if OLDEST_PIP is set."""
 
 
 def make(folder: Path, lock: Path) -> None:
-    """Make the environment `folder` anew with the packages of `lock`.
+    """Create or replace the environment in `folder` with the packages of `lock`.
 
     Raises:
-        subprocess.CalledProcessError: A package cannot be had, has another hash, or needs one
-            that the lock does not list.
+        subprocess.CalledProcessError: A package cannot be downloaded, has a different hash, or
+            requires a package that the lock file does not list.
     """
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
     pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check")

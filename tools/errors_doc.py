@@ -1,4 +1,4 @@
-"""The table of failures in docs/errors.md."""
+"""Generates docs/errors.md, with the table of failures."""
 
 import inspect
 from pathlib import Path
@@ -57,10 +57,10 @@ def errors_doc(root: Path) -> None:
 
 
 def error_tables() -> dict[str, str]:
-    """Return the failures as Markdown tables by the titles of their groups."""
+    """Return the failures as Markdown tables, by the title of their group."""
     groups: dict[str, list[tuple[str, ...]]] = {title: [] for title in GROUPS}
     for kind in vars(errors).values():
-        # A class without a reason of its own only groups others.
+        # A class without a reason is only a base class.
         if isinstance(kind, type) and issubclass(kind, ServiceError) and "reason" in vars(kind):
             title = next(title for title, base in GROUPS.items() if issubclass(kind, base))
             groups[title].append(_row(kind))

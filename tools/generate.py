@@ -1,7 +1,7 @@
-"""Make every generated file again; `make generate` calls this.
+"""Writes every generated file; `make generate` runs this.
 
-Each generator takes the root to write under, so that a test can generate into
-an empty folder and compare.
+Each generator takes the root directory to write to, so that a test can generate into an empty
+directory and compare.
 """
 
 import re
@@ -41,7 +41,7 @@ def stubs(root: Path) -> None:
                 PROTO,
             ],
             check=True,
-            # The mypy plugins of protoc live beside the interpreter.
+            # The mypy plugins of protoc are installed next to the interpreter.
             env={"PATH": str(Path(sys.executable).parent)},
         )
         for stub in (Path(made) / PROTO).parent.iterdir():
@@ -77,7 +77,7 @@ def dockerfile(root: Path) -> None:
 
 
 def fill(root: Path, document: str, parts: dict[str, str]) -> None:
-    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
+    """Replace the text between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
     text = (ROOT / document).read_text(encoding="utf-8")
     for name, part in parts.items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")

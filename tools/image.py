@@ -1,10 +1,10 @@
-"""Build an image where there is neither a container daemon nor a registry.
+"""Builds the image without a container daemon and without a registry.
 
-`make image ENGINE=local` calls this in place of `docker build`, with the same arguments. It
-needs root, Debian and Go. The Dockerfile stays as it is: stand-ins for its base images are made
-first, of Debian's packages and this machine's Go, under the names that it uses.
+`make image ENGINE=local` runs this instead of `docker build`, with the same arguments. It needs
+root, Debian and Go. The Dockerfile is used unchanged: substitutes for its base images are built
+first, from Debian's packages and this machine's Go, and tagged with the names that it uses.
 
-Images are kept in a store of their own, .tools/image; `container` below runs them.
+The images are stored in .tools/image; `container` returns the command to run one.
 """
 
 import os
@@ -19,31 +19,31 @@ import builder
 from tool import ROOT, TOOLS, digest
 
 PLACE: Final = TOOLS.resolve() / "image"
-# Away from it: sockets lie in here, and their paths may have 107 characters.
+# The run root is elsewhere: it contains sockets, whose paths are limited to 107 characters.
 STORE: Final = ("--root", str(PLACE / "store"), "--runroot", "/run/tokenwire-image")
 
 SUITE: Final = "bookworm"
 DEBIAN: Final = f"debian:{SUITE}-slim"
 RECIPES: Final = ROOT / "tools" / "image"
-# Base image -> what makes it.
+# Base image -> the file that builds its substitute.
 STAND_INS: Final = {
     f"python:3.11-slim-{SUITE}": RECIPES / "python.Containerfile",
     f"golang:1.26-{SUITE}": RECIPES / "golang.Containerfile",
 }
 
-# What Docker's slim images leave out, and what is about the builder alone.
+# Directories that Docker's slim images omit, and files that describe only the build machine.
 NOT_SLIM: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
 PACKAGE_LISTS: Final = ("var/cache/apt", "var/lib/apt/lists")
-BUILDERS_OWN: Final = (
+BUILD_MACHINE_FILES: Final = (
     *("etc/apt/sources.list", "etc/resolv.conf", "etc/hostname"),
     *("var/log/bootstrap.log", "var/log/dpkg.log"),
 )
 
 
 def podman(*arguments: str | Path) -> list[str | Path]:
-    """Return the command that runs podman on the store.
+    """Return the command that runs podman with the local store.
 
-    runc, because crun refuses to start containers where there is no systemd.
+    The runtime is runc, because crun does not start containers without systemd.
     """
     return ["podman", *STORE, "--runtime", "runc", "--cgroup-manager", "cgroupfs", *arguments]
 
@@ -51,30 +51,31 @@ def podman(*arguments: str | Path) -> list[str | Path]:
 def container(*arguments: str | Path) -> list[str | Path]:
     """Return the command that runs a container.
 
-    It has limits of its own, because runc may not raise those of a builder with lower ones.
+    The limits are explicit, because runc cannot raise its defaults above the limits of this
+    process.
     """
     limits = ("--ulimit", "nofile=10000:10000", "--ulimit", "nproc=20000:20000")
     return podman("run", *limits, *arguments)
 
 
 def build(*arguments: str | Path) -> None:
-    """Run a build as `docker build` would, with this machine's ways to packages as secrets."""
+    """Run a build like `docker build`, with this machine's package sources as secrets."""
     with tempfile.TemporaryDirectory() as folder:
         secrets = builder.options(Path(folder))
-        # A chroot needs no daemon. OCI's own format has no place for a HEALTHCHECK.
+        # Chroot isolation needs no daemon. The OCI format does not support HEALTHCHECK.
         options = ("--isolation", "chroot", "--layers", "--format", "docker")
         run(["buildah", *STORE, "bud", *options, *secrets, *arguments])
 
 
-def bring_bases() -> None:
-    """Make the stand-ins that are missing or made by an older recipe."""
+def ensure_bases() -> None:
+    """Build the substitutes of the base images, unless they are up to date."""
     pin = digest(Path(__file__), *STAND_INS.values(), go_root())
     stamp = PLACE / "bases"
     if stamp.exists() and stamp.read_text("utf-8") == pin:
         return
     PLACE.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    # What stands on older bases is of no use any more.
+    # Images built on older bases are useless.
     run(podman("rmi", "--all", "--force"))
     debian()
     for name, recipe in STAND_INS.items():
@@ -83,7 +84,7 @@ def bring_bases() -> None:
 
 
 def debian() -> None:
-    """Make the base of the bases."""
+    """Build the substitute of Debian's image, on which the other substitutes are based."""
     archives = [site for site, suite, part in builder.debian_archives() if suite == SUITE]
     if not archives:
         sys.exit(f"make image: apt-get knows no archive of Debian {SUITE}; add one to its sources")
@@ -94,7 +95,7 @@ def debian() -> None:
         for path in (*NOT_SLIM, *PACKAGE_LISTS):
             shutil.rmtree(root / path)
             (root / path).mkdir()
-        for path in BUILDERS_OWN:
+        for path in BUILD_MACHINE_FILES:
             (root / path).unlink(missing_ok=True)
         archive = Path(folder) / "root.tar"
         run(["tar", "--directory", root, "--create", "--file", archive, "."])
@@ -102,13 +103,13 @@ def debian() -> None:
 
 
 def go_root() -> str:
-    """Return where Go is."""
-    [root] = builder.said("go", "env", "GOROOT")
+    """Return the directory of the Go installation."""
+    [root] = builder.output_lines("go", "env", "GOROOT")
     return root
 
 
 def run(command: list[str | Path]) -> None:
-    """Run one step; a failure ends the run with the step's own words above."""
+    """Run one step; exit with one line if it fails, below the step's own output."""
     done = subprocess.run(command, check=False)
     if done.returncode != 0:
         words = " ".join(map(str, command))
@@ -116,12 +117,12 @@ def run(command: list[str | Path]) -> None:
 
 
 def main() -> None:
-    """Build what the arguments say, which are those of `docker build`."""
+    """Build the image; the arguments are those of `docker build`."""
     if os.geteuid() != 0:
         sys.exit("make image: ENGINE=local needs root; use Docker or Podman without it")
-    bring_bases()
+    ensure_bases()
     build(*sys.argv[1:])
-    # Earlier builds' stages quicken the next one, but add up.
+    # The stages of recent builds are a cache; older ones only take space.
     run(podman("image", "prune", "--force", "--filter", "until=24h"))
 
 

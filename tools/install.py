@@ -1,10 +1,10 @@
-"""Bring the tools from outside Python into .tools; `make tools` calls this.
+"""Installs the tools that are not Python packages into .tools; `make tools` runs this.
 
-With names as arguments, only those come: `make bench` needs no Node.
+With names as arguments, only those tools are installed: `make bench` needs no Node.
 
-Every tool has a pin. A stamp under .tools/stamps holds the pin that was
-installed: it goes away before an install and comes back only after a good one,
-so a second run is quick and a broken install is done again.
+Every tool has a pin. A stamp under .tools/stamps has the pin of the installed
+version. The stamp is removed before an installation and written after it
+succeeds, so a second run does nothing and a failed installation is repeated.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
@@ -39,17 +39,17 @@ GO_TOOLS = {
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
 }
 NOT_BUILT = {"prometheus", "chromium"}
-"""Tools that come without Go."""
+"""The tools whose installation does not need Go."""
 CONTAINERS = ("buildah", "podman", "runc", "debootstrap")
 
 
 def npm_ci(folder: Path) -> None:
-    """Install exactly what the folder's lock file says, running no package's scripts."""
+    """Install the packages of a folder's lock file, without running their scripts."""
     run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
 
 
 def buf() -> None:
-    """Install buf, away from the committed files."""
+    """Install buf into a copy of its package, so that the work tree stays clean."""
     folder = TOOLS / "node"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "tools" / "node", folder)
@@ -64,12 +64,15 @@ def litellm() -> None:
 
 
 def bench_peers() -> None:
-    """Install what the benchmark's peers in Python are made of."""
+    """Install the dependencies of the benchmark's Python peers."""
     environment(TOOLS / "bench-peers", PEERS_LOCK)
 
 
 def debian(package: str, *programs: str) -> None:
-    """Link what is on PATH, else take it out of Debian's package: installing starts a service."""
+    """Link programs on PATH, or extract them from a Debian package.
+
+    The package is not installed, because that would start its service.
+    """
     found = [shutil.which(Path(program).name) for program in programs]
     if not all(found):
         folder = TOOLS / package
@@ -86,7 +89,7 @@ def debian(package: str, *programs: str) -> None:
 
 
 def otelcol() -> None:
-    """Build a collector of just what its manifest names."""
+    """Build an OpenTelemetry collector with the components of its manifest."""
     source = OTELCOL_MANIFEST.read_text("utf-8")
     [version] = re.findall(r"^  version: (\S+)$", source, re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +101,7 @@ def otelcol() -> None:
 
 
 def debian_packages(*names: str) -> None:
-    """Install Debian's packages, which takes root."""
+    """Install Debian packages, which requires root."""
     hint = f"make tools: needs {', '.join(names)} on PATH; install them and run this again"
     if not shutil.which("apt-get") or os.geteuid() != 0:
         sys.exit(hint)
@@ -113,7 +116,7 @@ def load() -> None:
 
 
 def tools() -> Iterator[Tool]:
-    """List everything with a stamp that tests need, quick ones first."""
+    """Yield every tool that tests need, the fastest to install first."""
     npm_files = ("package.json", "package-lock.json")
     node = [ROOT / "tools" / "node" / name for name in npm_files]
     yield Tool("buf", digest(*node), BIN / "buf", buf)
@@ -140,31 +143,31 @@ def tools() -> Iterator[Tool]:
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()
     if not all(map(shutil.which, CONTAINERS)):
-        # What builds and runs the image where there is no Docker.
+        # Builds and runs the image on machines without Docker.
         yield installed_by_debian("containers", Path("/usr/bin/podman"), *CONTAINERS)
     if not shutil.which("chromium"):
         yield installed_by_debian("chromium", Path("/usr/bin/chromium"), "chromium")
 
 
 def from_debian(package: str, *programs: str) -> Tool:
-    """Return what Debian's package has, at the version that the distribution has."""
+    """Return a tool that is extracted from a Debian package of the distribution's version."""
     proof = BIN / Path(programs[0]).name
     return Tool(package, "as Debian has it", proof, lambda: debian(package, *programs))
 
 
 def installed_by_debian(name: str, proof: Path, *packages: str) -> Tool:
-    """Return packages that only an installation makes useful."""
+    """Return a tool whose Debian packages must be installed."""
     return Tool(name, "as Debian has it", proof, partial(debian_packages, *packages))
 
 
-def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
-    """End the run with one line if a language's own tools are missing or too old."""
+def require_version(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
+    """Exit with one line if a language's toolchain is missing or too old."""
     found = "none"
     if shutil.which(version_command[0]):
-        asked = subprocess.run(
+        done = subprocess.run(
             version_command, capture_output=True, text=True, check=False, cwd=TOOLS.parent
         )
-        found = asked.stdout.strip() or asked.stderr.strip()
+        found = done.stdout.strip() or done.stderr.strip()
     version = tuple(map(int, re.findall(r"\d+", found)[: len(minimum)]))
     if version < minimum:
         wanted = ".".join(map(str, minimum))
@@ -175,19 +178,19 @@ def need(name: str, minimum: tuple[int, ...], *version_command: str) -> None:
 
 
 def main() -> None:
-    """Bring every tool, and what the examples are built from; or only what is named."""
+    """Install the named tools; by default all, with the dependencies of the examples."""
     chosen = set(sys.argv[1:])
     if not chosen or chosen - NOT_BUILT:
-        need("Go", (1, 26), "go", "env", "GOVERSION")
+        require_version("Go", (1, 26), "go", "env", "GOVERSION")
     if not chosen:
-        need("Node", (20,), "node", "--version")
-        need("npm", (10,), "npm", "--version")
+        require_version("Node", (20,), "node", "--version")
+        require_version("npm", (10,), "npm", "--version")
     only_by_name = from_debian("nginx", "usr/sbin/nginx")
     for tool in (*tools(), only_by_name) if chosen else tools():
         if not chosen or tool.name in chosen:
-            tool.bring()
+            tool.ensure()
     if not chosen:
-        # Go keeps its own record of what it has downloaded, so this needs no stamp.
+        # Needs no stamp, because Go skips downloaded modules.
         for module in ("gen/go", "examples/go"):
             run("go", "mod", "download", cwd=ROOT / module)
 

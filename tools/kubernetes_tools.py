@@ -1,4 +1,4 @@
-"""What the Helm chart is checked with: programs, and the schemas of what it makes.
+"""The tools that check the Helm chart: programs, and schemas of the objects that it renders.
 
 To move to other versions: change the pins here; change
 tools/kubernetes/requirements.in and run `make lock`.
@@ -18,14 +18,14 @@ LOCK = ROOT / "tools" / "kubernetes" / "requirements.lock"
 ENVIRONMENT = TOOLS / "kubernetes"
 CRDS = TOOLS / "crds"
 
-# As Helm's own releases do; without it Helm takes every cluster for Kubernetes 1.20.
-HELM_FOR = " ".join(
+# As in Helm's own releases; without these flags, Helm assumes Kubernetes 1.20.
+HELM_LDFLAGS = " ".join(
     f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMinor=34"
     for package in ("chartutil", "lint/rules")
 )
 # Name of the program -> package and version, and flags, for `go install`.
 PROGRAMS = {
-    "helm": ("helm.sh/helm/v3/cmd/helm@v3.22.0", "-ldflags", HELM_FOR),
+    "helm": ("helm.sh/helm/v3/cmd/helm@v3.22.0", "-ldflags", HELM_LDFLAGS),
     "kubeconform": ("github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",),
     "helm-docs": ("github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2",),
     "kustomize": ("sigs.k8s.io/kustomize/kustomize/v5@v5.8.2",),
@@ -34,7 +34,7 @@ HELM_UNITTEST = "github.com/helm-unittest/helm-unittest@v1.1.2"
 
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 OPERATOR_CRDS = "example/prometheus-operator-crd/monitoring.coreos.com"
-# Kind -> Go module and version that carries its definition, and where.
+# Kind -> Go module and version with its definition, and the path in the module.
 DEFINITIONS = {
     "podmonitor": (OPERATOR, f"{OPERATOR_CRDS}_podmonitors.yaml"),
     "servicemonitor": (OPERATOR, f"{OPERATOR_CRDS}_servicemonitors.yaml"),
@@ -63,7 +63,7 @@ DEFINITIONS = {
 
 
 def kubernetes_tools() -> Iterator[Tool]:
-    """List what the chart's tests need."""
+    """Yield the tools that the chart's tests need."""
     for name, (package, *flags) in PROGRAMS.items():
         pin = " ".join((package, *flags))
         yield Tool(name, pin, BIN / name, partial(go_install, package, *flags))
@@ -76,18 +76,18 @@ def kubernetes_tools() -> Iterator[Tool]:
 
 
 def helm_unittest() -> None:
-    """Build helm-unittest inside its module, whose go.mod `go install` refuses: it has replaces."""
+    """Build helm-unittest in its module; `go install` rejects the replace directives in go.mod."""
     run("go", "build", "-C", module_folder(HELM_UNITTEST), "-o", BIN, "./cmd/helm-unittest")
 
 
 def definition(kind: str, module: str, path: str) -> None:
-    """Copy one CustomResourceDefinition out of the Go module that carries it."""
+    """Copy a CustomResourceDefinition from the Go module that contains it."""
     CRDS.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(module_folder(module) / path, CRDS / f"{kind}.yaml")
 
 
 def module_folder(module: str) -> Path:
-    """Download a Go module and return where it is."""
+    """Download a Go module and return its directory."""
     done = subprocess.run(
         ["go", "mod", "download", "-json", module],
         cwd=TOOLS.parent,
@@ -101,5 +101,5 @@ def module_folder(module: str) -> Path:
 
 
 def checkov() -> None:
-    """Install checkov and the schemas of Kubernetes."""
+    """Install checkov and Kubernetes' schemas."""
     environment(ENVIRONMENT, LOCK)

@@ -45,7 +45,7 @@ if __name__ == "__main__":
     lock(
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",
-        *("--python-version", "3.11"),  # no pyproject.toml says it here
+        *("--python-version", "3.11"),  # there is no pyproject.toml with requires-python
     )
     lock(
         "tools/kubernetes/requirements.in",
@@ -62,6 +62,6 @@ if __name__ == "__main__":
         "benchmarks/peers/requirements.in",
         "benchmarks/peers/requirements.lock",
         *("--python-version", "3.11"),
-        # What peers share with the server is of the same version.
+        # Dependencies shared with the server have the server's version.
         *("--constraint", "requirements.lock"),
     )

@@ -1,4 +1,4 @@
-"""The list of metrics in docs/metrics.md."""
+"""Generates docs/metrics.md, with the list of metrics."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,11 +10,11 @@ from prometheus_client.metrics import MetricWrapperBase
 from documents import code, table, write
 from metrics_labels import cause_table, label_table, outcome_table
 from tokenwire.observability.metrics import Metrics
-from tokenwire.workers.metrics import LABEL, SUPERVISOR, own_metrics
+from tokenwire.workers.metrics import LABEL, SUPERVISOR, supervisor_metrics
 
 HEAD: Final = ("Name", "Type", "Labels", "Meaning")
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
-"""What Prometheus' text format adds to the names of these types."""
+"""The suffixes of names in Prometheus' text format, by type."""
 
 INTRODUCTION: Final = """\
 # Metrics
@@ -71,7 +71,7 @@ def metrics_table() -> str:
 
 
 def _workers_table() -> str:
-    return table(HEAD, [_row(family, (LABEL,)) for family in own_metrics()])
+    return table(HEAD, [_row(family, (LABEL,)) for family in supervisor_metrics()])
 
 
 def _row(family: Metric, labels: Iterable[str]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _bucket_list() -> str:
 
 
 def _metrics() -> list[MetricWrapperBase]:
-    # The registry's public side shows a metric's labels only once it has samples.
+    # The registry's public interface has a metric's labels only once it has samples.
     metrics = Metrics((), (), ())
     metrics.with_tls()
     collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above

@@ -1,4 +1,4 @@
-"""What the labels of the metrics mean, for docs/metrics.md."""
+"""The meanings of the metrics' labels, for docs/metrics.md."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -53,17 +53,17 @@ OUTCOMES: Final = {
 
 
 def label_table(names: Iterable[str]) -> str:
-    """Return the labels of these names and their values as a Markdown table."""
+    """Return the labels with these names, and their values, as a Markdown table."""
     return table(("Label", "Values"), [(code(name), LABELS[name]) for name in names])
 
 
 def cause_table() -> str:
-    """Return the causes of failed connections and what they mean as a Markdown table."""
+    """Return the causes of failed connections and their meanings as a Markdown table."""
     rows = [(code(cause.value), cause.meaning) for cause in Cause]
     return table(("Cause", "Meaning"), rows)
 
 
 def outcome_table() -> str:
-    """Return the outcomes of calls and what they mean as a Markdown table."""
+    """Return the outcomes of calls and their meanings as a Markdown table."""
     rows = [(code(outcome.value), meaning) for outcome, meaning in OUTCOMES.items()]
     return table(("Outcome", "Calls"), rows)

@@ -1,4 +1,4 @@
-"""A little mixed traffic: most calls go well, some do not, as on any day."""
+"""Generates random traffic in which most calls succeed and some fail."""
 
 import asyncio
 import random
@@ -23,36 +23,37 @@ PLANS: Final = (
     (2, "status 429 retry-after=1"),
     (1, "wait 2.7; answer"),
 )
-"""How often, and what the upstream then does; docs/demo-upstream.md explains the steps."""
+"""The relative frequency of each plan of the demo upstream; docs/demo-upstream.md explains the
+steps."""
 
 
 async def mixed_traffic(address: str, calls_per_second: float, seed: int = 1) -> None:
-    """Call the service again and again until cancelled.
+    """Call the service at random intervals until cancelled.
 
     Args:
         address: HOST:PORT of the service.
-        calls_per_second: How many calls begin in a second, on average.
-        seed: The same seed makes the same calls.
+        calls_per_second: The average number of calls per second.
+        seed: The seed of the random calls; equal seeds make equal calls.
     """
-    choose = random.Random(seed)  # noqa: S311 - random traffic is no secret
+    rng = random.Random(seed)  # noqa: S311 - not used for cryptography
     async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as group:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         while True:
-            group.create_task(_call(stub, choose))
-            await asyncio.sleep(choose.expovariate(calls_per_second))
+            group.create_task(_call(stub, rng))
+            await asyncio.sleep(rng.expovariate(calls_per_second))
 
 
-async def _call(stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", choose: random.Random) -> None:
+async def _call(stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", rng: random.Random) -> None:
     weights, plans = zip(*PLANS, strict=True)
-    [plan] = choose.choices(plans, weights)
+    [plan] = rng.choices(plans, weights)
     content = f"Why is the sky blue? [[demo: {plan}]]" if plan else "Why is the sky blue?"
-    if choose.random() < 0.03:  # noqa: PLR2004 - the callers' own mistakes
+    if rng.random() < 0.03:  # noqa: PLR2004 - the share of invalid requests
         content = " "
-    model = SMALL if choose.random() < 0.3 else LARGE  # noqa: PLR2004 - the lesser part
-    patience = choose.choice((0.2, 0.6)) if choose.random() < 0.05 else None  # noqa: PLR2004 - few
+    model = SMALL if rng.random() < 0.3 else LARGE  # noqa: PLR2004 - the share of the small model
+    timeout = rng.choice((0.2, 0.6)) if rng.random() < 0.05 else None  # noqa: PLR2004 - the share
     call = stub.Send(pb.Message(content=content, params=pb.Params(model=model)))
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             async for _ in call:
                 pass
     except (grpc.aio.AioRpcError, TimeoutError):

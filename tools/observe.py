@@ -1,7 +1,7 @@
-"""The service on its demo model, called a little, scraped by a real Prometheus.
+"""Runs the service with the demo model, random traffic and a real Prometheus.
 
-`make observe` runs it until Ctrl-C and shows the dashboards on a page; `make pictures`
-runs it for a while, and then draws them.
+`make observe` runs until Ctrl-C and serves the dashboards as a web page; `make pictures` runs for
+a fixed time and draws the dashboards into files.
 """
 
 import argparse
@@ -54,8 +54,8 @@ async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
             await traffic
 
 
-def tell(app: App, prometheus: Prometheus, page: ObservePage) -> None:
-    """Print where to look."""
+def print_addresses(app: App, prometheus: Prometheus, page: ObservePage) -> None:
+    """Print the addresses of all servers."""
     print(f"dashboards: {page.url}")
     print(f"service:    {app.address} (gRPC), with {CALLS_PER_SECOND:g} calls a second")
     print(f"metrics:    http://{app.metrics_address}/metrics")
@@ -64,7 +64,7 @@ def tell(app: App, prometheus: Prometheus, page: ObservePage) -> None:
 
 
 def write(folder: Path, pictures: dict[str, str]) -> None:
-    """Write the pictures."""
+    """Write the pictures, by file name, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         (folder / name).write_text(picture, "utf-8")
@@ -72,11 +72,11 @@ def write(folder: Path, pictures: dict[str, str]) -> None:
 
 
 async def observe(folder: Path | None, seconds: float) -> None:
-    """Observe until cancelled; or for so many seconds, and draw into `folder`."""
+    """Run until cancelled, or draw the dashboards into `folder` after `seconds`."""
     async with observed() as (app, prometheus):
         if folder is None:
             async with ObservePage(prometheus, app.metrics_address) as page:
-                tell(app, prometheus, page)
+                print_addresses(app, prometheus, page)
                 await asyncio.Event().wait()
         else:
             await asyncio.sleep(seconds)
@@ -89,11 +89,13 @@ async def observe(folder: Path | None, seconds: float) -> None:
 def main() -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw, and end")
-    parser.add_argument("--seconds", type=float, default=120, help="how long before drawing")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FOLDER", help="draw the dashboards into files and exit"
+    )
+    parser.add_argument("--seconds", type=float, default=120, help="the time before drawing")
     arguments = parser.parse_args()
     if not PROGRAM.exists():
-        parser.error(f"{PROGRAM} is not there: run `python tools/install.py prometheus`")
+        parser.error(f"{PROGRAM} does not exist: run `python tools/install.py prometheus`")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(observe(arguments.pictures, arguments.seconds))
     print("ended")

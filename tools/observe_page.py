@@ -1,6 +1,6 @@
-"""The page of `make observe`: a dashboard that is drawn again every few seconds, and links.
+"""The web page of `make observe`: a dashboard that is redrawn every few seconds, and links.
 
-Debian's Prometheus comes without what its own pages need, so no link leads to those.
+The links lead to Prometheus' API only, because Debian's package lacks Prometheus' own web pages.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ HOME: Final = "overview"
 NAMES: Final = sorted(
     (file.stem for file in DASHBOARDS.glob("*.json")), key=lambda name: (name != HOME, name)
 )
-EVERY_SECONDS: Final = 3.0
+REDRAW_SECONDS: Final = 3.0
+"""The interval of the drawings."""
 SPAN_SECONDS: Final = 300.0
-"""The longest time that a drawing shows."""
+"""The longest time range of a drawing."""
 
 PAGE: Final = Template(
     """\
@@ -66,17 +67,16 @@ setTimeout(again, $every * 1000);
 
 
 class ObservePage:
-    """An HTTP server on loopback; entering the block starts it, leaving the block ends it.
+    """An HTTP server on loopback; entering the block starts it, leaving the block stops it.
 
-    However many browsers look at it, one drawing at a time is made, and each is
-    shown to all of them for a while.
+    Only one drawing is made at a time, and all browsers share it until it is outdated.
 
     Args:
-        prometheus: Where the data comes from.
-        metrics_address: HOST:PORT of the service's own metrics.
+        prometheus: The source of the data.
+        metrics_address: HOST:PORT of the service's metrics.
 
     Attributes:
-        url: Of the page.
+        url: The URL of the page.
     """
 
     url: str
@@ -84,7 +84,7 @@ class ObservePage:
     def __init__(self, prometheus: Prometheus, metrics_address: str) -> None:
         self._prometheus = prometheus
         self._metrics_url = f"http://{metrics_address}/metrics"
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._drawing = asyncio.Lock()
         self._drawn: dict[str, tuple[float, str]] = {}
         app = web.Application()
@@ -113,7 +113,7 @@ class ObservePage:
         name = request.match_info.get("name", HOME)
         page = PAGE.substitute(
             name=name,
-            every=f"{EVERY_SECONDS:g}",
+            every=f"{REDRAW_SECONDS:g}",
             dashboards="".join(_link(f"/{each}", each) for each in NAMES),
             links="".join(_link(url, text) for text, url in self._links().items()),
             drawing=await self._draw(name),
@@ -126,7 +126,7 @@ class ObservePage:
         return web.Response(text=drawing, content_type="text/html")
 
     def _links(self) -> dict[str, str]:
-        """Return the addresses of what a browser can show, by what they lead to."""
+        """Return the URLs of pages that a browser can display, by title."""
         api = f"{self._prometheus.url}/api/v1"
         return {
             "metrics of the service": self._metrics_url,
@@ -145,13 +145,13 @@ class ObservePage:
         return rows
 
     async def _draw(self, name: str) -> str:
-        """Return a dashboard and the alerts that fire, as they were a moment ago."""
+        """Return a drawing of a dashboard and the firing alerts, at most half an interval old."""
         async with self._drawing:
             moment, drawing = self._drawn.get(name, (0.0, ""))
             now = time.monotonic()
-            if not drawing or now - moment > EVERY_SECONDS / 2:
+            if not drawing or now - moment > REDRAW_SECONDS / 2:
                 firing = sorted(alert for _, alert in await self._prometheus.firing())
-                span = min(SPAN_SECONDS, now - self._began + 1)
+                span = min(SPAN_SECONDS, now - self._started + 1)
                 drawing = f"<p>Alerts that fire: {escape(', '.join(firing) or 'none')}.</p>\n"
                 drawing += await draw(self._prometheus, name, span)
                 self._drawn[name] = now, drawing

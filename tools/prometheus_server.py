@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes servers of this machine, and what can be asked of it."""
+"""Runs a real Prometheus that scrapes servers on this machine, and queries it."""
 
 import asyncio
 import json
@@ -19,34 +19,34 @@ PROGRAM: Final = BIN / "prometheus"
 RULES: Final = [
     ROOT / "observability" / "prometheus" / name for name in ("rules.yml", "alerts.yml")
 ]
-"""Those that users get."""
+"""The rules that users get."""
 SECONDS: Final = 45.0
-"""The longest wait for anything; machines can be busy."""
+"""The timeout of every wait; long, for overloaded machines."""
 
 Series = tuple[dict[str, str], list[tuple[float, float]]]
-"""Labels, and points of time and value."""
+"""The labels of a series, and its points as Unix time in seconds and value."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One series' value at one time."""
+    """The value of one series at one time."""
 
     labels: dict[str, str]
     value: float
 
 
 class Prometheus:
-    """Prometheus as a process; entering the block starts it, leaving the block ends it.
+    """A Prometheus process; entering the block starts it, leaving the block ends it.
 
     Args:
-        folder: For its configuration and data; must be there.
-        targets: Addresses to scrape, by job.
-        rules: Files of rules.
-        interval: Seconds between two scrapes, and between two evaluations.
+        folder: An existing directory for its configuration and data.
+        targets: The addresses to scrape, by job.
+        rules: The files of rules.
+        interval: The interval of scrapes and of rule evaluations, in seconds.
         listen: HOST:PORT to listen on.
 
     Attributes:
-        url: Where it listens.
+        url: The base URL of the server.
     """
 
     url: str
@@ -97,14 +97,21 @@ class Prometheus:
         await self._reader
 
     async def query(self, expression: str) -> list[Sample]:
-        """Return what an expression evaluates to, now."""
+        """Return the current result of an expression."""
         found = await self._get("query", query=expression)
         return [Sample(each["metric"], float(each["value"][1])) for each in found["result"]]
 
     async def query_range(
         self, expression: str, start: float, end: float, step: float
     ) -> list[Series]:
-        """Return what an expression evaluates to over a time in Unix seconds."""
+        """Return the result of an expression over a range.
+
+        Args:
+            expression: PromQL.
+            start: The start of the range, in Unix seconds.
+            end: The end of the range, in Unix seconds.
+            step: The resolution, in seconds.
+        """
         found = await self._get("query_range", query=expression, start=start, end=end, step=step)
         return [
             (each["metric"], [(moment, float(value)) for moment, value in each["values"]])
@@ -112,12 +119,12 @@ class Prometheus:
         ]
 
     async def rules(self) -> list[dict[str, Any]]:
-        """Return every rule and its state."""
+        """Return every rule with its state."""
         groups = (await self._get("rules"))["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
     async def firing(self) -> set[tuple[str, str]]:
-        """Return job and name of the alerts that fire."""
+        """Return the job and name of each firing alert."""
         alerts = [
             each["labels"]
             for each in (await self._get("alerts"))["alerts"]
@@ -126,11 +133,11 @@ class Prometheus:
         return {(each["job"], each["alertname"]) for each in alerts}
 
     async def scraped(self) -> None:
-        """Return once what is exposed now can be queried, and every rule has seen it."""
+        """Return once all targets were scraped again and every rule was evaluated after that."""
         count = sum(map(len, self._targets.values()))
         await self.until(f"count(up == 1 and timestamp(up) > {time.time()}) == {count}")
-        seen = time.time()
-        await _poll(self._all_evaluated, seen)
+        scraped_at = time.time()
+        await _poll(self._all_evaluated, scraped_at)
 
     async def until(self, expression: str) -> None:
         """Return once an expression has a result."""
@@ -139,12 +146,12 @@ class Prometheus:
     async def _all_evaluated(self, since: float) -> bool:
         return all(_evaluated(rule) > since for rule in await self.rules())
 
-    async def _get(self, what: str, **parameters: str | float) -> Any:
-        response = await self._client.get(f"/api/v1/{what}", params=parameters)
-        answer = response.json()
-        if answer["status"] != "success":
-            raise ValueError(f"Prometheus refuses {parameters}: {answer['error']}")
-        return answer["data"]
+    async def _get(self, endpoint: str, **parameters: str | float) -> Any:
+        response = await self._client.get(f"/api/v1/{endpoint}", params=parameters)
+        body = response.json()
+        if body["status"] != "success":
+            raise ValueError(f"Prometheus rejects {parameters}: {body['error']}")
+        return body["data"]
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -183,13 +190,13 @@ class Prometheus:
 
 
 async def _poll(ask: Callable[[Any], Awaitable[object]], argument: object) -> None:
-    """Return once an answer is true; Prometheus tells nobody, it must be asked."""
+    """Return once a result is true; polls, because Prometheus sends no notifications."""
     async with asyncio.timeout(SECONDS):
         while not await ask(argument):  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.05)
 
 
 def _evaluated(rule: dict[str, Any]) -> float:
-    """Return when a rule was evaluated last, in Unix seconds; never is long ago."""
+    """Return the time of a rule's last evaluation, in Unix seconds; negative if it has none."""
     moment = re.sub(r"(\.\d{6})\d*", r"\1", rule["lastEvaluation"])
     return datetime.fromisoformat(moment).timestamp()

@@ -1,6 +1,6 @@
-"""Make again what comes from the chart: its README and deploy/k8s; `make rendered` calls this.
+"""Writes the files rendered from the chart: its README and deploy/k8s; `make rendered` runs this.
 
-Unlike `make generate` this needs tools from outside Python: helm and helm-docs.
+Unlike `make generate`, this needs tools that are not Python packages: helm and helm-docs.
 """
 
 import re
@@ -27,11 +27,11 @@ resources:
 
 IMAGE: Final = re.compile(r"^ +image: tokenwire:(\S+)$", re.MULTILINE)
 SOURCE: Final = re.compile(r"^# Source: tokenwire/templates/(\S+)\n", re.MULTILINE)
-HELMS_OWN: Final = re.compile(
+HELM_ONLY: Final = re.compile(
     r"^ +helm\.sh/chart: .*\n"
     r"|^ +app\.kubernetes\.io/managed-by: Helm\n"
     r"|^  namespace: default\n"
-    # kubectl knows nothing of checksums: those who change a setting restart the pods.
+    # Without Helm nothing updates the checksum; users restart the pods after a change.
     r"|^ +annotations:\n +#.*\n +checksum/settings: .*\n",
     re.MULTILINE,
 )
@@ -58,7 +58,7 @@ def chart_readme(root: Path) -> None:
 
 
 def manifests(root: Path) -> None:
-    """Write a folder of plain manifests for each values file beside it."""
+    """Write a directory of plain manifests for each values file in deploy/k8s."""
     for values in sorted((ROOT / MANIFESTS).glob("*.values.yaml")):
         _manifests(root, values)
 
@@ -80,7 +80,7 @@ def _manifests(root: Path, values: Path) -> None:
         if source is None:
             raise ValueError(f"{values}: helm rendered an object without its source:\n{document}")
         names.append(source[1])
-        text = HELMS_OWN.sub("", document[source.end() :])
+        text = HELM_ONLY.sub("", document[source.end() :])
         (folder / source[1]).write_text(f"{notice}{text.strip()}\n", "utf-8")
     resources = "\n".join(f"  - {name}" for name in sorted(names))
     [tag] = set(IMAGE.findall(rendered))
@@ -92,7 +92,7 @@ RENDERERS: Final = (chart_readme, manifests)
 
 
 def main() -> None:
-    """Write everything into the work tree."""
+    """Write all rendered files into the work tree."""
     for render in RENDERERS:
         render(ROOT)
 

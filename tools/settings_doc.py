@@ -1,4 +1,4 @@
-"""The table of settings, in docs/settings.md and in the README."""
+"""Generates the table of settings in docs/settings.md and in the README."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final
 from documents import code, table, write
 from tokenwire.config import Settings, variables
 
-# A group begins at its field and ends where the next begins, so new fields need no entry here.
+# First field -> title. A group ends at the next group, so most new fields need no entry here.
 GROUPS: Final = {
     "listen": "Addresses",
     "tls_certificate_file": "TLS",
@@ -35,7 +35,7 @@ IN_README: Final = re.compile(
 
 
 def settings_table(root: Path) -> None:
-    """Write docs/settings.md, and the same table between the README's markers if it has them."""
+    """Write docs/settings.md, and the tables between the markers of the README if it has them."""
     sections = settings_tables()
     parts = [f"## {title}\n\n{rows}" for title, rows in sections.items()]
     source = "service/tokenwire/config/fields.py"
@@ -48,7 +48,7 @@ def settings_table(root: Path) -> None:
 
 
 def settings_tables() -> dict[str, str]:
-    """Return the settings as Markdown tables by the titles of their groups."""
+    """Return the settings as Markdown tables, by the title of their group."""
     properties = Settings.model_json_schema()["properties"]
     groups: dict[str, list[tuple[str, str, str]]] = {}
     title = ""
@@ -76,7 +76,7 @@ def _default(value: object) -> str:
 
 
 def _limits(name: str, schema: dict[str, Any]) -> str:
-    # An optional setting is one of its type or nothing; the type has the limits.
+    # The schema of an optional setting also allows null; the other type has the limits.
     schema = schema.get("anyOf", [schema])[0]
     if "enum" in schema:
         return f"One of {', '.join(map(code, schema['enum']))}."

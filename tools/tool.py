@@ -1,4 +1,4 @@
-"""One outside tool with its pin, and the ways to install it."""
+"""A pinned tool that is not a Python package, and helpers to install it."""
 
 import hashlib
 import os
@@ -15,13 +15,13 @@ BIN = TOOLS / "bin"
 
 @dataclass(frozen=True)
 class Tool:
-    """One thing to install.
+    """A tool to install.
 
     Attributes:
-        name: the name of its stamp.
-        pin: what must be installed; another pin means installing again.
-        proof: a file that a good install leaves behind.
-        install: installs it.
+        name: The name of the tool and of its stamp.
+        pin: Identifies the version to install; the tool is reinstalled when it changes.
+        proof: A file that exists after a successful installation.
+        install: Installs the tool.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Tool:
 
     @property
     def stamp(self) -> Path:
-        """The file that holds the pin of the last good install."""
+        """The file with the pin of the last successful installation."""
         return TOOLS / "stamps" / self.name
 
     def ready(self) -> bool:
-        """Tell whether exactly this pin is installed."""
+        """Return whether exactly this pin is installed."""
         return self.proof.exists() and self.stamp.exists() and self.stamp.read_text() == self.pin
 
-    def bring(self) -> None:
-        """Install the pin unless it is there already."""
+    def ensure(self) -> None:
+        """Install the pin unless it is already installed."""
         if self.ready():
             return
         print(f"installing {self.name}", flush=True)
@@ -48,14 +48,14 @@ class Tool:
         self.install()
         if not self.proof.exists():
             sys.exit(
-                f"make tools: {self.name} was installed but {self.proof} is not there; "
-                "it may have no build for this platform"
+                f"make tools: {self.name} was installed, but {self.proof} does not exist; "
+                "there may be no build for this platform"
             )
         self.stamp.write_text(self.pin)
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **extra_environment: str) -> None:
-    """Run one installer; a failure ends the run with the installer's own words above."""
+    """Run one installer; exit with one line if it fails, below the installer's own output."""
     done = subprocess.run(command, cwd=cwd, env={**os.environ, **extra_environment}, check=False)
     if done.returncode != 0:
         words = " ".join(map(str, command))
@@ -63,7 +63,7 @@ def run(*command: str | Path, cwd: Path = ROOT, **extra_environment: str) -> Non
 
 
 def digest(*parts: Path | str) -> str:
-    """Hash files and words into a pin."""
+    """Return a pin: the hash of the contents of files and of words."""
     pin = hashlib.sha256()
     for part in parts:
         pin.update(part.read_bytes() if isinstance(part, Path) else part.encode())
@@ -71,7 +71,7 @@ def digest(*parts: Path | str) -> str:
 
 
 def link(program: Path) -> None:
-    """Make `program` callable from the one folder where all tools are found."""
+    """Link `program` into BIN."""
     BIN.mkdir(parents=True, exist_ok=True)
     place = BIN / program.name
     place.unlink(missing_ok=True)
@@ -79,10 +79,10 @@ def link(program: Path) -> None:
 
 
 def environment(folder: Path, lock: Path) -> None:
-    """Install what the lock file says into an environment of its own: its pins are not ours."""
+    """Install a lock file into an environment of its own, because its pins differ from ours."""
     run(sys.executable, ROOT / "tools" / "environment.py", folder, lock)
 
 
 def go_install(package: str, *flags: str) -> None:
-    """Build a program of a Go module; `package` ends with its version."""
+    """Install a Go program into BIN; `package` ends with its version."""
     run("go", "install", *flags, package, GOBIN=str(BIN))

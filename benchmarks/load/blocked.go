@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Between two probes: often enough to meet a block of a few milliseconds.
+// The interval of the probes, short enough to detect a block of a few milliseconds.
 const probeEvery = time.Millisecond
 
-// blocked probes the server, first idle, then while it relays long answers as
-// fast as they come: a probe that waits is an event loop that does not turn.
+// blocked probes the server while it is idle, and then while it relays long
+// answers as fast as possible. A slow probe means a blocked event loop.
 func blocked(o options) (result, error) {
-	// Else a probe's answer may wait here while the long answer is read.
+	// Otherwise a probe's answer may wait in this process while the long answer is read.
 	runtime.GOMAXPROCS(4)
 	to, err := dial(o)
 	if err != nil {
@@ -52,8 +52,8 @@ func blocked(o options) (result, error) {
 	return found, err
 }
 
-// probes sends one probe after the other until the channel closes; the one
-// then on its way counts.
+// probes sends probes sequentially until the channel closes; the probe in
+// flight at that time counts too.
 func probes(o options, to target, until <-chan struct{}) (spread, error) {
 	var times []time.Duration
 	for {

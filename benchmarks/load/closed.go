@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// reader is one of the callers, who asks for one answer after the other.
+// A reader is a caller that requests answers sequentially.
 type reader struct {
 	answers, tokens, messages int
 	firstToken, perToken      []time.Duration
 	err                       error
 }
 
-// closed lets each stream ask for answers, one after the other, for the given
-// time; every answer that began is read to its end and counts.
+// closed makes each stream request answers sequentially for the given time.
+// Every answer that has started is read to its end and counts.
 func closed(o options) (result, error) {
 	to, err := dial(o)
 	if err != nil {
@@ -38,7 +38,7 @@ func closed(o options) (result, error) {
 	return found, err
 }
 
-// together lets all streams ask until the given time, each at least once.
+// together runs all streams until the given time; each requests at least one answer.
 func together(o options, to target, p plan, until time.Time) result {
 	readers := make([]reader, o.streams)
 	var group sync.WaitGroup
@@ -69,7 +69,7 @@ func together(o options, to target, p plan, until time.Time) result {
 	return sum
 }
 
-// read asks for one answer and reads it to its end.
+// read requests one answer and reads it to its end.
 func (r *reader) read(o options, to target, p plan) error {
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()

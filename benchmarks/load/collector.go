@@ -5,13 +5,13 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// serveCollector accepts what an OTLP exporter sends over gRPC and drops it.
+// serveCollector accepts and discards the OTLP exports that arrive over gRPC.
 func serveCollector(arguments []string) error {
 	listener, err := listen(arguments)
 	if err != nil {
 		return err
 	}
-	// An empty message decodes anything and is a valid answer to any export.
+	// An empty message can be decoded from any request, and is a valid response.
 	server := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 		if err := stream.RecvMsg(new(emptypb.Empty)); err != nil {
 			return err

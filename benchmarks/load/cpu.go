@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is the CPU time so far of everyone who takes part.
+// usage is the CPU time used so far by each participant.
 type usage struct {
 	server, upstream, generator time.Duration
 }
@@ -27,14 +27,14 @@ func readUsage(o options) (usage, error) {
 	return usage{server, upstream, generator}, err
 }
 
-// cpuTime adds up the CPU time of processes, as the kernel accounts for it: to
-// the nanosecond, with all threads, ended ones too.
+// cpuTime returns the total CPU time of processes, as the kernel accounts for
+// it: in nanoseconds, with all threads, including ended ones.
 func cpuTime(pids []int) (time.Duration, error) {
 	var sum time.Duration
 	for _, pid := range pids {
 		var spec unix.Timespec
-		// Linux makes the number of a process's CPU clock out of its pid:
-		// clock_getcpuclockid(3), with the scheduler's accounting (2).
+		// Linux derives the id of a process's CPU clock from its pid, as
+		// clock_getcpuclockid(3) does; 2 selects the scheduler's accounting.
 		if err := unix.ClockGettime(^int32(pid)<<3|2, &spec); err != nil {
 			return 0, fmt.Errorf("CPU clock of process %d: %w", pid, err)
 		}
@@ -43,7 +43,7 @@ func cpuTime(pids []int) (time.Duration, error) {
 	return sum, nil
 }
 
-// residentBytes adds up the memory of processes that is in RAM.
+// residentBytes returns the total resident memory of processes.
 func residentBytes(pids []int) (int64, error) {
 	var sum int64
 	for _, pid := range pids {

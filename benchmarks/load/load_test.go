@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The index is 1 for equal shares and 1/n where one has everything.
+// The index is 1 for equal shares and 1/n if one stream has everything.
 func TestJain(t *testing.T) {
 	for _, c := range []struct {
 		counts []int
@@ -31,7 +31,7 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// A plan survives its way through a prompt; other prompts are refused.
+// A plan can be written into a prompt and parsed from it; other prompts are rejected.
 func TestPlan(t *testing.T) {
 	for _, p := range []plan{{tokens: 5}, {tokens: 5, rate: 2.5}, {tokens: 5, pause: true}} {
 		if got, err := parsePlan(p.String()); err != nil || got != p {
@@ -45,7 +45,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Tokens are counted however the text is cut, and a wrong text is noticed.
+// Tokens are counted regardless of how the text is split, and a wrong text is detected.
 func TestChecker(t *testing.T) {
 	text := ""
 	for i := range 100 {
@@ -70,7 +70,7 @@ func TestChecker(t *testing.T) {
 	}
 }
 
-// What the upstream writes is what the reader of SSE counts, in all plans.
+// The SSE reader counts all tokens that the upstream writes, for all plans.
 func TestUpstreamToReader(t *testing.T) {
 	for _, p := range []plan{{tokens: 1}, {tokens: 1000}, {tokens: 20, rate: 1000}} {
 		body := `{"stream":true,"messages":[{"content":"` + p.String() + `"}]}`
@@ -96,7 +96,7 @@ func TestUpstreamToReader(t *testing.T) {
 	}
 }
 
-// A stream that breaks off before [DONE] is no whole answer.
+// A stream that ends before [DONE] is an incomplete answer.
 func TestBrokenStream(t *testing.T) {
 	stream := newSSEStream(io.NopCloser(strings.NewReader("data: {\"content\": \" the\"}\n\n")))
 	if piece, err := stream.next(); piece != " the" || err != nil {

@@ -1,10 +1,10 @@
-// Command load is both ends of a benchmark: the upstream that a relay asks and
-// the callers that ask the relay. It is compiled so that it is not what limits
-// the figures, and it reports what it costs itself.
+// Command load is both ends of a benchmark: the upstream of a relay, and the
+// callers of the relay. It is written in Go so that it does not limit the
+// figures, and it reports its own CPU time.
 //
-// `upstream` and `collector` serve until their standard input closes, so they
-// end with whoever started them. The others measure for a bounded time and
-// print one JSON object.
+// The commands `upstream` and `collector` serve until their standard input
+// closes, so that they end with their parent process. The other commands
+// measure for a bounded time and print one JSON object.
 package main
 
 import (
@@ -28,7 +28,7 @@ var commands = map[string]func(arguments []string) error{
 }
 
 func main() {
-	// Fewer collections than usual: there is memory, and a core to share.
+	// Trades memory for fewer garbage collections, because the core is shared.
 	debug.SetGCPercent(400)
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: load upstream|collector|closed|paced|parked|blocked [-h]")
@@ -55,7 +55,7 @@ func measure(run func(options) (result, error)) func([]string) error {
 	}
 }
 
-// listen opens a port on the loopback interface and says which on stdout.
+// listen opens a port on the loopback interface and prints its address to stdout.
 func listen(arguments []string) (net.Listener, error) {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	address := flags.String("listen", "127.0.0.1:0", "where to listen")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// options say what to measure, and whose CPU time to read meanwhile.
+// options are the parameters of a measurement and the processes whose CPU time is read.
 type options struct {
 	protocol    string
 	target      string

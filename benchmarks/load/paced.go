@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Between the last stream's begin and the counted time, for all to be flowing.
+// The time between the start of the last stream and the counted window.
 const settle = time.Second
 
-// follower is one of the callers, whose answer comes at a pace.
+// A follower is a caller whose answer arrives at a fixed rate.
 type follower struct {
 	opened     bool
 	firstToken time.Duration
@@ -23,16 +23,16 @@ type follower struct {
 	err        error
 }
 
-// window is the time that counts.
+// window is the time range that is counted.
 type window struct {
 	begin, end time.Time
 	late       time.Duration
 }
 
-// paced lets all streams run at once, each at its pace, and counts the tokens
-// of a window in which all are flowing. Token i of a stream is due i/rate
-// seconds after its call began, and in time if it arrives by then plus what
-// may be late; what never arrives is not in time.
+// paced runs all streams concurrently, each at the same rate, and counts the
+// tokens in a window in which all of them stream. Token i of a stream is due
+// i/rate seconds after its call started. It is in time if it arrives at most
+// the allowed lateness after that; a token that never arrives is not in time.
 func paced(o options) (result, error) {
 	if o.rate <= 0 {
 		return result{}, fmt.Errorf("want -rate")
@@ -94,8 +94,8 @@ func sumOf(followers []follower) result {
 	return sum
 }
 
-// follow reads one answer, whose last token is due at the window's end or just
-// after it. Running out of time is no failure: what is missing was not in time.
+// follow reads one answer, whose last token is due at or just after the end of
+// the window. A timeout is not a failure: missing tokens count as late.
 func (f *follower) follow(ctx context.Context, o options, to target, counted window) error {
 	begin := time.Now()
 	p := plan{tokens: 1 + int(counted.end.Sub(begin).Seconds()*o.rate), rate: o.rate}
@@ -136,7 +136,7 @@ func (f *follower) follow(ctx context.Context, o options, to target, counted win
 	return nil
 }
 
-// count notes that tokens have arrived, beginning with the given one.
+// count records the arrival of tokens, starting with the given one.
 func (f *follower) count(counted window, begin, now time.Time, rate float64, first, count int) {
 	if counted.holds(now) {
 		f.messages++
@@ -159,8 +159,8 @@ func (w window) holds(at time.Time) bool {
 	return !at.Before(w.begin) && at.Before(w.end)
 }
 
-// unlessOver returns the failure of a call, or nil if it was only cut off at
-// the measurement's end.
+// unlessOver returns the error of a call, or nil if the end of the measurement
+// interrupted it.
 func unlessOver(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -8,23 +8,23 @@ import (
 )
 
 const (
-	// Tokens that a parked stream has had.
+	// The tokens that a parked stream has received.
 	parkedAfter = 10
-	// Tokens of an answer that nobody reads on: more than all buffers hold.
+	// The tokens of an unread answer: more than all buffers hold.
 	unreadTokens = 100_000
-	// Until buffers are full and the server has nothing left to do.
+	// The time until buffers are full and the server is idle.
 	untilParked = 3 * time.Second
 )
 
-// parked opens streams that stop in the midst of their answers, because the
-// upstream pauses or, unread, because the reader does, and compares the
-// server's memory with what it held before.
+// parked opens streams that stop within their answers, because the upstream
+// pauses or (unread) because the reader stops, and compares the memory of the
+// server before and after.
 func parked(o options) (result, error) {
 	to, err := dial(o)
 	if err != nil {
 		return result{}, err
 	}
-	// First calls leave behind what later ones share: that is not a stream's.
+	// Warms up: memory that the first calls allocate once is not a cost of a stream.
 	few := o
 	few.streams = min(o.streams, 10)
 	warm := together(few, to, plan{tokens: parkedAfter}, time.Now())

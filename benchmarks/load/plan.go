@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A plan says how the upstream answers. It travels in the prompt, so every
-// relay passes it on.
+// A plan describes the upstream's answer. It is part of the prompt, so every
+// relay forwards it.
 type plan struct {
-	// How many tokens the answer has.
+	// The number of tokens of the answer.
 	tokens int
-	// Tokens a second; 0 is as fast as they can be sent.
+	// Tokens per second; 0 means as fast as possible.
 	rate float64
-	// Whether the answer stops for good after its tokens instead of ending.
+	// Whether the answer stalls after its tokens instead of ending.
 	pause bool
 }
 

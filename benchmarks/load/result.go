@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// result is what a measurement found; times are in seconds unless named
-// otherwise, and CPU times are of the counted time only.
+// result is the outcome of a measurement. Times are in seconds unless the name
+// has another unit; CPU times cover only the counted window.
 type result struct {
 	Seconds       float64 `json:"seconds"`
 	Answers       int     `json:"answers"`
@@ -30,7 +30,7 @@ type result struct {
 	ProbeMeantime *spread `json:"probe_meantime_ms,omitempty"`
 }
 
-// charge notes the CPU time between two readings.
+// charge records the CPU time between two readings.
 func (r *result) charge(before, after usage) {
 	r.ServerCPU = (after.server - before.server).Seconds()
 	r.UpstreamCPU = (after.upstream - before.upstream).Seconds()
@@ -44,7 +44,7 @@ func (r *result) fail(err error) {
 	}
 }
 
-// spread describes many measured times, in milliseconds.
+// spread summarizes measured times, in milliseconds.
 type spread struct {
 	Count int     `json:"count"`
 	P50   float64 `json:"p50"`
@@ -64,8 +64,8 @@ func spreadOf(times []time.Duration) spread {
 	return spread{len(times), at(0.5), at(0.9), at(0.99), at(1)}
 }
 
-// jain returns Jain's index of fairness: 1 where all got the same, 1/n where
-// one got everything.
+// jain returns Jain's fairness index: 1 if all shares are equal, 1/n if one
+// has everything.
 func jain(counts []int) float64 {
 	var sum, squares float64
 	for _, count := range counts {

@@ -7,16 +7,16 @@ import (
 
 // A target is a server that relays answers.
 type target interface {
-	// open asks for an answer. Cancelling the context ends it.
+	// open requests an answer. Cancelling the context ends it.
 	open(ctx context.Context, p plan) (stream, error)
-	// probe asks for as little as the server can do, on a connection of its own.
+	// probe makes the cheapest request of the server, on a connection of its own.
 	probe(ctx context.Context) error
 }
 
 // A stream is one answer.
 type stream interface {
 	// next returns the next piece of text, which may be empty, or io.EOF after
-	// an answer that was whole.
+	// a complete answer.
 	next() (string, error)
 }
 

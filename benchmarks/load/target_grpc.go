@@ -13,8 +13,8 @@ import (
 	tokenwirev1 "example.com/tokenwire/gen/go/tokenwire/v1"
 )
 
-// What a reader who stops reading leaves to the server: gRPC's own default of
-// 64 KiB a stream, and no limit over all of them.
+// The flow-control windows: gRPC's default of 64 KiB per stream, and
+// effectively no limit per connection, so that an unread stream blocks no other.
 const (
 	streamWindow     = 64 << 10
 	connectionWindow = 1 << 30
@@ -50,8 +50,8 @@ func (t *grpcTarget) open(ctx context.Context, p plan) (stream, error) {
 	return grpcStream{call}, err
 }
 
-// probe is a health check. A server without one says so, which takes it as
-// little as a check does.
+// probe is a health check. A server without the health service returns
+// UNIMPLEMENTED, which is equally cheap.
 func (t *grpcTarget) probe(ctx context.Context) error {
 	err := t.prober.Invoke(ctx, "/grpc.health.v1.Health/Check", new(emptypb.Empty), new(emptypb.Empty))
 	if status.Code(err) == codes.Unimplemented {

@@ -64,7 +64,7 @@ func (t *sseTarget) open(ctx context.Context, p plan) (stream, error) {
 	return newSSEStream(response.Body), nil
 }
 
-// probe asks for a page; any answer is an answer.
+// probe requests a page; any response counts.
 func (t *sseTarget) probe(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.root, nil)
 	if err != nil {
@@ -113,8 +113,8 @@ func (s *sseStream) next() (string, error) {
 	}
 }
 
-// content finds the text in an event. The upstream's tokens need no escapes in
-// JSON, so the text ends at the next quote.
+// content returns the text in an event. The upstream's tokens need no escapes
+// in JSON, so the text ends at the next quote.
 func content(data []byte) []byte {
 	_, after, found := bytes.Cut(data, []byte(`"content":`))
 	if !found {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Each token is a space and a word, so the tokens in a text are its spaces,
-// however a relay has cut or merged them.
+// Each token is a space and a word. The number of tokens in a text is therefore
+// its number of spaces, regardless of how a relay splits or merges them.
 var words = strings.Fields("the wire carries each word as soon as it is written and nobody waits for company on the way")
 
 var (
 	period = " " + strings.Join(words, " ")
-	// Long enough for any piece that starts within the first period.
+	// Long enough for every piece that starts within the first period.
 	answerText = strings.Repeat(period, 2+maxPiece/len(period))
 )
 
@@ -21,14 +21,14 @@ func token(i int) string {
 	return " " + words[i%len(words)]
 }
 
-// A checker counts the tokens of one answer and compares its text with what
-// the upstream wrote.
+// A checker counts the tokens of one answer and compares its text with the
+// upstream's text.
 type checker struct {
 	tokens int
 	offset int
 }
 
-// add takes the next piece of the answer and returns how many tokens begin in it.
+// add checks the next piece of the answer and returns the number of tokens that start in it.
 func (c *checker) add(piece string) (int, error) {
 	if len(piece) > maxPiece || piece != answerText[c.offset:c.offset+len(piece)] {
 		return 0, fmt.Errorf("token %d: the text is not what the upstream wrote", c.tokens)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A burst is written in pieces of about this size, many events in each.
+// The approximate size of the writes of a burst, each of which has many events.
 const pieceBytes = 16 << 10
 
 type chatRequest struct {
@@ -65,7 +65,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	_ = out.flush()
 }
 
-// events collects events and writes them out together.
+// events buffers events and writes them together.
 type events struct {
 	writer  http.ResponseWriter
 	flusher http.Flusher
@@ -92,8 +92,8 @@ func (e *events) burst(p plan) error {
 	return nil
 }
 
-// paced writes token i at i/rate seconds after the request, and does not wait
-// where a slow reader has made it late.
+// paced writes token i at i/rate seconds after the request; if a slow reader
+// has delayed it, it writes the next tokens without a pause.
 func (e *events) paced(r *http.Request, p plan) error {
 	begin := time.Now()
 	timer := time.NewTimer(0)
@@ -115,7 +115,7 @@ func (e *events) paced(r *http.Request, p plan) error {
 	return nil
 }
 
-// due returns how long after its call's begin token i is due.
+// due returns the time between the start of the call and the due time of token i.
 func due(i int, rate float64) time.Duration {
 	return time.Duration(float64(i) / rate * float64(time.Second))
 }

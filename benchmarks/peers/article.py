@@ -1,4 +1,4 @@
-"""The original article's way: a chain whose callback writes each token to gRPC's context."""
+"""The original article's design: a callback of a chain writes each token to gRPC's context."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ chain = LLMChain(
 
 
 class Writer(AsyncCallbackHandler):
-    """Writes tokens as the model makes them."""
+    """Writes each token as the model generates it."""
 
     def __init__(self, context: grpc.aio.ServicerContext) -> None:
         self.context = context
@@ -32,12 +32,12 @@ class Chatgpt(chatgpt_pb2_grpc.ChatgptServicer):
     """Runs the chain for each call."""
 
     async def Send(self, request: chatgpt_pb2.Message, context: grpc.aio.ServicerContext) -> None:
-        """Let the callback do the writing."""
+        """Run the chain; the callback writes the tokens."""
         await chain.ainvoke({"content": request.content}, config={"callbacks": [Writer(context)]})
 
 
 async def main() -> None:
-    """Serve on the port that is given."""
+    """Serve on the port of the first argument."""
     server = grpc.aio.server()
     chatgpt_pb2_grpc.add_ChatgptServicer_to_server(Chatgpt(), server)
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")

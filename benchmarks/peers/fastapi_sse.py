@@ -15,13 +15,13 @@ model = ChatOpenAI(model="gpt-4o-mini")
 
 
 class Message(BaseModel):
-    """What to answer."""
+    """The request."""
 
     content: str
 
 
 async def events(content: str) -> AsyncIterator[str]:
-    """Yield an event for each chunk, then the one that ends the stream."""
+    """Yield an event for each chunk, then the event that ends the stream."""
     async for chunk in model.astream(content):
         if chunk.content:
             yield f"data: {json.dumps({'content': chunk.content})}\n\n"

@@ -1,4 +1,4 @@
-"""The floor of the transport: grpc.aio and nothing else. It writes the tokens itself."""
+"""The floor of the transport: bare grpc.aio, which generates the tokens itself."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ TOKENS = re.findall(" [a-z]+", TEXT)
 
 
 class Chatgpt(chatgpt_pb2_grpc.ChatgptServicer):
-    """Answers by the plan in the prompt, as the benchmark's upstream does."""
+    """Follows the plan in the prompt, as the benchmark's upstream does."""
 
     async def Send(
         self, request: chatgpt_pb2.Message, context: grpc.aio.ServicerContext
@@ -36,7 +36,7 @@ class Chatgpt(chatgpt_pb2_grpc.ChatgptServicer):
 
 
 async def main() -> None:
-    """Serve on the port that is given."""
+    """Serve on the port of the first argument."""
     server = grpc.aio.server()
     chatgpt_pb2_grpc.add_ChatgptServicer_to_server(Chatgpt(), server)
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")

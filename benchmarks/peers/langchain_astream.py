@@ -1,4 +1,4 @@
-"""LangChain's `astream` behind grpc.aio, as its documentation shows it."""
+"""LangChain's `astream` behind grpc.aio, as in LangChain's documentation."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ model = ChatOpenAI(model="gpt-4o-mini")
 
 
 class Chatgpt(chatgpt_pb2_grpc.ChatgptServicer):
-    """Answers with what the model streams."""
+    """Streams the model's chunks."""
 
     async def Send(
         self, request: chatgpt_pb2.Message, context: grpc.aio.ServicerContext
@@ -25,7 +25,7 @@ class Chatgpt(chatgpt_pb2_grpc.ChatgptServicer):
 
 
 async def main() -> None:
-    """Serve on the port that is given."""
+    """Serve on the port of the first argument."""
     server = grpc.aio.server()
     chatgpt_pb2_grpc.add_ChatgptServicer_to_server(Chatgpt(), server)
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")

@@ -15,7 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tokenwire",
         description="A gRPC service that streams a language model's answer token by token.",
-        epilog="`tokenwire COMMAND --help` tells more. `tokenwire demo` shows it all at once.",
+        epilog="`tokenwire COMMAND --help` describes a command. `tokenwire demo` is a quick tour.",
     )
     parser.add_argument("--version", action="version", version=f"tokenwire {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> NoReturn:
-    """Run the command that the arguments name and exit with its code."""
+    """Run the command that the arguments name, and exit with its exit code."""
     sys.exit(_streams.run(_run))
 
 

@@ -14,7 +14,7 @@ from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.config import Settings, cannot_listen
 from tokenwire.core.chat_model import ChatModel
-from tokenwire.observability.event_loop_lag import LagMeter
+from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.logs.call_log import log_call
 from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics_server import MetricsServer
@@ -92,7 +92,7 @@ class App:
         self._model = RetryingModel(
             model or build_model(settings), settings.first_token_timeout_seconds
         )
-        self._lag = LagMeter(self.metrics.observe_lag)
+        self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
         self._health = HealthServicer((SERVICE,), self.metrics.set_watches, self.metrics.note_call)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
         self._undelivered = UndeliveredStatuses(

@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
-from soak.failure_table import Ending
-from soak.traffic import Errand, draw, run
+from soak.failure_table import CallResult
+from soak.traffic import PlannedCall, random_call, run
 from support.seeds import seeds
 from support.world import World, assert_clean, open_world
 
@@ -47,33 +47,33 @@ async def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_world(monkeypatch, **limits) as world:
         # As many connections to the upstream as there can be: they are the baseline.
         await world.warm_up(max_streams)
-        errands = [draw(rng) for _ in range(CALLS)]
-        endings = await meet(world, errands)
+        planned_calls = [random_call(rng) for _ in range(CALLS)]
+        endings = await meet(world, planned_calls)
         problems = [
-            (errand.what, errand.manner, problem)
-            for errand, ending in zip(errands, endings, strict=True)
-            if (problem := ending.problem(errand.rows | {35}))
+            (planned.description, planned.behaviour, problem)
+            for planned, ending in zip(planned_calls, endings, strict=True)
+            if (problem := ending.problem(planned.rows | {35}))
         ]
         assert not problems
         await check(world, endings)
 
 
-async def meet(world: World, errands: list[Errand]) -> list[Ending]:
-    """Run all errands, so many at once; return their endings in the same order."""
+async def meet(world: World, planned_calls: list[PlannedCall]) -> list[CallResult]:
+    """Run all calls, so many at once; return their results in the same order."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(errand: Errand) -> Ending:
+    async def one(planned: PlannedCall) -> CallResult:
         async with places:
             try:
                 async with asyncio.timeout(HANG_SECONDS):
-                    return await run(errand, world.app.address, world.channel)
+                    return await run(planned, world.app.address, world.channel)
             except TimeoutError:
-                raise AssertionError(f"hangs: {errand}") from None
+                raise AssertionError(f"hangs: {planned}") from None
 
-    return await asyncio.gather(*map(one, errands))
+    return await asyncio.gather(*map(one, planned_calls))
 
 
-async def check(world: World, endings: list[Ending]) -> None:
+async def check(world: World, endings: list[CallResult]) -> None:
     """Assert what must hold when all calls have ended; those that connected count too."""
     metrics = await world.at_rest()
     counts = count(metrics)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from soak.failure_table import ROWS
-from soak.traffic import Errand, run
+from soak.traffic import PlannedCall, run
 from support.mutation import in_pieces, mutated
 from support.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
 from support.world import World, assert_clean, open_world
@@ -127,13 +127,13 @@ async def raw_world(monkeypatch: pytest.MonkeyPatch, raw: RawUpstream) -> AsyncI
 
 async def send(world: World, request: bytes) -> None:
     """Make a call and check that it ends, by the table, and with a clean log."""
-    errand = Errand("fuzz", request, frozenset(ROWS) - {31, 32, 33})
+    planned = PlannedCall("fuzz", request, frozenset(ROWS) - {31, 32, 33})
     async with asyncio.timeout(HANG_SECONDS):
-        ending = await run(errand, world.app.address, world.channel)
+        ending = await run(planned, world.app.address, world.channel)
     log = world.log.getvalue()
     world.log.seek(0)
     world.log.truncate()
-    assert not ending.problem(errand.rows), log
+    assert not ending.problem(planned.rows), log
     assert_clean(ending.shown, log)
     assert "Traceback" not in log
     assert '"level": "error"' not in log

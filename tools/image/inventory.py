@@ -1,6 +1,7 @@
-"""Add to the SBOM of the Python packages what else the image is made of.
+"""Adds Debian packages, Python and the health probe to the SBOM of the Python packages.
 
-Runs in the image's build, with the image's own Python: SBOM on stdin, SBOM on stdout.
+Runs during the image build with the image's Python; reads the SBOM from stdin and writes it to
+stdout.
 """
 
 import json
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 
 def debian_packages() -> Iterator[dict[str, str]]:
-    """Yield a component for each package of Debian."""
+    """Yield a component for each Debian package."""
     shown = "--showformat=${Package} ${Version} ${Architecture}\n"
     listed = subprocess.run(
         ["dpkg-query", "--show", shown], check=True, stdout=subprocess.PIPE, text=True
@@ -26,7 +27,7 @@ def debian_packages() -> Iterator[dict[str, str]]:
 
 
 def component(name: str, release: str, url: str, kind: str = "library") -> dict[str, str]:
-    """Return a component; its package URL says best what it is."""
+    """Return a component, identified by its package URL."""
     return {"type": kind, "bom-ref": url, "name": name, "version": release, "purl": url}
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     """Complete the SBOM; the argument is the version of the health probe."""
     [probe] = sys.argv[1:]
     document: dict[str, Any] = json.load(sys.stdin)
-    # No file that the generator reads tells the project's version; the package does.
+    # The SBOM generator cannot determine the project's version; the installed package has it.
     document["metadata"]["component"]["version"] = version("tokenwire")
     python, module = platform.python_version(), "github.com/grpc-ecosystem/grpc-health-probe"
     document["components"] += [

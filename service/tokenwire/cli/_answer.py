@@ -15,49 +15,56 @@ from tokenwire_client import Answer, ChatError, Client, FinishReason
 History = Sequence[tuple[str, str]]
 
 
-class Screen:
-    """Shows answers on stdout while they arrive, and all the rest on stderr."""
+class ConsoleOutput:
+    """Prints answers to stdout as they arrive, and everything else to stderr."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # A locale without a character of the answer must not end the answer.
+            # A character that the locale's encoding lacks must not fail the answer.
             sys.stdout.reconfigure(errors="backslashreplace")
         self._terminal = sys.stdout.isatty()
         self._mid_line = False
 
     def show(self, text: str) -> None:
-        """Print a piece of an answer; only a terminal needs it made harmless."""
+        """Print a piece of an answer; on a terminal, control characters are escaped."""
         shown = printable(text) if self._terminal else text
         if shown:
             print(shown, end="", flush=True)
             self._mid_line = not shown.endswith("\n")
 
     def end_answer(self) -> None:
-        """Give the answer its last newline, unless the model wrote one."""
+        """Print a final newline unless the answer ends with one."""
         if self._mid_line:
             self.show("\n")
 
     def note(self, line: str) -> None:
-        """Print one line on stderr, below what was shown of an answer."""
+        """End the answer, and print one line to stderr."""
         self.end_answer()
         print(printable_line(line), file=sys.stderr, flush=True)
 
 
 def make_client(args: argparse.Namespace) -> Client:
-    """Make the client that the options describe."""
+    """Return a client for the server that the options name."""
     return Client(args.address, credentials=credentials(args), options=channel_options(args))
 
 
 async def stream_answer(
-    client: Client, args: argparse.Namespace, text: str, history: History, screen: Screen
+    client: Client, args: argparse.Namespace, text: str, history: History, output: ConsoleOutput
 ) -> str:
-    """Show one answer while it arrives, then its statistics, and return its text.
+    """Print one answer as it arrives, then its statistics, and return its text.
 
-    Ctrl-C cancels it.
+    Ctrl-C cancels the call.
+
+    Args:
+        client: The client to call with.
+        args: The parsed options of `chat`.
+        text: The message of the user.
+        history: The role and the text of each earlier message.
+        output: Where the answer is printed.
 
     Raises:
-        ChatError: The call failed; what had arrived has been shown.
-        ValueError: An option's number does not fit, or a text is not valid Unicode.
+        ChatError: The call failed; the part of the answer that arrived was printed.
+        ValueError: A number is out of range, or a text is not valid Unicode.
     """
     pieces: list[str] = []
     timing = Timing()
@@ -80,32 +87,39 @@ async def stream_answer(
                 if answer.content:
                     timing.piece_arrived()
                     pieces.append(answer.content)
-                    screen.show(answer.content)
+                    output.show(answer.content)
                 end = answer
-    screen.end_answer()
+    output.end_answer()
     if not args.quiet:
-        screen.note(statistics(timing, end))
+        output.note(statistics(timing, end))
     return "".join(pieces)
 
 
 class Timing:
-    """When the pieces of an answer arrived, in seconds after it was asked for."""
+    """The arrival times of an answer's pieces, in seconds since the call started.
+
+    Attributes:
+        first: The time of the first piece; None before it.
+        last: The time of the latest piece.
+        pieces: The number of pieces.
+    """
 
     def __init__(self) -> None:
-        self._asked = time.monotonic()
+        self._started = time.monotonic()
         self.first: float | None = None
         self.last = 0.0
         self.pieces = 0
 
     def piece_arrived(self) -> None:
-        self.last = time.monotonic() - self._asked
+        """Record the arrival of a piece."""
+        self.last = time.monotonic() - self._started
         self.pieces += 1
         if self.first is None:
             self.first = self.last
 
 
 def statistics(timing: Timing, end: Answer) -> str:
-    """Say in one line how fast the answer came, what it used and how it ended."""
+    """Return one line with the answer's speed, token usage and finish reason."""
     return ", ".join([*_speed(timing, end), *_usage(end), *_finish(end)])
 
 
@@ -113,8 +127,8 @@ def _speed(timing: Timing, end: Answer) -> list[str]:
     if timing.first is None:
         return ["no text"]
     parts = [f"first token after {timing.first:.2f} s"]
-    # Reasoning tokens count as output but are never shown. Without the upstream's
-    # count, pieces are what can honestly be counted.
+    # Reasoning tokens count as output, but are never printed. Without a usage report
+    # the number of tokens is unknown, because one piece may hold several.
     shown, unit = timing.pieces, "pieces"
     if end.HasField("usage"):
         shown, unit = end.usage.output_tokens - end.usage.reasoning_tokens, "tokens"
@@ -146,7 +160,10 @@ def _finish(end: Answer) -> list[str]:
 
 
 def describe(error: ChatError, args: argparse.Namespace) -> str:
-    """Say in one line what failed and, where no server said it, why and what to do."""
+    """Return one line that describes an error.
+
+    If no server sent the error, the line has the cause of the failed connection and a remedy.
+    """
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.reason and not error.request_id:
         return f"error: UNAVAILABLE: {diagnose(args)}"
     return f"error: {error}"

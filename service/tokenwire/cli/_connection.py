@@ -1,4 +1,4 @@
-"""What every subcommand that calls a server shares. Loads gRPC only when used."""
+"""The connection options of subcommands that call a server. Imports gRPC only on use."""
 
 import argparse
 import math
@@ -18,7 +18,7 @@ _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the server is and how to reach it."""
+    """Add the options for the server's address and TLS."""
     parser.add_argument(
         "--address",
         "--addr",
@@ -37,10 +37,10 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cert",
         nargs=2,
-        action=_ReadPair,
+        action=_CertificatePairAction,
         metavar=("FILE", "KEYFILE"),
-        help="show the server the certificate in the first PEM file, with the private key in "
-        "the second; implies --tls",
+        help="authenticate with the client certificate in the first PEM file and the private key "
+        "in the second; implies --tls",
     )
     parser.add_argument(
         "--server-name",
@@ -51,17 +51,20 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def address(text: str) -> str:
-    """Check a server's address; `:port` means this machine, as Go's tools have it."""
+    """Validate a server's address; `:PORT` means localhost, as in Go's tools."""
     unicode(text)
     if text.startswith(":"):
         return f"localhost{text}"
     if ":" not in text:
-        raise argparse.ArgumentTypeError(f"{text!r} names no port; write HOST:PORT")
+        raise argparse.ArgumentTypeError(f"{text!r} has no port; write HOST:PORT")
     return text
 
 
 def seconds(text: str) -> float:
-    """Read a positive duration in seconds; the units ms, s and m may follow the number."""
+    """Parse a positive duration and return it in seconds.
+
+    The number may have the unit ms, s or m; the default is s.
+    """
     match = re.fullmatch(r"([0-9.]+)(ms|s|m|)", text)
     try:
         value = float(match[1]) * _UNITS[match[2]] if match else math.nan
@@ -69,18 +72,18 @@ def seconds(text: str) -> float:
         value = math.nan
     if not value > 0 or math.isinf(value):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no duration above zero; write seconds such as 2 or 0.5, or 500ms"
+            f"{text!r} is not a duration above zero; write seconds such as 2 or 0.5, or 500ms"
         )
     return value
 
 
 def certificates(path: str) -> bytes:
-    """Read a PEM file of certificates."""
+    """Return the content of a PEM file of certificates."""
     return _read_pem(path, "-----BEGIN CERTIFICATE-----", "certificate")
 
 
-class _ReadPair(argparse.Action):
-    """Reads the PEM files of a certificate and its private key."""
+class _CertificatePairAction(argparse.Action):
+    """An argparse action that reads the PEM files of a certificate and its private key."""
 
     def __call__(
         self,
@@ -106,12 +109,12 @@ def _read_pem(path: str, mark: str, content: str) -> bytes:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error.strerror}") from None
     if mark.encode() not in pem:
-        raise argparse.ArgumentTypeError(f"{path!r} holds no PEM {content}")
+        raise argparse.ArgumentTypeError(f"{path!r} contains no PEM {content}")
     return pem
 
 
 def credentials(args: argparse.Namespace) -> "grpc.ChannelCredentials | None":
-    """Make what the options ask for: TLS credentials, or None for plaintext."""
+    """Return the TLS credentials that the options describe, or None for plaintext."""
     import grpc  # noqa: PLC0415 - other subcommands and --help start without it
 
     if args.tls or args.ca or args.cert or args.server_name:
@@ -121,15 +124,12 @@ def credentials(args: argparse.Namespace) -> "grpc.ChannelCredentials | None":
 
 
 def channel_options(args: argparse.Namespace) -> list[tuple[str, str | int]]:
-    """Make the channel options that the options ask for."""
+    """Return the gRPC channel options that the command's options require."""
     if args.server_name:
         return [("grpc.ssl_target_name_override", args.server_name)]
     return []
 
 
 def silence_grpc() -> None:
-    """Keep gRPC Core's own log lines off the terminal; call it before importing grpc.
-
-    Whoever wants them sets GRPC_VERBOSITY, which wins.
-    """
+    """Disable gRPC Core's log unless GRPC_VERBOSITY is set; call this before importing grpc."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

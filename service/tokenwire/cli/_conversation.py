@@ -3,22 +3,22 @@ import asyncio
 import contextlib
 import re
 
-from tokenwire.cli._answer import Screen, describe, make_client, stream_answer
+from tokenwire.cli._answer import ConsoleOutput, describe, make_client, stream_answer
 from tokenwire_client import ChatError, Client
 
 HELP = """\
-/new   start over: forget the conversation so far
-/quit  end; so does Ctrl-D
-/help  show this
-Ctrl-C cancels the answer. A cancelled or failed answer is not remembered, nor its question."""
+/new   start a new conversation
+/quit  quit, as does Ctrl-D
+/help  show this help
+Ctrl-C cancels the answer. A question whose answer was cancelled or failed is not remembered."""
 
 
-def hold(args: argparse.Namespace) -> int:
-    """Hold a conversation on the terminal until its user ends it."""
+def run_conversation(args: argparse.Namespace) -> int:
+    """Run a conversation on the terminal until the user quits; return the exit code."""
     with contextlib.suppress(ImportError):
-        # Python's input() edits lines and recalls earlier ones once this is loaded.
+        # Gives input() line editing and a history.
         import readline  # noqa: F401, PLC0415
-    print(f"Talking to {args.address}. /help lists the commands, Ctrl-D ends.")
+    print(f"Talking to {args.address}. /help lists the commands, Ctrl-D quits.")
     with asyncio.Runner() as runner:
         client = make_client(args)
         runner.run(client.open())
@@ -30,57 +30,57 @@ def hold(args: argparse.Namespace) -> int:
 
 
 class Conversation:
-    """Reads a message, streams its answer, and remembers both.
+    """Reads messages, streams their answers, and keeps the history.
 
-    Messages are read while the event loop rests between two runs, so that
-    input() may block, and Ctrl-C cancels the run, that is, the answer.
+    Messages are read between two runs of the event loop, so input() may block. Ctrl-C during a
+    run cancels the answer.
     """
 
     def __init__(self, args: argparse.Namespace, runner: asyncio.Runner, client: Client) -> None:
         self._args = args
         self._runner = runner
         self._client = client
-        self._screen = Screen()
+        self._output = ConsoleOutput()
         self._history: list[tuple[str, str]] = []
 
     def run(self) -> None:
-        """Take turns until the user ends the conversation."""
+        """Read and answer messages until the user quits."""
         while True:
             try:
                 line = input("> ").strip()
                 if line == "/quit":
                     return
-                self._obey(line)
+                self._handle(line)
             except EOFError:
                 print()
                 return
             except KeyboardInterrupt:
-                # At the prompt, as in a shell: a new prompt on a new line.
+                # As in a shell, Ctrl-C at the prompt starts a new line.
                 print()
             except ValueError as error:
-                self._screen.note(f"error: {error}")
+                self._output.note(f"error: {error}")
 
-    def _obey(self, line: str) -> None:
+    def _handle(self, line: str) -> None:
         if line == "/help":
             print(HELP)
         elif line == "/new":
             self._history.clear()
             print("Starting over.")
         elif re.fullmatch(r"/\w+", line):
-            self._screen.note(f"error: there is no command {line}; /help lists them")
+            self._output.note(f"error: there is no command {line}; /help lists them")
         elif line:
             self._answer(line)
 
     def _answer(self, message: str) -> None:
         try:
             text = self._runner.run(
-                stream_answer(self._client, self._args, message, self._history, self._screen)
+                stream_answer(self._client, self._args, message, self._history, self._output)
             )
         except KeyboardInterrupt:
-            self._screen.note("cancelled")
+            self._output.note("cancelled")
         except ChatError as error:
-            self._screen.note(describe(error, self._args))
+            self._output.note(describe(error, self._args))
         else:
-            # Half an answer would teach the model to stop half-way, so only
-            # complete turns are remembered.
+            # Only complete turns are kept: a partial answer in the history would lead the model
+            # to give partial answers.
             self._history += [("user", message), ("assistant", text)]

@@ -1,4 +1,4 @@
-"""The demo itself: a server on the demo model, one answer, its health and a few metrics."""
+"""The demo: a server with the demo model, its health, one answer and a few metrics."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ import aiohttp
 
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.cli._answer import Screen, Timing, statistics
+from tokenwire.cli._answer import ConsoleOutput, Timing, statistics
 from tokenwire.cli._settings import demo_overrides
 from tokenwire_client import Answer, AnswerStream, Client
 from tokenwire_demo import DemoUpstream
@@ -19,49 +19,49 @@ SHOWN_METRICS: Final = re.compile(
 )
 
 
-async def show() -> int:
-    """Print the demo on stdout while it happens; return the exit code.
+async def run_demo() -> int:
+    """Run the demo and print it to stdout; return the exit code.
 
     Raises:
-        SettingsError: A setting of the environment is wrong.
+        SettingsError: A setting in the environment is invalid.
     """
     async with DemoUpstream(time_to_first_token=0.3, tokens_per_second=25) as upstream:
         loaded = config.load(
             listen="127.0.0.1:0",
             metrics_listen="127.0.0.1:0",
-            # The call below is plaintext, and nothing of it leaves this machine.
+            # The call below is plaintext; it does not leave this machine.
             tls_certificate_file=None,
             tls_key_file=None,
             tls_client_ca_file=None,
             **demo_overrides(upstream.base_url),
         )
         async with App(loaded) as app, Client(app.address) as client:
-            _say(f"serving openai.Chatgpt on {app.address}, with the built-in demo model")
-            _say(f"health: {'SERVING' if await client.check() else 'NOT_SERVING'}\n")
-            _say(f"> {QUESTION}")
-            await _show_answer(client.send(QUESTION))
+            _print(f"serving openai.Chatgpt on {app.address}, with the built-in demo model")
+            _print(f"health: {'SERVING' if await client.check() else 'NOT_SERVING'}\n")
+            _print(f"> {QUESTION}")
+            await _print_answer(client.send(QUESTION))
             metrics_url = f"http://{app.metrics_address}/metrics"
             async with aiohttp.ClientSession() as http, http.get(metrics_url) as response:
                 metrics = await response.text()
-            _say(f"a few lines of {metrics_url}:")
+            _print(f"a few lines of {metrics_url}:")
             for line in metrics.splitlines():
                 if SHOWN_METRICS.fullmatch(line):
-                    _say(f"  {line}")
-    _say("\nstopped cleanly")
+                    _print(f"  {line}")
+    _print("\nstopped cleanly")
     return 0
 
 
-async def _show_answer(stream: AnswerStream) -> None:
-    screen, timing, end = Screen(), Timing(), Answer()
+async def _print_answer(stream: AnswerStream) -> None:
+    output, timing, end = ConsoleOutput(), Timing(), Answer()
     async with stream:
         async for answer in stream:
             if answer.content:
                 timing.piece_arrived()
-                screen.show(answer.content)
+                output.show(answer.content)
             end = answer
-    screen.end_answer()
-    _say(f"{statistics(timing, end)}\n")
+    output.end_answer()
+    _print(f"{statistics(timing, end)}\n")
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)

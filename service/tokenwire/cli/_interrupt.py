@@ -6,21 +6,20 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def prompt_interrupts() -> Iterator[None]:
-    """Make Ctrl-C take effect at once in the coroutine that asyncio's Runner runs.
+    """Make Ctrl-C cancel the coroutine of asyncio's Runner without delay.
 
-    The Runner's own handler cancels that coroutine, but a signal that comes in
-    the moment before the loop goes to sleep would wait for the loop's next event:
-    for a model that has fallen silent, for ever. Delivered through the loop, the
-    signal is such an event.
+    The Runner's own handler cancels the coroutine too. But a signal that arrives just before
+    the loop blocks in its selector takes effect only at the loop's next event, which never
+    comes while the model is silent. A handler of the loop wakes the selector.
     """
     loop = asyncio.get_running_loop()
     handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):  # started with SIGINT ignored, and so it stays
+    if not callable(handler):  # the process was started with SIGINT ignored
         yield
         return
     try:
         loop.add_signal_handler(signal.SIGINT, handler, signal.SIGINT, None)
-    except NotImplementedError:  # Windows, whose loop wakes up for signals anyway
+    except NotImplementedError:  # Windows, where signals wake the loop by default
         yield
         return
     try:

@@ -2,32 +2,32 @@ import argparse
 import asyncio
 import sys
 
-from tokenwire.cli._answer import Screen, describe, make_client, stream_answer
+from tokenwire.cli._answer import ConsoleOutput, describe, make_client, stream_answer
 from tokenwire.cli._streams import EXIT_FAILED, EXIT_INTERRUPTED
 from tokenwire_client import ChatError
 
 
 def answer(args: argparse.Namespace) -> int:
     """Stream the answer to one message, from TEXT or stdin, and return the exit code."""
-    screen = Screen()
+    output = ConsoleOutput()
     try:
         text = _read_stdin() if args.text in {None, "-"} else args.text
-        asyncio.run(_answer(args, text, screen))
+        asyncio.run(_answer(args, text, output))
     except KeyboardInterrupt:
-        screen.note("cancelled")
+        output.note("cancelled")
         return EXIT_INTERRUPTED
     except ChatError as error:
-        screen.note(describe(error, args))
+        output.note(describe(error, args))
         return EXIT_FAILED
     except ValueError as error:
-        screen.note(f"error: {error}")
+        output.note(f"error: {error}")
         return EXIT_FAILED
     return 0
 
 
-async def _answer(args: argparse.Namespace, text: str, screen: Screen) -> None:
+async def _answer(args: argparse.Namespace, text: str, output: ConsoleOutput) -> None:
     async with make_client(args) as client:
-        await stream_answer(client, args, text, (), screen)
+        await stream_answer(client, args, text, (), output)
 
 
 def _read_stdin() -> str:

@@ -1,4 +1,4 @@
-"""What the commands that start a server share about its settings."""
+"""The settings of commands that start a server."""
 
 import contextlib
 import sys
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 EXIT_BAD_SETTINGS = 2
 
 
-def tell(error: "SettingsError") -> int:
-    """Print a line for each bad setting and return the exit code."""
-    # The exit code says it too, where nothing can be written.
+def print_problems(error: "SettingsError") -> int:
+    """Print one line for each invalid setting, and return the exit code."""
+    # If stderr cannot be written, the exit code still reports the failure.
     with contextlib.suppress(OSError):
         for problem in error.problems:
             print(f"tokenwire: {problem}", file=sys.stderr)
@@ -20,30 +20,32 @@ def tell(error: "SettingsError") -> int:
 
 
 def import_tracing() -> None:
-    """Import what reads variables of OpenTelemetry as it is imported; call it before the app is.
+    """Import the OpenTelemetry modules that read variables at import.
+
+    Call this before the app is imported, so that an invalid value becomes a SettingsError.
 
     Raises:
-        SettingsError: One of them has a value that it does not accept, such as the name of a
-            propagator that is not installed.
+        SettingsError: A variable has an invalid value, such as the name of a propagator that
+            is not installed.
     """
     from tokenwire.config import cannot_trace  # noqa: PLC0415 - so that --help starts without it
 
     try:
         import opentelemetry.propagate  # noqa: PLC0415
         import opentelemetry.sdk.trace  # noqa: F401, PLC0415
-    except Exception as error:  # noqa: BLE001 - its parsers raise what they like
+    except Exception as error:  # noqa: BLE001 - the SDK's parsers raise exceptions of any type
         raise cannot_trace(error) from None
 
 
 def demo_overrides(base_url: str) -> dict[str, Any]:
-    """Return the settings that put the built-in demo model in the place of any other."""
+    """Return the settings that select the built-in demo model, by field name."""
     from tokenwire_demo import DEMO_MODEL  # noqa: PLC0415 - so that --help starts without it
 
     return {
         "provider": "openai",
         "base_url": base_url,
         "model": DEMO_MODEL,
-        # Those in the environment are meant for a real upstream.
+        # Values in the environment are meant for a real upstream.
         "api_key": None,
         "organization": None,
         "project": None,

@@ -1,4 +1,4 @@
-"""The standard streams of a command, whatever state they are in."""
+"""Runs a command with robust standard streams and interrupts."""
 
 import errno
 import os
@@ -12,29 +12,29 @@ EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
 STDIN, STDOUT, STDERR = range(3)
-UNWRITABLE: Final = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
+WRITE_ERRORS: Final = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
 
 
 def run(command: Callable[[], int]) -> int:
-    """Run a command to its end and return its exit code.
+    """Run a command and return its exit code.
 
-    An interrupt is exit code 130. A reader of stdout that leaves, as `head` does, ends the
-    command quietly; an output that takes no more ends it with one line.
+    An interrupt yields exit code 130. A closed pipe, as after `| head`, ends the command without
+    a message; an output that cannot be written, such as a full disk, ends it with one line.
     """
     _open_closed_streams()
-    # While modules load there is nothing to clean up.
-    _forbid_interrupts()
+    # Safe while modules load, because there is nothing to clean up yet.
+    _exit_on_interrupt()
     try:
         try:
             return command()
         finally:
             sys.stdout.flush()
-            _forbid_interrupts()
+            _exit_on_interrupt()
     except KeyboardInterrupt:
-        _forbid_interrupts()
+        _exit_on_interrupt()
         return EXIT_INTERRUPTED
     except OSError as error:
-        if error.errno not in {errno.EPIPE, *UNWRITABLE}:
+        if error.errno not in {errno.EPIPE, *WRITE_ERRORS}:
             raise
         discard_stdout()
         if error.errno != errno.EPIPE:
@@ -43,19 +43,19 @@ def run(command: Callable[[], int]) -> int:
 
 
 def allow_interrupts() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt from now on; call it once all modules are loaded."""
+    """Make Ctrl-C raise KeyboardInterrupt; call this once all modules are loaded."""
     if signal.getsignal(signal.SIGINT) is _exit_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _forbid_interrupts() -> None:
-    """Let Ctrl-C end the process without a traceback while Python takes itself down."""
+def _exit_on_interrupt() -> None:
+    """Make Ctrl-C exit without a traceback, while Python starts up or shuts down."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit_at_once)
 
 
 def discard_stdout() -> None:
-    """Send what is still buffered for stdout nowhere: Python flushes it once more at its end."""
+    """Redirect stdout to the null device, because Python flushes its buffer again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -64,16 +64,16 @@ def _exit_at_once(_number: int, _frame: FrameType | None) -> None:
 
 
 def _open_closed_streams() -> None:
-    """Open the standard streams that are closed on the null device.
+    """Open closed standard streams on the null device.
 
-    A file or connection that is opened later would otherwise take their descriptors, and what
-    is printed would go there.
+    Otherwise a file or connection that is opened later would get the descriptor of a standard
+    stream, and receive printed text.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-        # So that programs that are started have them too.
+        # Child processes need open standard streams too.
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - the function takes no keyword
     os.close(descriptor)
-    # Python has None for those that were closed.
+    # Python sets streams that were closed at its start to None.
     sys.stdin = sys.stdin or os.fdopen(STDIN, encoding="utf-8")
     sys.stdout = sys.stdout or os.fdopen(STDOUT, "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(STDERR, "w", encoding="utf-8")

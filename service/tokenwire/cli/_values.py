@@ -1,18 +1,18 @@
-"""Values of options that fit the fields of a request."""
+"""Parsers of option values, with the ranges of the request's fields."""
 
 import argparse
 from collections.abc import Callable
 from typing import Final
 
-LARGEST_FLOAT: Final = 3.4028234663852886e38
+MAX_FLOAT: Final = 3.4028234663852886e38
 """The largest number of a protobuf `float` (IEEE 754, 32 bits)."""
 
 
 def unicode(text: str) -> str:
-    """Check that an argument, which may be any bytes, is text.
+    """Return `text` if the argument is valid UTF-8.
 
     Raises:
-        argparse.ArgumentTypeError: It is not valid UTF-8.
+        argparse.ArgumentTypeError: The argument is not valid UTF-8.
     """
     try:
         text.encode()
@@ -23,7 +23,7 @@ def unicode(text: str) -> str:
 
 
 def integer(bits: int) -> Callable[[str], int]:
-    """Return what reads a signed integer of so many bits."""
+    """Return a parser of signed integers with `bits` bits."""
     limit = 1 << (bits - 1)
 
     def read(text: str) -> int:
@@ -40,15 +40,15 @@ def integer(bits: int) -> Callable[[str], int]:
 
 
 def real(text: str) -> float:
-    """Read a finite number that a 32-bit float can hold.
+    """Parse a finite number in the range of a 32-bit float.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is not such a number.
     """
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not abs(number) <= LARGEST_FLOAT:
+    if not abs(number) <= MAX_FLOAT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return number

@@ -12,11 +12,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "chat",
         help="talk to a model through a tokenwire server",
         description=(
-            "Stream a model's answer to the terminal while it is written. The answer goes to\n"
-            "stdout; time to first token, tokens per second and usage go to stderr.\n"
+            "Stream a model's answer to the terminal. The answer goes to stdout; time to first\n"
+            "token, tokens per second and usage go to stderr.\n"
             "\n"
-            "Without TEXT, on a terminal, it holds a conversation: /help lists its commands,\n"
-            "Ctrl-C cancels an answer, Ctrl-D ends it."
+            "Without TEXT on a terminal, start a conversation: /help lists its commands, Ctrl-C\n"
+            "cancels an answer, Ctrl-D quits."
         ),
         epilog=(
             "examples:\n"
@@ -32,7 +32,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         nargs="?",
         type=unicode,
         metavar="TEXT",
-        help="the message; - reads it from stdin, as does no TEXT where stdin is no terminal",
+        help="the message; - reads it from stdin, the default if stdin is not a terminal",
     )
     add_connection_options(parser)
     _add_answer_options(parser)
@@ -40,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--timeout",
         type=seconds,
         metavar="SECONDS",
-        help="give an answer up after this time (default: wait)",
+        help="cancel an answer after this time (default: no timeout)",
     )
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print only answers and errors, no statistics"
@@ -49,12 +49,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_answer_options(parser: argparse.ArgumentParser) -> None:
-    options = parser.add_argument_group("the answer", "What is not given, the server decides.")
+    options = parser.add_argument_group(
+        "the answer", "The server has a default for each of these options."
+    )
     options.add_argument(
         "--model", type=unicode, default="", metavar="NAME", help="the model to ask"
     )
     options.add_argument(
-        "--system", type=unicode, metavar="TEXT", help='the system prompt; "" for none at all'
+        "--system", type=unicode, metavar="TEXT", help='the system prompt; "" for none'
     )
     options.add_argument("--temperature", type=real, metavar="T", help="0 to 2")
     options.add_argument("--top-p", type=real, metavar="P", help="above 0 and up to 1")
@@ -80,5 +82,5 @@ def run(args: argparse.Namespace) -> int:
 
     allow_interrupts()
     if args.text is None and sys.stdin.isatty() and sys.stdout.isatty():
-        return _conversation.hold(args)
+        return _conversation.run_conversation(args)
     return _once.answer(args)

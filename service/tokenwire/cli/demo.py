@@ -1,11 +1,11 @@
-"""`tokenwire demo`: everything once, on the built-in demo model."""
+"""`tokenwire demo`: a quick tour with the built-in demo model."""
 
 import argparse
 import asyncio
 
 from tokenwire.cli import _simulator
 from tokenwire.cli._connection import silence_grpc
-from tokenwire.cli._settings import import_tracing, tell
+from tokenwire.cli._settings import import_tracing, print_problems
 from tokenwire.cli._streams import allow_interrupts
 
 
@@ -13,15 +13,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand `demo`."""
     parser = subparsers.add_parser(
         "demo",
-        help="see it work: one streamed answer from the built-in demo model",
-        description="Start a server on the built-in demo model, stream one answer from it, show "
-        "its health and a few metrics, and stop it. Needs no key and no network.",
+        help="stream one answer from the built-in demo model",
+        description="Start a server with the built-in demo model, print its health, one streamed "
+        "answer and a few metrics, and stop the server. Needs no key and no network.",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the demo; return the exit code."""
+    """Run the demo and return the exit code."""
     del args
     if not _simulator.is_installed():
         return _simulator.refuse()
@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> int:
         from tokenwire.cli import _demonstration  # noqa: PLC0415
 
         allow_interrupts()
-        return asyncio.run(_demonstration.show())
+        return asyncio.run(_demonstration.run_demo())
     except SettingsError as error:
-        return tell(error)
+        return print_problems(error)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import grpc
 
 
-class Exit(enum.IntEnum):
-    """The exit codes, equal to those of grpc_health_probe."""
+class ExitCode(enum.IntEnum):
+    """The exit codes, which are those of grpc_health_probe."""
 
     SERVING = 0
     BAD_ARGUMENTS = 1
@@ -34,15 +34,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand `probe`."""
     parser = subparsers.add_parser(
         "probe",
-        help="ask a server whether it is healthy",
-        description="Ask a server through grpc.health.v1 whether it, or one service, is serving.",
+        help="check the health of a server",
+        description="Check with grpc.health.v1 whether a server, or one of its services, serves.",
         epilog=(
-            "exit codes, as those of grpc_health_probe:\n"
+            "exit codes, which are those of grpc_health_probe:\n"
             "  0  serving\n"
             "  1  bad arguments\n"
             "  2  no connection within --connect-timeout\n"
-            "  3  the health check failed: no answer within --rpc-timeout,\n"
-            "     unknown service, or no health checks there\n"
+            "  3  the health check failed: no response within --rpc-timeout, an unknown\n"
+            "     service, or a server without the health service\n"
             "  4  not serving"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -69,22 +69,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=seconds,
         default=1.0,
         metavar="SECONDS",
-        help="how long to wait for the answer once connected (default: 1)",
+        help="how long to wait for the response once connected (default: 1)",
     )
     parser.set_defaults(run=run)
 
 
 class _ProbeParser(argparse.ArgumentParser):
-    """Ends with exit code 1 where argparse ends with 2, which means "no connection" here."""
+    """Exits with 1 for bad arguments; argparse's default, 2, means "no connection" here."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(Exit.BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
+        self.exit(ExitCode.BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
 
     def parse_known_args(  # type: ignore[override] # argparse's own is overloaded for namespaces of any type
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        # Otherwise the program's parser would report what is left over, with its own code.
+        # Otherwise the parser of the program reports unknown arguments, with exit code 2.
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -104,24 +104,24 @@ def run(args: argparse.Namespace) -> int:
             grpc.channel_ready_future(channel).result(timeout=args.connect_timeout)
         except grpc.FutureTimeoutError:
             limit = f"{args.connect_timeout:g} s"
-            _complain(
+            _print_error(
                 f"timeout: failed to connect to {args.address} within {limit}: {diagnose(args)}"
             )
-            return Exit.CONNECTION_FAILURE
+            return ExitCode.CONNECTION_FAILURE
         request = health_pb2.HealthCheckRequest(service=args.service)
         try:
-            # The type stubs do not know its methods.
+            # Any: the type stubs lack the methods.
             stub: Any = health_pb2_grpc.HealthStub(channel)
             response = stub.Check(request, timeout=args.rpc_timeout)
         except grpc.RpcError as error:
-            _complain(_describe(error, args))
-            return Exit.RPC_FAILURE
+            _print_error(_describe(error, args))
+            return ExitCode.RPC_FAILURE
     name = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
     if response.status != health_pb2.HealthCheckResponse.SERVING:
-        _complain(f'service unhealthy (responded with "{name}")')
-        return Exit.NOT_SERVING
+        _print_error(f'service unhealthy (responded with "{name}")')
+        return ExitCode.NOT_SERVING
     print(f"status: {name}")
-    return Exit.SERVING
+    return ExitCode.SERVING
 
 
 def _open_channel(args: argparse.Namespace) -> "grpc.Channel":
@@ -129,7 +129,7 @@ def _open_channel(args: argparse.Namespace) -> "grpc.Channel":
 
     from tokenwire_client.channel import proxy_options  # noqa: PLC0415 - see run
 
-    # A server may begin to listen within --connect-timeout, so try often.
+    # The server may start to listen within --connect-timeout, so retry quickly.
     options: list[tuple[str, str | int]] = [
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 200),
@@ -154,5 +154,5 @@ def _describe(error: "grpc.RpcError", args: argparse.Namespace) -> str:
             return f"error: the health check failed: {code}: {printable_line(error.details())}"
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`tokenwire serve`: the server."""
+"""`tokenwire serve`: run the server."""
 
 import argparse
 import asyncio
@@ -7,7 +7,12 @@ import signal
 from types import FrameType
 
 from tokenwire.cli import _simulator
-from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, import_tracing, tell
+from tokenwire.cli._settings import (
+    EXIT_BAD_SETTINGS,
+    demo_overrides,
+    import_tracing,
+    print_problems,
+)
 from tokenwire.observability.logs import hooks
 from tokenwire.process.stop_signals import stop_signals
 
@@ -17,8 +22,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "serve",
         help="run the server",
-        description="Run the server until SIGTERM, SIGHUP or Ctrl-C: it drains, then exits. A "
-        "second signal ends it at once. Environment variables set it; README.md lists them.",
+        description="Run the server until SIGTERM, SIGHUP or Ctrl-C; it then drains and exits. A "
+        "second signal ends it immediately. Environment variables configure it; "
+        "docs/settings.md lists them.",
     )
     parser.add_argument(
         "--demo",
@@ -28,18 +34,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--workers",
         metavar="N",
-        help="so many processes that share the port (default: TOKENWIRE_WORKERS, or 1)",
+        help="the number of processes that share the port (default: TOKENWIRE_WORKERS, or 1)",
     )
-    # How a supervisor starts its workers: a number, and the descriptor of the link to it.
+    # For the supervisor: the number of a worker, and the file descriptor of its link.
     parser.add_argument("--worker", nargs=2, type=int, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop; return the exit code."""
-    # Process 1 of a container has no default handlers: a signal during the start would be lost.
+    """Run the server until a stop signal arrives; return the exit code."""
+    # Process 1 of a container ignores signals without a handler, also during startup.
     for number in stop_signals():
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_immediately)
     if args.demo and not _simulator.is_installed():
         return _simulator.refuse()
     # Here, so that other subcommands and --help start without them.
@@ -55,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
             return runner.run(_serve_demo(**overrides) if args.demo else _serve(**overrides))
     except SettingsError as error:
         hooks.uninstall_stderr()
-        return tell(error)
+        return print_problems(error)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _exit_immediately(number: int, _: FrameType | None) -> None:
     os._exit(128 + number)
 
 
@@ -70,7 +76,7 @@ async def _serve(**overrides: object) -> int:
     loaded = config.load(**overrides)
     logs.configure(loaded)
     hooks.install()
-    # Of each process's own streams; workers inherit the limit.
+    # Workers inherit the raised limit.
     descriptors.raise_limit(loaded.max_streams)
     silenced = (f"{name}: gRPC's own log can show metadata" for name in config.silence_grpc_core())
     for problem in (*config.unknown_variables(), *silenced):
@@ -79,7 +85,7 @@ async def _serve(**overrides: object) -> int:
         from tokenwire.workers.supervisor import supervise  # noqa: PLC0415 - see run
 
         return await supervise(loaded, overrides)
-    # After the settings, so that a bad one is told before the model's libraries load.
+    # After the settings, so that an invalid one is reported before slow imports.
     import_tracing()
     from tokenwire.process import serving  # noqa: PLC0415
 
@@ -101,7 +107,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
 
         return await serving.serve(loaded, link)
     except config.SettingsError as error:
-        link.tell_problems(error.problems)
+        link.report_problems(error.problems)
         return EXIT_BAD_SETTINGS
     finally:
         await link.close()

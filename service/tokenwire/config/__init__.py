@@ -1,4 +1,4 @@
-"""The only reader of environment variables and mounted files."""
+"""Reads settings; the only package that reads environment variables and mounted files."""
 
 from tokenwire.config.fields import Settings, variables
 from tokenwire.config.grpc_core import silence_grpc_core

@@ -1,4 +1,4 @@
-"""Settings that need each other."""
+"""Validates settings that depend on each other."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -7,10 +7,15 @@ from pydantic_core import PydanticCustomError
 
 
 def require_whole_tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> None:
-    """Require a certificate and its key, or neither; callers' authorities only with both.
+    """Require a certificate with its key, or neither, and both for client authorities.
+
+    Args:
+        certificate: The file of the server's certificate.
+        key: The file of the server's private key.
+        client_ca: The file of the authorities of client certificates.
 
     Raises:
-        PydanticCustomError: One of them is missing; the message names it.
+        PydanticCustomError: A file is missing; the message names its variable.
     """
     if (certificate is None) != (key is None):
         given, missing = ("CERTIFICATE", "KEY") if key is None else ("KEY", "CERTIFICATE")
@@ -28,10 +33,10 @@ def require_whole_tls(certificate: Path | None, key: Path | None, client_ca: Pat
 
 
 def require_one_credential(base_url: str, *, key_is_set: bool) -> None:
-    """Require that the upstream's URL and its key do not both say who asks.
+    """Require that at most one of the upstream's URL and its key has credentials.
 
     Raises:
-        PydanticCustomError: They do.
+        PydanticCustomError: Both have credentials.
     """
     parts = urlsplit(base_url)
     if key_is_set and (parts.username or parts.password):
@@ -43,10 +48,10 @@ def require_one_credential(base_url: str, *, key_is_set: bool) -> None:
 
 
 def require_no_fragment(base_url: str) -> None:
-    """Require that all of the upstream's URL can be sent.
+    """Require that the upstream's URL has no fragment, which HTTP never sends.
 
     Raises:
-        PydanticCustomError: It has a fragment.
+        PydanticCustomError: The URL has a fragment.
     """
     if urlsplit(base_url).fragment:
         raise PydanticCustomError(
@@ -55,10 +60,14 @@ def require_no_fragment(base_url: str) -> None:
 
 
 def require_room_for_a_request(largest: int, in_flight: int) -> None:
-    """Require that the largest request in bytes fits into those of all calls.
+    """Require that one request of the largest size fits into the limit of all requests.
+
+    Args:
+        largest: The most bytes of one request.
+        in_flight: The most bytes of all requests in flight.
 
     Raises:
-        PydanticCustomError: It would never be accepted.
+        PydanticCustomError: The largest request would never be accepted.
     """
     if largest > in_flight:
         raise PydanticCustomError(

@@ -1,4 +1,4 @@
-"""Settings from a folder of files, as Kubernetes mounts secrets and config maps."""
+"""Reads settings from files in a directory, such as mounted Kubernetes Secrets and ConfigMaps."""
 
 import os
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ SECRETS_DIR: Final = "TOKENWIRE_SECRETS_DIR"
 
 
 class MountedFiles(PydanticBaseSettingsSource):
-    """The files of the folder that TOKENWIRE_SECRETS_DIR names.
+    """A settings source: the files in the directory that TOKENWIRE_SECRETS_DIR names.
 
-    pydantic-settings has such a source too. It lets through what unreadable
-    files raise, and skips links that lead out of the folder.
+    The secrets source of pydantic-settings is not used: it does not handle the exceptions of
+    unreadable files, and it skips links that point outside the directory.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -28,43 +28,43 @@ class MountedFiles(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values by their names.
+        """Return the values by variable name.
 
         Raises:
-            SettingsError: The folder or a file cannot be read.
+            SettingsError: The directory or a file cannot be read.
         """
-        folder = os.environ.get(SECRETS_DIR)
-        if not folder:
+        directory = os.environ.get(SECRETS_DIR)
+        if not directory:
             return {}
         fields = self.settings_cls.model_fields.values()
         names = [name for field in fields for name in names_of(field)]
-        values, problems = _read(Path(folder), names)
+        values, problems = _read(Path(directory), names)
         if problems:
             raise SettingsError([f"{SECRETS_DIR}={problem}" for problem in problems])
         return values
 
 
 def names_of(field: FieldInfo) -> tuple[str, ...]:
-    """Return the names of a field outside, the strongest first."""
+    """Return the variable names of a field, in order of precedence."""
     alias = field.validation_alias
     if isinstance(alias, AliasChoices):
         return tuple(map(str, alias.choices))
     return (str(alias),)
 
 
-def _read(folder: Path, names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Read the files of these names that exist; an empty one counts as none.
+def _read(directory: Path, names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Read the files with these names that exist and are not empty.
 
     Returns:
-        The files' texts by name, without white space around them, and a line
-        for each file that cannot be read, with nothing of its content.
+        The texts by name, without surrounding white space, and one line for each file that
+        cannot be read, which does not quote the file's content.
     """
-    if not folder.is_dir():
-        return {}, [f"{folder}: must be a directory"]
+    if not directory.is_dir():
+        return {}, [f"{directory}: must be a directory"]
     texts: dict[str, str] = {}
     problems: list[str] = []
     for name in names:
-        path = folder / name
+        path = directory / name
         try:
             text = read_regular(path).decode().strip()
         except FileNotFoundError:

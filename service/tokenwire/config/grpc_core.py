@@ -1,4 +1,4 @@
-"""The variables of gRPC's C core that would make it write a log of its own."""
+"""Silences the log of gRPC's C core."""
 
 import os
 from typing import Final
@@ -8,15 +8,15 @@ SILENT: Final = "NONE"
 
 
 def silence_grpc_core() -> list[str]:
-    """Keep gRPC's C core from writing to stderr; call this before gRPC is imported.
+    """Prevent gRPC's C core from logging to stderr; call this before gRPC is imported.
 
-    It writes there itself, waits for the reader, and its traces show metadata.
+    The C core writes to stderr directly, blocks on a slow reader, and logs metadata in traces.
 
     Returns:
-        The variables that ask for it, which have no effect.
+        The variables that enabled logging and were removed from the environment.
     """
-    asked = [name for name in VARIABLES if os.environ.get(name, SILENT).upper() != SILENT]
-    for name in asked:
+    removed = [name for name in VARIABLES if os.environ.get(name, SILENT).upper() != SILENT]
+    for name in removed:
         del os.environ[name]
     os.environ["GRPC_VERBOSITY"] = SILENT
-    return asked
+    return removed

@@ -1,21 +1,22 @@
-"""What an operator is told of settings that are missing or wrong."""
+"""The error messages for missing and invalid settings."""
 
 import os
 import re
 from typing import Final
 
-SHOWN_CHARACTERS: Final = 100
+MAX_VALUE_CHARACTERS: Final = 100
+"""Longer values are truncated in messages."""
 
 USER_INFO: Final = re.compile(r"^([^/@]*//)?.*@", re.DOTALL)
-"""Up to the last `@`: a password that is not encoded may hold any character."""
+"""Matches up to the last `@`, because an unencoded password may contain any character."""
 QUERY: Final = re.compile(r"(//[^?\s]*\?).*", re.DOTALL)
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong.
+    """A setting is missing or invalid.
 
     Attributes:
-        problems: One line for each: which variable, which value, what is allowed.
+        problems: One line per setting: the variable, its value and what is allowed.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -24,13 +25,14 @@ class SettingsError(Exception):
 
 
 def cannot_listen(variable: str, address: str) -> SettingsError:
-    """Return the error of an address that is taken, or not one of this machine."""
+    """Return the error for an address that is in use or not an address of this machine."""
     return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])
 
 
 def cannot_trace(error: Exception) -> SettingsError:
-    """Return the error of a value that the OpenTelemetry SDK does not accept."""
-    # Its texts name the value, which may be a key, more often than the variable.
+    """Return the error for a value that the OpenTelemetry SDK rejects."""
+    # The SDK's message is omitted: it may quote the value, which may be a key, and rarely names
+    # the variable.
     names = sorted(name for name in os.environ if name.startswith("OTEL_"))
     kind = type(error).__qualname__
     problem = f"{', '.join(names)}: the OpenTelemetry SDK does not accept one of them: {kind}"
@@ -38,8 +40,8 @@ def cannot_trace(error: Exception) -> SettingsError:
 
 
 def shown(value: object) -> str:
-    """Return `value` on one short line, without the credentials that a URL may hold."""
+    """Return `value` as one short line, without the credentials and the query of a URL."""
     text = QUERY.sub(r"\1***", USER_INFO.sub(r"\1***@", str(value)))
-    if len(text) > SHOWN_CHARACTERS:
-        text = f"{text[:SHOWN_CHARACTERS]}..."
+    if len(text) > MAX_VALUE_CHARACTERS:
+        text = f"{text[:MAX_VALUE_CHARACTERS]}..."
     return text if text.isprintable() and text == text.strip() else repr(text)

@@ -1,4 +1,4 @@
-"""Reads the settings once, at the start."""
+"""Reads the settings once, at startup."""
 
 import difflib
 import os
@@ -15,15 +15,18 @@ from tokenwire.config.problems import SettingsError, shown
 SERVICE_LINK: Final = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL
 )
-"""Variables that Kubernetes sets in every pod beside a Service called tokenwire."""
+"""The variables that Kubernetes sets in each pod of a namespace with a Service named tokenwire."""
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the settings; `overrides` are field names and win over everything.
+    """Read the settings.
+
+    Args:
+        **overrides: Values by field name, which override the environment and files.
 
     Raises:
-        KeyError: An override is no field.
-        SettingsError: A setting is missing or wrong.
+        KeyError: An override is not the name of a field.
+        SettingsError: A setting is missing or invalid.
     """
     try:
         return Settings(**{variables(field)[0]: value for field, value in overrides.items()})
@@ -32,15 +35,15 @@ def load(**overrides: Any) -> Settings:
 
 
 def unknown_variables() -> list[str]:
-    """Return a line for each variable that looks like a setting and is none."""
+    """Return one line for each variable that begins with TOKENWIRE_ and is not a setting."""
     known = {SECRETS_DIR, *_all_variables()}
     lines = []
     for name, value in sorted(os.environ.items()):
         if name.startswith(PREFIX) and not (
             name in known or SERVICE_LINK.fullmatch(f"{name}={value}")
         ):
-            meant = _meant(name, known)
-            lines.append(f"{name} is not a setting" + (f"; {meant} is" if meant else ""))
+            similar = _similar_setting(name, known)
+            lines.append(f"{name} is not a setting" + (f"; {similar} is" if similar else ""))
     return lines
 
 
@@ -48,7 +51,7 @@ def _all_variables() -> list[str]:
     return [name for field in Settings.model_fields for name in variables(field)]
 
 
-def _meant(name: str, known: set[str]) -> str | None:
+def _similar_setting(name: str, known: set[str]) -> str | None:
     field = name.removeprefix(PREFIX).lower()
     if field in Settings.model_fields:
         return variables(field)[0]

@@ -1,7 +1,7 @@
-"""Which of OpenTelemetry's variables count, and what is wrong with those that do.
+"""Selects and validates the settings of OpenTelemetry.
 
-They are often set for all of a pod, or by its platform: what would not be used does not
-keep the service from starting.
+OTEL_* variables are often set for a whole pod or by its platform, so a variable that is not used
+is not validated and cannot prevent the service from starting.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ TRACES_EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 
 
 def span_exporters(named: Sequence[str], *, has_endpoint: bool) -> tuple[str, ...]:
-    """Return the exporters to use, by name.
+    """Return the names of the exporters to use.
 
     Args:
         named: The names in OTEL_TRACES_EXPORTER.
-        has_endpoint: Whether an OTLP endpoint is set.
+        has_endpoint: Whether an OTLP endpoint is set, which selects OTLP if no name is given.
 
     Raises:
         PydanticCustomError: A name is unknown, or `none` is not alone.
@@ -52,10 +52,10 @@ def require_usable_otlp(
     protocol: str,
     traces_protocol: str | None,
 ) -> None:
-    """Require an endpoint and a protocol that can be used.
+    """Require a valid endpoint and protocol; the variables of traces take precedence.
 
     Raises:
-        PydanticCustomError: One of them cannot; the message names it.
+        PydanticCustomError: A value is invalid; the message names its variable.
     """
     name, url = (TRACES_ENDPOINT, traces_endpoint) if traces_endpoint else (ENDPOINT, endpoint)
     if url and not _is_url(url):
@@ -72,13 +72,13 @@ def require_usable_otlp(
 def _is_url(text: str) -> bool:
     try:
         url = urlsplit(text)
-        # Looked at, because a port that is none is noticed only then.
+        # `port` is accessed because urlsplit validates it only then.
         return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
     except ValueError:
         return False
 
 
 def _problem(name: str, value: str, message: str) -> PydanticCustomError:
-    # Braces would be taken for fields of the message.
+    # Escaped, because pydantic treats braces as fields of a template.
     text = f"{name}={shown(value)}: {message}".replace("{", "{{").replace("}", "}}")
     return PydanticCustomError("tracing", text)

@@ -1,4 +1,4 @@
-"""What the value of a setting may be."""
+"""The types of settings, with their parsing and validation."""
 
 import math
 from typing import Annotated, Final
@@ -9,9 +9,9 @@ from pydantic_settings import NoDecode
 
 from tokenwire.core.prices import Price
 
-LARGEST_PORT: Final = 65_535
+MAX_PORT: Final = 65_535
 GRPC_SCHEMES: Final = ("unix", "unix-abstract")
-"""With these as a host gRPC listens on a Unix socket that is named as the port."""
+"""Not accepted as host names, because gRPC would listen on a Unix socket named like the port."""
 CAPTURE_CONTENT: Final = {
     "no_content": False,
     "event_only": False,
@@ -27,17 +27,20 @@ def _address(value: object) -> object:
         not host
         or host in GRPC_SCHEMES
         or (":" in host and not bracketed)
-        or not (port.isascii() and port.isdecimal() and int(port) <= LARGEST_PORT)
+        or not (port.isascii() and port.isdecimal() and int(port) <= MAX_PORT)
     ):
         raise PydanticCustomError("address", "must be HOST:PORT, as in 127.0.0.1:50051")
     return value
 
 
 def _decodable(text: str) -> str:
-    """Return a text that is valid; Python has surrogates for bytes that are not UTF-8.
+    """Return `text` if it can be encoded as UTF-8.
+
+    Python decodes invalid bytes of the environment as surrogates, and a metric with such a label
+    could not be written.
 
     Raises:
-        PydanticCustomError: It has some, and no metric with it could be written.
+        PydanticCustomError: The text has surrogates.
     """
     try:
         text.encode()
@@ -70,8 +73,8 @@ def _price(entry: str) -> Price:
         dollars = [float(text) for text in texts.split(":")]
     except ValueError:
         dollars = []
-    free_of_doubt = all(math.isfinite(each) and each >= 0 for each in dollars)
-    if not (model.strip() and len(dollars) in (2, 3) and free_of_doubt):
+    valid = all(math.isfinite(each) and each >= 0 for each in dollars)
+    if not (model.strip() and len(dollars) in (2, 3) and valid):
         raise PydanticCustomError(
             "price",
             "must be MODEL=INPUT:OUTPUT or MODEL=INPUT:OUTPUT:CACHED, dollars per million "
@@ -95,29 +98,29 @@ def _header(value: object) -> object:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
-"""Names separated by commas."""
+"""Names, separated by commas."""
 
 LowerCase = Annotated[str, StringConstraints(to_lower=True, strip_whitespace=True)]
 LowerCaseNames = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(_lower(value)))
 ]
-"""Names separated by commas, whose case does not matter."""
+"""Case-insensitive names, separated by commas."""
 
 OtelFlag = Annotated[bool, BeforeValidator(lambda value: str(value).strip().lower() == "true")]
-"""As OpenTelemetry's standard has it, anything else than `true` is no."""
+"""A boolean of OpenTelemetry: `true`, case-insensitive, is true; every other value is false."""
 
 Prices = Annotated[tuple[Price, ...], NoDecode, BeforeValidator(_prices)]
-"""What tokens of models cost, separated by commas."""
+"""The prices of models' tokens, separated by commas."""
 
 CaptureContent = Annotated[bool, BeforeValidator(_capture_content)]
-"""OpenTelemetry's variable, which says yes and no or, of late, where to."""
+"""A boolean, or one of the values in CAPTURE_CONTENT that newer conventions define."""
 
 Address = Annotated[str, BeforeValidator(_address)]
 """HOST:PORT, with an IPv6 host in brackets."""
 
 Header = Annotated[Name | None, BeforeValidator(_header)]
 SecretHeader = Annotated[SecretStr | None, BeforeValidator(_header)]
-"""Sent upstream in an HTTP header."""
+"""The value of an HTTP header of upstream requests."""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

@@ -1,1 +1,1 @@
-"""What the one on call sees: metrics, traces and logs."""
+"""Metrics, traces, logs and event-loop lag."""

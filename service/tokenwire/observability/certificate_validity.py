@@ -1,4 +1,4 @@
-"""From when until when certificates are valid, read by OpenSSL through Python's `ssl`."""
+"""The validity period of certificates, read by OpenSSL through Python's `ssl`."""
 
 import ssl
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from typing import Any, Final, Self
 
 NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which `ssl` has no name."""
-MOST_ROUNDS: Final = 4
-"""Of a handshake between two sides in memory; TLS 1.3 takes two."""
+MAX_HANDSHAKE_ROUNDS: Final = 4
+"""Bounds an in-memory handshake; TLS 1.3 needs two rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """When a certificate is valid.
+    """The validity period of a certificate.
 
     Attributes:
-        not_before: From then on, in Unix seconds.
-        not_after: Until then.
+        not_before: The start of the period, in Unix seconds.
+        not_after: The end of the period, in Unix seconds.
     """
 
     not_before: float
@@ -25,63 +25,72 @@ class Validity:
 
     @classmethod
     def of(cls, certificate: Mapping[str, Any]) -> Self:
-        """Return that of a certificate as `ssl` decodes it."""
+        """Return the validity period of a certificate that `ssl` has decoded."""
         return cls(
             float(ssl.cert_time_to_seconds(certificate["notBefore"])),
             float(ssl.cert_time_to_seconds(certificate["notAfter"])),
         )
 
 
-def validity_of_server(pair: ssl.SSLContext, pem: str) -> Validity | None:
-    """Return when the certificate that callers are shown is valid.
+def validity_of_server(server: ssl.SSLContext, pem: str) -> Validity | None:
+    """Return the validity period of the certificate chain that the server presents.
 
-    Of the certificate and the intermediate ones in its file it is that which expires first. A
-    root in the file does not count: callers trust one of their own.
+    The period is that of the first certificate to expire, among the server certificate and the
+    intermediate certificates in its file. A root certificate in the file is ignored, because
+    callers verify against their own copy.
 
     Args:
-        pair: Holds the certificate and its key.
-        pem: The certificate's file, the intermediate ones included.
+        server: A context that has loaded the certificate and its key.
+        pem: The content of the certificate file, intermediate certificates included.
 
     Returns:
-        None if OpenSSL does not accept the certificate as a server's.
+        The validity period, or None if OpenSSL does not accept the certificate for a server.
     """
-    caller = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    caller.check_hostname = False
-    # Each certificate is trusted for itself, and an expired one can be told too.
-    caller.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
-    caller.load_verify_locations(cadata=pem)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    # Trusting each certificate directly, at any time, lets expired chains be read too.
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    client.load_verify_locations(cadata=pem)
     try:
-        shown = _shown_to(caller, pair)
+        leaf = _presented_certificate(client, server)
     except (ssl.SSLError, ValueError):
         return None
-    found = [shown, *(each for each in caller.get_ca_certs() if each["issuer"] != each["subject"])]
-    return min(map(Validity.of, found), key=lambda validity: validity.not_after)
+    chain = [leaf, *(each for each in client.get_ca_certs() if each["issuer"] != each["subject"])]
+    return min(map(Validity.of, chain), key=lambda validity: validity.not_after)
 
 
 def validity_of_authorities(pem: str) -> Validity | None:
-    """Return when callers' certificates can be valid: while the last authority is.
+    """Return the validity period of the client certificate authority that expires last.
 
-    While authorities are replaced the file holds old ones too, which may expire.
+    During a rotation the file also holds old authorities, which may expire.
+
+    Args:
+        pem: The content of the file of authorities.
 
     Returns:
-        None if there is no authority.
+        The validity period, or None if the file has no authority.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(cadata=pem)
-    found = map(Validity.of, context.get_ca_certs())
-    return max(found, key=lambda validity: validity.not_after, default=None)
+    authorities = map(Validity.of, context.get_ca_certs())
+    return max(authorities, key=lambda validity: validity.not_after, default=None)
 
 
-def _shown_to(caller: ssl.SSLContext, service: ssl.SSLContext) -> Mapping[str, Any]:
-    """Return the certificate that `service` shows: `ssl` decodes only what a peer has shown.
+def _presented_certificate(client: ssl.SSLContext, server: ssl.SSLContext) -> Mapping[str, Any]:
+    """Return the decoded certificate that `server` presents in an in-memory handshake.
+
+    `ssl` decodes only certificates that a peer has presented.
 
     Raises:
-        SSLError: The certificate is not accepted.
-        ValueError: The handshake did not end.
+        SSLError: The client side rejects the certificate.
+        ValueError: The handshake did not complete.
     """
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    sides = caller.wrap_bio(back, there), service.wrap_bio(there, back, server_side=True)
-    for _ in range(MOST_ROUNDS):
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (
+        client.wrap_bio(to_client, to_server),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(MAX_HANDSHAKE_ROUNDS):
         for side in sides:
             try:
                 side.do_handshake()

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 INTERVAL_SECONDS: Final = 0.25
+"""The time between two timers."""
 
 
-class LagMeter:
+class EventLoopLagMonitor:
     """Schedules a timer every INTERVAL_SECONDS and reports how late each one fires.
 
     Args:
@@ -21,9 +22,9 @@ class LagMeter:
         self._due: float | None = None
 
     def start(self) -> None:
-        """Start to measure the running event loop."""
+        """Start measuring the running event loop."""
         loop = asyncio.get_running_loop()
-        # Not the loop's own clock: uvloop updates it once per iteration, in milliseconds.
+        # uvloop updates the loop's own clock only once per iteration, in milliseconds.
         self._due = due = time.monotonic() + INTERVAL_SECONDS
         self._timer = loop.call_later(INTERVAL_SECONDS, self._fire, due)
 

@@ -1,1 +1,1 @@
-"""The life of a serving process, and what it asks of its operating system."""
+"""The lifecycle of a serving process and its operating system limits."""

@@ -4,7 +4,7 @@ import gc
 from typing import Final
 
 THRESHOLD: Final = 5_000
-"""New container objects before the collector examines the youngest generation."""
+"""The number of new container objects after which the youngest generation is collected."""
 
 
 def tune_collector() -> None:

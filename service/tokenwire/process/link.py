@@ -1,9 +1,8 @@
-"""What a worker and its supervisor tell each other, over a pair of sockets.
+"""The protocol between a worker and its supervisor, over a pair of sockets.
 
-The supervisor writes one line, the worker's settings; the worker writes one line,
-that it serves or why it cannot. From then on the worker's event loop writes a line
-again and again, which tells that it runs. A worker drains when its supervisor
-closes the link, or is no more.
+Each message is one line of JSON. The supervisor sends the worker's settings. The worker replies
+that it serves, or why it cannot start, and then sends a heartbeat from its event loop every
+HEARTBEAT_SECONDS. A worker drains when the supervisor closes the link or ends.
 """
 
 import asyncio
@@ -13,21 +12,26 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
-BEAT_SECONDS: Final = 0.5
-"""How often a worker tells that its event loop runs."""
-LINE_BYTES: Final = 65_536
+HEARTBEAT_SECONDS: Final = 0.5
+"""The interval of a worker's heartbeats."""
+MAX_MESSAGE_BYTES: Final = 65_536
 """The longest message."""
 
 
 class LinkError(Exception):
-    """The other side sent what is no message."""
+    """The other side sent an invalid message."""
 
 
 class Link:
-    """The worker's side.
+    """The worker's end of the link.
+
+    Args:
+        reader: Reads from the supervisor.
+        writer: Writes to the supervisor.
+        overrides: See Attributes.
 
     Attributes:
-        overrides: The settings that win over the environment.
+        overrides: The settings that override the environment, by field name.
     """
 
     def __init__(
@@ -39,15 +43,18 @@ class Link:
         self.overrides = overrides
         self._reader = reader
         self._writer = writer
-        self._watch: asyncio.Task[None] | None = None
-        self._beat: asyncio.TimerHandle | None = None
+        self._close_watch: asyncio.Task[None] | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(cls, descriptor: int) -> Self:
-        """Take over an inherited socket and read the settings.
+        """Open the link on an inherited socket and read the settings.
+
+        Args:
+            descriptor: The file descriptor of the socket.
 
         Raises:
-            SystemExit: There is no supervisor, or no more.
+            SystemExit: The descriptor is not a link, or the supervisor has ended.
         """
         try:
             reader, writer = await open_stream(socket.socket(fileno=descriptor))
@@ -58,48 +65,49 @@ class Link:
             raise SystemExit
         return cls(reader, writer, settings)
 
-    def tell_serving(self, metrics_address: str) -> None:
-        """Say that this worker serves, and where its metrics are, HOST:PORT.
+    def report_serving(self, metrics_address: str) -> None:
+        """Report that this worker serves, and start the heartbeats.
 
-        From now on the event loop tells that it runs.
+        Args:
+            metrics_address: HOST:PORT of the worker's metrics.
         """
-        self._writer.write(line(metrics_address=metrics_address))
-        self._beat_later()
+        self._writer.write(encode_message(metrics_address=metrics_address))
+        self._schedule_heartbeat()
 
-    def tell_problems(self, problems: list[str]) -> None:
-        """Say why this worker cannot start: a line for each setting that is wrong."""
-        self._writer.write(line(problems=problems))
+    def report_problems(self, problems: list[str]) -> None:
+        """Report why this worker cannot start, with one line per invalid setting."""
+        self._writer.write(encode_message(problems=problems))
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """Call back when the supervisor has closed the link, or is no more."""
-        self._watch = asyncio.create_task(self._until_closed(callback))
+        """Call `callback` once the supervisor has closed the link or has ended."""
+        self._close_watch = asyncio.create_task(self._until_closed(callback))
 
     async def close(self) -> None:
-        """Close this side, with everything told."""
-        if self._watch:
-            self._watch.cancel()
-        if self._beat:
-            self._beat.cancel()
+        """Flush all messages and close this end."""
+        if self._close_watch:
+            self._close_watch.cancel()
+        if self._heartbeat:
+            self._heartbeat.cancel()
         self._writer.close()
-        # The supervisor may be gone already.
+        # The supervisor may have ended already.
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
-    def _beat_later(self) -> None:
+    def _schedule_heartbeat(self) -> None:
         loop = asyncio.get_running_loop()
-        self._beat = loop.call_later(BEAT_SECONDS, self._tell_running)
+        self._heartbeat = loop.call_later(HEARTBEAT_SECONDS, self._send_heartbeat)
 
-    def _tell_running(self) -> None:
+    def _send_heartbeat(self) -> None:
         if self._writer.transport.is_closing():
             return
-        # A supervisor that does not read, because it is stopped, must not fill the memory.
+        # While the supervisor is stopped and reads nothing, the buffer must not grow.
         if not self._writer.transport.get_write_buffer_size():
-            self._writer.write(line(running=True))
-        self._beat_later()
+            self._writer.write(encode_message(running=True))
+        self._schedule_heartbeat()
 
     async def _until_closed(self, callback: Callable[[], None]) -> None:
         with contextlib.suppress(OSError):
-            while await self._reader.read(LINE_BYTES):
+            while await self._reader.read(MAX_MESSAGE_BYTES):
                 pass
         callback()
 
@@ -107,15 +115,15 @@ class Link:
 async def open_stream(
     end: socket.socket,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a reader and a writer of one end of the pair."""
-    return await asyncio.open_unix_connection(sock=end, limit=LINE_BYTES)
+    """Return a reader and a writer for one end of the socket pair."""
+    return await asyncio.open_unix_connection(sock=end, limit=MAX_MESSAGE_BYTES)
 
 
 async def read_message(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """Return the next message, or None when the other side is closed.
+    """Return the next message, or None once the other end is closed.
 
     Raises:
-        LinkError: What came is no message, or too long for one.
+        LinkError: The message is invalid or too long.
     """
     try:
         text = await reader.readline()
@@ -131,6 +139,6 @@ async def read_message(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     return message
 
 
-def line(**message: Any) -> bytes:
-    """Encode a message."""
+def encode_message(**message: Any) -> bytes:
+    """Return a message as one line of JSON."""
     return json.dumps(message).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""The life of a serving process, from its start to its exit code."""
+"""The lifecycle of a serving process, from its start to its exit code."""
 
 import asyncio
 import logging
@@ -16,20 +16,23 @@ from tokenwire.process.link import Link
 from tokenwire.process.stop_signals import stop_signals
 
 EXIT_ENDED: Final = 1
+"""The gRPC server ended without being stop_requested to."""
 EXIT_SECOND_SIGNAL: Final = 130
+"""A second signal interrupted the drain."""
 
 log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings, link: Link | None = None) -> int:
-    """Run a server until a signal tells it to stop, then drain it.
+    """Run a server until a stop signal arrives, then drain it.
 
-    A second signal ends the process at once, unless a supervisor decides about that.
+    A second signal ends the process immediately. A worker ignores second signals, because its
+    supervisor handles them.
 
     Args:
-        settings: All that can be set.
-        link: To the supervisor, for a worker that shares the port with others:
-            it drains also when the link closes.
+        settings: The settings of the server.
+        link: The link to the supervisor; None without workers. A worker shares its port and
+            also drains when the link closes.
 
     Returns:
         The exit code.
@@ -46,7 +49,7 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
     await app.start()
     gc_tuning.tune_collector()
     if link:
-        link.tell_serving(app.metrics_address)
+        link.report_serving(app.metrics_address)
         link.on_close(stopping.set)
     else:
         log.info(
@@ -58,8 +61,8 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
                 "model": settings.model,
             },
         )
-    if not await _is_asked_to_stop(app, stopping):
-        # No caller can reach this process any more; whoever started it starts another.
+    if not await _wait_for_stop(app, stopping):
+        # No caller can reach this process any more, so its parent must start another one.
         log.critical("the gRPC server has ended by itself; this process ends")
         await app.stop(grace_seconds=0)
         return EXIT_ENDED
@@ -71,13 +74,17 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
     return 0
 
 
-async def _is_asked_to_stop(app: App, stopping: asyncio.Event) -> bool:
-    """Wait for a signal, or the end of a server that nobody asked to stop."""
-    asked = asyncio.create_task(stopping.wait())
+async def _wait_for_stop(app: App, stopping: asyncio.Event) -> bool:
+    """Wait for `stopping`, or for the server to end by itself.
+
+    Returns:
+        False if the server ended by itself.
+    """
+    stop_requested = asyncio.create_task(stopping.wait())
     ended = asyncio.create_task(app.ended())
-    await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
-    # Not the other one: cancelling it would cancel what stopping the server waits for.
-    asked.cancel()
+    await asyncio.wait((stop_requested, ended), return_when=asyncio.FIRST_COMPLETED)
+    # `ended` is not cancelled: that would cancel the future that stopping the server awaits.
+    stop_requested.cancel()
     return stopping.is_set()
 
 

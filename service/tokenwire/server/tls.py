@@ -15,7 +15,7 @@ from tokenwire.config import Settings, SettingsError, variables
 from tokenwire.config.problems import shown
 from tokenwire.config.regular_files import read_regular
 from tokenwire.observability.certificate_validity import validity_of_authorities, validity_of_server
-from tokenwire.observability.metrics.labels import CertificateUse, Reload
+from tokenwire.observability.metrics.labels import CertificateUse, ReloadResult
 from tokenwire.observability.metrics.tls import TlsMetrics
 
 log = logging.getLogger(__name__)
@@ -129,13 +129,13 @@ class TlsFiles:
             self._usable = False
             # The files may be valid, and reading them failed for lack of descriptors or memory.
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            self._metrics.count_reload(Reload.ERROR)
+            self._metrics.count_reload(ReloadResult.ERROR)
             extra = {"problems": error.problems}
             log.warning("new certificate cannot be used, the old one stays", extra=extra)
             return
         self._usable = True
         self._retry_at = math.inf
-        self._metrics.count_reload(Reload.OK)
+        self._metrics.count_reload(ReloadResult.OK)
         log.info("new certificate in use")
 
     def _report_validity(self, pair: ssl.SSLContext, certificate: bytes, *client_ca: bytes) -> None:

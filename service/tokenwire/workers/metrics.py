@@ -1,4 +1,4 @@
-"""The metrics of all workers, each series with the number of its worker."""
+"""The metrics of all workers, with the worker's number as a label of each series."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -14,21 +14,21 @@ from tokenwire.workers.worker import Worker
 
 LABEL: Final = "worker"
 SUPERVISOR: Final = "supervisor"
-"""In the place of a number, for the metrics of the supervisor's own process."""
+"""The label value of the supervisor's own metrics."""
 
 
 class WorkersCollector(Collector):
-    """Reads the workers' metrics whenever it is read itself.
+    """Scrapes the workers at each scrape of the supervisor.
 
-    Nothing is added up: a sum over the label is the whole, and a worker that
-    starts anew begins at 0, as Prometheus expects of a counter.
+    Series are not aggregated: the total is the sum over the label, and the counters of a
+    restarted worker begin at 0, as Prometheus expects.
 
     Args:
-        workers: Those whose metrics are shown.
+        workers: The workers to scrape.
 
     Attributes:
-        registry: Shows the metrics of all.
-        port: Those of the supervisor's own metrics port.
+        registry: The registry of all metrics.
+        port: The metrics of the supervisor's metrics port.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
@@ -36,13 +36,13 @@ class WorkersCollector(Collector):
         self._own = CollectorRegistry()
         ProcessCollector(registry=self._own)
         self.port = PortMetrics(self._own)
-        # The workers' names are known only once they are read.
+        # The names of the workers' metrics are unknown until the first scrape.
         self.registry = CollectorRegistry(support_collectors_without_names=True)
         self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of all workers that answer, and which ones do."""
-        up, restarts = own_metrics()
+        """Yield the metrics of the supervisor and of all workers that respond."""
+        up, restarts = supervisor_metrics()
         families: dict[str, Metric] = {}
         for worker, found in zip(self._workers, scrape(self._workers), strict=True):
             number = str(worker.number)
@@ -54,8 +54,8 @@ class WorkersCollector(Collector):
         yield from (up, restarts, *families.values())
 
 
-def own_metrics() -> tuple[GaugeMetricFamily, CounterMetricFamily]:
-    """Return what the supervisor itself tells of its workers, still without values."""
+def supervisor_metrics() -> tuple[GaugeMetricFamily, CounterMetricFamily]:
+    """Return the supervisor's metrics about its workers, without samples."""
     return (
         GaugeMetricFamily(
             "tokenwire_worker_up", "Whether the worker serves: 1, or 0.", labels=[LABEL]
@@ -72,7 +72,7 @@ def _add(families: dict[str, Metric], found: Iterable[Metric], worker: str) -> N
             metric.name, Metric(metric.name, metric.documentation, metric.type, metric.unit)
         )
         if family.type != metric.type:
-            # It cannot be written; the family that is there already can.
+            # Two types of one name cannot be rendered; keep the family added first.
             continue
         family.samples += [
             sample._replace(labels={**sample.labels, LABEL: worker}) for sample in metric.samples

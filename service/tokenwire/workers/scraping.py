@@ -1,4 +1,4 @@
-"""Reads the endpoints of workers."""
+"""Scrapes the metrics endpoints of workers."""
 
 import asyncio
 import logging
@@ -15,12 +15,13 @@ from tokenwire.workers.worker import Worker
 log = logging.getLogger(__name__)
 
 SCRAPE_SECONDS: Final = 4.0
-"""How long workers may take to answer, all at once."""
-READ_SECONDS: Final = 8.0
-"""How long that and reading what they say may take; Prometheus gives us ten seconds."""
-MOST_BYTES: Final = 16 << 20
-"""The most that one worker may tell: a model has 24 kB of series."""
-AT_ONCE: Final = 32
+"""The timeout of the concurrent requests to all workers."""
+TOTAL_SECONDS: Final = 8.0
+"""The timeout of a scrape with its parsing; Prometheus' own default timeout is 10 seconds."""
+MAX_RESPONSE_BYTES: Final = 16 << 20
+"""The most bytes of one worker's response; the series of one model take 24 kB."""
+MAX_CONNECTIONS: Final = 32
+"""The most concurrent requests."""
 HEADERS: Final = {
     "Accept": "application/openmetrics-text; version=1.0.0",
     "Accept-Encoding": "identity",
@@ -28,18 +29,19 @@ HEADERS: Final = {
 
 
 def scrape(workers: Sequence[Worker]) -> list[list[Metric]]:
-    """Return what each worker tells; of one that does not answer, or not properly, nothing.
+    """Return the metrics of each worker, in the order of `workers`.
 
-    Call it on a thread that runs no event loop.
+    The list of a worker that does not respond, or responds with an invalid text, is empty. The
+    calling thread must not run an event loop.
     """
-    end = time.monotonic() + READ_SECONDS
+    deadline = time.monotonic() + TOTAL_SECONDS
     texts = asyncio.run(_read_all(workers))
-    return [_parse(worker, text, end) for worker, text in zip(workers, texts, strict=True)]
+    return [_parse(worker, text, deadline) for worker, text in zip(workers, texts, strict=True)]
 
 
 async def _read_all(workers: Sequence[Worker]) -> list[bytes]:
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
+        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, force_close=True),
         timeout=aiohttp.ClientTimeout(total=SCRAPE_SECONDS),
         auto_decompress=False,
         headers=HEADERS,
@@ -54,36 +56,36 @@ async def _read(session: aiohttp.ClientSession, worker: Worker) -> bytes:
     try:
         async with session.get(f"http://{address}/metrics", allow_redirects=False) as response:
             response.raise_for_status()
-            return await _limited(response)
-    except Exception as error:  # noqa: BLE001 - the series of others must not suffer, whatever it is
+            return await _read_limited(response)
+    except Exception as error:  # noqa: BLE001 - one worker must not cost the series of the others
         _log_failure(worker, error)
         return b""
 
 
-async def _limited(response: aiohttp.ClientResponse) -> bytes:
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     text = bytearray()
     async for part in response.content.iter_any():
         text += part
-        if len(text) > MOST_BYTES:
+        if len(text) > MAX_RESPONSE_BYTES:
             raise ValueError("too long")
     return bytes(text)
 
 
-def _parse(worker: Worker, text: bytes, end: float) -> list[Metric]:
+def _parse(worker: Worker, text: bytes, deadline: float) -> list[Metric]:
     try:
-        return _families(text.decode(), end) if text else []
+        return _families(text.decode(), deadline) if text else []
     except Exception as error:  # noqa: BLE001 - see _read
         _log_failure(worker, error)
         return []
 
 
-def _families(text: str, end: float) -> list[Metric]:
-    found = []
+def _families(text: str, deadline: float) -> list[Metric]:
+    families = []
     for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call] # has no types
-        if time.monotonic() > end:
+        if time.monotonic() > deadline:
             raise TimeoutError
-        found.append(family)
-    return found
+        families.append(family)
+    return families
 
 
 def _log_failure(worker: Worker, error: Exception) -> None:

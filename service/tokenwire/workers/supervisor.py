@@ -1,4 +1,4 @@
-"""Starts the workers, replaces those that end, drains them all."""
+"""Starts the workers, restarts workers that end, and drains them all at shutdown."""
 
 import asyncio
 import contextlib
@@ -13,53 +13,53 @@ from typing import Any, Final
 from tokenwire import __version__
 from tokenwire.config import Settings, SettingsError, cannot_listen
 from tokenwire.observability import logs
-from tokenwire.observability.event_loop_lag import LagMeter
+from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.process.stop_signals import stop_signals
 from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.port import reserve
-from tokenwire.workers.watch import Watch
+from tokenwire.workers.watch import WorkerMonitor
 from tokenwire.workers.worker import StartError, Worker
 
 log = logging.getLogger(__name__)
 
 EXIT_SECOND_SIGNAL: Final = 130
 WORKER_METRICS_LISTEN: Final = "127.0.0.1:0"
-"""Each worker's own endpoint, which only the supervisor reads."""
-STATUSES_SECONDS: Final = 2.0
-"""After the grace, for the statuses of the answers that it ended to go out."""
-SPANS_SECONDS: Final = 11.0
-"""After that, for the spans that a slow collector still takes, and the exit."""
+"""The metrics address of a worker, which only the supervisor scrapes."""
+STATUS_SECONDS: Final = 2.0
+"""The time after the grace period to deliver the statuses of the calls that it ended."""
+SPAN_EXPORT_SECONDS: Final = 11.0
+"""The time after that to export spans to a slow collector, and to exit."""
 
 
 async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
-    """Run workers behind one port until a signal tells them to stop, then drain them.
+    """Run workers behind one port until a stop signal arrives, then drain them.
 
-    A second signal ends them all at once, and so does one before they serve.
+    A second signal, or a signal before all workers serve, ends all workers immediately.
 
     Args:
-        settings: All that can be set.
-        overrides: The fields of `settings` that are not from the environment.
+        settings: The settings of the service.
+        overrides: The settings that override the environment, by field name.
 
     Returns:
-        The exit code: the workers' worst.
+        The highest exit code of the workers.
 
     Raises:
         SettingsError: The workers cannot start with these settings.
     """
     asyncio.get_running_loop().set_exception_handler(logs.log_loop_error)
     with contextlib.ExitStack() as stack:
-        address, kept = reserve(settings.listen)
-        stack.enter_context(kept)
-        of_workers = {
+        address, reserved = reserve(settings.listen)
+        stack.enter_context(reserved)
+        worker_overrides = {
             **overrides,
             "workers": 1,
             "listen": address,
             "metrics_listen": WORKER_METRICS_LISTEN,
         }
-        workers = [Worker(number, of_workers) for number in range(settings.workers)]
+        workers = [Worker(number, worker_overrides) for number in range(settings.workers)]
         collector = WorkersCollector(workers)
-        lag = LagMeter(lambda _: None)
+        lag = EventLoopLagMonitor(lambda _: None)
         lag.start()
         stack.callback(lag.stop)
         try:
@@ -89,31 +89,32 @@ class Supervisor:
     """Keeps workers running.
 
     Args:
-        workers: Not yet started.
-        settings: How long they may take.
+        workers: The workers, not started yet.
+        settings: The settings of timeouts.
     """
 
     def __init__(self, workers: list[Worker], settings: Settings) -> None:
         self._workers = workers
-        self._watch = Watch(workers, settings.worker_timeout_seconds)
-        self._watching: asyncio.Task[None] | None = None
-        self._most_seconds = settings.drain_seconds + settings.grace_seconds + STATUSES_SECONDS
+        self._monitor = WorkerMonitor(workers, settings.worker_timeout_seconds)
+        self._monitoring: asyncio.Task[None] | None = None
+        self._stop_seconds = settings.drain_seconds + settings.grace_seconds + STATUS_SECONDS
         self._started = False
         self._stopping = asyncio.Event()
 
     async def start(self) -> int:
-        """Start all workers; they serve when this returns 0.
+        """Start all workers and wait until they serve.
 
         Returns:
-            Otherwise the exit code of the first that could not start, and none runs.
+            0 if all workers serve. Otherwise the exit code of the first worker that could not
+            start; all workers have ended.
 
         Raises:
-            SettingsError: It could not start with its settings.
+            SettingsError: A worker rejected its settings; all workers have ended.
         """
         loop = asyncio.get_running_loop()
         for number in stop_signals():
             loop.add_signal_handler(number, self._on_signal, number)
-        self._watching = asyncio.create_task(self._watch.run())
+        self._monitoring = asyncio.create_task(self._monitor.run())
         try:
             for worker in self._workers:
                 await worker.spawn()
@@ -121,7 +122,7 @@ class Supervisor:
             _log_not_started(logging.ERROR, worker, error)
             await self._end_all()
             return 1
-        starting = [asyncio.create_task(_serving(worker)) for worker in self._workers]
+        starting = [asyncio.create_task(_wait_serving(worker)) for worker in self._workers]
         try:
             await asyncio.gather(*starting)
         except StartError as error:
@@ -135,32 +136,32 @@ class Supervisor:
         return 0
 
     async def run(self) -> int:
-        """Replace workers that end, until a signal comes; then drain all.
+        """Restart workers that end until a stop signal arrives, then drain all workers.
 
         Returns:
-            The workers' worst exit code.
+            The highest exit code of the workers.
         """
-        keeping = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
+        keeping = [asyncio.create_task(self._keep_running(worker)) for worker in self._workers]
         await self._stopping.wait()
         log.info("stopping; a second signal ends all workers at once")
-        begun = time.monotonic()
+        started = time.monotonic()
         for worker in self._workers:
             worker.drain()
-        limiting = asyncio.create_task(self._limit_end())
+        enforcing = asyncio.create_task(self._enforce_stop())
         codes = await asyncio.gather(*keeping)
-        limiting.cancel()
-        log.info("exit", extra={"drained_seconds": round(time.monotonic() - begun, 3)})
+        enforcing.cancel()
+        log.info("exit", extra={"drained_seconds": round(time.monotonic() - started, 3)})
         return max(codes)
 
-    async def _limit_end(self) -> None:
-        """See to it that no worker is there much longer than its grace."""
-        await asyncio.sleep(self._most_seconds)
-        self._watch.expect_end()
-        await asyncio.sleep(SPANS_SECONDS)
-        self._watch.kill_all()
+    async def _enforce_stop(self) -> None:
+        """Kill the workers that still run some time after their grace period."""
+        await asyncio.sleep(self._stop_seconds)
+        self._monitor.shorten_timeout()
+        await asyncio.sleep(SPAN_EXPORT_SECONDS)
+        self._monitor.kill_all()
 
-    async def _keep(self, worker: Worker) -> int:
-        """Return the exit code of the worker's last process, which ends with us."""
+    async def _keep_running(self, worker: Worker) -> int:
+        """Restart a worker until shutdown; return the exit code of its last process."""
         problems: list[str] = []
         while True:
             code = await worker.ended()
@@ -173,21 +174,21 @@ class Supervisor:
                 return 0
             problems = []
             try:
-                await _serving(worker)
+                await _wait_serving(worker)
             except StartError as error:
                 problems = error.problems
                 if self._stopping.is_set():
-                    # It was told to end before it served anyone.
+                    # Shutdown ended the process before it served, which is not a failure.
                     return 0
             if self._stopping.is_set():
-                # It has served too late to have been told.
+                # The process was still starting when `run` drained all workers.
                 worker.drain()
 
     async def _start_again(self, worker: Worker, delay: float) -> bool:
-        """Start a process after `delay` seconds, and again until it works.
+        """Start a process after `delay` seconds; retry until that succeeds.
 
         Returns:
-            False if there is no need of it any more.
+            False if the supervisor is stopping and no process was started.
         """
         while True:
             with contextlib.suppress(TimeoutError):
@@ -196,7 +197,7 @@ class Supervisor:
                 return False
             try:
                 await worker.spawn()
-            except Exception as error:  # noqa: BLE001 - whatever it is, a worker must not be lost
+            except Exception as error:  # noqa: BLE001 - any exception must lead to a retry
                 delay = worker.delay()
                 _log_not_started(logging.WARNING, worker, error, restart_in_seconds=delay)
             else:
@@ -218,7 +219,7 @@ class Supervisor:
         await asyncio.gather(*(worker.ended() for worker in self._workers))
 
 
-async def _serving(worker: Worker) -> None:
+async def _wait_serving(worker: Worker) -> None:
     await worker.serving()
     log.info("worker serving", extra={"worker": worker.number, "pid": worker.pid})
 
@@ -237,6 +238,6 @@ def _log_end(worker: Worker, code: int, delay: float, problems: list[str]) -> No
 
 def _log_not_started(level: int, worker: Worker, error: Exception, **more: float) -> None:
     number = error.errno if isinstance(error, OSError) else None
-    # The system's name of it, such as ENOENT or EMFILE.
+    # The symbolic name, such as ENOENT or EMFILE.
     name = errno.errorcode.get(number or 0, type(error).__name__)
     log.log(level, "worker not started", extra={"worker": worker.number, "error": name, **more})

@@ -1,4 +1,4 @@
-"""Ends workers that do not answer."""
+"""Kills workers that stop sending heartbeats."""
 
 import asyncio
 import logging
@@ -9,53 +9,55 @@ from tokenwire.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 0.5
+CHECK_SECONDS: Final = 0.5
+"""The interval of the checks."""
 START_SECONDS: Final = 120.0
-"""How long a worker may take until it serves."""
-STOPPED_SECONDS: Final = 3.0
-"""How long after the grace a worker may be silent: it has no more answers to give."""
+"""The timeout of a worker's start."""
+EXIT_SECONDS: Final = 3.0
+"""The heartbeat timeout after the grace period, when a worker has no more calls."""
 
 
-class Watch:
-    """Looks again and again whether workers tell that they run, and kills those that do not.
+class WorkerMonitor:
+    """Checks the heartbeats of all workers periodically, and kills workers that miss too many.
 
-    It counts looks instead of seconds: when all processes were paused together, and
-    go on together, no worker has missed more than one.
+    The monitor counts checks instead of seconds, so that after a pause of all processes, such
+    as a suspended machine, a worker has missed at most one check.
 
     Args:
-        workers: Those that are watched.
-        seconds: How long one that serves may be silent.
+        workers: The workers to monitor.
+        timeout_seconds: The heartbeat timeout of a worker that serves.
     """
 
-    def __init__(self, workers: Sequence[Worker], seconds: float) -> None:
+    def __init__(self, workers: Sequence[Worker], timeout_seconds: float) -> None:
         self._workers = workers
-        self._seconds = seconds
+        self._timeout_seconds = timeout_seconds
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check the workers until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             for worker in self._workers:
-                if worker.runs:
-                    self._look(worker)
+                if worker.is_running:
+                    self._check(worker)
 
-    def expect_end(self) -> None:
-        """Have less patience from now on: the grace is over."""
-        self._seconds = min(self._seconds, STOPPED_SECONDS)
+    def shorten_timeout(self) -> None:
+        """Lower the heartbeat timeout to EXIT_SECONDS; called when the grace period ends."""
+        self._timeout_seconds = min(self._timeout_seconds, EXIT_SECONDS)
 
     def kill_all(self) -> None:
-        """Kill those that are still there."""
+        """Kill all workers that still run."""
         for worker in self._workers:
-            if worker.runs:
+            if worker.is_running:
                 self._kill(worker, "worker does not end")
 
-    def _look(self, worker: Worker) -> None:
-        worker.unheard += 1
-        allowed = START_SECONDS if worker.starts else self._seconds
-        if worker.unheard * LOOK_SECONDS > allowed:
+    def _check(self, worker: Worker) -> None:
+        worker.missed_checks += 1
+        timeout = START_SECONDS if worker.is_starting else self._timeout_seconds
+        if worker.missed_checks * CHECK_SECONDS > timeout:
             self._kill(worker, "worker does not answer")
 
     def _kill(self, worker: Worker, event: str) -> None:
         fields = {"worker": worker.number, "pid": worker.pid}
-        log.warning(event, extra=fields | {"silent_seconds": worker.unheard * LOOK_SECONDS})
+        silent_seconds = worker.missed_checks * CHECK_SECONDS
+        log.warning(event, extra=fields | {"silent_seconds": silent_seconds})
         worker.kill()

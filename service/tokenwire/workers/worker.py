@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it."""
+"""The supervisor's handle of a worker process."""
 
 import asyncio
 import contextlib
@@ -9,19 +9,19 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tokenwire.process.link import LinkError, line, open_stream, read_message
+from tokenwire.process.link import LinkError, encode_message, open_stream, read_message
 from tokenwire.workers.backoff import Backoff
 
-# -P: a file of the working directory must not take the place of one of ours.
+# -P: a module in the working directory must not shadow an installed one.
 COMMAND: Final = (sys.executable, "-P", "-m", "tokenwire", "serve", "--worker")
 
 
 class StartError(Exception):
-    """A worker has ended before it served.
+    """A worker ended before it served.
 
     Attributes:
-        code: Its exit code.
-        problems: What it said about its settings, a line each.
+        code: The worker's exit code.
+        problems: One line per invalid setting that the worker reported.
     """
 
     def __init__(self, code: int, problems: list[str]) -> None:
@@ -31,23 +31,24 @@ class StartError(Exception):
 
 
 class Worker:
-    """One worker, which may be one process after the other.
+    """One worker: a sequence of processes, of which at most one runs at a time.
 
     Args:
-        number: Tells it from the others.
-        overrides: Its settings that win over the environment.
+        number: The worker's number, from 0.
+        overrides: The settings that override the environment, by field name.
 
     Attributes:
-        metrics_address: Where its metrics are, HOST:PORT, while it serves; else empty.
-        restarts: How often it was replaced.
-        unheard: How often its supervisor has looked since its process last told that it runs.
+        number: The worker's number, from 0.
+        metrics_address: HOST:PORT of the worker's metrics while it serves, otherwise empty.
+        restarts: The number of restarts.
+        missed_checks: The number of heartbeat checks since the last message of the process.
     """
 
     def __init__(self, number: int, overrides: Mapping[str, Any]) -> None:
         self.number = number
         self.metrics_address = ""
         self.restarts = 0
-        self.unheard = 0
+        self.missed_checks = 0
         self._overrides = overrides
         self._backoff = Backoff()
         self._process: Process | None = None
@@ -57,28 +58,28 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The id of the latest process, or 0."""
+        """The id of the latest process, or 0 if none was started."""
         return self._process.pid if self._process else 0
 
     @property
-    def runs(self) -> bool:
-        """Whether it has a process that has not ended."""
+    def is_running(self) -> bool:
+        """Whether the worker has a process that has not ended."""
         return self._process is not None and self._process.returncode is None
 
     @property
-    def starts(self) -> bool:
-        """Whether its process runs and has not served yet."""
-        return self.runs and not self._serving_since
+    def is_starting(self) -> bool:
+        """Whether the process runs and does not serve yet."""
+        return self.is_running and not self._serving_since
 
     async def spawn(self) -> None:
         """Start a process.
 
         Raises:
-            OSError: The system has no place for it, or the interpreter is not there.
+            OSError: A system limit is reached, or the interpreter does not exist.
         """
         self._serving_since = 0.0
         self._process = None
-        self.unheard = 0
+        self.missed_checks = 0
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as on_failure:
             on_failure.callback(ours.close)
@@ -91,30 +92,30 @@ class Worker:
             on_failure.callback(self.kill)
             self._reader, self._writer = await open_stream(ours)
             on_failure.pop_all()
-        self._writer.write(line(**self._overrides))
+        self._writer.write(encode_message(**self._overrides))
 
     async def serving(self) -> None:
         """Wait until the process serves.
 
         Raises:
-            StartError: It has ended instead.
+            StartError: The process ended before it served, or sent an invalid message.
         """
-        told = await self._read()
-        address = told.get("metrics_address")
+        message = await self._read()
+        address = message.get("metrics_address")
         if not (isinstance(address, str) and address):
-            problems = told.get("problems")
+            problems = message.get("problems")
             if not isinstance(problems, list):
                 problems = []
-                # It ends by itself, or speaks another language.
+                # After an invalid message, the process might never end by itself.
                 self.kill()
             raise StartError(await self.ended(), [str(each) for each in problems])
-        self.unheard = 0
+        self.missed_checks = 0
         self._serving_since = time.monotonic()
         self.metrics_address = address
         self._listening = asyncio.create_task(self._listen())
 
     async def ended(self) -> int:
-        """Return the exit code, as a shell would tell it, once the process has ended."""
+        """Wait until the process has ended; return its exit code, or 128 plus its signal."""
         if self._process is None:
             return 0
         code = await self._process.wait()
@@ -126,22 +127,22 @@ class Worker:
         return code if code >= 0 else 128 - code
 
     def delay(self) -> float:
-        """Return the seconds to wait before it is started again."""
+        """Return the seconds to wait before the next start."""
         served = time.monotonic() - self._serving_since if self._serving_since else 0.0
         return self._backoff.delay(served)
 
     def drain(self) -> None:
-        """Let it finish what it answers and end; one that only starts ends at once."""
+        """Tell the process to drain and exit; end it immediately if it does not serve yet."""
         if self._serving_since and self._writer:
             if not self._writer.transport.is_closing():
-                # Our side alone: it still tells that it runs.
+                # Closes only this direction: heartbeats still arrive.
                 self._writer.write_eof()
         elif self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -152,6 +153,6 @@ class Worker:
         return {}
 
     async def _listen(self) -> None:
-        """Note each sign that it runs, until it sends no more of them, or something else."""
+        """Reset `missed_checks` at each heartbeat, until the link closes or is invalid."""
         while await self._read():
-            self.unheard = 0
+            self.missed_checks = 0

@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line, or a readable form on a terminal.
+"""Logs: one JSON object per line, or a readable format on a terminal.
 
-An exception leaves its type and where it was raised, never its text or the
-values around it: both may hold a prompt.
+An exception is logged as its type and its stack frames, never as its text or with local values,
+because both may contain a prompt.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from tokenwire.config import Settings
 from tokenwire.observability.logs.handler import QueueingHandler
 from tokenwire.observability.logs.libraries import LibraryFilter
 
-MOST_FRAMES: Final = 40
-"""An endless recursion has a thousand, nearly all alike."""
+MAX_FRAMES: Final = 40
+"""The most stack frames logged for one exception; infinite recursion has a thousand."""
 LIBRARIES_LEVEL: Final = logging.WARNING
-"""Libraries log prompts and answers below this level, so no setting lowers it."""
+"""The level of libraries. No setting lowers it: below it, libraries log prompts and answers."""
 
 log = logging.getLogger(__name__)
 
 
 def configure(settings: Settings, worker: int | None = None) -> None:
-    """Send all logs of the process to stderr in the form that `settings` ask for.
+    """Send all logs of the process to stderr in the configured format.
 
-    A worker's number, if given, is a field of every line.
+    Args:
+        settings: The log format and level.
+        worker: The worker's number, which becomes a field of every line; None without workers.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -60,21 +62,21 @@ def configure(settings: Settings, worker: int | None = None) -> None:
 
 
 def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what no task of ours has caught; an event loop's exception handler."""
-    # The loop's own message would show the task, and with it the exception's text.
+    """Log an uncaught exception of a task or callback; an event loop's exception handler."""
+    # The loop's own message contains the task, and with it the exception's text.
     log.error("exception outside of any call", exc_info=context.get("exception"))
 
 
 def frames_of(error: BaseException) -> list[str]:
-    """Return where an exception came from, the outermost frame first: no text and no values."""
+    """Return the stack frames of an exception, outermost first, as `FILE:LINE FUNCTION`."""
     frames = []
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
         trace = trace.tb_next
-    if len(frames) > MOST_FRAMES:
-        frames[MOST_FRAMES // 2 : -MOST_FRAMES // 2] = ["..."]
+    if len(frames) > MAX_FRAMES:
+        frames[MAX_FRAMES // 2 : -MAX_FRAMES // 2] = ["..."]
     return frames
 
 

@@ -1,4 +1,4 @@
-"""The line that each call leaves: how it ended and why, never what was said."""
+"""The log line of each call: how the call ended and why, without its content."""
 
 import logging
 from typing import Final
@@ -8,8 +8,9 @@ from tokenwire.core.errors import InternalError, Party, ServerShuttingDown
 from tokenwire.observability.metrics.labels import FAILURES
 
 LATE_SECONDS: Final = 2.5
-"""The objective for first tokens, as observability/prometheus/rules.yml has it."""
+"""The objective for the time to first token; observability/prometheus/rules.yml has the same."""
 BLAME: Final[dict[str, Party]] = {kind.reason: kind.blame for kind in FAILURES}
+"""The party at fault, by reason."""
 
 log = logging.getLogger("tokenwire.call")
 
@@ -17,8 +18,11 @@ log = logging.getLogger("tokenwire.call")
 def log_call(call: CallRecord) -> None:
     """Log how a call ended.
 
-    The level is `warning` for what is the upstream's or the service's fault, `error` for a
-    bug, and `info` for everything else.
+    The level is `warning` for failures of the upstream or the service, `error` for bugs, and
+    `info` for everything else.
+
+    Args:
+        call: The record of a call that has ended.
     """
     level = _level(call)
     if not log.isEnabledFor(level):
@@ -56,13 +60,13 @@ def _level(call: CallRecord) -> int:
         case "OK":
             return logging.INFO
         case "CANCELLED" | "DEADLINE_EXCEEDED":
-            # The caller gave up on an upstream that was late already.
-            silent = call.attempts.asked and not call.first_token
-            late = silent and call.ended - call.started > LATE_SECONDS
+            # A caller that leaves a late upstream is a symptom of the upstream.
+            without_token = call.attempts.asked and not call.first_token
+            late = without_token and call.ended - call.started > LATE_SECONDS
             return logging.WARNING if late else logging.INFO
     if call.reason == InternalError.reason:
         return logging.ERROR
     if call.reason == ServerShuttingDown.reason and not call.attempts.asked:
-        # Ordinary life of a pod that leaves: the caller goes to another one.
+        # Expected when a pod terminates: the caller retries on another pod.
         return logging.INFO
     return logging.INFO if BLAME.get(call.reason) == "caller" else logging.WARNING

@@ -1,18 +1,20 @@
-"""The handler of the root logger: renders a line and queues it."""
+"""The handler of the root logger: renders each record and queues the line."""
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
-from tokenwire.observability.logs.line_writer import Drop, LineWriter
+from tokenwire.observability.logs.line_writer import LineDropReason, LineWriter
 from tokenwire.observability.prometheus_values import Counter
 
 FLUSH_SECONDS: Final = 1.0
-"""How long the end of the process waits for the last lines."""
+"""How long process exit waits for the queue to be written."""
 MAX_LINE_CHARACTERS: Final = 16_384
 """A longer line is written without its fields."""
 UNRENDERED: Final = "log line cannot be rendered"
+"""The event that replaces a record whose rendering raised an exception."""
 DROPPED: Final = "log lines dropped"
+"""The event that reports dropped lines."""
 
 LINES_DROPPED: Final = Counter(
     "tokenwire_log_lines_dropped",
@@ -20,75 +22,78 @@ LINES_DROPPED: Final = Counter(
     ("reason",),
     registry=None,
 )
-"""Of the whole process, as its log is."""
-for _drop in Drop:
-    LINES_DROPPED.labels(_drop.value)
+"""Global, because the log belongs to the whole process."""
+for _reason in LineDropReason:
+    LINES_DROPPED.labels(_reason.value)
 
 log = logging.getLogger(__name__)
 
-Select = Callable[[logging.LogRecord], logging.LogRecord | Drop | None]
-"""Returns what to log in place of a record: nothing, or why it is dropped and counted."""
+RecordFilter = Callable[[logging.LogRecord], logging.LogRecord | LineDropReason | None]
+"""Returns the record to log instead; the reason for which it is dropped and counted; or None
+to ignore it."""
 
 
 class QueueingHandler(logging.StreamHandler[TextIO]):
-    """Renders lines in the thread that logs, so that nothing of a record waits in the queue.
+    """Renders each record in the thread that logs it; a writer thread writes the lines.
+
+    The queue holds rendered lines, so no record and none of its values outlives the log call.
 
     Args:
-        stream: Where lines go.
-        select: Decides what is logged.
+        stream: Where lines are written.
+        record_filter: Decides which records are logged.
     """
 
-    def __init__(self, stream: TextIO, select: Select) -> None:
+    def __init__(self, stream: TextIO, record_filter: RecordFilter) -> None:
         super().__init__(stream)
-        self._select = select
+        self._record_filter = record_filter
         self._writer = LineWriter(stream, "log", _count, self._report)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record's line; drop and count it when there is no room."""
-        selected = self._select(record)
-        if isinstance(selected, logging.LogRecord):
-            self._writer.put(self._line(selected))
-        elif selected is not None:
-            self._writer.dropped(selected)
+        """Queue the record's line, or drop and count it if the queue is full."""
+        filtered = self._record_filter(record)
+        if isinstance(filtered, logging.LogRecord):
+            self._writer.put(self._line(filtered))
+        elif filtered is not None:
+            self._writer.count_dropped(filtered)
 
     def setStream(self, stream: TextIO) -> TextIO | None:  # noqa: N802 - the original's name
-        """Write what is queued, then use another stream; return the one before."""
+        """Flush the queue, then write to `stream`; return the previous stream."""
         self.flush()
-        before, self.stream = self.stream, stream
+        previous, self.stream = self.stream, stream
         self._writer.set_stream(stream)
-        return before
+        return previous
 
     def flush(self) -> None:
-        """Wait for the queued lines to be written, for a second at most."""
-        # Without the handler's lock: nobody who logs waits for the stream.
+        """Wait at most FLUSH_SECONDS for the queued lines to be written."""
+        # Not under the handler's lock, so that no logging thread waits for the stream.
         self._writer.flush(FLUSH_SECONDS)
 
     def close(self) -> None:
-        """Let the thread end once all is written; does not wait for it."""
+        """End the writer thread once the queue is written, without waiting for it."""
         self._writer.close()
         super().close()
 
     def _line(self, record: logging.LogRecord) -> bytes:
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001 - whoever logs must not fail by it
+        except Exception as error:  # noqa: BLE001 - logging must not fail the code that logs
             line = self.format(_plain(record, UNRENDERED, exception=type(error).__qualname__))
         if len(line) > MAX_LINE_CHARACTERS:
             event = str(record.msg)[: MAX_LINE_CHARACTERS // 2]
             line = self.format(_plain(record, event, characters=len(line)))
         return line.encode(errors="backslashreplace") + b"\n"
 
-    def _report(self, counts: Mapping[Drop, int]) -> bytes:
+    def _report(self, counts: Mapping[LineDropReason, int]) -> bytes:
         if not log.isEnabledFor(logging.WARNING):
             return b""
         record = logging.LogRecord(log.name, logging.WARNING, __file__, 0, DROPPED, (), None)
         record.lines = sum(counts.values())
-        record.reasons = {drop.value: lines for drop, lines in counts.items()}
+        record.reasons = {reason.value: lines for reason, lines in counts.items()}
         return self._line(record)
 
 
 def _plain(record: logging.LogRecord, event: str, **fields: object) -> logging.LogRecord:
-    """Return a record in the place of another, without its arguments and fields."""
+    """Return a copy of a record with another event and other fields, without its arguments."""
     plain = logging.LogRecord(
         record.name, record.levelno, record.pathname, record.lineno, event, (), None
     )
@@ -96,5 +101,5 @@ def _plain(record: logging.LogRecord, event: str, **fields: object) -> logging.L
     return plain
 
 
-def _count(drop: Drop, lines: int) -> None:
-    LINES_DROPPED.labels(drop.value).inc(lines)
+def _count(reason: LineDropReason, lines: int) -> None:
+    LINES_DROPPED.labels(reason.value).inc(lines)

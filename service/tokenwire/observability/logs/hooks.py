@@ -1,7 +1,8 @@
-"""What Python itself would print on stderr, as log lines: without texts, and never waited for.
+"""Hooks that log what Python and libraries would otherwise print to stderr.
 
-It prints warnings, exceptions of threads, exceptions that nobody can catch, and whatever
-libraries print themselves, such as gRPC's tracebacks.
+Python prints warnings, uncaught exceptions of threads and unraisable exceptions; libraries print
+text of their own, such as gRPC's tracebacks. The hooks log where each came from, without its
+text, and never block on stderr.
 """
 
 import io
@@ -13,13 +14,13 @@ import warnings
 from types import TracebackType
 from typing import Any, TextIO
 
-from tokenwire.observability.logs.libraries import PYTHON
+from tokenwire.observability.logs.libraries import PYTHON_LOGGER
 
-log = logging.getLogger(PYTHON)
+log = logging.getLogger(PYTHON_LOGGER)
 
 
 def install() -> None:
-    """Log what Python would print, until the process ends."""
+    """Install the hooks for the rest of the process's life."""
     warnings.showwarning = _log_warning
     sys.excepthook = _log_end
     threading.excepthook = _log_thread
@@ -29,7 +30,7 @@ def install() -> None:
 
 
 def uninstall_stderr() -> None:
-    """Let prints to stderr through again."""
+    """Restore the original stderr, so that text printed to it appears again."""
     if isinstance(sys.stderr, _Stderr):
         sys.stderr = sys.stderr.original
 
@@ -42,7 +43,7 @@ def _log_warning(  # noqa: PLR0913, PLR0917 - as Python calls it
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    # The text is left out: those of pydantic, for one, quote the value.
+    # The text is omitted, because some libraries, such as pydantic, quote values in it.
     del message, file, line
     extra = {"category": category.__qualname__, "where": f"{filename}:{lineno}"}
     log.warning("python warning", extra=extra)
@@ -77,10 +78,10 @@ def _exc_info(
 
 
 class _Stderr(io.TextIOBase):
-    """Tells that something was printed, and where, in place of printing it.
+    """Replaces stderr: logs where text was printed instead of printing it.
 
     Args:
-        original: The stream that it stands for.
+        original: The stream that it replaces.
     """
 
     def __init__(self, original: TextIO) -> None:
@@ -94,11 +95,11 @@ class _Stderr(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         if text.strip():
-            log.warning("text for stderr withheld", extra={"where": _printing_place()})
+            log.warning("text for stderr withheld", extra={"where": _caller_location()})
         return len(text)
 
 
-def _printing_place() -> str:
+def _caller_location() -> str:
     frame = sys._getframe(2)  # noqa: SLF001 - public in all but its name
     while frame.f_code.co_filename == traceback.__file__ and frame.f_back:
         frame = frame.f_back

@@ -1,8 +1,8 @@
-"""Lines on their way out of the process: a bounded queue, and a thread that writes it.
+"""A bounded queue of lines and a thread that writes them to a stream.
 
-Whoever reads the log must not be able to stop the service. A pipe that nobody
-reads blocks the thread and nobody else; lines that do not fit into the queue, or
-cannot be written, are dropped and counted.
+A slow or stopped reader must not block the service. A pipe that nobody reads blocks only the
+writer thread; lines that do not fit into the queue, or cannot be written, are dropped and
+counted.
 """
 
 import contextlib
@@ -17,41 +17,48 @@ from queue import Empty, SimpleQueue
 from typing import Final, TextIO
 
 QUEUE_BYTES: Final = 1024 * 1024
-"""How much may wait: three seconds of lines at a thousand calls a second."""
+"""The capacity of the queue: three seconds of lines at a thousand calls per second."""
 BATCH_BYTES: Final = select.PIPE_BUF
-"""The most that one write to a pipe never mixes with the writes of other workers."""
+"""The most bytes per write; a pipe does not mix writes of this size with those of other
+workers."""
 PAUSE_SECONDS: Final = 0.01
-"""Between two writes, so that a busy process wakes its thread a hundred times a second,
-not for each line."""
+"""The pause between two writes, so that a busy process wakes the writer thread at most a
+hundred times a second instead of for each line."""
 REPORT_SECONDS: Final = 10.0
-"""How often it is reported at most that lines were dropped."""
+"""The minimum time between two reports of dropped lines."""
 RETRY_SECONDS: Final = 1.0
-"""How long to wait at a time for a stream that another process made non-blocking."""
+"""The timeout of one poll of a stream that another process made non-blocking."""
 
 
-class Drop(Enum):
-    """Why a line was dropped."""
+class LineDropReason(Enum):
+    """Why a line was dropped.
+
+    Attributes:
+        QUEUE: The queue was full.
+        WRITE: The stream could not be written.
+        RATE: A library exceeded its rate limit.
+    """
 
     QUEUE = "queue"
     WRITE = "write"
     RATE = "rate"
 
 
-OnDropped = Callable[[Drop, int], None]
-Report = Callable[[Mapping[Drop, int]], bytes]
+OnDropped = Callable[[LineDropReason, int], None]
+Report = Callable[[Mapping[LineDropReason, int]], bytes]
 
 
 class LineWriter:
-    """Writes lines to a stream; `put` never waits for it.
+    """Writes lines to a stream from a thread of its own; `put` never blocks.
 
-    One thread at a time may call `put`, and any thread the other methods.
+    Only one thread at a time may call `put`; any thread may call the other methods.
 
     Args:
-        stream: Where lines go. One without a file descriptor gets text.
-        name: Of the thread.
-        on_dropped: Told why lines were dropped, and how many; by any thread.
-        report: Makes a line that tells how many were dropped since the last one; it is
-            written once lines flow again.
+        stream: Where lines are written; as text if it has no file descriptor.
+        name: The name of the writer thread.
+        on_dropped: Called from any thread with the reason and the number of dropped lines.
+        report: Renders a line with the numbers of lines dropped since the previous report.
+            It is written as soon as lines can be written again; None writes no reports.
     """
 
     def __init__(
@@ -61,85 +68,87 @@ class LineWriter:
         self._name = name
         self._on_dropped = on_dropped
         self._report = report
-        # Its methods may interrupt each other, as those of a finalizer that logs do.
+        # SimpleQueue is reentrant: a finalizer that logs may interrupt `put`.
         self._queue: SimpleQueue[bytes | threading.Event] = SimpleQueue()
-        self._held: bytes | threading.Event | None = None
+        self._carried_over: bytes | threading.Event | None = None
         self._put_bytes = self._taken_bytes = 0
-        # Of each reason only one thread counts: who puts lines, or who writes them.
-        self._dropped = dict.fromkeys(Drop, 0)
+        # Needs no lock: for each reason, only one thread counts.
+        self._dropped = dict.fromkeys(LineDropReason, 0)
         self._reported = dict(self._dropped)
         self._last_report = -REPORT_SECONDS
-        self._torn = False
-        self._hurry = threading.Event()
+        self._ends_mid_line = False
+        self._flush_requested = threading.Event()
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
     def set_stream(self, stream: TextIO) -> None:
-        """Write to another stream from now on."""
+        """Write all later lines to `stream`."""
         self._stream = stream
 
     def put(self, line: bytes) -> bool:
-        """Queue a line that ends with a line feed; return whether there was room for it."""
+        """Queue a line, which must end with a line feed; return False if the queue is full."""
         if self._put_bytes - self._taken_bytes + len(line) > QUEUE_BYTES:
-            self.dropped(Drop.QUEUE)
+            self.count_dropped(LineDropReason.QUEUE)
             return False
         self._put_bytes += len(line)
         self._queue.put(line)
         if self._thread is None:
-            # Without one, as where no more threads are allowed, the next line tries again.
+            # If the thread limit is reached, the next line tries again.
             with contextlib.suppress(RuntimeError):
                 self._start()
         return True
 
-    def dropped(self, drop: Drop, lines: int = 1) -> None:
+    def count_dropped(self, reason: LineDropReason, lines: int = 1) -> None:
         """Count lines that are not written."""
-        self._dropped[drop] += lines
-        self._on_dropped(drop, lines)
+        self._dropped[reason] += lines
+        self._on_dropped(reason, lines)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all that was queued is written or dropped, or give up.
+        """Wait at most `seconds` until all queued lines are written or dropped.
 
         Returns:
-            Whether it was done in time.
+            False if the time was not sufficient.
         """
         if self._thread is None:
             return True
         done = threading.Event()
         self._queue.put(done)
-        self._hurry.set()
+        self._flush_requested.set()
         return done.wait(seconds)
 
     def close(self) -> None:
-        """End the thread once all is written; another `put` starts it again."""
+        """End the thread once the queue is written; a later `put` starts a new one."""
         if self._thread is not None:
             self._thread = None
             self._queue.put(self._end)
 
     def _start(self) -> None:
-        # A daemon: one that hangs in a write must not hold the end of the process.
+        # A daemon thread: a blocked write must not prevent the process from exiting.
         thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         thread.start()
         self._thread = thread
 
     def _run(self) -> None:
         while True:
-            batch, mark = self._next_batch()
-            if lost := self._write(batch):
-                self.dropped(Drop.WRITE, lost)
+            batch, written = self._next_batch()
+            if unwritten := self._write(batch):
+                self.count_dropped(LineDropReason.WRITE, unwritten)
             else:
                 self._report_dropped()
-            if mark is self._end:
+            if written is self._end:
                 return
-            if mark:
-                mark.set()
-                self._hurry.clear()
-            elif self._held is None and self._queue.empty():
-                self._hurry.wait(PAUSE_SECONDS)
+            if written:
+                written.set()
+                self._flush_requested.clear()
+            elif self._carried_over is None and self._queue.empty():
+                self._flush_requested.wait(PAUSE_SECONDS)
 
     def _next_batch(self) -> tuple[bytes, threading.Event | None]:
-        """Wait for lines; return some, and the mark behind them: what to set once they are written.
+        """Wait for the next lines.
 
-        Returns nothing when a report is due.
+        Returns:
+            The lines, and the event to set once they are written, if one was queued after
+            them. No lines if a report is due.
         """
         batch = bytearray()
         while True:
@@ -147,14 +156,14 @@ class LineWriter:
             if item is None or isinstance(item, threading.Event):
                 return bytes(batch), item
             if batch and len(batch) + len(item) > BATCH_BYTES:
-                self._held = item
+                self._carried_over = item
                 return bytes(batch), None
             batch += item
             self._taken_bytes += len(item)
 
     def _next(self, *, wait: bool) -> bytes | threading.Event | None:
-        if self._held is not None:
-            item, self._held = self._held, None
+        if self._carried_over is not None:
+            item, self._carried_over = self._carried_over, None
             return item
         timeout = None
         if self._report and self._dropped != self._reported:
@@ -169,29 +178,30 @@ class LineWriter:
         now = time.monotonic()
         if self._report and counts != self._reported and now >= self._last_report + REPORT_SECONDS:
             self._last_report = now
-            new = {drop: counts[drop] - self._reported[drop] for drop in Drop}
-            if not self._write(self._report({drop: lines for drop, lines in new.items() if lines})):
+            new = {reason: counts[reason] - self._reported[reason] for reason in LineDropReason}
+            nonzero = {reason: lines for reason, lines in new.items() if lines}
+            if not self._write(self._report(nonzero)):
                 self._reported = counts
 
     def _write(self, lines: bytes) -> int:
-        """Write whole lines; return how many could not be written."""
-        # What follows half a line must not become its end.
-        mended = b"\n" if self._torn and lines else b""
-        data = mended + lines
+        """Write complete lines; return how many could not be written."""
+        # Ends a partly written line, so that the next line does not continue it.
+        line_end = b"\n" if self._ends_mid_line and lines else b""
+        data = line_end + lines
         written = 0
         try:
             while written < len(data):
                 written += self._write_some(data[written:])
-        except Exception:  # noqa: BLE001 - whatever is wrong with the stream, the thread goes on
+        except Exception:  # noqa: BLE001 - the thread must survive any error of the stream
             if written:
-                self._torn = data[written - 1 : written] != b"\n"
-            return data.count(b"\n", max(written, len(mended)))
+                self._ends_mid_line = data[written - 1 : written] != b"\n"
+            return data.count(b"\n", max(written, len(line_end)))
         if data:
-            self._torn = False
+            self._ends_mid_line = False
         return 0
 
     def _write_some(self, data: bytes) -> int:
-        """Write what can be written at once, at least a byte; return how much it was."""
+        """Write at least one byte and return the number of bytes written."""
         stream = self._stream
         try:
             descriptor = stream.fileno()
@@ -200,8 +210,8 @@ class LineWriter:
             return len(data)
         while True:
             try:
-                # Not through the stream: its lock would be held as long as this blocks, and
-                # the interpreter takes it at the end.
+                # Not through the stream: its lock would be held while this blocks, and the
+                # interpreter acquires that lock at exit.
                 return os.write(descriptor, data)
             except BlockingIOError:
                 writable = select.poll()

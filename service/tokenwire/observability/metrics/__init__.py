@@ -1,6 +1,6 @@
-"""What Prometheus sees of the process."""
+"""The Prometheus metrics of the process."""
 
-from tokenwire.observability.metrics.labels import OTHER_MODEL, Dropped
+from tokenwire.observability.metrics.labels import OTHER_MODEL, SpanDropReason
 from tokenwire.observability.metrics.observation import Metrics
 
-__all__ = ["OTHER_MODEL", "Dropped", "Metrics"]
+__all__ = ["OTHER_MODEL", "Metrics", "SpanDropReason"]

@@ -1,7 +1,7 @@
-"""Upper bounds of the histograms.
+"""The upper bounds of the histogram buckets.
 
-Those of OpenTelemetry's GenAI conventions and of the gRPC ecosystem, with more
-above for long streams and more below for a service that adds little.
+They follow OpenTelemetry's GenAI conventions and the gRPC ecosystem, with additional bounds at
+the top for long streams and at the bottom for the service's own small overhead.
 """
 
 from typing import Final
@@ -40,7 +40,7 @@ OVERHEAD: Final = (
 """Seconds."""
 
 QUEUE: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds; 0.02 is the default limit."""
+"""Seconds; 0.02 is the default of TOKENWIRE_QUEUE_TIMEOUT_SECONDS."""
 
 ACCEPT_WAIT: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),

@@ -1,4 +1,4 @@
-"""The series of one method, looked up once and kept."""
+"""The metric series of one method, looked up once."""
 
 from grpc import StatusCode
 
@@ -7,11 +7,11 @@ from tokenwire.observability.metrics.declarations import Declarations
 
 
 class MethodSeries:
-    """All series that have the method as labels.
+    """All series that are labelled with one method.
 
     Args:
-        declared: The metrics.
-        method: The labels.
+        declared: The declared metrics.
+        method: The method whose names are the label values.
     """
 
     def __init__(self, declared: Declarations, method: Method) -> None:

@@ -1,4 +1,4 @@
-"""The series of one model, looked up once and kept."""
+"""The metric series of one model, looked up once."""
 
 from prometheus_client import Counter, Histogram
 
@@ -11,13 +11,13 @@ from tokenwire.observability.metrics.labels import Outcome, Phase, TokenType
 
 
 class ModelSeries:
-    """All series that have the model as a label.
+    """All series that are labelled with one model.
 
     Args:
-        declared: The metrics.
-        model: The label.
-        provider: Label of the provider, as OpenTelemetry names it.
-        price: What its tokens cost, if that is known.
+        declared: The declared metrics.
+        model: The label value.
+        provider: The provider's name in OpenTelemetry's conventions.
+        price: The price of the model's tokens; None if unknown.
     """
 
     def __init__(
@@ -53,7 +53,11 @@ class ModelSeries:
         self.durations(labels.NO_ERROR)
 
     def durations(self, error_type: str) -> tuple[Histogram, Histogram]:
-        """Return the durations of requests and of operations that ended so."""
+        """Return the histograms of request and operation durations for an error type.
+
+        Args:
+            error_type: The reason of the failure, or labels.NO_ERROR.
+        """
         if error_type not in self._request_durations:
             names = (*self._gen_ai, error_type)
             declared = self._declared
@@ -62,7 +66,7 @@ class ModelSeries:
         return self._request_durations[error_type], self._operation_durations[error_type]
 
     def count_tokens(self, call: CallRecord) -> int:
-        """Count the call's tokens and what they cost; return those of its output."""
+        """Count the call's tokens and their cost; return the number of output tokens."""
         usage = call.completion.usage if call.completion else None
         if usage is None:
             usage = Usage(input_tokens=0, output_tokens=call.tokens)

@@ -1,4 +1,4 @@
-"""The labels of the metrics: their names and all the values that they can have."""
+"""The names of the metrics' labels and all values that they can have."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -10,7 +10,7 @@ METHOD: Final = ("grpc_type", "grpc_service", "grpc_method")
 CODE: Final = "grpc_code"
 MODEL: Final = "gen_ai_request_model"
 GEN_AI: Final = ("gen_ai_operation_name", "gen_ai_provider_name", MODEL)
-"""What OpenTelemetry's conventions ask of every GenAI metric."""
+"""The labels that OpenTelemetry's conventions require for every GenAI metric."""
 DIRECTION: Final = "gen_ai_token_type"
 ERROR_TYPE: Final = "error_type"
 REASON: Final = "reason"
@@ -22,15 +22,15 @@ CERTIFICATE: Final = "certificate"
 RESULT: Final = "result"
 
 CHAT: Final = "chat"
-"""OpenTelemetry's name for what `Send` does."""
+"""OpenTelemetry's operation name for `Send`."""
 OTHER_MODEL: Final = "other"
-"""Label of every model that the settings do not name, so that series stay bounded."""
+"""The label of every model that the settings do not name; it bounds the number of series."""
 NO_ERROR: Final = ""
-"""Label of calls that ended well, which to Prometheus is the same as none."""
+"""The error type of successful calls; Prometheus treats an empty label as absent."""
 
 
 class Outcome(Enum):
-    """How a call ended, for who is on call. Every call has exactly one."""
+    """How a call ended, for alerts and dashboards; each call has exactly one outcome."""
 
     OK = "ok"
     ERROR = "error"
@@ -40,14 +40,14 @@ class Outcome(Enum):
 
 
 class Phase(Enum):
-    """How far a call had come when its caller left."""
+    """How far a call had progressed when its caller left."""
 
     WAITING = "before_first_token"
     STREAMING = "streaming"
 
 
 class TokenType(Enum):
-    """What a token was for."""
+    """The kind of a counted token."""
 
     INPUT = "input"
     OUTPUT = "output"
@@ -62,15 +62,20 @@ class CertificateUse(Enum):
     CLIENT_CA = "client_ca"
 
 
-class Reload(Enum):
-    """What came of replaced files."""
+class ReloadResult(Enum):
+    """Whether replaced TLS files could be used."""
 
     OK = "ok"
     ERROR = "error"
 
 
-class Dropped(Enum):
-    """Why a span was not exported."""
+class SpanDropReason(Enum):
+    """Why a span was not exported.
+
+    Attributes:
+        EXPORT: The exporter failed.
+        QUEUE: The queue was full.
+    """
 
     EXPORT = "export"
     QUEUE = "queue"
@@ -90,12 +95,12 @@ UPSTREAM_REASONS: Final = frozenset(
     for kind in FAILURES
     if issubclass(kind, errors.UpstreamError) and kind.blame != "caller"
 )
-"""Failures of requests to the upstream that are no fault of the caller's."""
+"""Failures of upstream requests that the caller did not cause."""
 
 CALLERS_REASONS: Final = frozenset(kind.reason for kind in FAILURES if kind.blame == "caller")
-"""Failures that the request or its reader caused."""
+"""Failures that the caller's request, or its reading, caused."""
 
 TURNED_AWAY: Final = frozenset(
     kind.reason for kind in (errors.ServerOverloaded, errors.ServerShuttingDown)
 )
-"""Failures of calls that the service did not take, unless the model was asked already."""
+"""Failures of calls that the service did not accept, unless the model was already asked."""

@@ -1,4 +1,4 @@
-"""What is counted of each call: all at its end, nothing for each token."""
+"""Records the metrics: for a call once at its start and once at its end, never per token."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -12,26 +12,26 @@ from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
 from tokenwire.observability.metrics.declarations import Declarations
-from tokenwire.observability.metrics.labels import OTHER_MODEL, Dropped, Outcome, Phase
+from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
 from tokenwire.observability.metrics.tls import TlsMetrics
 
 OK: Final = "OK"
 
 
 class Metrics:
-    """The process's metrics.
+    """The metrics of the process.
 
     Args:
         methods: The methods that are served.
-        endings: Status and reason of each way in which a call can fail.
-        models: Models that get a label of their own, as do those with a price.
-        provider: Who provides them, by OpenTelemetry's name.
-        prices: What tokens cost.
+        endings: The status and reason of each possible failure of a call.
+        models: Models that get a label of their own; models with a price get one too.
+        provider: The provider's name in OpenTelemetry's conventions.
+        prices: The prices of the models' tokens.
 
     Attributes:
-        registry: Holds them all, for exposition.
-        port: Those of the metrics port itself.
-        tls: Those of TLS, once the port speaks it.
+        registry: The registry of all metrics, for exposition.
+        port: The metrics of the metrics port.
+        tls: The metrics of TLS; None without TLS.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Metrics:
         }
         self._other = ModelSeries(declared, OTHER_MODEL, provider, price=None)
         self._methods = {method: MethodSeries(declared, method) for method in methods}
-        # Looked up now, so that all that can be counted is there at 0.
+        # Looked up now, so that every series exists at 0 before its first event.
         self._errors = {ending: declared.errors.labels(*ending) for ending in endings}
         rejections = sorted(labels.CALLERS_REASONS | labels.TURNED_AWAY)
         self._rejected = {reason: declared.rejected.labels(reason) for reason in rejections}
@@ -63,25 +63,31 @@ class Metrics:
             cause: declared.connection_failures.labels(cause.value) for cause in Cause
         }
         self._spans_dropped = {
-            reason: declared.spans_dropped.labels(reason.value) for reason in Dropped
+            reason: declared.spans_dropped.labels(reason.value) for reason in SpanDropReason
         }
 
     def watch_tasks_of(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell the tasks of `loop` from now on, counted whenever the metrics are read."""
+        """Export the number of tasks of `loop`, counted at each scrape."""
         self._declared.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
     def with_tls(self) -> TlsMetrics:
-        """Add the metrics of TLS."""
+        """Add and return the metrics of TLS."""
         self.tls = TlsMetrics(self.registry)
         return self.tls
 
     def note_call(self, peer: str) -> None:
-        """Note that a call came on the connection of `peer`, health checks included."""
+        """Record a call, health checks included, on the connection of `peer`."""
         if self.tls:
             self.tls.note_call(peer)
 
     def set_limits(self, streams: int, queued: int, request_bytes: int) -> None:
-        """Set how many answers may be streamed at once, and what else is limited."""
+        """Export the configured limits.
+
+        Args:
+            streams: The most concurrent answers.
+            queued: The most calls that wait for a slot.
+            request_bytes: The most bytes of all requests in flight.
+        """
         self._declared.streams_limit.set(streams)
         self._declared.queue_limit.set(queued)
         self._declared.request_bytes_limit.set(request_bytes)
@@ -89,35 +95,35 @@ class Metrics:
     def watch_load(
         self, in_flight: Callable[[], int], queued: Callable[[], int], held: Callable[[], int]
     ) -> None:
-        """Read the load from these functions whenever the metrics are read.
+        """Export the current load, read at each scrape.
 
         Args:
-            in_flight: Returns how many answers are being streamed.
-            queued: Returns how many calls wait for a slot.
-            held: Returns how many bytes the requests of all calls have.
+            in_flight: Returns the number of answers being streamed.
+            queued: Returns the number of calls that wait for a slot.
+            held: Returns the total bytes of the requests of all calls.
         """
         self._declared.streams.set_function(in_flight)
         self._declared.queue.set_function(queued)
         self._declared.request_bytes.set_function(held)
 
     def set_watches(self, watches: int) -> None:
-        """Set how many Watch calls of the health service are open."""
+        """Set the number of open Watch calls of the health service."""
         self._declared.watches.set(watches)
 
     def set_reflection_streams(self, streams: int) -> None:
-        """Set how many streams of reflection are open."""
+        """Set the number of open streams of the reflection service."""
         self._declared.reflection_streams.set(streams)
 
     def watch_reserved(self, reserved: Callable[[], int]) -> None:
-        """Tell how many free places are kept for others, asked whenever the metrics are read."""
+        """Export the number of slots reserved for other connections, read at each scrape."""
         self._declared.reserved.set_function(reserved)
 
     def observe_accept_wait(self, seconds: float) -> None:
-        """Note how long a call waited in gRPC."""
+        """Record the seconds that a call waited in gRPC before it was handed over."""
         self._declared.accept_wait.observe(seconds)
 
     def count_shed(self, method: Method, status: str, reason: str) -> None:
-        """Count a call that was rejected before anything else was done for it."""
+        """Count a call that was shed before any other work was done for it."""
         series = self._methods[method]
         self._declared.shed.inc()
         series.started.inc()
@@ -129,31 +135,33 @@ class Metrics:
         self._other.durations(reason)[0].observe(0)
 
     def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
-        """Tell from now on how many calls have no message yet, and how many an untaken status.
+        """Export the numbers of incomplete calls, read at each scrape.
 
-        Both are counted whenever the metrics are read.
+        Args:
+            incomplete: Returns the number of calls whose request message has not arrived.
+            undelivered: Returns the number of calls whose status the client has not read.
         """
         self._declared.incomplete_requests.set_function(incomplete)
         self._declared.undelivered_statuses.set_function(undelivered)
 
     def count_reset(self, calls: int) -> None:
-        """Count calls whose stream was reset because the status was not taken."""
+        """Count calls whose stream was reset because the client did not read the status."""
         self._declared.streams_reset.inc(calls)
 
     def set_draining(self) -> None:
-        """Tell that the process stops."""
+        """Set the draining gauge to 1."""
         self._declared.draining.set(1)
 
     def observe_lag(self, seconds: float) -> None:
-        """Note how late the event loop was."""
+        """Record the lag of the event loop, in seconds."""
         self._declared.lag.observe(seconds)
 
-    def count_dropped(self, spans: int, reason: Dropped) -> None:
-        """Count spans that were lost; any thread may call this."""
+    def count_dropped(self, spans: int, reason: SpanDropReason) -> None:
+        """Count spans that were not exported; any thread may call this."""
         self._spans_dropped[reason].inc(spans)
 
     def start(self, call: CallRecord) -> None:
-        """Count a call that begins."""
+        """Count a call that starts."""
         self.note_call(call.peer)
         method = self._methods[call.method]
         method.started.inc()
@@ -212,9 +220,11 @@ class Metrics:
 
 
 def _observe_abandoned(call: CallRecord, outcome: Outcome, series: ModelSeries) -> None:
-    """Note how long a caller who left had waited for a token, if a token is what it waited for."""
+    """Record how long a caller that left had waited for the next token.
+
+    Nothing is recorded if no model was asked, or if the caller left a token unread.
+    """
     if not call.attempts.asked or call.deadline.writing:
-        # Nobody was asked for a token, or one was there and the caller did not read it.
         return
     waited = call.ended - (call.last_token or call.started)
     series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))

@@ -1,6 +1,6 @@
-"""The metrics port: /metrics and /healthz over HTTP, within fixed bounds.
+"""The metrics port: /metrics and /healthz over HTTP, with bounded cost per client.
 
-docs/adr/0018-metrics-server.md tells why it works as it does.
+docs/adr/0018-metrics-server.md explains the design.
 """
 
 from tokenwire.observability.metrics_server.limits import Limits

@@ -1,4 +1,4 @@
-"""The connections of the metrics port: how many, and for how long."""
+"""Limits the number and the lifetime of connections to the metrics port."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from tokenwire.observability.metrics_server.limits import Limits
 from tokenwire.observability.metrics_server.metrics import LIMIT, TIMEOUT, PortMetrics
 
 EOF_SECONDS: Final = 1.0
-"""How long what came before the end of a peer's side may take to become a request."""
+"""How long a half-closed connection may take to yield a complete request from its buffer."""
 
 Protocol: TypeAlias = asyncio.Protocol
 
 
 class ScrapeConnections:
-    """All open connections; makes the protocol of each new one.
+    """All open connections; the protocol factory of the server.
 
     Args:
-        protocol: Makes the protocol that speaks HTTP.
-        limits: Bounds of number and time.
-        metrics: Told what happens.
+        protocol: Creates the HTTP protocol of a connection.
+        limits: The limits of number and time.
+        metrics: The metrics of the port.
     """
 
     def __init__(
@@ -35,39 +35,42 @@ class ScrapeConnections:
         return ScrapeConnection(self._protocol(), self)
 
     def of(self, protocol: Protocol) -> "ScrapeConnection | None":
-        """Return the connection whose HTTP this protocol speaks, if it is open."""
+        """Return the open connection of an HTTP protocol, or None."""
         return self._open.get(protocol)
 
     def add(self, connection: "ScrapeConnection") -> bool:
-        """Take a new connection in; tell whether there is room for it.
+        """Add a new connection.
 
-        Over the limit the one that has waited longest for its peer makes room,
-        so that peers who send or read nothing do not keep out one who does.
+        At the limit, this drops the connection that has waited longest for its peer, so that
+        idle peers cannot lock out an active one.
+
+        Returns:
+            False if the limit is reached and no connection waits for its peer.
         """
         if len(self._open) >= self.limits.connections:
-            waiting = [each for each in self._open.values() if each.waits_since is not None]
+            waiting = [each for each in self._open.values() if each.waiting_since is not None]
             if not waiting:
                 self.count_dropped(LIMIT)
                 return False
-            min(waiting, key=lambda each: each.waits_since or 0.0).drop(LIMIT)
+            min(waiting, key=lambda each: each.waiting_since or 0.0).drop(LIMIT)
         self._open[connection.protocol] = connection
         self._metrics.connections.set(len(self._open))
         return True
 
     def remove(self, connection: "ScrapeConnection") -> None:
-        """Forget a connection; again does nothing."""
+        """Remove a connection; removing it again does nothing."""
         self._open.pop(connection.protocol, None)
         self._metrics.connections.set(len(self._open))
 
     def count_dropped(self, reason: str) -> None:
-        """Count a connection that is closed without a response."""
+        """Count a connection that is closed without a response, by reason."""
         self._metrics.dropped[reason].inc()
 
     async def close(self) -> None:
-        """Give responses under way a moment, then close all."""
+        """Close all connections; responses in flight have limits.stop_seconds to complete."""
         end = asyncio.get_running_loop().time() + self.limits.stop_seconds
         for each in tuple(self._open.values()):
-            each.close_unless_asked()
+            each.abort_without_request()
         closing = [each.closed for each in self._open.values()]
         if closing:
             await asyncio.wait(closing, timeout=end - asyncio.get_running_loop().time())
@@ -76,19 +79,20 @@ class ScrapeConnections:
 
 
 class ScrapeConnection(asyncio.Protocol):
-    """Bounds the time of one connection, which carries one request.
+    """Limits the lifetime of one connection, which carries one request.
 
-    It waits for its peer twice: to send the request, and to read the response.
+    A connection waits for its peer twice: until the peer has sent the request, and until it
+    has read the response.
 
     Args:
-        protocol: Speaks HTTP.
-        connections: All of them.
+        protocol: The HTTP protocol of the connection.
+        connections: All connections.
 
     Attributes:
-        protocol: Speaks HTTP.
-        waits_since: Since when it waits for its peer, by the event loop's clock;
-            None while the peer waits for us.
-        closed: Done when it is closed.
+        protocol: The HTTP protocol of the connection.
+        waiting_since: When the connection began to wait for its peer, by the event loop's
+            clock, in seconds; None while the request is handled.
+        closed: Done when the connection is closed.
     """
 
     def __init__(self, protocol: Protocol, connections: ScrapeConnections) -> None:
@@ -97,12 +101,12 @@ class ScrapeConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._asked = False
-        self.waits_since: float | None = None
+        self._has_request = False
+        self.waiting_since: float | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the request."""
+        """Start the timeout of the request."""
         tcp = cast(asyncio.Transport, transport)
         if not self._connections.add(self):
             tcp.abort()
@@ -111,36 +115,36 @@ class ScrapeConnection(asyncio.Protocol):
         self._wait(self._connections.limits.request_seconds)
         self.protocol.connection_made(transport)
 
-    def asked(self) -> None:
-        """Note that the whole request is there; its peer waits for us from now on."""
-        self._asked = True
-        self.waits_since = None
+    def request_received(self) -> None:
+        """Record that the request is complete: stop the timeout."""
+        self._has_request = True
+        self.waiting_since = None
         self._cancel()
 
-    def answered(self) -> None:
-        """Note that the response is handed over; its peer has to read it from now on."""
+    def response_written(self) -> None:
+        """Record that the response is written: start the timeout of its reading."""
         if not self.closed.done():
             self._wait(self._connections.limits.response_seconds)
 
     def drop(self, reason: str) -> None:
-        """Close it at once, and count that."""
+        """Close the connection immediately and count it."""
         self._connections.count_dropped(reason)
         self.abort()
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection immediately."""
         self._cancel()
         self._connections.remove(self)
         if self._transport:
             self._transport.abort()
 
-    def close_unless_asked(self) -> None:
-        """Close it at once if no whole request has come."""
-        if not self._asked:
+    def abort_without_request(self) -> None:
+        """Close the connection immediately unless its request is complete."""
+        if not self._has_request:
             self.abort()
 
     def _wait(self, seconds: float) -> None:
-        self.waits_since = self._loop.time()
+        self.waiting_since = self._loop.time()
         self._cancel()
         self._timer = self._loop.call_later(seconds, self.drop, TIMEOUT)
 
@@ -149,26 +153,26 @@ class ScrapeConnection(asyncio.Protocol):
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what came."""
+        """Forward data to the HTTP protocol."""
         self.protocol.data_received(data)
 
     def eof_received(self) -> bool:
-        """Keep our side open: a peer may close its own as soon as it has asked."""
-        if not self._asked:
+        """Keep the connection open for writing: a peer may half-close it after its request."""
+        if not self._has_request:
             self._cancel()
-            self._timer = self._loop.call_later(EOF_SECONDS, self.close_unless_asked)
+            self._timer = self._loop.call_later(EOF_SECONDS, self.abort_without_request)
         return True
 
     def pause_writing(self) -> None:
-        """Hand on that the peer does not read."""
+        """Forward that the write buffer is full."""
         self.protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on that the peer reads again."""
+        """Forward that the write buffer has room again."""
         self.protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Remove the connection."""
         self.closed.set_result(None)
         if self._transport:
             self._cancel()

@@ -1,22 +1,23 @@
-"""The bounds of the metrics port."""
+"""The limits of the metrics port."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process spends on whoever reaches its metrics port.
+    """Bounds the resources that clients of the metrics port can use.
 
     Attributes:
-        connections: Open at once; one that waits for its peer makes room for a new one.
-        request_seconds: How long a request's line and headers may take.
-        response_seconds: How long a peer may take to read a response.
-        wait_seconds: How long a scrape may wait for those before it and its own text.
-        line_bytes: The longest request line, and the longest header.
-        headers: The most headers.
-        render_share: The most of one core that rendering takes, whatever is asked.
-        stuck_seconds: How late the event loop may be before /healthz says so.
-        stop_seconds: How long `stop` waits for responses under way.
+        connections: The most open connections. At the limit, a connection that waits for its
+            peer is dropped for a new one.
+        request_seconds: The most seconds to receive the request line and headers.
+        response_seconds: The most seconds for the peer to read the response.
+        wait_seconds: The most seconds that a scrape waits for earlier scrapes and its own text.
+        line_bytes: The most bytes of the request line, and of each header.
+        headers: The most headers of a request.
+        render_share: The most of one core that rendering uses, from 0 to 1.
+        stuck_seconds: The event-loop lag in seconds above which /healthz returns 503.
+        stop_seconds: The most seconds that `stop` waits for responses in flight.
     """
 
     connections: int = 32

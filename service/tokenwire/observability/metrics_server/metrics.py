@@ -1,4 +1,4 @@
-"""What the metrics port tells of itself."""
+"""The metrics of the metrics port itself."""
 
 from typing import Final
 
@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 from tokenwire.observability.prometheus_values import Counter, Gauge
 
 LIMIT: Final = "limit"
-"""A connection had to make room for another, or found none."""
+"""The limit of connections was reached."""
 TIMEOUT: Final = "timeout"
-"""A peer was too slow to send its request or to read the response."""
+"""The peer did not send its request, or did not read the response, in time."""
 REASONS: Final = (LIMIT, TIMEOUT)
 
 
@@ -17,7 +17,7 @@ class PortMetrics:
     """The metrics of one metrics port.
 
     Args:
-        registry: Where they are registered.
+        registry: The registry to add the metrics to.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -1,4 +1,4 @@
-"""What the metrics port answers: /metrics, /healthz, and what is wrong with the rest."""
+"""The pages of the metrics port: /metrics, /healthz, and errors for all other requests."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from aiohttp import web
 from tokenwire.observability.metrics_server.limits import Limits
 from tokenwire.observability.metrics_server.rendering import (
     Renderer,
-    Wanted,
+    ScrapeRequest,
     accepts_gzip,
     accepts_openmetrics,
 )
@@ -18,22 +18,23 @@ from tokenwire.observability.metrics_server.rendering import (
 log = logging.getLogger(__name__)
 
 METHODS: Final = ("GET", "HEAD")
-CERTAIN_SECONDS: Final = 1.0
-"""How long a late event loop gets to run after all: a whole process may have been paused."""
+RECHECK_SECONDS: Final = 1.0
+"""The time after which a lagging event loop is checked again. After a pause of the whole process,
+such as SIGSTOP, the event loop catches up within this time."""
 
 
 class Pages:
-    """Answers requests.
+    """Handles requests.
 
     Args:
-        renderer: Of the metrics.
-        lateness: Returns for how many seconds the process's event loop is overdue.
-        limits: Bounds of time.
+        renderer: Renders the metrics.
+        lag: Returns the current lag of the process's event loop, in seconds.
+        limits: The limits of time.
     """
 
-    def __init__(self, renderer: Renderer, lateness: Callable[[], float], limits: Limits) -> None:
+    def __init__(self, renderer: Renderer, lag: Callable[[], float], limits: Limits) -> None:
         self._renderer = renderer
-        self._lateness = lateness
+        self._lag = lag
         self._limits = limits
         self._pages: dict[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
             "/metrics": self._metrics,
@@ -41,42 +42,42 @@ class Pages:
         }
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Return the response to any request."""
+        """Return the response to a request."""
         page = self._pages.get(request.path)
         if page is None:
-            return _text(404, "Not found. There are /metrics and /healthz.")
+            return _text(404, "Not found. Use /metrics or /healthz.")
         if request.method not in METHODS:
-            return _text(405, "Only GET and HEAD.", {"Allow": ", ".join(METHODS)})
+            return _text(405, "Method not allowed. Use GET or HEAD.", {"Allow": ", ".join(METHODS)})
         if request.body_exists:
             return _text(413, "A request must not have a body.")
         try:
             return await page(request)
         except Exception:
             log.exception("metrics page failed")
-            return _text(500, "Internal error; the log has more.")
+            return _text(500, "Internal error. The log has the details.")
 
     async def _metrics(self, request: web.BaseRequest) -> web.Response:
-        wanted = Wanted(
+        scrape = ScrapeRequest(
             openmetrics=accepts_openmetrics(request.headers.get("Accept", "")),
             compressed=accepts_gzip(request.headers.get("Accept-Encoding", "")),
             names=frozenset(request.query.getall("name[]", ())),
         )
         try:
             async with asyncio.timeout(self._limits.wait_seconds):
-                body = await self._renderer.render(wanted)
+                body = await self._renderer.render(scrape)
         except TimeoutError:
-            return _text(503, "Too many scrapes at once.", {"Retry-After": "1"})
-        headers = {"Content-Type": wanted.content_type, "Vary": "Accept, Accept-Encoding"}
-        if wanted.compressed:
+            return _text(503, "Too many concurrent scrapes.", {"Retry-After": "1"})
+        headers = {"Content-Type": scrape.content_type, "Vary": "Accept, Accept-Encoding"}
+        if scrape.compressed:
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
 
     async def _healthz(self, _: web.BaseRequest) -> web.Response:
-        if self._lateness() > self._limits.stuck_seconds:
-            await asyncio.sleep(CERTAIN_SECONDS)
-        late = self._lateness()
-        if late > self._limits.stuck_seconds:
-            return _text(503, f"The event loop has not run for {late:.0f} s.")
+        if self._lag() > self._limits.stuck_seconds:
+            await asyncio.sleep(RECHECK_SECONDS)
+        lag = self._lag()
+        if lag > self._limits.stuck_seconds:
+            return _text(503, f"The event loop has not run for {lag:.0f} s.")
         return _text(200, "ok")
 
 

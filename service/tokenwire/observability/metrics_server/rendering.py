@@ -1,4 +1,4 @@
-"""The text of a registry, in the format that a scraper asks for."""
+"""Renders a registry in the format that a scraper accepts."""
 
 import asyncio
 import gzip
@@ -13,20 +13,20 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 OPENMETRICS: Final = ("application/openmetrics-text", ("", "1.0.0"))
-"""Media type and versions; Prometheus asks for 1.0.0."""
+"""The media type and its accepted versions; Prometheus asks for 1.0.0."""
 TEXT: Final = ("text/plain", ("", "0.0.4"))
 GZIP_LEVEL: Final = 4
-"""A twelfth of the size; the default level takes three times as long for a thirteenth."""
+"""Compresses to 1/12 of the size; the default level takes three times as long for 1/13."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What one scrape asks for.
+class ScrapeRequest:
+    """The parameters of one scrape.
 
     Attributes:
-        openmetrics: In OpenMetrics instead of Prometheus' text format.
-        compressed: By gzip.
-        names: Of the series, if not all.
+        openmetrics: Whether the format is OpenMetrics instead of Prometheus' text format.
+        compressed: Whether the text is compressed by gzip.
+        names: The names of the series to render; empty for all.
     """
 
     openmetrics: bool
@@ -35,27 +35,27 @@ class Wanted:
 
     @property
     def content_type(self) -> str:
-        """The media type of the text."""
+        """The media type of the response."""
         return CONTENT_TYPE_LATEST if self.openmetrics else CONTENT_TYPE_PLAIN_0_0_4
 
 
 def accepts_openmetrics(accept: str) -> bool:
-    """Tell whether a header `Accept` prefers OpenMetrics 1.0.0 to the text format.
+    """Return whether an `Accept` header prefers OpenMetrics 1.0.0 to the text format.
 
-    Anything that cannot be understood asks for nothing. prometheus_client's own
-    `choose_encoder` raises on versions that it does not know, and ignores `q`.
+    Malformed entries are ignored. `choose_encoder` of prometheus_client is not used, because it
+    raises on unknown versions and ignores `q`.
     """
     openmetrics = _quality(accept, OPENMETRICS)
     return openmetrics > 0 and openmetrics >= _quality(accept, TEXT)
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether a header `Accept-Encoding` allows gzip."""
+    """Return whether an `Accept-Encoding` header allows gzip."""
     return _quality(accept_encoding, ("gzip", ("",))) > 0
 
 
-def _quality(header: str, wanted: tuple[str, tuple[str, ...]]) -> float:
-    name, versions = wanted
+def _quality(header: str, accepted: tuple[str, tuple[str, ...]]) -> float:
+    name, versions = accepted
     best = 0.0
     for entry in header.split(","):
         kind, *parameters = (part.strip().lower() for part in entry.split(";"))
@@ -73,41 +73,41 @@ def _number(text: str) -> float:
 
 
 class Renderer:
-    """Renders a registry on one thread, one text at a time, for a share of one core.
+    """Renders a registry on one thread, one scrape at a time, with a limited share of one core.
 
-    Scrapes that wait for the same text share the next one. None gets a text
-    that was begun before it asked.
+    Concurrent scrapes with the same parameters share one text. No scrape gets a text whose
+    rendering started before the scrape arrived.
 
     Args:
-        registry: What is rendered.
-        share: The most of one core that this may take: after each text it rests.
+        registry: The registry to render.
+        share: The most of one core to use, from 0 to 1; the renderer pauses after each text.
     """
 
     def __init__(self, registry: CollectorRegistry, share: float) -> None:
         self._registry = registry
-        self._rest = 1 / share - 1
-        self._rested = 0.0
+        self._pause_ratio = 1 / share - 1
+        self._not_before = 0.0
         self._lock = asyncio.Lock()
         self._waiting = 0
-        self._latest: tuple[float, Wanted, bytes] | None = None
+        self._latest: tuple[float, ScrapeRequest, bytes] | None = None
         self._executor = ThreadPoolExecutor(1, "metrics-render")
 
-    async def render(self, wanted: Wanted) -> bytes:
-        """Return the text; cancelling this ends only the wait."""
-        asked = time.monotonic()
+    async def render(self, scrape: ScrapeRequest) -> bytes:
+        """Return the text; cancellation ends the wait, but not the rendering."""
+        arrived = time.monotonic()
         self._waiting += 1
         try:
             async with self._lock:
-                if self._latest and self._latest[0] >= asked and self._latest[1] == wanted:
+                if self._latest and self._latest[0] >= arrived and self._latest[1] == scrape:
                     return self._latest[2]
-                await asyncio.sleep(self._rested - time.monotonic())
-                begun = time.monotonic()
+                await asyncio.sleep(self._not_before - time.monotonic())
+                started = time.monotonic()
                 text = await asyncio.get_running_loop().run_in_executor(
-                    self._executor, _text, self._registry, wanted
+                    self._executor, _text, self._registry, scrape
                 )
                 ended = time.monotonic()
-                self._rested = ended + (ended - begun) * self._rest
-                self._latest = (begun, wanted, text)
+                self._not_before = ended + (ended - started) * self._pause_ratio
+                self._latest = (started, scrape, text)
                 return text
         finally:
             self._waiting -= 1
@@ -115,12 +115,12 @@ class Renderer:
                 self._latest = None
 
     def close(self) -> None:
-        """Render no more; what is under way ends by itself."""
+        """Stop rendering; a rendering in progress completes in the background."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _text(registry: CollectorRegistry, wanted: Wanted) -> bytes:
-    source = registry.restricted_registry(wanted.names) if wanted.names else registry
-    generate = generate_openmetrics if wanted.openmetrics else generate_latest
+def _text(registry: CollectorRegistry, scrape: ScrapeRequest) -> bytes:
+    source = registry.restricted_registry(scrape.names) if scrape.names else registry
+    generate = generate_openmetrics if scrape.openmetrics else generate_latest
     text: bytes = generate(source)
-    return gzip.compress(text, GZIP_LEVEL) if wanted.compressed else text
+    return gzip.compress(text, GZIP_LEVEL) if scrape.compressed else text

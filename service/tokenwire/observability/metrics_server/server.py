@@ -1,4 +1,4 @@
-"""The server of the metrics port, on a thread and an event loop of its own."""
+"""The HTTP server of the metrics port, on a thread and an event loop of its own."""
 
 import asyncio
 import errno
@@ -21,37 +21,40 @@ from tokenwire.observability.metrics_server.rendering import Renderer
 log = logging.getLogger(__name__)
 
 LINGER_SECONDS: Final = 0.5
-"""How long a refused body is read and thrown away, so that its sender sees the response."""
+"""How long the body of a rejected request is read and discarded. Closing the connection earlier
+would reset it before the sender reads the response."""
 
 WARNING_SECONDS: Final = 60.0
-NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""The minimum time between two warnings about refused connections."""
+RESOURCE_ERRORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""The errors of `accept` when a system resource is exhausted."""
 LIMITS: Final = Limits()
 
-# What peers send wrong is no news; what goes wrong here, `Pages` logs.
+# Silenced: malformed requests are not worth a log line, and `Pages` logs its own exceptions.
 http_log = logging.getLogger(f"{__name__}.http")
 http_log.setLevel(logging.CRITICAL + 1)
 
 
 class MetricsServer:
-    """Serves a registry at /metrics, and the state of the event loop at /healthz, until stopped.
+    """Serves a registry at /metrics and the state of the event loop at /healthz.
 
-    It takes two threads, whatever is asked of it: one for all connections, and
-    one that renders. So it answers while the process's event loop is blocked,
-    and no scrape runs on that loop.
+    The server uses two threads, regardless of load: one for all connections and one for
+    rendering. It therefore responds while the process's event loop is blocked, and scrapes do
+    not delay that loop.
 
     Args:
-        address: HOST:PORT; port 0 takes any free one.
-        registry: What is served.
-        metrics: Of this port.
-        lateness: Returns for how many seconds the process's event loop is overdue;
-            called on another thread.
-        limits: Bounds of what peers can cost.
+        address: HOST:PORT to listen on; port 0 selects a free port.
+        registry: The registry to serve.
+        metrics: The metrics of this port.
+        lag: Returns the current lag of the process's event loop, in seconds; called from
+            another thread.
+        limits: The limits of connections and time.
 
     Attributes:
-        address: Where it listens, with the port that it got.
+        address: HOST:PORT of the listener, with the actual port.
 
     Raises:
-        OSError: The address cannot be listened on.
+        OSError: The server cannot listen on the address.
     """
 
     def __init__(
@@ -59,14 +62,14 @@ class MetricsServer:
         address: str,
         registry: CollectorRegistry,
         metrics: PortMetrics,
-        lateness: Callable[[], float] = lambda: 0.0,
+        lag: Callable[[], float] = lambda: 0.0,
         limits: Limits | None = None,
     ) -> None:
         listener = _listen(address)
         self.address = f"{address.rpartition(':')[0]}:{listener.getsockname()[1]}"
         self._registry = registry
         self._metrics = metrics
-        self._lateness = lateness
+        self._lag = lag
         self._limits = limits or LIMITS
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
@@ -77,9 +80,9 @@ class MetricsServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the listener and all connections; blocks until its thread has ended.
+        """Close the listener and all connections; block until the thread has ended.
 
-        Stopping again does nothing.
+        Calling this again does nothing.
         """
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
@@ -93,17 +96,17 @@ class MetricsServer:
         self._loop.set_exception_handler(self._log_error)
         limits = self._limits
         renderer = Renderer(self._registry, limits.render_share)
-        pages = Pages(renderer, self._lateness, limits)
+        pages = Pages(renderer, self._lag, limits)
 
         async def answer(request: web.BaseRequest) -> web.Response:
             connection = connections.of(request.protocol)
             if connection:
-                connection.asked()
+                connection.request_received()
             response = await pages.answer(request)
-            # One request for each connection: nothing is held open between two scrapes.
+            # One request per connection, so that no connection stays open between scrapes.
             response.force_close()
             if connection:
-                connection.answered()
+                connection.response_written()
             return response
 
         http = web.Server(
@@ -111,7 +114,7 @@ class MetricsServer:
             access_log=None,
             logger=http_log,
             auto_decompress=False,
-            # `ScrapeConnections` does this for all of a connection, not just between requests.
+            # `ScrapeConnections` limits the whole lifetime, not only the time between requests.
             keepalive_timeout=0,
             lingering_time=LINGER_SECONDS,
             max_line_size=limits.line_bytes,
@@ -127,10 +130,10 @@ class MetricsServer:
 
     def _log_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if not (isinstance(error, OSError) and error.errno in NO_ROOM):
+        if not (isinstance(error, OSError) and error.errno in RESOURCE_ERRORS):
             logs.log_loop_error(loop, context)
         elif loop.time() >= self._next_warning:
-            # asyncio tries again once a second.
+            # asyncio retries, and fails again, once a second.
             self._next_warning = loop.time() + WARNING_SECONDS
             name = errno.errorcode[error.errno]
             log.warning("metrics port accepts no connection", extra={"error": name})
@@ -144,10 +147,10 @@ def _listen(address: str) -> socket.socket:
             name, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except UnicodeError as error:
-        # No name of a host: an empty part, or one that is too long.
+        # Not a host name: a label is empty or too long.
         raise OSError(str(error)) from error
     family = found[0][0]
-    # As without IPV6_V6ONLY, which is Linux' default: [::] takes IPv4 too.
+    # [::] accepts IPv4 connections too, as is the default on Linux.
     return socket.create_server(
         (name, int(port)), family=family, dualstack_ipv6=family is socket.AF_INET6
     )

@@ -1,1 +1,1 @@
-"""Spans, and their way to a collector."""
+"""Spans and their export."""

@@ -1,7 +1,7 @@
-"""OpenTelemetry's GenAI client span: one for each answer that a model was asked for.
+"""The GenAI client span of OpenTelemetry: one span per answer that a model is asked for.
 
-https://github.com/open-telemetry/semantic-conventions-genai. The upstream's
-host is left out on purpose.
+https://github.com/open-telemetry/semantic-conventions-genai. The attribute with the upstream's
+host is omitted, because no host may appear in a span.
 """
 
 import json
@@ -17,19 +17,19 @@ from tokenwire.core.large_work import next_step
 from tokenwire.observability.traces.content_budget import ContentBudget
 
 CHAT: Final = "chat"
-OMITTED: Final = "tokenwire.content_omitted"
-"""True where spans that are not exported yet hold so much that a text had no room."""
+CONTENT_OMITTED: Final = "tokenwire.content_omitted"
+"""The attribute that is true if the content budget had no room for a text of the span."""
 NO_ERROR: Final = ("OK", "CANCELLED")
-"""Endings that are no failure of the operation: it was whole, or nobody wanted it any more."""
+"""The statuses that are not errors of the operation: completed, or cancelled by the caller."""
 
 
 class ChatSpans:
-    """Starts a span for each answer that a model is asked for, and ends it with the call.
+    """Starts the span of a call when a model is asked, and ends it with the call.
 
     Args:
-        provider: Makes the spans.
-        provider_name: Who provides the model, by OpenTelemetry's name.
-        capture_content: Whether spans hold what was said.
+        provider: The tracer provider.
+        provider_name: The model provider's name in OpenTelemetry's conventions.
+        capture_content: Whether spans contain prompts and answers.
     """
 
     def __init__(
@@ -41,8 +41,13 @@ class ChatSpans:
         self._budget = ContentBudget()
 
     async def start(self, request: ChatRequest, call: CallRecord) -> None:
-        """Start the span of `call`, which asks a model `request`."""
-        # A sampler may decide by these.
+        """Start the span of a call.
+
+        Args:
+            request: The request that the model is asked.
+            call: The record of the call, which gets the span.
+        """
+        # Set at the start, because a sampler may use them.
         identity = {
             "gen_ai.operation.name": CHAT,
             "gen_ai.provider.name": self._provider_name,
@@ -59,7 +64,7 @@ class ChatSpans:
                 await _Content(span, self._budget).write_request(request)
 
     def end(self, call: CallRecord) -> None:
-        """End the span of `call` and write into it how the answer ended."""
+        """Set the attributes of the result and end the span of a call."""
         span = call.attempts.span
         if span is None:
             return
@@ -112,7 +117,7 @@ def _result(call: CallRecord) -> dict[str, AttributeValue]:
 
 
 class _Content:
-    """Writes into a span what was said, in the conventions' JSON, as far as there is room."""
+    """Writes prompt and answer into a span, in the conventions' JSON, within the budget."""
 
     def __init__(self, span: trace.Span, budget: ContentBudget) -> None:
         self._span = span
@@ -128,7 +133,7 @@ class _Content:
             instructions = await _json([_text(request.system)])
             self._write("gen_ai.system_instructions", instructions)
         if request.sampling.stop:
-            # A parameter, but in the caller's own words.
+            # Stop sequences are text of the caller, unlike the other parameters.
             self._span.set_attribute("gen_ai.request.stop_sequences", request.sampling.stop)
 
     def write_answer(self, call: CallRecord) -> None:
@@ -138,21 +143,21 @@ class _Content:
         self._write("gen_ai.output.messages", json.dumps([message]))
 
     def _write(self, name: str, text: str) -> None:
-        held = self._budget.hold(text)
-        if held is None:
-            self._span.set_attribute(OMITTED, True)  # noqa: FBT003 - the method takes no keyword
+        counted = self._budget.reserve(text)
+        if counted is None:
+            self._span.set_attribute(CONTENT_OMITTED, True)  # noqa: FBT003 - the method takes no keyword
         else:
-            self._span.set_attribute(name, held)
+            self._span.set_attribute(name, counted)
 
 
 async def _json(value: list[dict[str, Any]]) -> str:
-    """Return the JSON of `value`; others have their turn between one piece and the next."""
-    made = []
+    """Return the JSON of `value`, yielding to the event loop after each piece."""
+    encoded = []
     for piece in pieces(value):
-        made.append(piece.decode())
+        encoded.append(piece.decode())
         await next_step()
-    text = "".join(made)
-    # The span's own copy takes as long again.
+    text = "".join(encoded)
+    # Yield once more: the span's copy of the text takes as long as the join.
     await next_step()
     return text
 

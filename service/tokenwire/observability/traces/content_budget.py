@@ -1,42 +1,50 @@
-"""How much of what was said the spans of a process may hold, from the call to the export."""
+"""Limits the bytes of prompts and answers that unexported spans hold."""
 
 import sys
 import threading
 from typing import Final, Self
 
 CONTENT_BYTES: Final = 64 * 1024 * 1024
-"""A collector that is slow or down keeps 2,048 spans waiting, each with up to megabytes."""
+"""The budget of one process. Without it, a slow collector would let 2,048 spans wait in the
+queue, each with megabytes of text."""
 
 
 class ContentBudget:
-    """Counts the bytes of texts as long as anything refers to them.
+    """Counts the bytes of texts until they are deallocated.
 
     Attributes:
-        held: How many bytes there are.
+        used_bytes: The bytes that are in use.
     """
 
     def __init__(self) -> None:
-        self.held = 0
-        # A text may end while another is counted, in the same thread or in an exporter's.
+        self.used_bytes = 0
+        # Reentrant: a text may be deallocated in this thread while another one is counted.
         self._lock = threading.RLock()
 
-    def hold(self, text: str) -> str | None:
-        """Return the text, counted until its end; None if there is no room for it."""
+    def reserve(self, text: str) -> str | None:
+        """Return a copy of the text that is counted until it is deallocated.
+
+        Returns:
+            None if the budget has no room for the text.
+        """
         size = sys.getsizeof(text)
         with self._lock:
-            if self.held + size > CONTENT_BYTES:
+            if self.used_bytes + size > CONTENT_BYTES:
                 return None
-            self.held += size
-        return _Held.of(text, self, size)
+            self.used_bytes += size
+        return _CountedText.of(text, self, size)
 
     def release(self, size: int) -> None:
-        """Count `size` bytes no more."""
+        """Return `size` bytes to the budget."""
         with self._lock:
-            self.held -= size
+            self.used_bytes -= size
 
 
-class _Held(str):
-    """A text that tells its end: spans go through queues and threads of the SDK."""
+class _CountedText(str):
+    """A text that releases its bytes when it is deallocated.
+
+    Spans pass through queues and threads of the SDK, which has no hook for their end.
+    """
 
     __slots__ = ("_budget", "_size")
 
@@ -45,9 +53,9 @@ class _Held(str):
 
     @classmethod
     def of(cls, text: str, budget: ContentBudget, size: int) -> Self:
-        held = cls(text)
-        held._budget, held._size = budget, size
-        return held
+        counted = cls(text)
+        counted._budget, counted._size = budget, size
+        return counted
 
     def __del__(self) -> None:
         self._budget.release(self._size)

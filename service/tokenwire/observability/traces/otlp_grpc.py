@@ -1,4 +1,4 @@
-"""OTLP over gRPC, which remembers why spans were lost."""
+"""The OTLP exporter over gRPC, with the cause of its last failure."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -12,29 +12,29 @@ from tokenwire.observability.traces.span_export import Loss, LossCause
 CAUSES: Final = {
     grpc.StatusCode.UNAVAILABLE: LossCause.UNREACHABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: LossCause.TIMEOUT,
-    # Only we cancel, when we shut the exporter down.
+    # Only the exporter's own shutdown cancels requests.
     grpc.StatusCode.CANCELLED: LossCause.SHUTDOWN,
 }
 
 
 class GrpcExporter(OTLPSpanExporter):
-    """The SDK's exporter.
+    """The SDK's exporter, which also records why a request failed.
 
     Attributes:
-        loss: Why the latest request failed.
+        loss: Why the last failed request failed.
     """
 
     loss = Loss(LossCause.OTHER)
 
     def _initialize_channel_and_stub(self) -> None:
-        # The original logs the status, with the collector's host and text, and forgets it.
+        # The SDK only logs the status, together with the collector's host and text.
         super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call] # has no types
         client: Any = self._client
-        # The only method that is used of it.
-        self._client = SimpleNamespace(Export=self._noting(client.Export))  # type: ignore[assignment] # see above
+        # The SDK calls no other method of the client.
+        self._client = SimpleNamespace(Export=self._recording_loss(client.Export))  # type: ignore[assignment] # see above
 
-    def _noting(self, export: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(**arguments: Any) -> Any:
+    def _recording_loss(self, export: Callable[..., Any]) -> Callable[..., Any]:
+        def export_and_record(**arguments: Any) -> Any:
             try:
                 return export(**arguments)
             except grpc.RpcError as error:
@@ -42,4 +42,4 @@ class GrpcExporter(OTLPSpanExporter):
                 self.loss = Loss(CAUSES.get(code, LossCause.REJECTED), code.name)
                 raise
 
-        return noted
+        return export_and_record

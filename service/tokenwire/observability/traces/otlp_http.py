@@ -1,4 +1,4 @@
-"""OTLP over HTTP, which remembers why spans were lost."""
+"""The OTLP exporter over HTTP, with the cause of its last failure."""
 
 from typing import Any, Final
 
@@ -9,18 +9,19 @@ from tokenwire.observability.traces.span_export import Loss, LossCause
 
 OK: Final = range(200, 300)
 REDIRECTION: Final = range(300, 400)
-MOST_BYTES: Final = 65_536
-"""Of a response's body: that of a collector says how many spans it rejected."""
+MAX_BODY_BYTES: Final = 65_536
+"""The most bytes of a response body that are read; larger bodies close the connection. A
+collector's body only says how many spans it rejected."""
 
 
 class HttpExporter(OTLPSpanExporter):
-    """The SDK's exporter.
+    """The SDK's exporter, which also records why a request failed.
 
     Args:
-        endpoint: The whole URL, or None for the SDK's default.
+        endpoint: The complete URL; None for the SDK's default.
 
     Attributes:
-        loss: Why the latest request failed.
+        loss: Why the last failed request failed.
     """
 
     loss = Loss(LossCause.OTHER)
@@ -30,7 +31,7 @@ class HttpExporter(OTLPSpanExporter):
 
 
 class _Session(requests.Session):
-    """Notes how each request ended; the original logs it, with the host, and forgets it."""
+    """Records why each request failed; the SDK only logs it, together with the host."""
 
     def __init__(self, exporter: HttpExporter) -> None:
         super().__init__()
@@ -39,26 +40,26 @@ class _Session(requests.Session):
     def request(self, *args: Any, **options: Any) -> requests.Response:
         try:
             response = super().request(*args, **(options | {"stream": True}))
-            _let_go(response)
+            _read_or_close(response)
         except requests.RequestException as error:
             self._exporter.loss = Loss(_cause(error))
             raise
         if response.status_code not in OK:
             self._exporter.loss = Loss(LossCause.REJECTED, str(response.status_code))
         if response.status_code in REDIRECTION:
-            # Redirects are not followed, and the original takes them for success.
+            # Redirects are not followed, and the SDK would treat them as success.
             raise requests.TooManyRedirects
         return response
 
 
-def _let_go(response: requests.Response) -> None:
-    """Read the body if it is small, so that the connection can be used again, or close it.
+def _read_or_close(response: requests.Response) -> None:
+    """Read and discard a small body, so that the connection can be reused, or close it.
 
-    Nobody needs the body. By default all of it is read into memory, however much that is.
+    By default, requests reads a body of any size into memory.
     """
     length = response.headers.get("Content-Length", "")
-    if length.isascii() and length.isdecimal() and int(length) <= MOST_BYTES:
-        response.raw.read(MOST_BYTES)
+    if length.isascii() and length.isdecimal() and int(length) <= MAX_BODY_BYTES:
+        response.raw.read(MAX_BODY_BYTES)
     else:
         response.close()
 

@@ -1,4 +1,4 @@
-"""Spans on their way out: what is lost is counted, and nobody waits for it."""
+"""Exports spans in batches, counts lost spans, and bounds the time of the last export."""
 
 import logging
 import threading
@@ -11,20 +11,20 @@ from typing import Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from tokenwire.observability.metrics import Dropped
+from tokenwire.observability.metrics import SpanDropReason
 
 SHUTDOWN_SECONDS: Final = 1.0
-"""How long the last spans may take at the end of the process."""
-SAID_EVERY_SECONDS: Final = 60.0
-"""How often the log says at most that spans are lost."""
+"""The most seconds that process exit waits for the last spans."""
+REPORT_INTERVAL_SECONDS: Final = 60.0
+"""The minimum time between two log lines about lost spans."""
 
-OnDropped = Callable[[int, Dropped], None]
+OnDropped = Callable[[int, SpanDropReason], None]
 
 log = logging.getLogger(__name__)
 
 
 class LossCause(Enum):
-    """Why an exporter lost spans."""
+    """Why spans were lost; the values of the log field `cause`."""
 
     UNREACHABLE = "unreachable"
     TLS = "tls"
@@ -37,11 +37,12 @@ class LossCause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why spans were lost.
+    """The cause of lost spans.
 
     Attributes:
-        cause: Why.
-        code: The collector's status: a gRPC code's name or an HTTP status; or empty.
+        cause: The kind of failure.
+        code: The name of the collector's gRPC status, its HTTP status, or the type of an
+            exception; empty if there is none.
     """
 
     cause: LossCause
@@ -49,27 +50,28 @@ class Loss:
 
 
 class LostSpans:
-    """Counts the spans that exporters lose, and says once a minute that and why they do.
+    """Counts the spans that exporters lose, and logs their number and cause once a minute.
 
     Args:
-        on_dropped: Told how many spans were lost, by any thread.
+        on_dropped: Called from any thread with the number of lost spans.
     """
 
     def __init__(self, on_dropped: OnDropped) -> None:
         self._on_dropped = on_dropped
-        self._said = -SAID_EVERY_SECONDS
-        self._unsaid = 0
+        self._last_report = -REPORT_INTERVAL_SECONDS
+        self._unreported = 0
 
     def add(self, spans: int, loss: Loss) -> None:
         """Count spans that were lost."""
-        self._on_dropped(spans, Dropped.EXPORT)
-        self._unsaid += spans
+        self._on_dropped(spans, SpanDropReason.EXPORT)
+        self._unreported += spans
         now = time.monotonic()
-        # The end comes once, and what it loses may be of another cause.
-        if now - self._said < SAID_EVERY_SECONDS and loss.cause is not LossCause.SHUTDOWN:
+        is_due = now - self._last_report >= REPORT_INTERVAL_SECONDS
+        # A shutdown is always reported: it happens once, and has a cause of its own.
+        if not is_due and loss.cause is not LossCause.SHUTDOWN:
             return
-        self._said = now
-        lost, self._unsaid = self._unsaid, 0
+        self._last_report = now
+        lost, self._unreported = self._unreported, 0
         fields = {"spans": lost, "cause": loss.cause.value}
         if loss.code:
             fields["code"] = loss.code
@@ -77,13 +79,13 @@ class LostSpans:
 
 
 class CountingProcessor(BatchSpanProcessor):
-    """A BatchSpanProcessor that tells of lost spans and does not hold up the end.
+    """A BatchSpanProcessor that counts lost spans and bounds the time of its shutdown.
 
     Args:
-        exporter: Where batches go. Its attribute `loss`, if it has one, says why the
-            last batch that it did not export was lost.
-        on_dropped: Told how many spans were lost because too many waited.
-        lost: Told of those that the exporter lost.
+        exporter: Exports the batches. Its attribute `loss`, if it has one, is the cause of its
+            last failure.
+        on_dropped: Called from any thread with the number of spans that a full queue dropped.
+        lost: Counts the spans that the exporter lost.
     """
 
     def __init__(self, exporter: SpanExporter, on_dropped: OnDropped, lost: LostSpans) -> None:
@@ -91,22 +93,25 @@ class CountingProcessor(BatchSpanProcessor):
         self._lost = lost
         self._exporter = _CountingExporter(exporter, lost)
         super().__init__(self._exporter)
-        # The SDK tells of a full queue only through metrics of its own.
-        self._waiting = self._batch_processor._queue  # noqa: SLF001 - see above
+        # The SDK reports a full queue only through metrics of its own.
+        self._queue = self._batch_processor._queue  # noqa: SLF001 - see above
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Put the span among those that wait; when too many do, the oldest is lost."""
+        """Queue the span; a full queue drops its oldest span, which is counted."""
         sampled = span.context is not None and span.context.trace_flags.sampled
-        if sampled and len(self._waiting) == self._waiting.maxlen:
-            self._on_dropped(1, Dropped.QUEUE)
+        if sampled and len(self._queue) == self._queue.maxlen:
+            self._on_dropped(1, SpanDropReason.QUEUE)
         super().on_end(span)
 
     def shutdown(self) -> None:
-        """Send what is left; blocks until done or given up."""
-        # The original waits for thirty seconds.
+        """Export the queued spans; block until done, or for SHUTDOWN_SECONDS at most.
+
+        Spans that are not exported by then are counted as lost.
+        """
+        # The SDK's default is 30 seconds.
         self._batch_processor.shutdown(timeout_millis=round(SHUTDOWN_SECONDS * 1000))
-        if left := len(self._waiting) + self._exporter.give_up():
-            self._lost.add(left, Loss(LossCause.SHUTDOWN))
+        if unexported := len(self._queue) + self._exporter.abandon():
+            self._lost.add(unexported, Loss(LossCause.SHUTDOWN))
 
 
 class _CountingExporter(SpanExporter):
@@ -116,7 +121,7 @@ class _CountingExporter(SpanExporter):
         self._exporter = exporter
         self._lost = lost
         self._exporting = 0
-        self._given_up = False
+        self._abandoned = False
         self._lock = threading.Lock()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -125,12 +130,12 @@ class _CountingExporter(SpanExporter):
         loss: Loss | None = None
         try:
             result = self._exporter.export(spans)
-        except Exception as error:  # noqa: BLE001 - whatever it is, these spans are lost
+        except Exception as error:  # noqa: BLE001 - any exception means that these spans are lost
             result = SpanExportResult.FAILURE
             loss = Loss(LossCause.OTHER, type(error).__qualname__)
         with self._lock:
             self._exporting = 0
-            if result is not SpanExportResult.SUCCESS and not self._given_up:
+            if result is not SpanExportResult.SUCCESS and not self._abandoned:
                 loss = loss or getattr(self._exporter, "loss", None) or Loss(LossCause.OTHER)
                 self._lost.add(len(spans), loss)
         return result
@@ -138,8 +143,8 @@ class _CountingExporter(SpanExporter):
     def shutdown(self) -> None:
         self._exporter.shutdown()
 
-    def give_up(self) -> int:
-        """Return how many spans are still being exported; they are not counted any more."""
+    def abandon(self) -> int:
+        """Stop counting, and return the number of spans of the export in progress."""
         with self._lock:
-            self._given_up = True
+            self._abandoned = True
             return self._exporting

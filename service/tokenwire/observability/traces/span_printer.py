@@ -1,4 +1,4 @@
-"""Spans on stdout, a JSON object a line; who does not read it holds up nothing."""
+"""Writes spans to stdout, one JSON object per line, without blocking on a slow reader."""
 
 import io
 import sys
@@ -10,28 +10,29 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from tokenwire.observability.logs.line_writer import LineWriter
 
 FLUSH_SECONDS: Final = 1.0
+"""How long shutdown waits for the queue to be written."""
 
 
 class SpanPrinter(ConsoleSpanExporter):
-    """The SDK's console exporter, with a bounded queue before stdout.
+    """The SDK's console exporter, with a bounded queue in front of stdout.
 
     Args:
-        on_lost: Told how many spans could not be written, by any thread.
+        on_lost: Called from any thread with the number of spans that could not be written.
     """
 
     def __init__(self, on_lost: Callable[[int], None]) -> None:
         self._writer = LineWriter(sys.stdout, "spans", lambda _, spans: on_lost(spans))
         super().__init__(
-            out=_Queue(self._writer),  # type: ignore[arg-type] # it has all that is used
+            out=_QueueStream(self._writer),  # type: ignore[arg-type] # has each method that the SDK calls
             formatter=lambda span: f"{span.to_json(indent=None)}\n",
         )
 
     def shutdown(self) -> None:
-        """Wait a moment for what is queued."""
+        """Wait at most FLUSH_SECONDS for the queued spans to be written."""
         self._writer.flush(FLUSH_SECONDS)
 
 
-class _Queue(io.TextIOBase):
+class _QueueStream(io.TextIOBase):
     def __init__(self, writer: LineWriter) -> None:
         self._writer = writer
 

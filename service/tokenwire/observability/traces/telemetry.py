@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: set-up and shutdown."""
+"""Sets up and shuts down OpenTelemetry traces."""
 
 import uuid
 from collections.abc import Iterator
@@ -27,20 +27,19 @@ from tokenwire.observability.traces.span_printer import SpanPrinter
 
 
 class Telemetry:
-    """The tracer provider and its exporter, if the settings ask for one.
+    """The tracer provider and the configured exporters.
 
-    Sampling, resource attributes and batching follow the standard OTEL_*
-    variables, which the SDK reads.
+    The SDK reads the standard OTEL_* variables for sampling, resource attributes and batching.
 
     Args:
-        settings: Where spans go.
-        on_dropped: Told how many spans were lost and why, by any thread.
+        settings: The exporters and their endpoints.
+        on_dropped: Called from any thread with the number of lost spans and the reason.
 
     Attributes:
-        provider: Makes spans; they go nowhere without an exporter.
+        provider: The tracer provider; a no-op provider without an exporter.
 
     Raises:
-        SettingsError: The SDK does not accept one of its variables.
+        SettingsError: The SDK rejects the value of one of its variables.
     """
 
     def __init__(self, settings: Settings, on_dropped: OnDropped) -> None:
@@ -54,23 +53,23 @@ class Telemetry:
                 self.provider = self._sdk
                 for exporter in exporters:
                     self._sdk.add_span_processor(CountingProcessor(exporter, on_dropped, lost))
-        except Exception as error:  # noqa: BLE001 - the SDK raises what its parsers raise
+        except Exception as error:  # noqa: BLE001 - the SDK's parsers raise exceptions of any type
             raise cannot_trace(error) from None
 
     def shutdown(self) -> None:
-        """Send what is left; blocks until done or given up."""
+        """Export the queued spans; block for SHUTDOWN_SECONDS per exporter at most."""
         if self._sdk:
             self._sdk.shutdown()
 
 
 def _resource() -> Resource:
-    """Return who makes the spans; the standard variables win over our own names."""
-    ours = {
+    """Return the resource of the spans; the standard variables override the defaults."""
+    defaults = {
         SERVICE_NAME: "tokenwire",
         SERVICE_VERSION: __version__,
         SERVICE_INSTANCE_ID: str(uuid.uuid4()),
     }
-    return Resource.create(ours | dict(OTELResourceDetector().detect().attributes))
+    return Resource.create(defaults | dict(OTELResourceDetector().detect().attributes))
 
 
 def _exporters(settings: Settings, lost: LostSpans) -> Iterator[SpanExporter]:
@@ -83,8 +82,9 @@ def _exporters(settings: Settings, lost: LostSpans) -> Iterator[SpanExporter]:
 
 def _otlp_exporter(settings: Settings) -> SpanExporter:
     base, endpoint = settings.otlp_endpoint, settings.otlp_traces_endpoint
-    # The endpoint is passed on because the SDK would look only into the environment.
-    # The exporters are imported here: each brings a client that most processes never need.
+    # The endpoint is passed explicitly, because settings may come from files, and the SDK reads
+    # only the environment. Each exporter is imported on demand: it loads a client library that
+    # most processes do not need.
     if settings.span_protocol == "grpc":
         from tokenwire.observability.traces.otlp_grpc import GrpcExporter  # noqa: PLC0415
 
