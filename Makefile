@@ -46,7 +46,7 @@ soak: .venv/.ready ## mixed calls with mixed faults; fails when memory climbs (M
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 # A quick look: `make bench ROUNDS=3 SECONDS=2 BENCH="--only burst,paced"`.
-BENCH_TOOLS := protoc-gen-go protoc-gen-go-grpc load bench-peers
+BENCH_TOOLS := load bench-peers
 BENCH_EFFORT = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: bench
@@ -61,7 +61,7 @@ bench-peers: .venv/.ready ## the same, also beside FastAPI, LiteLLM and nginx
 
 .PHONY: bench-workers
 bench-workers: .venv/.ready ## measure two workers beside one
-	$(BIN)/python tools/install.py protoc-gen-go protoc-gen-go-grpc load
+	$(BIN)/python tools/install.py load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
 
 .PHONY: flame
@@ -96,6 +96,11 @@ format: .venv/.ready ## format the code and apply safe lint fixes
 generate: .venv/.ready ## make every generated file again: stubs, docs, parts of the chart
 	$(BIN)/python tools/generate.py
 
+.PHONY: stubs
+stubs: .venv/.ready ## make again the Go stubs of the contract: gen/go
+	$(BIN)/python tools/install.py buf
+	.tools/bin/buf generate
+
 .PHONY: rendered
 rendered: .venv/.ready ## make again what comes from the chart: its README and deploy/k8s
 	$(BIN)/python tools/install.py helm helm-docs
@@ -124,5 +129,9 @@ chart: .venv/.ready ## package the Helm chart into dist/
 	.tools/bin/helm package --destination dist deploy/helm/tokenwire
 
 .PHONY: lock
-lock: .venv/.ready ## resolve the dependencies again and write every Python lock file
+lock: .venv/.ready ## write every Python lock file, keeping the versions that are allowed
 	$(BIN)/python tools/lock.py
+
+.PHONY: upgrade
+upgrade: .venv/.ready ## write every Python lock file with the latest versions that are allowed
+	$(BIN)/python tools/lock.py --upgrade

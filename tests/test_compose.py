@@ -1,6 +1,7 @@
 """The compose file and what it mounts, by their structure; nothing is pulled or run."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ def test_what_is_mounted_is_there() -> None:
     for name, service in SERVICES.items():
         if "volumes" in service:
             assert [path for path in mounts(name).values() if not path.exists()] == []
+
+
+def test_dashboards_are_made_for_the_grafana_that_shows_them() -> None:
+    """Grafana's SDK, by whose schema the dashboards are typed, is the one of that Grafana."""
+    _, _, grafana = SERVICES["grafana"]["image"].rpartition(":")
+    sdk = version("grafana-foundation-sdk")
+    assert sdk.rpartition("!")[2] == grafana
+    assert f'"grafana-foundation-sdk=={sdk}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_ports_are_for_this_machine_only() -> None:

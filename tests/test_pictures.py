@@ -212,7 +212,7 @@ def test_series_look_as_the_dashboards_say() -> None:
     assert (failed.color, late.color) == ("#e02f44", "#a352cc")
     unknown, another = looks("Errors by reason", ("UNKNOWN NEW", "A"), ("UNKNOWN ALSO", "A"))
     assert {unknown.color, another.color} == {"#e02f44", "#ff7383"}
-    [limit] = looks("Streams and places", ("limit", "C"))
+    [limit] = looks("Streams and slots", ("limit", "C"))
     assert limit == Style("#808080", (6, 4))
     large, small = looks("Cost", ("demo-large", "A"), ("demo-small", "A"))
     assert {large.color, small.color}.isdisjoint({ok.color, error.color, rejected.color})

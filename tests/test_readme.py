@@ -10,7 +10,7 @@ import pytest
 
 from support.certificates import Pair
 from support.programs import run, started
-from support.readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, SERVE, TLS, Block, blocks
+from support.readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, PROTOC, SERVE, TLS, Block, blocks
 from tokenwire.app import App
 from tokenwire.client import Client
 from tokenwire.demo import DemoUpstream
@@ -30,7 +30,7 @@ def addresses(app: App) -> dict[str, str]:
 
 def test_every_command_is_run_by_a_test() -> None:
     """Each sh block belongs to one of the kinds that the tests run."""
-    kinds = [*SERVE, *TLS, *MAKE, *GRPCURL, *CLIENTS, *CONTAINERS]
+    kinds = [*SERVE, *TLS, *MAKE, *GRPCURL, *CLIENTS, *PROTOC, *CONTAINERS]
     assert sorted(block.code for block in kinds) == sorted(block.code for block in blocks("sh"))
     assert {block.language for block in blocks("python")} == {"python"}
 
@@ -114,3 +114,12 @@ async def test_the_python_snippet_works(app: App) -> None:
     assert done.code == 0, done.stderr
     assert done.stdout.startswith(ANSWER)
     assert re.search(r"\n\d+ tokens\n$", done.stdout)
+
+
+@pytest.mark.parametrize("block", PROTOC, ids=lambda block: block.code)
+async def test_protoc_generates_stubs_of_java(block: Block, tmp_path: Path) -> None:
+    """The protoc command writes the classes of the contract where the README says."""
+    command = block.pointed_at({"DIRECTORY": str(tmp_path)})
+    done = await run("sh", "-c", command, env=with_path())
+    assert done.code == 0, done.stderr
+    assert (tmp_path / "io" / "tokenwire" / "v1" / "Message.java").is_file()

@@ -80,7 +80,7 @@ def figures() -> list[Panel]:
             query(total("tokenwire_tokens_total", f'{MODEL}, gen_ai_token_type="output"')),
         ),
         figure(
-            "Places taken",
+            "Slots taken",
             "Answers in flight, of as many as may be in flight. At 100 % callers are turned away.",
             units.PercentUnit,
             query(f"sum ({STREAMS}) / sum ({LIMIT})"),
@@ -96,7 +96,7 @@ def calls() -> list[Panel]:
             graph(
                 "Calls by outcome",
                 "Ok, error (the service or its upstream failed), rejected (the caller's fault, or "
-                "no place), cancelled and deadline (the caller left).",
+                "no slot), cancelled and deadline (the caller left).",
                 units.RequestsPerSecond,
                 query(total(CALLS, MODEL, by="outcome"), "{{outcome}}"),
                 stacked=True,
@@ -138,7 +138,7 @@ def calls() -> list[Panel]:
             {color: [kind.value] for kind, color in TOKENS.items()},
         ),
         graph(
-            "Streams and places",
+            "Streams and slots",
             "Answers in flight, calls that wait, and how many may be in flight.",
             units.Short,
             query(f"sum ({STREAMS})", "streams"),
@@ -169,7 +169,7 @@ def calls() -> list[Panel]:
             graph(
                 "Rejected calls by reason",
                 "Calls that the service did not take: a fault of the request, a slow reader, no "
-                "place.",
+                "slot.",
                 units.RequestsPerSecond,
                 query(total("tokenwire_rejected_total", by="reason") + " > 0", "{{reason}}"),
                 stacked=True,

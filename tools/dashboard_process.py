@@ -60,7 +60,7 @@ def resources() -> list[Panel]:
 
 
 def slots() -> list[Panel]:
-    """Return the panels of places and of the time that calls wait."""
+    """Return the panels of slots and of the time that calls wait."""
     return [
         graph(
             "Streams",
@@ -70,7 +70,7 @@ def slots() -> list[Panel]:
             stacked=True,
         ),
         graph(
-            "Places taken",
+            "Slots taken",
             "Answers in flight, of as many as may be in flight in that process.",
             units.PercentUnit,
             query(
@@ -78,7 +78,7 @@ def slots() -> list[Panel]:
             ),
         ),
         quantiles(
-            "Wait for a place",
+            "Wait for a slot",
             "How long calls waited in the queue, of those that had to wait.",
             "tokenwire_queue_wait_seconds",
         ),
@@ -100,14 +100,14 @@ def slots() -> list[Panel]:
             otherwise=AMBER,
         ),
         graph(
-            "Places kept",
-            "Free places that are kept for connections which have fewer than others.",
+            "Slots kept",
+            "Free slots that are reserved for connections with fewer slots than others.",
             units.Short,
             query(gauge("tokenwire_streams_reserved"), EACH),
         ),
         quantiles(
             "Own part of the time to the first token",
-            "What the service itself adds, waiting for a place included.",
+            "What the service itself adds, waiting for a slot included.",
             "tokenwire_overhead_seconds",
         ),
     ]

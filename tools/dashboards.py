@@ -50,7 +50,7 @@ def all_dashboards() -> dict[str, Dashboard]:
         ),
         "process": dashboard(
             "tokenwire / Process",
-            "What each process, pod or worker, has left: CPU, memory, event loop, places. "
+            "What each process, pod or worker, has left: CPU, memory, event loop, slots. "
             "Processes serve all models, so no model is chosen here.",
             dashboard_process.panels(),
             by_model=False,

@@ -10,7 +10,8 @@ To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
 change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
 change tools/otelcol/manifest.yaml; see tools/kubernetes_tools.py for those of
-the chart. Debian decides about Prometheus, nginx and Chromium.
+the chart. Debian decides about Prometheus, nginx and Chromium. The plugins of
+protoc are tools of gen/go/go.mod: run `go get -tool PLUGIN@VERSION` there.
 """
 
 import os
@@ -36,8 +37,6 @@ GO_TOOLS = {
     "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
     "grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
-    "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
-    "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
 }
 NOT_BUILT = {"prometheus", "chromium"}
 """Tools that come without Go."""
@@ -91,11 +90,10 @@ def otelcol() -> None:
     source = OTELCOL_MANIFEST.read_text("utf-8")
     [version] = re.findall(r"^  version: (\S+)$", source, re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder:
-        builder = f"go.opentelemetry.io/collector/cmd/builder@v{version}"
-        run("go", "install", builder, GOBIN=folder)
         manifest = Path(folder) / "manifest.yaml"
         manifest.write_text(source.replace("dist:\n", f"dist:\n  output_path: {folder}/out\n"))
-        run(Path(folder) / "builder", "--config", manifest, "--ldflags=-s -w")
+        builder = f"go.opentelemetry.io/collector/cmd/builder@v{version}"
+        run("go", "run", builder, "--config", manifest, "--ldflags=-s -w")
         shutil.copy(Path(folder) / "out" / "otelcol", BIN / "otelcol")
 
 
@@ -111,10 +109,6 @@ def debian_packages(*names: str) -> None:
 
 def load() -> None:
     """Build the benchmark's load generator and upstream."""
-    # protoc comes as a Python package, its plugins by GO_TOOLS.
-    path = os.pathsep.join([str(Path(sys.executable).parent), str(BIN), os.environ["PATH"]])
-    shutil.rmtree(LOAD / "gen", ignore_errors=True)
-    run("go", "generate", cwd=LOAD, PATH=path)
     run("go", "build", "-o", BIN / "load", ".", cwd=LOAD)
 
 
@@ -134,9 +128,9 @@ def tools() -> Iterator[Tool]:
     for name, package in GO_TOOLS.items():
         yield Tool(name, package, BIN / name, partial(go_install, package))
 
-    sources = [*sorted(LOAD.glob("*.go")), LOAD / "go.mod", LOAD / "go.sum"]
-    contract = ROOT / "proto" / "tokenwire" / "v1" / "chatgpt.proto"
-    yield Tool("load", digest(*sources, contract), BIN / "load", load)
+    stubs = sorted((ROOT / "gen" / "go").rglob("*.go"))
+    sources = [*sorted(LOAD.glob("*.go")), LOAD / "go.mod", LOAD / "go.sum", *stubs]
+    yield Tool("load", digest(*sources), BIN / "load", load)
 
     here = (sys.version, str(ROOT))
     peers_python = TOOLS / "bench-peers" / "bin" / "python"
@@ -194,7 +188,8 @@ def main() -> None:
             tool.bring()
     if not chosen:
         # Go keeps its own record of what it has downloaded, so this needs no stamp.
-        run("go", "mod", "download", cwd=ROOT / "examples" / "go")
+        for module in ("gen/go", "examples/go"):
+            run("go", "mod", "download", cwd=ROOT / module)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 All carry hashes and hold on every platform and Python that pyproject.toml
 allows. They name no package host, so they work with whichever index pip uses.
+
+A locked version is kept while its requirement allows it. With --upgrade, as
+`make upgrade` says it, every version is resolved again.
 """
 
 import subprocess
@@ -16,7 +19,7 @@ def lock(source: str, output: str, *options: str) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "uv", "pip", "compile", source),
-            *("--universal", "--generate-hashes", "--upgrade", "--quiet"),
+            *("--universal", "--generate-hashes", "--quiet", *sys.argv[1:]),
             *("--no-emit-index-url", "--no-emit-find-links"),
             *("--custom-compile-command", "make lock"),
             *("--output-file", output, *options),

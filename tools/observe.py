@@ -15,7 +15,7 @@ from typing import Final
 
 from mixed_traffic import LARGE, PRICES, SMALL, mixed_traffic
 from observe_page import NAMES, ObservePage
-from pictures import draw
+from pictures import STEP, draw
 from prometheus_server import PROGRAM, RULES, Prometheus
 from tokenwire import config
 from tokenwire.app import App
@@ -26,7 +26,7 @@ CALLS_PER_SECOND: Final = 4.0
 
 @asynccontextmanager
 async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
-    """Run the service with its traffic, and a Prometheus that scrapes it each second."""
+    """Run the service with its traffic, and a Prometheus that scrapes it for every point drawn."""
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(
             DemoUpstream(time_to_first_token=0.15, tokens_per_second=60)
@@ -45,7 +45,7 @@ async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
         app = await stack.enter_async_context(App(loaded))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         targets = {"tokenwire": [app.metrics_address]}
-        prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, interval=1))
+        prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, STEP))
         await prometheus.scraped()
         traffic = asyncio.create_task(mixed_traffic(app.address, CALLS_PER_SECOND))
         yield app, prometheus

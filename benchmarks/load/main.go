@@ -18,8 +18,6 @@ import (
 	"runtime/debug"
 )
 
-//go:generate python -m grpc_tools.protoc -I../../proto --go_out=. --go_opt=module=example.com/tokenwire/load,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/load/gen/chatgpt --go-grpc_out=. --go-grpc_opt=module=example.com/tokenwire/load,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/load/gen/chatgpt tokenwire/v1/chatgpt.proto
-
 var commands = map[string]func(arguments []string) error{
 	"upstream":  serveUpstream,
 	"collector": serveCollector,

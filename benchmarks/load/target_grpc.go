@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	"example.com/tokenwire/load/gen/chatgpt"
+	tokenwirev1 "example.com/tokenwire/gen/go/tokenwire/v1"
 )
 
 // What a reader who stops reading leaves to the server: gRPC's own default of
@@ -21,7 +21,7 @@ const (
 )
 
 type grpcTarget struct {
-	clients []chatgpt.ChatgptClient
+	clients []tokenwirev1.ChatgptClient
 	prober  *grpc.ClientConn
 	turn    atomic.Uint64
 }
@@ -37,7 +37,7 @@ func dialGRPC(o options) (*grpcTarget, error) {
 		if err != nil {
 			return nil, err
 		}
-		made.clients = append(made.clients, chatgpt.NewChatgptClient(connection))
+		made.clients = append(made.clients, tokenwirev1.NewChatgptClient(connection))
 		made.prober = connection
 	}
 	made.clients = made.clients[:o.connections]
@@ -46,7 +46,7 @@ func dialGRPC(o options) (*grpcTarget, error) {
 
 func (t *grpcTarget) open(ctx context.Context, p plan) (stream, error) {
 	client := t.clients[t.turn.Add(1)%uint64(len(t.clients))]
-	call, err := client.Send(ctx, &chatgpt.Message{Content: p.String()})
+	call, err := client.Send(ctx, &tokenwirev1.Message{Content: p.String()})
 	return grpcStream{call}, err
 }
 
@@ -61,7 +61,7 @@ func (t *grpcTarget) probe(ctx context.Context) error {
 }
 
 type grpcStream struct {
-	call grpc.ServerStreamingClient[chatgpt.Answer]
+	call grpc.ServerStreamingClient[tokenwirev1.Answer]
 }
 
 func (s grpcStream) next() (string, error) {

@@ -18,10 +18,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	"example.com/tokenwire/chat/gen/chatgpt"
+	tokenwirev1 "example.com/tokenwire/gen/go/tokenwire/v1"
 )
-
-//go:generate python -m grpc_tools.protoc -I../../proto --go_out=. --go_opt=module=example.com/tokenwire/chat,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/chat/gen/chatgpt --go-grpc_out=. --go-grpc_opt=module=example.com/tokenwire/chat,Mtokenwire/v1/chatgpt.proto=example.com/tokenwire/chat/gen/chatgpt tokenwire/v1/chatgpt.proto
 
 // Every pod behind the name gets its share of the calls. gRPC's default,
 // pick_first, would send them all to one.
@@ -69,11 +67,11 @@ func chat(target, text string, timeout time.Duration) error {
 	}
 	defer client.Close()
 
-	stream, err := chatgpt.NewChatgptClient(client).Send(ctx, &chatgpt.Message{Content: text})
+	stream, err := tokenwirev1.NewChatgptClient(client).Send(ctx, &tokenwirev1.Message{Content: text})
 	if err != nil {
 		return err
 	}
-	var last *chatgpt.Answer
+	var last *tokenwirev1.Answer
 	for {
 		answer, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -94,7 +92,7 @@ func chat(target, text string, timeout time.Duration) error {
 }
 
 // report says how the answer ended; the last Answer of a call knows.
-func report(last *chatgpt.Answer) {
+func report(last *tokenwirev1.Answer) {
 	fmt.Fprintln(os.Stderr, "model:", last.GetModel())
 	fmt.Fprintln(os.Stderr, "finish reason:", last.GetFinishReason())
 	if usage := last.GetUsage(); usage != nil {

@@ -31,6 +31,7 @@ TLS = [block for block in blocks("sh") if ".crt" in block.code]
 SERVE = [block for block in blocks("sh") if "tokenwire serve" in block.code and block not in TLS]
 MAKE = [block for block in blocks("sh") if block.code.startswith("make ")]
 GRPCURL = [block for block in blocks("sh") if block.code.startswith("grpcurl ")]
+PROTOC = [block for block in blocks("sh") if block.code.startswith("protoc ")]
 CONTAINERS = [block for block in blocks("sh") if block.code.startswith("docker ")]
 CLIENTS = [
     block

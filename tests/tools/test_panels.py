@@ -42,7 +42,7 @@ EXACT: Mapping[tuple[str, str], Mapping[str, float]] = {
     ("overview", "Calls"): {"": 42},
     ("overview", "Failing"): {"": 2},
     ("overview", "Output tokens"): {"": 83 + 8},
-    ("overview", "Places taken"): {"": 0},
+    ("overview", "Slots taken"): {"": 0},
     ("overview", "Calls by outcome"): {
         "ok": 29,
         "error": 2,
@@ -52,7 +52,7 @@ EXACT: Mapping[tuple[str, str], Mapping[str, float]] = {
     },
     ("overview", "Errors by reason"): REASONS,
     ("overview", "Tokens"): {kind: TOKENS[kind] + PRICED_TOKENS[kind] for kind in TOKENS},
-    ("overview", "Streams and places"): {"streams": 0, "waiting": 0, "limit": 2 + 2 * 1000},
+    ("overview", "Streams and slots"): {"streams": 0, "waiting": 0, "limit": 2 + 2 * 1000},
     ("overview", "Calls by status code"): {
         "OK": 29,
         **{name.split()[0]: count for name, count in REASONS.items()},
@@ -188,7 +188,7 @@ async def test_tokens_of_an_answer_are_within_their_bucket(prometheus: Prometheu
 
 async def test_every_process_has_series_of_its_own(prometheus: Prometheus) -> None:
     """A panel by process tells the one process and the two workers apart."""
-    [streams] = of(("process", "Places taken"))
+    [streams] = of(("process", "Slots taken"))
     samples = await prometheus.query(substituted(streams.expr, interval="1m", span="5m"))
     assert sorted(sample.labels.get("worker", "") for sample in samples) == ["", "0", "1"]
     assert len({sample.labels["instance"] for sample in samples}) == 2

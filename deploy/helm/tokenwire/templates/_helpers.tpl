@@ -66,12 +66,12 @@ app.kubernetes.io/component: test
 {{- ternary .Values.apiKey.existingSecret.key "OPENAI_API_KEY" (not (empty .Values.apiKey.existingSecret.name)) }}
 {{- end }}
 
-{{/* Whether something else decides about the number of pods: "true" or nothing. */}}
+{{/* Whether an autoscaler sets the number of pods: "true" or nothing. */}}
 {{- define "tokenwire.scaled" -}}
 {{- if or .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}true{{ end }}
 {{- end }}
 
-{{/* The least number of pods. */}}
+{{/* The minimum number of pods. */}}
 {{- define "tokenwire.leastPods" -}}
 {{- ternary .Values.autoscaling.minReplicas .Values.replicas (eq (include "tokenwire.scaled" .) "true") }}
 {{- end }}

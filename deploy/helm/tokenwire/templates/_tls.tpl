@@ -1,4 +1,4 @@
-{{/* TLS of the pods' gRPC port: where its files are, and how the chart's own callers speak it. */}}
+{{/* TLS of the pods' gRPC port: where its files are, and how probes and `helm test` use it. */}}
 
 {{/* The Secret with the server's certificate. */}}
 {{- define "tokenwire.tlsSecret" -}}
@@ -10,7 +10,7 @@
 {{- .Values.certificate.secretName | default (printf "%s-tls" (include "tokenwire.fullname" .)) }}
 {{- end }}
 
-{{/* Whether the pods serve with the certificate of cert-manager's: "true" or nothing. */}}
+{{/* Whether the pods serve with cert-manager's certificate: "true" or nothing. */}}
 {{- define "tokenwire.servesCertificate" -}}
 {{- if and .Values.tls.enabled .Values.certificate.enabled (not .Values.tls.existingSecret) }}true{{ end }}
 {{- end }}
@@ -19,13 +19,13 @@
 {{ include "tokenwire.fullname" . }}.{{ .Release.Namespace }}.svc
 {{- end }}
 
-{{/* The names in the certificate of cert-manager's, as JSON. */}}
+{{/* The names in cert-manager's certificate, as JSON. */}}
 {{- define "tokenwire.certificateNames" -}}
 {{- $own := ternary (list (include "tokenwire.host" .)) list (eq (include "tokenwire.servesCertificate" .) "true") }}
 {{- .Values.certificate.dnsNames | default (concat $own .Values.grpcRoute.hostnames) | toJson }}
 {{- end }}
 
-{{/* The name that callers find in the server's certificate. */}}
+{{/* The name in the server's certificate. */}}
 {{- define "tokenwire.serverName" -}}
 {{- if .Values.tls.serverName }}
 {{- .Values.tls.serverName }}
@@ -36,8 +36,8 @@
 {{- end }}
 {{- end }}
 
-{{/* What the pods' probes add. They ask whether a process lives, and ask it from beside it: one
-     that looked at the certificate would end pods that answer, because of one that has expired. */}}
+{{/* Flags of the pods' probes. A probe checks, from inside the pod, whether the process answers. If it
+     verified the certificate, an expired one would end pods that still answer. */}}
 {{- define "tokenwire.probeFlags" -}}
 {{- if .Values.tls.enabled -}}
 - -tls
@@ -49,7 +49,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What `helm test` adds, which looks at the certificate as any caller does. */}}
+{{/* Flags of `helm test`, which verifies the certificate as any caller does. */}}
 {{- define "tokenwire.testFlags" -}}
 {{- if .Values.tls.enabled -}}
 - --ca=/etc/tokenwire-tls/tls.crt

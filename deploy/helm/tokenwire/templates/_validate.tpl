@@ -1,4 +1,4 @@
-{{/* What the schema cannot say: values that exclude or need each other. */}}
+{{/* What the schema cannot express: values that exclude or require each other. */}}
 {{- define "tokenwire.validate" -}}
 {{- $keys := list }}
 {{- if .Values.apiKey.value }}{{ $keys = append $keys "apiKey.value" }}{{ end }}
@@ -7,10 +7,10 @@
 {{- range .Values.extraEnv }}
 {{- if eq .name "OPENAI_API_KEY" }}{{ $keys = append $keys "extraEnv's OPENAI_API_KEY" }}{{ end }}
 {{- if has .name (list "TOKENWIRE_DRAIN_SECONDS" "TOKENWIRE_GRACE_SECONDS") }}
-{{- fail (printf "extraEnv sets %s; set settings.%s, from which terminationGracePeriodSeconds is made" .name .name) }}
+{{- fail (printf "extraEnv sets %s; set settings.%s, from which terminationGracePeriodSeconds is derived" .name .name) }}
 {{- end }}
 {{- if hasPrefix "TOKENWIRE_TLS_" .name }}
-{{- fail (printf "extraEnv sets %s; set tls.enabled and what is beside it, so that probes and `helm test` know" .name) }}
+{{- fail (printf "extraEnv sets %s; set tls.enabled and the other values of tls, which probes and `helm test` use too" .name) }}
 {{- end }}
 {{- end }}
 {{- if gt (len $keys) 1 }}
@@ -32,7 +32,7 @@
 {{- end }}
 {{- end }}
 {{- if and .Values.preStopSeconds (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) }}
-{{- fail (printf "preStopSeconds needs Kubernetes 1.30, this is %s; set it to 0, the service's own drain is enough" .Capabilities.KubeVersion.Version) }}
+{{- fail (printf "preStopSeconds needs Kubernetes 1.30, this is %s; set it to 0; the service drains by itself" .Capabilities.KubeVersion.Version) }}
 {{- end }}
 {{- if and .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}
 {{- fail "autoscaling.hpa.enabled and autoscaling.keda.enabled would both scale the Deployment; keep one of them" }}
@@ -60,10 +60,10 @@
 {{- end }}
 {{- with .Values.certificate }}
 {{- if and .enabled (not .issuerRef.name) }}
-{{- fail "certificate.enabled needs certificate.issuerRef.name, who signs" }}
+{{- fail "certificate.enabled needs certificate.issuerRef.name, the issuer" }}
 {{- end }}
 {{- if and .enabled (not (include "tokenwire.certificateNames" $ | fromJsonArray)) }}
-{{- fail "certificate.enabled needs certificate.dnsNames or grpcRoute.hostnames, the names in it" }}
+{{- fail "certificate.enabled needs certificate.dnsNames or grpcRoute.hostnames, the names in the certificate" }}
 {{- end }}
 {{- end }}
 {{- include "tokenwire.validateTLS" . }}
@@ -73,24 +73,24 @@
 {{- $given := dict "tls.existingSecret" .Values.tls.existingSecret "tls.serverName" .Values.tls.serverName "tls.clientCA.existingSecret" .Values.tls.clientCA.existingSecret "tls.probeSecret" .Values.tls.probeSecret "tls.caConfigMap" .Values.tls.caConfigMap }}
 {{- range $name, $value := $given }}
 {{- if and $value (not $.Values.tls.enabled) }}
-{{- fail (printf "%s is set, but without tls.enabled=true the pods speak no TLS; set that, or unset %s" $name $name) }}
+{{- fail (printf "%s is set, but without tls.enabled=true the pods do not use TLS; set it, or unset %s" $name $name) }}
 {{- end }}
 {{- end }}
 {{- if .Values.tls.enabled }}
 {{- if not (or .Values.tls.existingSecret .Values.certificate.enabled) }}
-{{- fail "tls.enabled needs a certificate: set tls.existingSecret to a Secret with tls.crt and tls.key, or certificate.enabled=true for one of cert-manager's" }}
+{{- fail "tls.enabled needs a certificate: set tls.existingSecret to a Secret with tls.crt and tls.key, or certificate.enabled=true for one from cert-manager" }}
 {{- end }}
 {{- if eq .Values.probes.type "grpc" }}
-{{- fail "probes.type=grpc cannot be with tls.enabled: the kubelet's own gRPC probe speaks no TLS; unset probes.type, or set it to exec" }}
+{{- fail "probes.type=grpc cannot be combined with tls.enabled: the kubelet's own gRPC probe does not support TLS; unset probes.type, or set it to exec" }}
 {{- end }}
 {{- if eq .Values.service.appProtocol "kubernetes.io/h2c" }}
-{{- fail "service.appProtocol=kubernetes.io/h2c cannot be with tls.enabled: it means HTTP/2 without TLS; unset service.appProtocol" }}
+{{- fail "service.appProtocol=kubernetes.io/h2c cannot be combined with tls.enabled: it means HTTP/2 without TLS; unset service.appProtocol" }}
 {{- end }}
 {{- if and .Values.tls.clientCA.existingSecret (not .Values.tls.probeSecret) }}
-{{- fail "tls.clientCA.existingSecret needs tls.probeSecret, the certificate that probes and `helm test` show the server: a Secret with tls.crt and tls.key that this authority signed, which may be the server's own" }}
+{{- fail "tls.clientCA.existingSecret needs tls.probeSecret, the certificate that probes and `helm test` present: a Secret with tls.crt and tls.key that this authority signed, which may be the server's own" }}
 {{- end }}
 {{- if and .Values.tls.probeSecret (not .Values.tls.clientCA.existingSecret) }}
-{{- fail "tls.probeSecret needs tls.clientCA.existingSecret: without an authority of callers nobody asks for the probes' certificate" }}
+{{- fail "tls.probeSecret needs tls.clientCA.existingSecret: without an authority of callers the server requests no certificate from the probes" }}
 {{- end }}
 {{- if and .Values.tls.caConfigMap (not .Values.grpcRoute.enabled) }}
 {{- fail "tls.caConfigMap needs grpcRoute.enabled: only a Gateway reads it" }}

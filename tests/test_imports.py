@@ -1,0 +1,13 @@
+"""The service is built in layers."""
+
+import sys
+from pathlib import Path
+
+from support.programs import run
+
+
+async def test_imports_point_inward() -> None:
+    """Every contract about imports in pyproject.toml holds."""
+    done = await run(Path(sys.executable).with_name("lint-imports"), "--no-cache", within=60)
+    assert done.code == 0, done.stdout
+    assert "0 broken" in done.stdout

@@ -1,0 +1,125 @@
+"""The package's metadata: what it needs, and what its wheel tells."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from support.programs import ROOT
+
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
+DEPENDENCIES = [Requirement(each) for each in PROJECT["dependencies"]]
+DEVELOPMENT = [Requirement(each) for each in PYPROJECT["dependency-groups"]["dev"]]
+BUILD = [Requirement(each) for each in PYPROJECT["build-system"]["requires"]]
+ALL = [*DEPENDENCIES, *DEVELOPMENT, *BUILD]
+
+
+def locked(file: str) -> dict[str, Version]:
+    """Return the version of each package in a lock file."""
+    text = (ROOT / file).read_text("utf-8")
+    found = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([^\s;]+)", text, re.MULTILINE)
+    return {canonicalize_name(name): Version(version) for name, version in found}
+
+
+def lower_bound(name: str) -> Version:
+    """Return the oldest version of a dependency that is allowed."""
+    [requirement] = [each for each in DEPENDENCIES if each.name == name]
+    [bound] = [each for each in requirement.specifier if each.operator == ">="]
+    return Version(bound.version)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as it is for the image."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True)
+    [made] = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture
+def metadata(wheel: Path) -> Message:
+    """The metadata in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        return message_from_bytes(archive.read(name))
+
+
+@pytest.mark.parametrize("requirement", ALL, ids=str)
+def test_every_dependency_has_both_bounds(requirement: Requirement) -> None:
+    """Each dependency, of the build and of development too, has both bounds, or one version."""
+    assert {each.operator for each in requirement.specifier} in ({">=", "<"}, {"=="})
+
+
+@pytest.mark.parametrize("requirement", ALL, ids=str)
+def test_what_is_locked_is_allowed(requirement: Requirement) -> None:
+    """The locked version of each dependency is within its bounds."""
+    version = locked("requirements-dev.lock")[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(version, prereleases=True)
+
+
+def test_the_server_is_tested_with_what_it_ships_with() -> None:
+    """Each package of the server's lock has the same version in the lock of development."""
+    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+
+
+def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
+    """The lower bounds of grpcio and protobuf are at least what the generated code asks for."""
+    folder = ROOT / "service" / "tokenwire" / "v1"
+    calls = (folder / "chatgpt_pb2_grpc.py").read_text("utf-8")
+    [asked] = re.findall(r"^GRPC_GENERATED_VERSION = '(.+)'$", calls, re.MULTILINE)
+    assert lower_bound("grpcio") >= Version(asked)
+
+    messages = (folder / "chatgpt_pb2.py").read_text("utf-8")
+    [asked] = re.findall(r"^# Protobuf Python Version: (.+)$", messages, re.MULTILINE)
+    assert lower_bound("protobuf") >= Version(asked)
+
+
+def test_the_wheel_needs_what_the_project_needs(metadata: Message) -> None:
+    """The wheel names the dependencies with their bounds, and none of development."""
+    needed = {Requirement(each) for each in metadata.get_all("Requires-Dist", [])}
+    assert needed == set(DEPENDENCIES)
+    assert metadata["Requires-Python"] == PROJECT["requires-python"]
+
+
+def test_the_wheel_tells_what_it_is(metadata: Message) -> None:
+    """The wheel has the description, license, keywords, classifiers and addresses."""
+    assert metadata["Summary"] == PROJECT["description"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert set(metadata["Keywords"].split(",")) == set(PROJECT["keywords"])
+    assert set(metadata.get_all("Classifier", [])) == set(PROJECT["classifiers"])
+    urls = dict(each.split(", ") for each in metadata.get_all("Project-URL", []))
+    assert urls == PROJECT["urls"]
+    assert {"Repository", "Documentation", "Changelog", "Issues"} <= urls.keys()
+
+
+def test_the_wheel_has_types_and_license(wheel: Path) -> None:
+    """Type checkers find the package typed, and the license comes with it."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "tokenwire/py.typed" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert not any(name.startswith(("tests", "tools")) for name in names)
+
+
+def test_one_address_stands_for_the_repository() -> None:
+    """Project, contract and Go modules name the same address."""
+    place = PROJECT["urls"]["Repository"].removeprefix("https://")
+    assert all(url.startswith(f"https://{place}") for url in PROJECT["urls"].values())
+    contract = (ROOT / "proto/tokenwire/v1/chatgpt.proto").read_text("utf-8")
+    modules = [path.read_text("utf-8") for path in ROOT.glob("*/*/go.mod")]
+    assert len(modules) == 3
+    for text in (contract, *modules):
+        assert re.search(rf'^(?:module |option go_package = "){place}/', text, re.MULTILINE)
