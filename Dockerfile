@@ -32,10 +32,18 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --no-compile --no-deps --require-hashes --only-binary :all: --requirement requirements.lock \
     && /builder/bin/pip --python /opt/tokenwire/bin/python check
 COPY pyproject.toml README.md LICENSE ./
+COPY client client
+COPY demo demo
 COPY service service
-RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+# Found by name: of a package that was installed from a file the SBOM has no package URL. The
+# simulator is apart, for the variant that has it. The check shows that the server's lock has what
+# both need.
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./client ./demo . \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --no-index dist/*.whl
+    --no-compile --no-deps --no-index --find-links dist tokenwire-client tokenwire \
+    && /builder/bin/pip --python /opt/tokenwire/bin/python install \
+    --no-compile --no-deps --no-index --find-links dist --target /opt/tokenwire-demo tokenwire-demo \
+    && PYTHONPATH=/opt/tokenwire-demo /builder/bin/pip --python /opt/tokenwire/bin/python check
 
 FROM builder AS inventory
 ARG GRPC_HEALTH_PROBE
@@ -54,13 +62,18 @@ COPY --from=builder /opt/tokenwire /opt/tokenwire
 RUN find /opt/tokenwire/lib -name "*.so*" -type f -exec strip --strip-unneeded {} +
 
 # One answer of the demo model compiles what the server imports, the standard library's part too,
-# and shows that the environment works.
+# and shows that the environment works. Then the simulator and its bytecode go to /demo.
 FROM ${PYTHON_IMAGE} AS compiled
 COPY --from=stripped /opt/tokenwire /opt/tokenwire
+COPY --from=builder /opt/tokenwire-demo /opt/tokenwire-demo
 ENV PYTHONPYCACHEPREFIX=/opt/tokenwire/pycache
-RUN OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 /opt/tokenwire/bin/tokenwire demo
+RUN OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 PYTHONPATH=/opt/tokenwire-demo \
+    /opt/tokenwire/bin/tokenwire demo \
+    && mkdir --parents /demo/opt/tokenwire/pycache/opt \
+    && mv /opt/tokenwire-demo /demo/opt \
+    && mv /opt/tokenwire/pycache/opt/tokenwire-demo /demo/opt/tokenwire/pycache/opt
 
-FROM ${PYTHON_IMAGE}
+FROM ${PYTHON_IMAGE} AS server
 # The base's own pip, which no test or SBOM would watch.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/* \
     /usr/local/lib/python3*/ensurepip
@@ -86,3 +99,11 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["grpc_health_probe", "-addr=localhost:50051", "-service=openai.Chatgpt", "-connect-timeout=3s", "-rpc-timeout=3s"]
 ENTRYPOINT ["tokenwire"]
 CMD ["serve"]
+
+# The same with the simulator, for `serve --demo`; `make image` gives it the tag VERSION-demo.
+FROM server AS demo
+ENV PYTHONPATH=/opt/tokenwire-demo
+COPY --from=compiled /demo /
+
+# A build without `--target` makes the last stage.
+FROM server AS production

@@ -7,10 +7,15 @@ BIN := .venv/bin
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-.venv/.ready: requirements-dev.lock pyproject.toml tools/environment.py
+# The distributions of this repository. Installed in place for work on them; WHEELS=yes installs
+# built wheels, so that CI tests what is shipped.
+PACKAGES := ./client ./demo .
+WHEELS ?=
+
+.venv/.ready: requirements-dev.lock pyproject.toml client/pyproject.toml demo/pyproject.toml tools/environment.py
 	$(PYTHON) -c 'import sys; sys.exit("tokenwire needs Python 3.11 or newer, found " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) tools/environment.py .venv requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(if $(WHEELS),$(PACKAGES),$(addprefix --editable ,$(PACKAGES)))
 	touch $@
 
 .PHONY: demo
@@ -114,10 +119,12 @@ BUILD = $(BIN)/python tools/install.py containers && $(BIN)/python tools/image.p
 endif
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/tokenwire/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+REVISION_LABEL = --label org.opencontainers.image.revision=$(REVISION)
 
 .PHONY: image
-image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and tokenwire:local (ENGINE=docker)
-	$(BUILD) --label org.opencontainers.image.revision=$(REVISION) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and :local, and with the simulator as :VERSION-demo and :local-demo (ENGINE=docker)
+	$(BUILD) $(REVISION_LABEL) --tag tokenwire:$(VERSION) --tag tokenwire:local .
+	$(BUILD) $(REVISION_LABEL) --target demo --tag tokenwire:$(VERSION)-demo --tag tokenwire:local-demo .
 
 .PHONY: sbom
 sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/

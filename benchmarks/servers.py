@@ -1,5 +1,6 @@
 """The servers that are compared."""
 
+import os
 import shutil
 import string
 import sys
@@ -61,10 +62,15 @@ def earlier(checkout: Path) -> Server:
     """Return tokenwire as it is in another checkout of this repository, with the same packages."""
 
     def variables(place: Place) -> Mapping[str, str]:
-        return {**_tokenwire(place), "PYTHONPATH": str(checkout.resolve() / "service")}
+        return {**_tokenwire(place), "PYTHONPATH": _packages(checkout.resolve())}
 
     title = f"tokenwire of {checkout}"
     return Server("tokenwire-before", title, PYTHON, _serve, variables, packages=OURS, metrics=True)
+
+
+def _packages(checkout: Path) -> str:
+    """Return the import path of a checkout; an early one has all in the first folder."""
+    return os.pathsep.join(str(checkout / folder) for folder in ("service", "client", "demo"))
 
 
 def _unmerged(place: Place) -> Mapping[str, str]:
@@ -88,7 +94,7 @@ def _peer(name: str) -> Callable[[Place], Arguments]:
 
 def _openai(place: Place) -> Mapping[str, str]:
     return {
-        "PYTHONPATH": str(ROOT / "service"),  # for the stubs
+        "PYTHONPATH": _packages(ROOT),  # for the stubs
         "OPENAI_BASE_URL": f"http://{place.upstream}/v1",
         "OPENAI_API_KEY": KEY,
     }

@@ -20,7 +20,7 @@ import grpc
 from soak.readings import Reading, climb, measure
 from soak.server import Server, running_server
 from soak.traffic import draw, ordinary, run
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 ROUNDS = 24
 WARM_UP_ROUNDS = 12

@@ -15,8 +15,8 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from soak.failure_table import IMPATIENCE, Ending
-from tokenwire.demo import SCENARIOS
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import SCENARIOS
 
 METHOD: Final = "/openai.Chatgpt/Send"
 CANARY: Final = "canary"

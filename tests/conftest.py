@@ -15,8 +15,8 @@ from support.otlp import Collector
 from support.subtests import EndingSubtests
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 

@@ -12,11 +12,11 @@ from support.app import StartApp
 from support.helpers import collect, failure_of, reason_of
 from support.world import within
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.server import accept_probe
 from tokenwire.server.accept_probe import KEY, AcceptProbe
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 HELLO = pb.Message(content="hello")
 

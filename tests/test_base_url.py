@@ -13,10 +13,10 @@ from support.app import StartApp
 from support.helpers import collect, text_of
 from support.process import ServerProcess, run_tokenwire
 from tokenwire import config
-from tokenwire.demo import DemoUpstream
 from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "grpc_proxy", "OPENAI_PROXY")
 

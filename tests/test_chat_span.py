@@ -6,9 +6,9 @@ from support.app import MODEL, Stub
 from support.helpers import collect, failure_of
 from support.otlp import Collector, attributes_of
 from support.traced import CANARIES
-from tokenwire.demo import DemoUpstream
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 
 async def test_a_whole_answer_is_told(

@@ -9,8 +9,8 @@ from support.app import StartApp
 from support.helpers import collect, failure_of
 from support.otlp import Collector, attributes_of
 from support.traced import CANARIES
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 

@@ -17,8 +17,8 @@ from support.scripted_server import (
     reason,
     says,
 )
-from tokenwire.client import Answer, FinishReason, Usage
-from tokenwire.v1.chatgpt_pb2 import Message, Params
+from tokenwire_client import Answer, FinishReason, Usage
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 TLS = Path(__file__).parent / "tls"
 

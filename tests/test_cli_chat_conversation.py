@@ -6,8 +6,8 @@ import pytest
 
 from support.command_line import CTRL_C, CTRL_D, TOKENWIRE, Terminal
 from support.scripted_server import Context, ScriptedServer, fails, hangs_after, says
-from tokenwire.client import Answer, Role, Turn
-from tokenwire.v1.chatgpt_pb2 import Message
+from tokenwire_client import Answer, Role, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Message
 
 
 @asynccontextmanager

@@ -2,17 +2,28 @@
 
 import argparse
 import asyncio
+import importlib
+import re
 import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Sequence
 
 import httpx2
 import pytest
 
+import tokenwire_demo
+from support.programs import run
 from tokenwire.cli.demo_upstream import add_parser
-from tokenwire.demo import scenario_table
+from tokenwire_demo import scenario_table
 
+HIDDEN = """
+import sys
+sys.modules["tokenwire_demo"] = None
+from tokenwire.__main__ import main
+main()
+"""
 RUN = """
 import argparse, sys
 from tokenwire.cli.demo_upstream import add_parser
@@ -89,3 +100,51 @@ def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     error = capsys.readouterr().err
     assert error.startswith(f"cannot listen on 127.0.0.1:{port}: ")
     assert error.count("\n") == 1
+
+
+async def test_it_runs_without_the_server() -> None:
+    """`python -m tokenwire_demo` is the same command, and imports nothing of tokenwire."""
+    alone = await run(
+        sys.executable, "-X", "importtime", "-m", "tokenwire_demo", "--list-scenarios"
+    )
+    assert (alone.code, alone.stdout) == (0, f"{scenario_table()}\n")
+    assert "tokenwire_demo.plan" in alone.stderr
+    assert not re.search(r"\| +tokenwire\b", alone.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("demo",),
+        ("serve", "--demo"),
+        ("demo-upstream", "--listen", "127.0.0.1:0"),
+        ("demo-upstream",),
+    ],
+    ids=" ".join,
+)
+async def test_without_the_simulator_one_line_says_what_to_install(command: Sequence[str]) -> None:
+    """Each command that needs the simulator ends with code 2 and the name of the extra."""
+    ended = await run(sys.executable, "-c", HIDDEN, *command)
+    assert (ended.code, ended.stdout) == (2, "")
+    [line] = ended.stderr.splitlines()
+    assert "pip install 'tokenwire[demo]'" in line
+
+
+async def test_without_the_simulator_the_other_commands_work() -> None:
+    """Help lists every command, and the others do not miss it."""
+    ended = await run(sys.executable, "-c", HIDDEN, "--help")
+    assert ended.code == 0
+    assert "demo-upstream" in ended.stdout
+    probe = ("probe", "--address", "127.0.0.1:1", "--connect-timeout", "10ms")
+    unreachable = await run(sys.executable, "-c", HIDDEN, *probe)
+    assert unreachable.code == 2
+    assert "simulator" not in unreachable.stderr
+
+
+def test_the_earlier_name_still_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tokenwire.demo` is the same simulator, with a DeprecationWarning that names the new one."""
+    monkeypatch.delitem(sys.modules, "tokenwire.demo", raising=False)
+    with pytest.warns(DeprecationWarning, match="tokenwire-demo"):
+        earlier = importlib.import_module("tokenwire.demo")
+    assert earlier.DemoUpstream is tokenwire_demo.DemoUpstream
+    assert set(earlier.__all__) | {"__version__"} == set(tokenwire_demo.__all__)

@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -5,13 +6,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+import tokenwire_client
 from support.scripted_server import (
     REQUEST_ID,
     ScriptedServer,
     says,
 )
-from tokenwire.client import ChatError, Client, FinishReason, Role, Turn, Usage
-from tokenwire.v1.chatgpt_pb2 import Message, Params
+from tokenwire_client import ChatError, Client, FinishReason, Role, Turn, Usage
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 
 async def test_yields_every_answer_and_the_end() -> None:
@@ -171,10 +173,19 @@ async def test_check_of_an_unknown_service_is_an_error() -> None:
     assert caught.value.code is grpc.StatusCode.NOT_FOUND
 
 
+def test_the_earlier_name_still_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tokenwire.client` is the same client, with a DeprecationWarning that names the new place."""
+    monkeypatch.delitem(sys.modules, "tokenwire.client", raising=False)
+    with pytest.warns(DeprecationWarning, match="tokenwire-client"):
+        earlier = importlib.import_module("tokenwire.client")
+    assert earlier.Client is tokenwire_client.Client
+    assert set(earlier.__all__) | {"__version__"} == set(tokenwire_client.__all__)
+
+
 def test_import_brings_no_server_libraries() -> None:
     """Importing the client loads nothing of LangChain, pydantic or OpenTelemetry."""
     program = (
-        "import sys, tokenwire.client\n"
+        "import sys, tokenwire_client\n"
         "heavy = {'langchain', 'langchain_core', 'openai', 'pydantic', 'opentelemetry'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )

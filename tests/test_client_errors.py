@@ -19,13 +19,13 @@ from support.scripted_server import (
     retry_after,
     says,
 )
-from tokenwire.client import (
+from tokenwire_client import (
     Answer,
     AnswerStream,
     ChatError,
     Client,
 )
-from tokenwire.v1.chatgpt_pb2 import Message
+from tokenwire_client.v1.chatgpt_pb2 import Message
 
 
 async def collect(stream: AnswerStream, into: list[str]) -> None:

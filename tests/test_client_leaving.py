@@ -7,7 +7,7 @@ from support.scripted_server import (
     ScriptedServer,
     hangs_after,
 )
-from tokenwire.client import (
+from tokenwire_client import (
     Answer,
     ChatError,
     Client,

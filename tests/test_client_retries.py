@@ -11,8 +11,8 @@ from support.scripted_server import (
     fails,
     says,
 )
-from tokenwire.client import Answer, AnswerStream, ChatError, Client
-from tokenwire.v1.chatgpt_pb2 import Message
+from tokenwire_client import Answer, AnswerStream, ChatError, Client
+from tokenwire_client.v1.chatgpt_pb2 import Message
 
 
 async def drain(stream: AnswerStream) -> None:

@@ -12,8 +12,8 @@ from tokenwire import __version__
 from tokenwire.__main__ import COMMANDS
 from tokenwire.cli import _demonstration, serve
 from tokenwire.config import Settings
-from tokenwire.demo import DemoUpstream
 from tokenwire.process import serving
+from tokenwire_demo import DemoUpstream
 
 NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from panel_queries import DASHBOARDS
+from support.image_sources import TEXT as DOCKERFILE
 from support.programs import ROOT
 from tokenwire.config import Settings, variables
 
@@ -33,8 +34,9 @@ def loaded(name: str) -> Any:
 def test_images_are_pinned() -> None:
     """Each image that comes from elsewhere has a version for its tag."""
     for name, service in SERVICES.items():
-        assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local$", service["image"]), name
-    assert (FOLDER / SERVICES["tokenwire"]["build"] / "Dockerfile").exists()
+        assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local-demo$", service["image"]), name
+    assert (FOLDER / SERVICES["tokenwire"]["build"]["context"] / "Dockerfile").exists()
+    assert f" AS {SERVICES['tokenwire']['build']['target']}\n" in DOCKERFILE
 
 
 def test_what_is_mounted_is_there() -> None:
@@ -72,7 +74,9 @@ def test_everybody_is_called_by_a_name_that_is_there() -> None:
 
 def test_only_the_server_is_asked_for_its_health() -> None:
     """Others of the same image have no server that its HEALTHCHECK could ask."""
-    ours = {name: each for name, each in SERVICES.items() if each["image"] == "tokenwire:local"}
+    ours = {
+        name: each for name, each in SERVICES.items() if each["image"] == "tokenwire:local-demo"
+    }
     assert {name for name, each in ours.items() if "healthcheck" not in each} == {"tokenwire"}
     assert ours["caller"]["depends_on"]["tokenwire"] == {"condition": "service_healthy"}
 

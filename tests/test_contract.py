@@ -15,8 +15,11 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
 )
 
+import tokenwire.v1
+import tokenwire_client.v1
+
 ROOT = Path(__file__).resolve().parent.parent
-STUBS = Path("service") / "tokenwire" / "v1"
+STUBS = Path("client") / "tokenwire_client" / "v1"
 
 
 def compiled(folder: Path, name: str, output: Path) -> FileDescriptorProto:
@@ -53,6 +56,12 @@ def test_the_committed_stubs_are_fresh(tmp_path: Path) -> None:
     fresh = {path.name: path.read_bytes() for path in (tmp_path / STUBS).iterdir()}
     committed = {path.name: path.read_bytes() for path in (ROOT / STUBS).glob("chatgpt_*")}
     assert fresh == committed
+
+
+def test_server_and_client_share_one_copy_of_the_stubs() -> None:
+    """A process that has both registers each message once."""
+    assert tokenwire.v1.chatgpt_pb2 is tokenwire_client.v1.chatgpt_pb2
+    assert tokenwire.v1.chatgpt_pb2_grpc is tokenwire_client.v1.chatgpt_pb2_grpc
 
 
 def field_facts(message: DescriptorProto) -> set[tuple[object, ...]]:

@@ -20,9 +20,9 @@ from support.otlp import Collector
 from support.process import ServerProcess
 from support.world import within
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

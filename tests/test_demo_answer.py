@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 OPENING = "This is tokenwire's built-in demo model, a simulator: it does not think."
 

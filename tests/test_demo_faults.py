@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from support.raw_client import ask_whole, connect, decode, play, text_of
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 
 async def test_headers_come_alone_and_may_be_any(upstream: DemoUpstream) -> None:

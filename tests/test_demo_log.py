@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.raw_client import connect
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 # One plan for each phase in which a client may leave.
 PHASES = {

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from support.raw_client import connect, text_of
-from tokenwire.demo import DemoUpstream, PlanError, parse_plan
+from tokenwire_demo import DemoUpstream, PlanError, parse_plan
 
 BAD_PLANS = [
     ("", "the plan is empty"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.raw_client import connect
-from tokenwire.demo import SCENARIOS, DemoUpstream, scenario_table, step_tables
+from tokenwire_demo import SCENARIOS, DemoUpstream, scenario_table, step_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "demo-upstream.md"

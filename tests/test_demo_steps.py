@@ -6,7 +6,7 @@ import json
 import pytest
 
 from support.raw_client import ask_whole, decode, deltas, play, text_of
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 
 async def test_steps_continue_where_the_last_one_stopped(upstream: DemoUpstream) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support.raw_client import connect, decode, deltas, play, text_of
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 
 async def test_garbage_is_not_http(upstream: DemoUpstream) -> None:

@@ -18,7 +18,6 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import EmptyPrompt, UpstreamUnreachable
 from tokenwire.core.method import Method, MethodType
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.metrics.labels import FAILURES
 from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
@@ -26,6 +25,7 @@ from tokenwire.server.interceptors.base import Proceed
 from tokenwire.server.reflection import V1, V1ALPHA
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 ECHO = Method("openai.Chatgpt", "Echo", MethodType.UNARY)
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

@@ -71,8 +71,29 @@ def test_pip_resolves_nothing_anywhere() -> None:
 
 
 def test_ci_begins_as_a_fresh_machine() -> None:
-    """CI uses the oldest pip that the README allows, and no cache of an earlier run."""
+    """CI uses the oldest pip that the README allows, built wheels and no cache of earlier runs."""
     exported = re.findall(r"^export (.*)$", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
     names = {each.partition("=")[0] for line in exported for each in line.split()}
-    assert names == {"OLDEST_PIP", "PIP_CACHE_DIR", "npm_config_cache", "GOCACHE", "GOMODCACHE"}
+    assert names == {
+        "OLDEST_PIP",
+        "WHEELS",
+        "PIP_CACHE_DIR",
+        "npm_config_cache",
+        "GOCACHE",
+        "GOMODCACHE",
+    }
     assert environment.OLDEST_PIP.read_text("utf-8").count("--hash=sha256:") == 1
+
+
+def test_wheels_are_installed_where_they_are_asked_for() -> None:
+    """`make WHEELS=yes` installs built wheels, and `make` alone the source folders in place."""
+    installs = {}
+    for wheels in ("", "yes"):
+        command = ("make", "--dry-run", "--always-make", f"WHEELS={wheels}", ".venv/.ready")
+        made = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        [line] = [line for line in made.stdout.splitlines() if "--no-build-isolation" in line]
+        installs[wheels] = line.partition("--no-build-isolation ")[2]
+    assert installs == {
+        "": "--editable ./client --editable ./demo --editable .",
+        "yes": "./client ./demo .",
+    }

@@ -9,7 +9,7 @@ import pytest
 
 from support.command_line import Finished, run
 from support.scripted_server import ScriptedServer, fails, reason, says
-from tokenwire.client import Usage
+from tokenwire_client import Usage
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "python"

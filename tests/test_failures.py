@@ -13,9 +13,9 @@ from support.helpers import (
     text_of,
     violated_fields_of,
 )
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
 async def test_a_blank_message_is_refused(

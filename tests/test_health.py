@@ -12,8 +12,8 @@ from support.health import NOT_SERVING, SERVING, health_of
 from support.world import within
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.server import health
+from tokenwire_demo import DemoUpstream
 
 messages: Any = health_pb2
 """For those that its published types lack."""

@@ -12,9 +12,9 @@ import pytest
 from support.app import MODEL
 from support.helpers import collect, run_python, text_of
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

@@ -15,11 +15,11 @@ from tokenwire import config
 from tokenwire.app import App
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.logs import log_loop_error
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 METADATA = (

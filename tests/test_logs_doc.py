@@ -12,11 +12,11 @@ from support.helpers import collect, failure_of
 from support.log_stream import captured
 from support.logs_doc import ANY, DOCUMENT, documented_fields, documented_lines, logged_lines
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.logs.handler import DROPPED, UNRENDERED
 from tokenwire.observability.logs.libraries import WITHHELD
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 COMMON = {"event", "level", "logger", "timestamp", "trace_id", "span_id", "worker", "characters"}
 KILLED = {"worker", "pid", "silent_seconds"}

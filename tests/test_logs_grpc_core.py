@@ -10,9 +10,9 @@ from support.app import MODEL
 from support.certificates import Mount, Pair, answer_of, caller
 from support.helpers import failure_of
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
 async def test_it_writes_nothing(upstream: DemoUpstream, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from support.app import MODEL, Stub
 from support.helpers import collect, failure_of, sample, scrape
 from tokenwire import __version__
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 SEND = {"grpc_type": "server_stream", "grpc_service": "openai.Chatgpt", "grpc_method": "Send"}
 

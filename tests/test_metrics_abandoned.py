@@ -11,8 +11,8 @@ from support.helpers import collect, failure_of
 from support.leaving import Visit
 from support.world import open_world, within
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 HELLO = pb.Message(content="hello")
 LEFT = "tokenwire_abandoned_wait_seconds"

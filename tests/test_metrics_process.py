@@ -13,10 +13,10 @@ from tokenwire.api.codes import endings
 from tokenwire.app import App
 from tokenwire.core import errors
 from tokenwire.core.domain import FinishReason
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.metrics import labels
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 INVENTED = 5_000
 AT_ONCE = 50

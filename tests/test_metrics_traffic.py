@@ -9,11 +9,11 @@ from support.exposed import Exposed, Series, read, series
 from support.helpers import collect, failure_of
 from support.world import within
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.metrics import OTHER_MODEL
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 PRICED = "priced"
 SEND = {"grpc_type": "server_stream", "grpc_service": "openai.Chatgpt", "grpc_method": "Send"}

@@ -23,7 +23,6 @@ from tokenwire.config import SettingsError
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
-from tokenwire.demo import DemoUpstream
 from tokenwire.upstreams.build import build_model, build_openai
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
@@ -31,6 +30,7 @@ from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.progress_timer import Timeouts
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TIMEOUTS = Timeouts(first_token=60, idle=60)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
@@ -17,12 +18,25 @@ from packaging.version import Version
 
 from support.programs import ROOT
 
-PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+def requirements(entries: Iterable[str]) -> list[Requirement]:
+    """Return what is required, apart from this repository's own distributions."""
+    found = map(Requirement, entries)
+    return [each for each in found if each.name not in ("tokenwire-client", "tokenwire-demo")]
+
+
+PYPROJECTS: list[dict[str, Any]] = [
+    tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))
+    for folder in ("", "client", "demo")
+]
+PYPROJECT, CLIENT, _ = PYPROJECTS
 PROJECT = PYPROJECT["project"]
-DEPENDENCIES = [Requirement(each) for each in PROJECT["dependencies"]]
-DEVELOPMENT = [Requirement(each) for each in PYPROJECT["dependency-groups"]["dev"]]
-BUILD = [Requirement(each) for each in PYPROJECT["build-system"]["requires"]]
-ALL = [*DEPENDENCIES, *DEVELOPMENT, *BUILD]
+DEPENDENCIES = requirements(PROJECT["dependencies"])
+ALL = [
+    *(each for one in PYPROJECTS for each in requirements(one["project"]["dependencies"])),
+    *(each for one in PYPROJECTS for each in requirements(one["build-system"]["requires"])),
+    *requirements(PYPROJECT["dependency-groups"]["dev"]),
+]
 
 
 def locked(file: str) -> dict[str, Version]:
@@ -33,8 +47,9 @@ def locked(file: str) -> dict[str, Version]:
 
 
 def lower_bound(name: str) -> Version:
-    """Return the oldest version of a dependency that is allowed."""
-    [requirement] = [each for each in DEPENDENCIES if each.name == name]
+    """Return the oldest version of a dependency of the client that is allowed."""
+    dependencies = requirements(CLIENT["project"]["dependencies"])
+    [requirement] = [each for each in dependencies if each.name == name]
     [bound] = [each for each in requirement.specifier if each.operator == ">="]
     return Version(bound.version)
 
@@ -77,7 +92,7 @@ def test_the_server_is_tested_with_what_it_ships_with() -> None:
 
 def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
     """The lower bounds of grpcio and protobuf are at least what the generated code asks for."""
-    folder = ROOT / "service" / "tokenwire" / "v1"
+    folder = ROOT / "client" / "tokenwire_client" / "v1"
     calls = (folder / "chatgpt_pb2_grpc.py").read_text("utf-8")
     [asked] = re.findall(r"^GRPC_GENERATED_VERSION = '(.+)'$", calls, re.MULTILINE)
     assert lower_bound("grpcio") >= Version(asked)
@@ -89,8 +104,8 @@ def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
 
 def test_the_wheel_needs_what_the_project_needs(metadata: Message) -> None:
     """The wheel names the dependencies with their bounds, and none of development."""
-    needed = {Requirement(each) for each in metadata.get_all("Requires-Dist", [])}
-    assert needed == set(DEPENDENCIES)
+    needed = requirements(metadata.get_all("Requires-Dist", []))
+    assert set(needed) == set(DEPENDENCIES)
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
 
 

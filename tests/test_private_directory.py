@@ -13,10 +13,10 @@ import grpc
 import pytest
 
 from support.app import StartApp
-from tokenwire.demo import DemoUpstream
 from tokenwire.server import private_directory
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 HELLO = pb.Message(content="hello")
 

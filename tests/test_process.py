@@ -13,9 +13,9 @@ from support.app import MODEL
 from support.health import NOT_SERVING, SERVING, health_of
 from support.helpers import collect, text_of
 from support.process import FREE_PORTS, ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 from support.app import MODEL
 from support.crew import STARTED, WORKERS, by_worker, call_all, crew, read
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from support.app import StartApp, Stub
 from support.helpers import collect
 from support.otlp import Collector
 from support.traced import TRACE_ID, TRACEPARENT, UNSAMPLED
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 
 async def test_the_trace_goes_on_to_the_upstream(

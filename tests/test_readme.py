@@ -12,8 +12,8 @@ from support.certificates import Pair
 from support.programs import run, started
 from support.readme import CLIENTS, CONTAINERS, GRPCURL, MAKE, PROTOC, SERVE, TLS, Block, blocks
 from tokenwire.app import App
-from tokenwire.client import Client
-from tokenwire.demo import DemoUpstream
+from tokenwire_client import Client
+from tokenwire_demo import DemoUpstream
 
 BIN = Path(sys.executable).parent
 ANSWER = "This is tokenwire's built-in demo model"

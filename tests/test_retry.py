@@ -13,9 +13,9 @@ from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Delta
-from tokenwire.demo import DemoUpstream
 from tokenwire.routing.retry import COST, MOST_SAVED, RetryBudget, RetryingModel
 from tokenwire.upstreams.build import build_model
+from tokenwire_demo import DemoUpstream
 
 REQUEST = ChatRequest("hello", MODEL)
 

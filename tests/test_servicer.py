@@ -10,10 +10,10 @@ import pytest
 from support.app import MODEL, StartApp, Stub
 from support.helpers import collect, run_python, text_of
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
-from tokenwire.demo.answer import tokenize
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+from tokenwire_demo.answer import tokenize
 
 TESTS = Path(__file__).parent
 

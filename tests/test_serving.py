@@ -7,9 +7,9 @@ import pytest
 from support.app import MODEL
 from support.log_stream import captured
 from tokenwire import config
-from tokenwire.demo import DemoUpstream
 from tokenwire.process import serving
 from tokenwire.server import grpc_server
+from tokenwire_demo import DemoUpstream
 
 
 async def test_a_grpc_server_that_ends_by_itself_ends_the_process(

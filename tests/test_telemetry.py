@@ -14,10 +14,10 @@ from support.helpers import collect, failure_of
 from support.otlp import Collector, attributes_of
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability.traces.telemetry import _otlp_exporter
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT_ID = "b7ad6b7169203331"

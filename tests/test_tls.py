@@ -9,7 +9,7 @@ import trustme
 from support.app import StartApp
 from support.certificates import Mount, Pair, answer_of, caller
 from support.helpers import sample, scrape
-from tokenwire.client import ChatError
+from tokenwire_client import ChatError
 
 ANSWER = "This is tokenwire's built-in demo model"
 

@@ -14,9 +14,9 @@ from support.certificates import HOST, Mount, Pair, answer_of, caller
 from support.exposed import read
 from support.helpers import collect, sample, scrape
 from tokenwire.app import App
-from tokenwire.client import ChatError
 from tokenwire.observability.metrics.tls import KNOWN_PEERS, TlsMetrics
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_client import ChatError
 
 NOT_AFTER = "tokenwire_tls_certificate_not_after_timestamp_seconds"
 NOT_BEFORE = "tokenwire_tls_certificate_not_before_timestamp_seconds"

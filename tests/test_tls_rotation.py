@@ -10,7 +10,7 @@ from support.app import StartApp
 from support.certificates import ANSWER, Mount, Pair, caller, serves
 from support.helpers import collect, text_of
 from tokenwire.config.regular_files import read_regular
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 BROKEN = "new certificate cannot be used, the old one stays"
 RELOADED = "new certificate in use"

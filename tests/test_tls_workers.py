@@ -8,7 +8,7 @@ import pytest
 from support.certificates import Mount, Pair, answer_of, caller
 from support.crew import CONNECTIONS, STARTED, by_worker, crew
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

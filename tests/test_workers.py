@@ -22,7 +22,7 @@ from support.crew import (
     read,
 )
 from support.process import FREE_PORTS, ServerProcess, run_tokenwire
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

@@ -22,9 +22,9 @@ from support.crew import (
 from support.helpers import collect
 from support.process import FREE_PORTS, SECONDS, TOKENWIRE
 from support.world import within
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.workers.backoff import HEALTHY_SECONDS, MOST_SECONDS, Backoff
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

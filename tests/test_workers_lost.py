@@ -16,7 +16,7 @@ from support.crew import WORKERS, by_worker, call_all, crew, held_streams, pid_o
 from support.helpers import collect
 from support.process import FREE_PORTS, SECONDS
 from support.world import within
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
 

@@ -7,6 +7,7 @@ an empty folder and compare.
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,28 +18,47 @@ from install import GO_TOOLS
 from metrics_doc import metrics_doc
 from settings_doc import settings_table
 from tokenwire import __version__
-from tokenwire.demo import scenario_table, step_tables
+from tokenwire_demo import scenario_table, step_tables
 from tool import ROOT
 
 PROTO = "tokenwire/v1/chatgpt.proto"
+PYTHON_PACKAGE = re.compile(r"(?<![\w.])tokenwire\.v1\b")
+"""In stubs. Behind a dot it is Java's package."""
+VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
 
 
 def stubs(root: Path) -> None:
-    """Write the Python stubs of the contract to service/tokenwire/v1."""
-    out = root / "service"
+    """Write the Python stubs of the contract to client/tokenwire_client/v1."""
+    out = root / "client" / "tokenwire_client" / "v1"
     out.mkdir(parents=True, exist_ok=True)
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'proto'}"]
-    subprocess.run(
-        [
-            *protoc,
-            *(f"--python_out={out}", f"--mypy_out={out}"),
-            *(f"--grpc_python_out={out}", f"--mypy_grpc_out={out}"),
-            PROTO,
-        ],
-        check=True,
-        # The mypy plugins of protoc live beside the interpreter.
-        env={"PATH": str(Path(sys.executable).parent)},
-    )
+    with tempfile.TemporaryDirectory() as made:
+        subprocess.run(
+            [
+                *protoc,
+                *(f"--python_out={made}", f"--mypy_out={made}"),
+                *(f"--grpc_python_out={made}", f"--mypy_grpc_out={made}"),
+                PROTO,
+            ],
+            check=True,
+            # The mypy plugins of protoc live beside the interpreter.
+            env={"PATH": str(Path(sys.executable).parent)},
+        )
+        for stub in (Path(made) / PROTO).parent.iterdir():
+            # protoc names Python's package after the path of the proto file, which is the
+            # contract's: other languages and reflection know it.
+            text = PYTHON_PACKAGE.sub("tokenwire_client.v1", stub.read_text("utf-8"))
+            (out / stub.name).write_text(text, "utf-8")
+
+
+def versions(root: Path) -> None:
+    """Write the project's version into the distributions that are released with it."""
+    for version in VERSIONS:
+        (root / version).parent.mkdir(parents=True, exist_ok=True)
+        (root / version).write_text(f'__version__ = "{__version__}"\n', "utf-8")
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    pinned = re.sub(r'("tokenwire-(?:client|demo)==)[^"]*', rf"\g<1>{__version__}", project)
+    (root / "pyproject.toml").write_text(pinned, "utf-8")
 
 
 def demo_upstream(root: Path) -> None:
@@ -71,6 +91,7 @@ def fill(root: Path, document: str, parts: dict[str, str]) -> None:
 
 GENERATORS: tuple[Callable[[Path], None], ...] = (
     stubs,
+    versions,
     demo_upstream,
     settings_table,
     errors_doc,

@@ -1,4 +1,4 @@
-"""Write every Python lock file: for the server, its tests, and what they are put beside.
+"""Write every Python lock file: for each distribution, its tests, and what they are put beside.
 
 All carry hashes and hold on every platform and Python that pyproject.toml
 allows. They name no package host, so they work with whichever index pip uses.
@@ -10,8 +10,14 @@ A locked version is kept while its requirement allows it. With --upgrade, as
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
+OURS: Final = (
+    *("--no-emit-package", "tokenwire-client"),
+    *("--no-emit-package", "tokenwire-demo"),
+)
+"""This repository's own distributions: resolved for what they need, not locked themselves."""
 
 
 def lock(source: str, output: str, *options: str) -> None:
@@ -30,8 +36,12 @@ def lock(source: str, output: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    lock("pyproject.toml", "requirements.lock")
-    lock("pyproject.toml", "requirements-dev.lock", "--group", "dev")
+    lock("pyproject.toml", "requirements.lock", *OURS)
+    lock("pyproject.toml", "requirements-dev.lock", *OURS, "--extra", "demo", "--group", "dev")
+    for package in ("client", "demo"):
+        # What it shares with the server is of the same version.
+        shared = ("--constraint", "requirements.lock")
+        lock(f"{package}/pyproject.toml", f"{package}/requirements.lock", *shared)
     lock(
         "tools/litellm/requirements.in",
         "tools/litellm/requirements.lock",

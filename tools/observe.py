@@ -19,7 +19,7 @@ from pictures import STEP, draw
 from prometheus_server import PROGRAM, RULES, Prometheus
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 CALLS_PER_SECOND: Final = 4.0
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from chart import CHART
-from tokenwire import __version__
 from tool import BIN, ROOT
 
 MANIFESTS: Final = Path("deploy/k8s")
@@ -21,11 +20,12 @@ kind: Kustomization
 # Where the image is: `kustomize edit set image tokenwire=registry.example.com/tokenwire:TAG`.
 images:
   - name: tokenwire
-    newTag: "{version}"
+    newTag: "{tag}"
 resources:
 {resources}
 """
 
+IMAGE: Final = re.compile(r"^ +image: tokenwire:(\S+)$", re.MULTILINE)
 SOURCE: Final = re.compile(r"^# Source: tokenwire/templates/(\S+)\n", re.MULTILINE)
 HELMS_OWN: Final = re.compile(
     r"^ +helm\.sh/chart: .*\n"
@@ -83,7 +83,8 @@ def _manifests(root: Path, values: Path) -> None:
         text = HELMS_OWN.sub("", document[source.end() :])
         (folder / source[1]).write_text(f"{notice}{text.strip()}\n", "utf-8")
     resources = "\n".join(f"  - {name}" for name in sorted(names))
-    text = KUSTOMIZATION.format(version=__version__, resources=resources)
+    [tag] = set(IMAGE.findall(rendered))
+    text = KUSTOMIZATION.format(tag=tag, resources=resources)
     (folder / "kustomization.yaml").write_text(f"{notice}{text}", "utf-8")
 
 

@@ -6,7 +6,7 @@ python client.py localhost:50051 "Why is the sky blue?"
 import asyncio
 import sys
 
-from tokenwire.client import ChatError, Client
+from tokenwire_client import ChatError, Client
 
 
 async def main(target: str, text: str) -> None:

@@ -13,8 +13,8 @@ from support import crowd, http2
 from support.health import SERVING, health_of
 from support.helpers import reason_of, run_python
 from support.world import World, assert_clean, open_world
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 OK = (grpc.StatusCode.OK, "")
 CANCELLED = (grpc.StatusCode.CANCELLED, "")

@@ -12,9 +12,9 @@ from support.app import MODEL
 from support.health import NOT_SERVING, SERVING, health_of
 from support.helpers import collect, failure_of, reason_of
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 STREAMS = 50
 HELLO = pb.Message(content="hello")

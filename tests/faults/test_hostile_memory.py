@@ -14,9 +14,9 @@ from support.app import Stub
 from support.helpers import collect, failure_of, reason_of
 from support.process import ServerProcess
 from support.raw_upstream import HEAD, raw_upstream
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 MOST_MEMORY = 10_000_000
 GZIP_HEAD = HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")

@@ -17,9 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.app import MODEL
 from support.helpers import collect
 from support.process import SECONDS, TOKENWIRE, ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 CALLS = 6_000
 """Their lines, of 280 bytes each, do not fit into the pipe and the queue of 1 MiB."""

@@ -17,9 +17,9 @@ from support.health import SERVING, health_of
 from support.helpers import collect
 from support.metrics_port import GET, HALF, SECONDS, port, threads_of
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 CROWD = 1_010
 DESCRIPTORS = 1_024

@@ -6,7 +6,7 @@ import pytest
 from support.clients import ATTEMPTS, attempts
 from support.helpers import text_of
 from support.world import World, open_world, save_up
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 INTERNAL = grpc.StatusCode.INTERNAL

@@ -17,10 +17,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.helpers import reason_of
 from support.process import TOKENWIRE, ServerProcess
 from support.world import World, open_world
-from tokenwire.demo import DemoUpstream
 from tokenwire.process import descriptors
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 REASON = "SERVER_RESOURCES_EXHAUSTED"

@@ -12,9 +12,9 @@ import pytest
 from faults.test_logs_unread import SERVING, dropped, environment, health, reject
 from support.helpers import collect
 from support.process import ServerProcess
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 CALLS = 2_000
 """Their spans do not fit into the pipe and the queue of 1 MiB."""

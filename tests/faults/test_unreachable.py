@@ -12,7 +12,7 @@ import pytest
 from support.clients import ATTEMPTS, attempts
 from support.helpers import text_of
 from support.world import CANARY, World, open_world, save_up
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 REASON = "UPSTREAM_UNREACHABLE"

@@ -10,8 +10,8 @@ import grpc
 import trustme
 
 from tokenwire.app import App
-from tokenwire.client import ChatError, Client
 from tokenwire.config import variables
+from tokenwire_client import ChatError, Client
 
 HOST: Final = "127.0.0.1"
 ANSWER: Final = "This is tokenwire's built-in demo model"

@@ -12,6 +12,8 @@ from support.process import ServerProcess
 from support.programs import ROOT, Outcome, run
 
 IMAGE: Final = "localhost/tokenwire:local"
+DEMO: Final = f"{IMAGE}-demo"
+"""The same with the simulator."""
 CANARY: Final = "canary-b51f"
 LEAKS: Final = {
     "OPENAI_API_KEY": f"sk-{CANARY}",
@@ -66,12 +68,13 @@ class Container(ServerProcess):
     Args:
         options: Of `podman run`.
         command: What runs in it, in place of the image's own command.
+        image: IMAGE or DEMO.
     """
 
-    def __init__(self, *options: str, command: tuple[str, ...] = ()) -> None:
+    def __init__(self, *options: str, command: tuple[str, ...] = (), image: str = IMAGE) -> None:
         super().__init__()
         self.name = f"tokenwire-test-{os.getpid()}-{next(NUMBERS)}"
-        started = container("--rm", "--name", self.name, *options, IMAGE, *command)
+        started = container("--rm", "--name", self.name, *options, image, *command)
         self._command = tuple(map(str, started))
         # Podman would have it repeat the HEALTHCHECK; here a test asks for it.
         self._env = {**os.environ, "DISABLE_HC_SYSTEMD": "true"}
@@ -90,20 +93,25 @@ class Container(ServerProcess):
 
 
 def build() -> None:
-    """Build the image by `make image`, or nothing if it is there; minutes at first."""
+    """Build both images by `make image`, or nothing if they are there; minutes at first."""
     make = ["make", "image", "ENGINE=local"]
     subprocess.run(make, cwd=ROOT, env={**os.environ, **LEAKS}, check=True)
 
 
-def inspected() -> dict[str, Any]:
-    """Return what the image says of itself."""
-    shown = subprocess.run(podman("image", "inspect", IMAGE), check=True, stdout=subprocess.PIPE)
+def inspected(image: str = IMAGE) -> dict[str, Any]:
+    """Return what an image says of itself."""
+    shown = subprocess.run(podman("image", "inspect", image), check=True, stdout=subprocess.PIPE)
     images: list[dict[str, Any]] = json.loads(shown.stdout)
     return images[0]
 
 
-async def output_of(*options: str, command: tuple[str, ...]) -> str:
+async def output_of(*options: str, command: tuple[str, ...], image: str = IMAGE) -> str:
     """Run a container to its end and return what it printed; it must exit with 0."""
-    done = await run(*container("--rm", "--no-healthcheck", *options, IMAGE, *command))
+    done = await ended(*options, command=command, image=image)
     assert done.code == 0, done.stderr
     return done.stdout
+
+
+async def ended(*options: str, command: tuple[str, ...], image: str = IMAGE) -> Outcome:
+    """Run a container to its end."""
+    return await run(*container("--rm", "--no-healthcheck", *options, image, *command))

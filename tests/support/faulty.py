@@ -25,8 +25,8 @@ from support.programs import started
 from support.scaled_rules import scaled_rules
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 LAGGING = Path(__file__).parent / "lagging_server.py"
 REFUSING = "http://127.0.0.1:1"

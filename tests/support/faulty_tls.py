@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.certificates import Pair, answer_of, caller, mounted
 from tokenwire.app import App
-from tokenwire.client import ChatError
+from tokenwire_client import ChatError
 
 Serve = Callable[..., Awaitable[App]]
 """Starts a server as a job, with settings of its own."""

@@ -8,7 +8,7 @@ import time
 
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 BLOCKED_SECONDS = 0.4
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from support.world import World
-from tokenwire.demo.log import ConnectionRecord
+from tokenwire_demo.log import ConnectionRecord
 
 PROMPTLY: Final = 0.05
 ATTEMPTS: Final = 5

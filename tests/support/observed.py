@@ -17,10 +17,10 @@ from support.crew import crew
 from support.helpers import collect, failure_of
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 JOB = "tokenwire"
 PRICED = "priced"

@@ -9,7 +9,7 @@ import trustme
 
 from support.certificates import Pair
 from support.helm import of_kind, pod_specs, rendering
-from tokenwire.client import Client
+from tokenwire_client import Client
 
 CA: Final = trustme.CA()
 CALLER: Final = Pair(CA, "caller")

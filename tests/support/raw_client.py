@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 
 class RawClient:

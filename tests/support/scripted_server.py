@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tokenwire.v1 import chatgpt_pb2_grpc
-from tokenwire.v1.chatgpt_pb2 import Answer, FinishReason, Message, Usage
+from tokenwire_client.v1.chatgpt_pb2 import Answer, FinishReason, Message, Usage
 
 Context = grpc.aio.ServicerContext[Message, Answer]
 Script = Callable[[Message, Context], AsyncIterator[Answer]]

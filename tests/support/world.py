@@ -20,11 +20,11 @@ from support.helpers import reason_of
 from support.otlp import Collector
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.observability import logs
 from tokenwire.routing.retry import COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 CANARY = "canary"
 """Stands in every secret that is planted: it must come out nowhere but in answers."""

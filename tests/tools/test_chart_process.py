@@ -9,7 +9,7 @@ from support.helm import CI, CI_NAMES, ci
 from support.pods import Pod
 from support.process import ServerProcess, run_tokenwire
 from support.programs import run
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 from tool import BIN
 
 pytestmark = pytest.mark.tools

@@ -11,8 +11,8 @@ from support.app import MODEL, StartApp
 from support.helpers import collect, failure_of
 from support.real_collector import RealCollector, real_collector
 from support.traced import CANARIES, PARENT_ID, TRACE_ID, TRACEPARENT
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.tools
 

@@ -13,8 +13,8 @@ from support.app import Stub
 from support.helpers import collect, text_of
 from support.programs import ROOT, Outcome, finished, run, started
 from tokenwire.app import App
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2
+from tokenwire_demo import DemoUpstream
 
 # The first test pays for compiling the Go example.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]

@@ -9,7 +9,7 @@ import trustme
 from support.app import StartApp
 from support.certificates import Mount, Pair, answer_of, caller
 from support.programs import Outcome, run
-from tokenwire.client import ChatError
+from tokenwire_client import ChatError
 
 pytestmark = pytest.mark.tools
 

@@ -12,19 +12,21 @@ from image import podman
 from support.app import MODEL
 from support.containers import (
     CANARY,
+    DEMO,
     IMAGE,
     ON_THIS_MACHINE,
     Container,
     chart_options,
     chart_pod,
+    ended,
     inspected,
     output_of,
 )
 from support.programs import ROOT
 from tokenwire import __version__
-from tokenwire.client import Client
-from tokenwire.demo import DemoUpstream
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_client import Client
+from tokenwire_demo import DemoUpstream
 
 # The first test waits for the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]
@@ -57,11 +59,35 @@ import importlib.util, pathlib
 print([name for name in ("pip", "setuptools") if importlib.util.find_spec(name)])
 print(sorted(map(str, pathlib.Path("/usr/local").rglob("pip*"))))
 """
+SIMULATORS = """
+import pathlib
+print(list(pathlib.Path("/opt").rglob("tokenwire?demo*")))
+"""
 
 
 def test_the_image_is_small() -> None:
     """It has at most 250 MB, the base included."""
     assert inspected()["Size"] <= 250_000_000
+
+
+def test_the_demo_image_is_the_same_with_one_layer_more() -> None:
+    """What the tests promise of the image holds for its variant: it adds the simulator alone."""
+    image, demo = inspected(), inspected(DEMO)
+    *below, _ = demo["RootFS"]["Layers"]
+    assert below == image["RootFS"]["Layers"]
+    assert demo["Size"] - image["Size"] < 1_000_000
+    for key in ("User", "Entrypoint", "Cmd", "Labels", "ExposedPorts", "StopSignal"):
+        assert demo["Config"][key] == image["Config"][key]
+
+
+async def test_the_image_has_no_simulator() -> None:
+    """Told to serve the demo, it ends at once and says which image has it."""
+    done = await ended(*chart_options(), command=("serve", "--demo"))
+    assert done.code == 2
+    [line] = done.stderr.splitlines()
+    assert "the image whose tag ends with -demo" in line
+    assert await output_of("--entrypoint=python", command=("-c", SIMULATORS)) == "[]\n"
+    assert await output_of("--entrypoint=python", command=("-c", SIMULATORS), image=DEMO) != "[]\n"
 
 
 def test_the_image_says_what_it_is() -> None:
@@ -84,9 +110,11 @@ def test_the_image_says_what_it_is() -> None:
 
 async def test_it_streams_under_the_charts_security_context() -> None:
     """Restricted as the chart says, it streams the demo model's answer to a client outside."""
-    command = tuple(chart_pod()["containers"][0]["command"][1:])
+    [server_of_chart] = chart_pod()["containers"]
+    assert server_of_chart["image"].endswith("-demo")
+    command = tuple(server_of_chart["command"][1:])
     async with (
-        Container(*chart_options(), *ON_THIS_MACHINE, command=command) as server,
+        Container(*chart_options(), *ON_THIS_MACHINE, command=command, image=DEMO) as server,
         Client(server.address) as client,
     ):
         answers = [answer async for answer in client.send("hello")]
@@ -104,8 +132,9 @@ async def test_it_streams_under_the_charts_security_context() -> None:
 async def test_it_needs_no_writable_file_at_all(workers: str) -> None:
     """With no /tmp either, one process and several serve."""
     command = ("serve", "--demo", "--workers", workers)
+    options = (*chart_options(tmp=False), *ON_THIS_MACHINE)
     async with (
-        Container(*chart_options(tmp=False), *ON_THIS_MACHINE, command=command) as server,
+        Container(*options, command=command, image=DEMO) as server,
         Client(server.address) as client,
     ):
         text = "".join([answer.content async for answer in client.send("hello")])
@@ -115,8 +144,9 @@ async def test_it_needs_no_writable_file_at_all(workers: str) -> None:
 async def test_it_needs_no_shell() -> None:
     """Where every shell of the image is gone, it serves all the same."""
     gone = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
+    options = (*chart_options(), *gone, *ON_THIS_MACHINE)
     async with (
-        Container(*chart_options(), *gone, *ON_THIS_MACHINE, command=("serve", "--demo")) as server,
+        Container(*options, command=("serve", "--demo"), image=DEMO) as server,
         Client(server.address) as client,
     ):
         assert (await server.exec("sh", "-c", "true")).code != 0
@@ -126,8 +156,8 @@ async def test_it_needs_no_shell() -> None:
 async def test_the_probe_inside_finds_it_serving() -> None:
     """The image's own addresses, grpc_health_probe and HEALTHCHECK fit together."""
     # A network of its own has the ports of its own.
-    network = "--network=none"
-    async with Container(*chart_options(), network, command=("serve", "--demo")) as server:
+    options = (*chart_options(), "--network=none")
+    async with Container(*options, command=("serve", "--demo"), image=DEMO) as server:
         assert (server.address, server.metrics_address) == ("0.0.0.0:50051", "0.0.0.0:9464")
         probe = await server.exec(
             "grpc_health_probe", "-addr=localhost:50051", "-service=openai.Chatgpt"

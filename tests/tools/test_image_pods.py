@@ -7,7 +7,7 @@ import pytest
 from support.containers import Container, chart_options
 from support.helm import ci
 from support.pods import Pod
-from tokenwire.demo import DemoUpstream
+from tokenwire_demo import DemoUpstream
 
 # The first test waits for the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]

@@ -1,15 +1,14 @@
 """The image's software bill of materials."""
 
 import json
-import re
 import subprocess
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from support.image_sources import ARGUMENTS
+from support.locks import locked
 from support.programs import ROOT
 from tokenwire import __version__
 
@@ -35,18 +34,6 @@ def versions(sbom: dict[str, Any], kind: str) -> dict[str, str]:
     return {each["name"]: each["version"] for each in found}
 
 
-def locked() -> dict[str, str]:
-    """Return the packages of the runtime's lock that the image's platform needs."""
-    text = (ROOT / "requirements.lock").read_text("utf-8")
-    lines = re.findall(r"^([a-z0-9].*?) \\$", text, re.MULTILINE)
-    needs = [Requirement(line) for line in lines]
-    return {
-        canonicalize_name(need.name): str(need.specifier).removeprefix("==")
-        for need in needs
-        if need.marker is None or need.marker.evaluate(IN_THE_IMAGE)
-    }
-
-
 def test_it_is_the_projects(sbom: dict[str, Any]) -> None:
     """It is CycloneDX, about this version of tokenwire."""
     assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
@@ -55,9 +42,10 @@ def test_it_is_the_projects(sbom: dict[str, Any]) -> None:
 
 
 def test_it_names_every_package_of_the_lock(sbom: dict[str, Any]) -> None:
-    """The image's Python packages are those of the lock, in its versions, and no others."""
+    """The image's Python packages are the client and those of the lock, and no others."""
     named = versions(sbom, "pypi")
-    assert {canonicalize_name(name): version for name, version in named.items()} == locked()
+    expected = locked(ROOT / "requirements.lock", IN_THE_IMAGE) | {"tokenwire-client": __version__}
+    assert {canonicalize_name(name): version for name, version in named.items()} == expected
 
 
 def test_it_names_what_else_is_in_the_image(sbom: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from tokenwire.cli._connection import channel_options, credentials
 from tokenwire.cli._diagnosis import diagnose
 from tokenwire.cli._interrupt import prompt_interrupts
 from tokenwire.cli._text import printable, printable_line
-from tokenwire.client import Answer, ChatError, Client, FinishReason
+from tokenwire_client import Answer, ChatError, Client, FinishReason
 
 History = Sequence[tuple[str, str]]
 

@@ -4,7 +4,7 @@ import contextlib
 import re
 
 from tokenwire.cli._answer import Screen, describe, make_client, stream_answer
-from tokenwire.client import ChatError, Client
+from tokenwire_client import ChatError, Client
 
 HELP = """\
 /new   start over: forget the conversation so far

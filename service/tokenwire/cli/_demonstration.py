@@ -9,8 +9,8 @@ from tokenwire import config
 from tokenwire.app import App
 from tokenwire.cli._answer import Screen, Timing, statistics
 from tokenwire.cli._settings import demo_overrides
-from tokenwire.client import Answer, AnswerStream, Client
-from tokenwire.demo import DemoUpstream
+from tokenwire_client import Answer, AnswerStream, Client
+from tokenwire_demo import DemoUpstream
 
 QUESTION: Final = "Why is the sky blue?"
 SHOWN_METRICS: Final = re.compile(

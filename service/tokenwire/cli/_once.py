@@ -4,7 +4,7 @@ import sys
 
 from tokenwire.cli._answer import Screen, describe, make_client, stream_answer
 from tokenwire.cli._streams import EXIT_FAILED, EXIT_INTERRUPTED
-from tokenwire.client import ChatError
+from tokenwire_client import ChatError
 
 
 def answer(args: argparse.Namespace) -> int:

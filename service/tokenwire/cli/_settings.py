@@ -37,7 +37,7 @@ def import_tracing() -> None:
 
 def demo_overrides(base_url: str) -> dict[str, Any]:
     """Return the settings that put the built-in demo model in the place of any other."""
-    from tokenwire.demo import DEMO_MODEL  # noqa: PLC0415 - so that --help starts without it
+    from tokenwire_demo import DEMO_MODEL  # noqa: PLC0415 - so that --help starts without it
 
     return {
         "provider": "openai",

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from tokenwire.cli import _simulator
 from tokenwire.cli._connection import silence_grpc
 from tokenwire.cli._settings import import_tracing, tell
 from tokenwire.cli._streams import allow_interrupts
@@ -22,6 +23,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Show the demo; return the exit code."""
     del args
+    if not _simulator.is_installed():
+        return _simulator.refuse()
     silence_grpc()
     # Here, so that other subcommands and --help start without them.
     from tokenwire.config import SettingsError  # noqa: PLC0415

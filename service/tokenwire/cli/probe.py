@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 def _open_channel(args: argparse.Namespace) -> "grpc.Channel":
     import grpc  # noqa: PLC0415 - see run
 
-    from tokenwire.client.channel import proxy_options  # noqa: PLC0415 - see run
+    from tokenwire_client.channel import proxy_options  # noqa: PLC0415 - see run
 
     # A server may begin to listen within --connect-timeout, so try often.
     options: list[tuple[str, str | int]] = [

@@ -6,6 +6,7 @@ import os
 import signal
 from types import FrameType
 
+from tokenwire.cli import _simulator
 from tokenwire.cli._settings import EXIT_BAD_SETTINGS, demo_overrides, import_tracing, tell
 from tokenwire.observability.logs import hooks
 from tokenwire.process.stop_signals import stop_signals
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     # Process 1 of a container has no default handlers: a signal during the start would be lost.
     for number in stop_signals():
         signal.signal(number, _leave)
+    if args.demo and not _simulator.is_installed():
+        return _simulator.refuse()
     # Here, so that other subcommands and --help start without them.
     import uvloop  # noqa: PLC0415
 
@@ -105,7 +108,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
 
 
 async def _serve_demo(**overrides: object) -> int:
-    from tokenwire.demo import DemoUpstream  # noqa: PLC0415 - see run
+    from tokenwire_demo import DemoUpstream  # noqa: PLC0415 - see run
 
     async with DemoUpstream(time_to_first_token=0.2, tokens_per_second=30) as upstream:
         return await _serve(**overrides, **demo_overrides(upstream.base_url))

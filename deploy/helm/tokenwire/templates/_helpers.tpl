@@ -42,7 +42,9 @@ app.kubernetes.io/component: test
 {{- if .digest }}
 {{- printf "%s@%s" $name .digest }}
 {{- else }}
-{{- printf "%s:%s" $name (.tag | default $.Chart.AppVersion) }}
+{{- /* The simulator is in a variant of the image. */}}
+{{- $variant := ternary "-demo" "" $.Values.demo.enabled }}
+{{- printf "%s:%s" $name (.tag | default (printf "%s%s" $.Chart.AppVersion $variant)) }}
 {{- end }}
 {{- end }}
 {{- end }}

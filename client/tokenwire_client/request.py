@@ -1,0 +1,61 @@
+from collections.abc import Iterable, Sequence
+
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params, Role, Turn
+
+_ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
+
+
+def build_message(  # noqa: PLR0913 - the fields of a request, each by its own name
+    content: str,
+    *,
+    history: Iterable[Turn | tuple[str, str]],
+    system: str | None,
+    model: str,
+    temperature: float | None,
+    max_tokens: int | None,
+    top_p: float | None,
+    stop: Sequence[str],
+    seed: int | None,
+    frequency_penalty: float | None,
+    presence_penalty: float | None,
+    user: str,
+) -> Message:
+    """Build the request. Ranges are the server's to check; shapes are checked here.
+
+    Raises:
+        TypeError: `stop` is one text instead of a sequence of texts.
+        ValueError: A turn of `history` is neither a Turn nor a (role, text)
+            pair with a known role, a text is not valid Unicode, or a number
+            does not fit its field.
+    """
+    if isinstance(stop, str):
+        raise TypeError(f"stop is the text {stop!r}; give a sequence of texts: stop=[{stop!r}]")
+    return Message(
+        content=content,
+        history=[_turn(turn) for turn in history],
+        system=system,
+        params=Params(
+            model=model,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            top_p=top_p,
+            stop=stop,
+            seed=seed,
+            frequency_penalty=frequency_penalty,
+            presence_penalty=presence_penalty,
+            user=user,
+        ),
+    )
+
+
+def _turn(turn: object) -> Turn:
+    match turn:
+        case Turn():
+            return turn
+        case ("user" | "assistant" as role, str(content)):
+            return Turn(role=_ROLES[role], content=content)
+        case _:
+            raise ValueError(
+                f"history holds {turn!r}; allowed are Turn messages and pairs "
+                '("user", text) or ("assistant", text)'
+            )

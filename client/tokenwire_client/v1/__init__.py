@@ -1,0 +1,1 @@
+"""Stubs generated from proto/tokenwire/v1/chatgpt.proto by `make generate`."""

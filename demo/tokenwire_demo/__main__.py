@@ -1,0 +1,4 @@
+from tokenwire_demo.command import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What an HTTP request becomes: a chat completion, the list of models, or an error."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tokenwire_demo.barrier import Barrier
+from tokenwire_demo.chunks import ErrorBody, encode_json
+from tokenwire_demo.connection import Connection, HttpRequest
+from tokenwire_demo.exchange import EventStream, SingleJson
+from tokenwire_demo.log import Log, Outcome, RequestRecord
+from tokenwire_demo.pace import Pace
+from tokenwire_demo.plan import Plan, PlanError, parse_plan
+from tokenwire_demo.reply import Reply
+from tokenwire_demo.request import ChatRequest, RequestError, parse_request
+from tokenwire_demo.step import play
+
+DEMO_MODEL = "tokenwire-demo"
+PLAN_HEADER = "x-demo-plan"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """Answers requests.
+
+    Args:
+        log: Counts the requests, which numbers the answers.
+        next_scripted: Takes the next plan from the queue; None where it is empty.
+        default_plan: Played where nothing else is asked for.
+        barrier: Finds a barrier by its name.
+        time_to_first_token: In seconds.
+        tokens_per_second: 0 for as fast as possible.
+    """
+
+    log: Log
+    next_scripted: Callable[[], Plan | None]
+    default_plan: Plan
+    barrier: Callable[[str], Barrier]
+    time_to_first_token: float
+    tokens_per_second: float
+
+    async def handle(
+        self, connection: Connection, http: HttpRequest, record: RequestRecord
+    ) -> Outcome:
+        """Answer one request and say how it ended."""
+        reply = Reply(connection, chunked=http.chunked)
+        route = http.path.partition("?")[0].rstrip("/")
+        allowed = "POST" if route.endswith("/chat/completions") else "GET"
+        if not route.endswith(("/chat/completions", "/models")):
+            message = f"there is no {http.path}; try /v1/chat/completions or /v1/models"
+            return await _error(reply, 404, message, "not_found")
+        if http.method != allowed:
+            message = f"{http.path} takes {allowed}, not {http.method}"
+            return await _error(reply, 405, message, "method_not_allowed")
+        if allowed == "GET":
+            return await _models(reply)
+        return await self._complete(reply, http, record)
+
+    async def _complete(self, reply: Reply, http: HttpRequest, record: RequestRecord) -> Outcome:
+        try:
+            record.body = json.loads(http.body)
+            request = parse_request(record.body)
+            plan = self._choose_plan(http, request)
+            plan.check(stream=request.stream)
+        except PlanError as error:
+            return await _error(reply, 400, str(error), "invalid_demo_plan")
+        except RequestError as error:
+            return await _error(reply, 400, str(error), "invalid_value")
+        except (ValueError, RecursionError):
+            return await _error(reply, 400, "the request body must be JSON", "invalid_json")
+        record.plan = plan.text
+        exchange = (EventStream if request.stream else SingleJson)(
+            request=request,
+            reply=reply,
+            record=record,
+            pace=Pace(self.time_to_first_token, self.tokens_per_second),
+            completion_id=f"chatcmpl-demo-{self.log.requests_seen}",
+            barrier=self.barrier,
+        )
+        return await play(plan.steps, exchange)
+
+    def _choose_plan(self, http: HttpRequest, request: ChatRequest) -> Plan:
+        if scripted := self.next_scripted():
+            return scripted
+        for text in (http.headers.get(PLAN_HEADER), request.plan):
+            if text is not None:
+                return parse_plan(text)
+        return self.default_plan
+
+
+async def _models(reply: Reply) -> Outcome:
+    model = {"id": DEMO_MODEL, "object": "model", "created": 0, "owned_by": "tokenwire-demo"}
+    return await _json(reply, 200, {"object": "list", "data": [model]})
+
+
+async def _error(reply: Reply, status: int, message: str, code: str) -> Outcome:
+    return await _json(reply, status, ErrorBody(message, code=code).as_json())
+
+
+async def _json(reply: Reply, status: int, value: object) -> Outcome:
+    body = encode_json(value)
+    reply.open(status, {"content-type": "application/json"}, length=len(body))
+    reply.add(body)
+    await reply.end()
+    return "complete"

@@ -1,0 +1,179 @@
+"""The demo upstream: a server that simulates an OpenAI-compatible API."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from tokenwire_demo.barrier import Barrier
+from tokenwire_demo.connection import Connection, OpenConnections
+from tokenwire_demo.handler import Handler
+from tokenwire_demo.log import ConnectionRecord, Log, RequestRecord
+from tokenwire_demo.plan import Plan, parse_plan
+
+# Load tests connect by the thousand at once; the kernel caps this at its own limit.
+_BACKLOG = 4096
+
+
+class DemoUpstream:
+    """An OpenAI-compatible chat-completions server that simulates a model.
+
+    It answers without thinking and misbehaves on demand. Use it as an async context
+    manager, or call `start` and `aclose`.
+
+    Args:
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
+        time_to_first_token: Seconds from a request to its first token.
+        tokens_per_second: The pace of each answer; 0 for as fast as possible.
+        plan: What it does where neither the script, a header nor the prompt says so.
+        log_limit: How many requests and closed connections it remembers.
+
+    Raises:
+        PlanError: the plan cannot be parsed.
+        ValueError: a time or a pace is negative.
+    """
+
+    def __init__(  # noqa: PLR0913 - independent settings, all with defaults
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        time_to_first_token: float = 0.0,
+        tokens_per_second: float = 0.0,
+        plan: str = "answer",
+        log_limit: int = 10_000,
+    ) -> None:
+        for name, value in {
+            "time_to_first_token": time_to_first_token,
+            "tokens_per_second": tokens_per_second,
+        }.items():
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be a number of at least 0, got {value}")
+        self._host, self._port = host, port
+        self._log = Log(log_limit)
+        self._script: deque[Plan] = deque()
+        self._barriers: dict[str, Barrier] = {}
+        self._open = OpenConnections()
+        self._server: asyncio.Server | None = None
+        self._handler = Handler(
+            log=self._log,
+            next_scripted=lambda: self._script.popleft() if self._script else None,
+            default_plan=parse_plan(plan),
+            barrier=self.barrier,
+            time_to_first_token=time_to_first_token,
+            tokens_per_second=tokens_per_second,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be listened on.
+            RuntimeError: it listens already.
+        """
+        if self._server is not None:
+            raise RuntimeError("the demo upstream is started already")
+        self._open = OpenConnections()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connect, self._host, self._port, backlog=_BACKLOG
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def aclose(self) -> None:
+        """Stop listening, end every connection and task; the log stays readable.
+
+        A later `start` listens on the same port.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        await self._open.close()
+        await server.wait_closed()
+
+    def _connect(self) -> Connection:
+        return Connection(self._log, self._handler.handle, self._open)
+
+    @property
+    def base_url(self) -> str:
+        """The base URL for an OpenAI client, such as `http://127.0.0.1:8080/v1`."""
+        if self._server is None:
+            raise RuntimeError("the demo upstream has no address before it is started")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}/v1"
+
+    def script(self, *plans: str) -> None:
+        """Queue plans; each chat completion takes one, in the order they arrive.
+
+        Raises:
+            PlanError: a plan cannot be parsed; then none is queued.
+        """
+        self._script.extend([parse_plan(plan) for plan in plans])
+
+    def barrier(self, name: str) -> Barrier:
+        """Return the barrier of this name, at which the step `barrier NAME` waits."""
+        return self._barriers.setdefault(name, Barrier(name))
+
+    @property
+    def connections(self) -> list[ConnectionRecord]:
+        """Every connection it remembers, oldest first."""
+        return self._log.connections
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """Every request it remembers, of all connections, oldest first."""
+        return self._log.requests
+
+    @property
+    def requests_seen(self) -> int:
+        """How many requests have come since the start."""
+        return self._log.requests_seen
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, idle ones included."""
+        return self._log.open_connections
+
+    @property
+    def active_requests(self) -> int:
+        """How many requests are being answered."""
+        return self._log.active_requests
+
+    async def wait_for_requests(self, count: int = 1) -> None:
+        """Return once so many requests have come since the start."""
+        await self._log.until(lambda: self.requests_seen >= count)
+
+    async def wait_until_idle(self) -> None:
+        """Return once no request is being answered; idle connections may be open."""
+        await self._log.until(lambda: self.active_requests == 0)
+
+    async def wait_until_disconnected(self) -> None:
+        """Return once no connection is open and no request is being answered."""
+        await self._log.until(lambda: not self.open_connections and not self.active_requests)
+
+    async def wait_closed(self, connection: ConnectionRecord) -> None:
+        """Return once this connection is closed and none of its requests runs."""
+        await self._log.until(
+            lambda: (
+                connection.closed is not None
+                and all(request.ended is not None for request in connection.requests)
+            )
+        )
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return once a condition on the log holds; looked at after each of its entries."""
+        await self._log.until(condition)

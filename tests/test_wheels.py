@@ -1,0 +1,149 @@
+"""The three wheels, each beside nothing but its locked dependencies."""
+
+import re
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from support.fenced import fenced
+from support.programs import ROOT, run
+from support.scripted_server import ScriptedServer, says
+from support.wheels import PACKAGES, Environment, build
+from tokenwire import __version__
+from tokenwire_client import Usage
+from tokenwire_client.v1 import chatgpt_pb2_grpc
+
+pytestmark = pytest.mark.timeout(300)
+
+CLIENT_TESTS = sorted(map(str, (ROOT / "tests").glob("test_client*.py")))
+ANSWER = "This is tokenwire's built-in demo model"
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("wheels"))
+
+
+@pytest.fixture(scope="module")
+def client(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("client")
+    return Environment(folder, [wheels["tokenwire-client"]], ["client/requirements.lock"])
+
+
+@pytest.fixture(scope="module")
+def server(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The server as in production: without the simulator."""
+    ours = [wheels["tokenwire-client"], wheels["tokenwire"]]
+    return Environment(tmp_path_factory.mktemp("server"), ours, ["requirements.lock"])
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_wheel_has_its_package_its_types_and_its_licence(
+    name: str, wheels: dict[str, Path]
+) -> None:
+    """Each wheel has one import package of the same name, and the project's version."""
+    package = name.replace("-", "_")
+    with zipfile.ZipFile(wheels[name]) as wheel:
+        names = wheel.namelist()
+        [licence] = [path for path in names if path.endswith("licenses/LICENSE")]
+        assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
+    info = f"{package}-{__version__}.dist-info"
+    assert {path.partition("/")[0] for path in names} == {package, info}
+    assert f"{package}/py.typed" in names
+
+
+def test_all_wheels_ask_for_the_same_version() -> None:
+    """The server asks for exactly the client and simulator that are released with it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert f"tokenwire-client=={__version__}" in project["dependencies"]
+    assert project["optional-dependencies"] == {"demo": [f"tokenwire-demo=={__version__}"]}
+
+
+def test_the_client_is_small(client: Environment) -> None:
+    """It brings gRPC and protobuf with what these need, 30 MB, of which it is 100 kB itself."""
+    sizes = client.packages()
+    needed = {"grpcio", "protobuf", "googleapis-common-protos", "typing-extensions"}
+    assert set(sizes) == needed | {"tokenwire-client"}
+    assert sizes["tokenwire-client"] < 100_000
+    assert sum(sizes.values()) < 30_000_000
+
+
+def test_the_clients_bounds_are_those_of_its_stubs() -> None:
+    """It asks for no older gRPC and protobuf than the stubs accept when they are imported."""
+    project = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text("utf-8"))["project"]
+    needs = {need.name: need.specifier for need in map(Requirement, project["dependencies"])}
+    stubs = (ROOT / "client" / "tokenwire_client" / "v1" / "chatgpt_pb2.py").read_text("utf-8")
+    [protobuf] = re.findall(r"^# Protobuf Python Version: (.*)$", stubs, re.MULTILINE)
+    oldest = {"grpcio": chatgpt_pb2_grpc.GRPC_GENERATED_VERSION, "protobuf": protobuf}
+    for name, version in oldest.items():
+        assert f">={version}" in str(needs[name])
+    # protobuf's promise: stubs work until the end of the next major version.
+    assert Version(f"{Version(protobuf).major + 1}.99") in needs["protobuf"]
+    assert Version(f"{Version(protobuf).major + 2}.0") not in needs["protobuf"]
+
+
+async def test_the_client_needs_nothing_else(client: Environment) -> None:
+    """The example's program works in an environment that has the client alone."""
+    usage = Usage(input_tokens=1, output_tokens=2)
+    program = ROOT / "examples" / "python" / "client.py"
+    async with ScriptedServer(says("blue ", "light", usage=usage)) as scripted:
+        done = await run(client.bin / "python", program, scripted.address, "Why?")
+    assert done.code == 0, done.stderr
+    assert done.stdout == "blue light\n[1 tokens in, 2 out]\n"
+
+
+async def test_the_clients_readme_works(client: Environment) -> None:
+    """The program in the README of the client prints the answer."""
+    [program] = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    async with ScriptedServer(says("blue ", "light")) as scripted:
+        pointed = program.replace("localhost:50051", scripted.address)
+        done = await run(client.bin / "python", "-c", pointed)
+    assert (done.code, done.stdout, done.stderr) == (0, "blue light", "")
+
+
+async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> None:
+    """The tests of the client hold for what the wheel installs."""
+    env = {"PYTHONPATH": str(client.site)}
+    which = await run(
+        *(sys.executable, "-c", "import tokenwire_client; print(tokenwire_client.__file__)"),
+        env=env,
+    )
+    assert which.stdout.startswith(str(client.site))
+    pytest_ = (sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider")
+    done = await run(*pytest_, *CLIENT_TESTS, env=env, within=240)
+    assert done.code == 0, done.stdout
+
+
+async def test_the_simulator_runs_alone(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """It needs h11 and nothing of tokenwire."""
+    alone = Environment(tmp_path, [wheels["tokenwire-demo"]], ["demo/requirements.lock"])
+    assert set(alone.packages()) == {"h11", "tokenwire-demo"}
+    done = await run(alone.bin / "tokenwire-demo", "--list-scenarios")
+    assert done.code == 0, done.stderr
+    assert done.stdout.startswith("| Scenario |")
+
+
+async def test_the_server_runs_without_the_simulator(server: Environment) -> None:
+    """Without the extra, `serve` begins, and `serve --demo` names the extra."""
+    assert "tokenwire-demo" not in server.packages()
+    begun = await run(server.bin / "tokenwire", "serve")
+    assert begun.code == 2
+    assert "OPENAI_API_KEY" in begun.stderr
+    refused = await run(server.bin / "tokenwire", "serve", "--demo")
+    assert refused.code == 2
+    assert "pip install 'tokenwire[demo]'" in refused.stderr
+
+
+async def test_the_demo_runs_from_the_wheels(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """With the extra, `tokenwire demo` streams its answer."""
+    locks = ("requirements.lock", "demo/requirements.lock")
+    demo = Environment(tmp_path, wheels.values(), locks)
+    done = await run(demo.bin / "tokenwire", "demo", within=120)
+    assert done.code == 0, done.stderr
+    assert ANSWER in done.stdout
+    assert done.stdout.endswith("stopped cleanly\n")
