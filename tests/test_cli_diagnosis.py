@@ -10,6 +10,8 @@ from support.certificates import Mount, Pair
 from support.command_line import TOKENWIRE, Finished, run
 from support.scripted_server import ScriptedServer, says
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {"chat": ("chat", "hi"), "probe": ("probe", "--connect-timeout", "0.5")}
 
 

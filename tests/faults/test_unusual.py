@@ -1,6 +1,5 @@
 """Rows 22 to 24 and 27 to 30: answers that are unusual, and whole."""
 
-import itertools
 import json
 import time
 
@@ -68,19 +67,15 @@ async def test_row_23_held_open_after_done(world: World) -> None:
     assert took < 0.2
 
 
-async def test_row_24_text_is_exact(world: World, subtests: pytest.Subtests) -> None:
+@pytest.mark.parametrize("line_ends", ["lf", "crlf", "cr"])
+@pytest.mark.parametrize("writes", ["auto", "event", "batch", "byte", "split-utf8"])
+async def test_row_24_text_is_exact(world: World, writes: str, line_ends: str) -> None:
     """However lines end and writes cut them, the text arrives byte by byte as it was sent."""
-    for line_ends, writes in itertools.product(
-        ("lf", "crlf", "cr"), ("auto", "event", "batch", "byte", "split-utf8")
-    ):
-        with subtests.test(line_ends=line_ends, writes=writes):
-            text = f"text {json.dumps(ODD_TEXT, ensure_ascii=False)}"
-            settings = f"writes {writes}; line-ends {line_ends}"
-            answers = await world.succeeds(
-                f'{settings}; {text}; text " "; {text}; finish; usage; done'
-            )
-            assert text_of(answers) == f"{ODD_TEXT} {ODD_TEXT}"
-            assert_whole(answers, pb.FINISH_REASON_STOP)
+    text = f"text {json.dumps(ODD_TEXT, ensure_ascii=False)}"
+    settings = f"writes {writes}; line-ends {line_ends}"
+    answers = await world.succeeds(f'{settings}; {text}; text " "; {text}; finish; usage; done')
+    assert text_of(answers) == f"{ODD_TEXT} {ODD_TEXT}"
+    assert_whole(answers, pb.FINISH_REASON_STOP)
 
 
 @pytest.mark.parametrize("writes", ["auto", "byte"])
