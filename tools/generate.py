@@ -58,7 +58,9 @@ def versions(root: Path) -> None:
         (root / version).write_text(f'__version__ = "{__version__}"\n', "utf-8")
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     pinned = re.sub(r'("tokenwire-(?:client|demo)==)[^"]*', rf"\g<1>{__version__}", project)
-    (root / "pyproject.toml").write_text(pinned, "utf-8")
+    # A newer file with the same text would have Make set the environment up again.
+    if root != ROOT or pinned != project:
+        (root / "pyproject.toml").write_text(pinned, "utf-8")
 
 
 def demo_upstream(root: Path) -> None:
