@@ -27,7 +27,7 @@ ACTIONS = {
     ),
     "a finalizer": (
         "kind = type('T', (), {'__del__': lambda self: fail()}); kind()",
-        "exception that nobody can catch",
+        "unraisable exception",
     ),
     "a print": ('print("canary", file=sys.stderr)', "text for stderr withheld"),
     "a traceback": (

@@ -66,7 +66,7 @@ async def test_a_worker_is_started_once_its_interpreter_is_back(
 ) -> None:
     """An upgrade that takes the interpreter away for a while costs that while."""
     interpreter = environment_like_ours(tmp_path)
-    monkeypatch.setattr("process.TOKENWIRE", (str(interpreter), "-m", "tokenwire"))
+    monkeypatch.setattr("support.process.TOKENWIRE", (str(interpreter), "-m", "tokenwire"))
     async with crew(upstream) as server:
         away = interpreter.rename(interpreter.with_name("away"))
         os.kill(pid_of(server, 1), signal.SIGKILL)

@@ -21,16 +21,18 @@ INTRODUCTION: Final = f"""\
 A failed call of `openai.Chatgpt/Send` ends with a gRPC status. Its text is fixed, followed by the
 id of the request. Its details (`grpc-status-details-bin`) are for programs:
 
-- `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below, for every failure.
+- `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below.
 - `google.rpc.RetryInfo` with the time to wait before a retry, where it is known. The trailer
-  `grpc-retry-pushback-ms` has the same value for gRPC's own retry policy, or -1 if no retry helps.
+  `grpc-retry-pushback-ms` has the same value for gRPC's own retry policy, or -1 where the
+  upstream's quota is used up.
 - `google.rpc.BadRequest` with the path of the invalid field and what is allowed, where a field is
   invalid.
 
-The status depends on whether the caller has received a token. Before the first token a failure
-that may pass is UNAVAILABLE, and a client's retry policy may act on it. After the first token the
-same failure is ABORTED, because a retry would repeat a part of the answer and cost twice. A last
-`Answer` then has the reason in its field `error` too, for clients that read only messages.
+The status depends on whether the caller has received a token. Before the first token most
+failures that may pass are UNAVAILABLE, and a client's retry policy may act on them. After the
+first token the same failure is ABORTED, because a retry would repeat a part of the answer and cost
+twice. A last `Answer` then has the reason in its field `error` too, for clients that read only
+messages.
 
 The trailer `x-request-id` holds the request's id: the one that the caller sent under that name, or
 a new one. The log line of the call has it too.

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
-from tokenwire.api.chatgpt.service import SEND, SERVICE, ChatgptService
+from tokenwire.api.chatgpt.service import METHODS, SEND, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.config import Settings, cannot_listen
@@ -47,7 +47,6 @@ MIN_HELD_CALLS: Final = 1_000
 """The least limit of calls that wait for their message, and of ended calls whose status is not
 delivered yet. It applies where the limit of answers is lower, because each rejected call passes
 through both states."""
-METHODS: Final = (SEND,)
 STATUS_GRACE_SECONDS: Final = 2.0
 """How long gRPC may take after the grace period to deliver the statuses of interrupted answers."""
 

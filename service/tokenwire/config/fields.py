@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         60, description="Timeout for the first token, retries included."
     )
     idle_timeout_seconds: PositiveSeconds = Field(
-        30, description="Timeout for the next token. Comments do not count as tokens."
+        30, description="Timeout for the next token. SSE comments do not count as tokens."
     )
     stream_timeout_seconds: PositiveSeconds = Field(
         900, description="Timeout for a whole answer, whatever the caller's deadline."
@@ -208,7 +208,8 @@ class Settings(BaseSettings):
         description="How long to report NOT_SERVING and still accept calls after SIGTERM.",
     )
     grace_seconds: Seconds = Field(
-        30, description="How long running answers may take to finish after that."
+        30,
+        description="How long running answers may take to finish after `TOKENWIRE_DRAIN_SECONDS`.",
     )
 
     prices: Prices = Field(

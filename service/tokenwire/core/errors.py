@@ -115,7 +115,7 @@ class PromptRejected(CallerError):
 
 
 class UpstreamError(ServiceError):
-    """The upstream answers 5xx, 425 or 498, or reports an error inside its answer."""
+    """The upstream reports a temporary failure (5xx and others), or an error inside its answer."""
 
     reason = "UPSTREAM_ERROR"
     text = "The upstream failed."
@@ -208,7 +208,7 @@ class UpstreamRejectedRequest(UpstreamError):
 
 
 class UpstreamAuthRejected(UpstreamError):
-    """The upstream answers 401 or 403."""
+    """The upstream answers 401, or 403 for no other reason that it names."""
 
     reason = "UPSTREAM_AUTH_REJECTED"
     text = "The upstream rejects this service's credentials."
@@ -217,7 +217,7 @@ class UpstreamAuthRejected(UpstreamError):
 
 
 class UpstreamModelNotFound(UpstreamError):
-    """The upstream answers 404."""
+    """The upstream answers 404, or says that it does not have the model."""
 
     reason = "UPSTREAM_MODEL_NOT_FOUND"
     text = "The upstream does not know the model."
@@ -242,7 +242,7 @@ class UpstreamEventTooLarge(UpstreamError):
 
 
 class UpstreamResponseTooLarge(UpstreamError):
-    """A line, an error body or the decompressed response exceeds its size limit."""
+    """A line or the decompressed response exceeds its size limit."""
 
     reason = "UPSTREAM_RESPONSE_TOO_LARGE"
     text = "The upstream sent a response larger than this service allows."
@@ -250,7 +250,7 @@ class UpstreamResponseTooLarge(UpstreamError):
 
 
 class ContentFiltered(UpstreamError):
-    """The finish reason is `content_filter`."""
+    """The finish reason is `content_filter`, or another word for it."""
 
     reason = "CONTENT_FILTERED"
     text = "The upstream's content filter ended the answer."
@@ -282,7 +282,7 @@ class SlowConsumer(ServiceError):
 
 
 class ServerShuttingDown(ServiceError):
-    """The grace period for running answers is over."""
+    """This process stops: it accepts no new calls, or the grace period of a running one is over."""
 
     reason = "SERVER_SHUTTING_DOWN"
     text = "This instance is shutting down."

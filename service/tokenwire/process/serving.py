@@ -16,7 +16,7 @@ from tokenwire.process.link import Link
 from tokenwire.process.stop_signals import stop_signals
 
 EXIT_ENDED: Final = 1
-"""The gRPC server ended without being stop_requested to."""
+"""The gRPC server ended without a request to stop."""
 EXIT_SECOND_SIGNAL: Final = 130
 """A second signal interrupted the drain."""
 

@@ -11,14 +11,14 @@ from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest
 from tokenwire.routing.blame import attribute
 
-RETRYABLE: Final = (
+RETRIED: Final = (
     errors.UpstreamUnreachable,
     errors.UpstreamConflict,
     errors.UpstreamRateLimited,
 )
-"""Failures that are retried, in addition to UpstreamError itself (5xx).
+"""Failures that are retried, in addition to UpstreamError itself.
 
-Timeouts are not retried, because no time is left for another request."""
+Timeouts are not retried: as a rule no time is left for another request."""
 
 BACKOFF_SECONDS: Final = 0.1
 MAX_WAIT_SECONDS: Final = 2.0
@@ -108,7 +108,7 @@ class RetryingModel:
 
 def _retry_delay(error: errors.ServiceError) -> float | None:
     """Return the seconds to wait before a retry, or None if the failure is not retried."""
-    if not isinstance(error, RETRYABLE) and type(error) is not errors.UpstreamError:
+    if not isinstance(error, RETRIED) and type(error) is not errors.UpstreamError:
         return None
     wait = error.retry_after or 0.0
     if wait > MAX_WAIT_SECONDS:

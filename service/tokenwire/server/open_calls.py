@@ -13,7 +13,7 @@ class OpenCalls:
     """Counts calls whose duration the caller determines, and rejects those over a limit.
 
     Args:
-        max_open: The max_open concurrent calls.
+        max_open: The most concurrent calls.
         on_change: Called with the number of calls when it changes.
     """
 

@@ -15,6 +15,8 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM)
+METHODS: Final = (SEND,)
+"""Every method of the service, as `ChatgptService.endpoints` has them."""
 
 OnModelCall: TypeAlias = Callable[[ChatRequest, CallRecord], Awaitable[None]]
 

@@ -66,7 +66,7 @@ def _log_thread(args: threading.ExceptHookArgs) -> None:
 
 def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
     log.error(
-        "exception that nobody can catch",
+        "unraisable exception",
         exc_info=_exc_info(args.exc_type, args.exc_value, args.exc_traceback),
     )
 

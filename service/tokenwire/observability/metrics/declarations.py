@@ -53,7 +53,7 @@ class Declarations:
         )
         self.handling = self._histogram(
             "grpc_server_handling_seconds",
-            "Time from the call's begin to its end, whatever its status.",
+            "Time from the start of the call to its end, whatever its status.",
             method,
             buckets.HANDLING,
         )
@@ -61,7 +61,7 @@ class Declarations:
     def _gen_ai(self) -> None:
         self.first_token = self._histogram(
             "gen_ai_server_time_to_first_token_seconds",
-            "Time from the call's begin to its first token, as the service received it.",
+            "Time from the start of the call to its first token, as the service received it.",
             labels.GEN_AI,
             buckets.FIRST_TOKEN,
         )
@@ -73,7 +73,7 @@ class Declarations:
         )
         self.request_duration = self._histogram(
             "gen_ai_server_request_duration_seconds",
-            "Time from the call's begin to its end.",
+            "Time from the start of the call to its end.",
             (*labels.GEN_AI, labels.ERROR_TYPE),
             buckets.DURATION,
         )
@@ -112,12 +112,12 @@ class Declarations:
         )
         self.finish_reasons = self._counter(
             "tokenwire_finish_reasons",
-            "Whole answers, by why the model stopped writing.",
+            "Complete answers, by finish reason.",
             (labels.FINISH_REASON, labels.MODEL),
         )
         self.tokens = self._counter(
             "tokenwire_tokens",
-            "Tokens by model and direction. Counted by the upstream; where an answer ended "
+            "Tokens by model and type. Counted by the upstream; where an answer ended "
             "before the upstream's count came, output is what was relayed.",
             (labels.MODEL, labels.DIRECTION),
         )
@@ -145,26 +145,26 @@ class Declarations:
         by_reason = (labels.REASON, labels.MODEL)
         self.upstream_errors = self._counter(
             "tokenwire_upstream_errors",
-            "Requests to the upstream that failed by no fault of the caller's, those that were "
-            "then repeated included.",
+            "Failed requests to the upstream that the caller did not cause, including those that "
+            "were retried.",
             by_reason,
         )
         self.upstream_retries = self._counter(
             "tokenwire_upstream_retries",
-            "Requests to the upstream that were repeated, by the reason of the first's failure.",
+            "Requests to the upstream that were retried, by the reason of the first failure.",
             by_reason,
         )
         self.connection_failures = self._counter(
             "tokenwire_upstream_connection_failures",
-            "Connections to the upstream that could not be made or broke, by cause. A "
-            "`stale_connection` has cost no call anything.",
+            "Connections to the upstream that could not be made or broke, by cause. After a "
+            "`stale_connection` the request was sent again on a new connection.",
             (labels.CAUSE,),
         )
         self.overhead = self._histogram(
             "tokenwire_overhead_seconds",
-            "The service's own part of the time to the first token: from the call's begin to "
+            "The service's own part of the time to the first token: from the start of the call to "
             "the first request to the upstream, plus from reading the first text to handing it "
-            "to gRPC. Waiting for a place is a part of it. Not known of providers other than "
+            "to gRPC. Waiting for a slot is a part of it. Not known of providers other than "
             "`openai`.",
             (),
             buckets.OVERHEAD,
@@ -177,8 +177,8 @@ class Declarations:
         )
         self.reserved = self._gauge(
             "tokenwire_streams_reserved",
-            "Free places that are kept for connections below their share of them which were "
-            "told to come back later.",
+            "Free slots reserved for connections that were rejected while they had less than their "
+            "fair share.",
         )
         self.accept_wait = self._histogram(
             "tokenwire_accept_wait_seconds",
@@ -189,15 +189,16 @@ class Declarations:
         )
         self.shed = self._counter(
             "tokenwire_shed_calls",
-            "Calls of a crowd that were rejected before their message was read; a part of those "
-            "with the outcome rejected. They have no span and no line of their own in the log.",
+            "Calls rejected under overload before their message was read, a part of those with the "
+            "outcome rejected. They have no span and no line of their own in the log.",
             (),
         )
-        self.queue = self._gauge("tokenwire_queue_length", "Calls that wait for a place.")
-        self.queue_limit = self._gauge("tokenwire_queue_limit", "Calls that may wait for a place.")
+        self.queue = self._gauge("tokenwire_queue_length", "Calls that wait for a slot.")
+        self.queue_limit = self._gauge("tokenwire_queue_limit", "Calls that may wait for a slot.")
         self.queue_wait = self._histogram(
             "tokenwire_queue_wait_seconds",
-            "How long calls waited for a place, of those that had to wait, in vain or not.",
+            "How long calls waited for a slot, of those that had to wait, whether they got one or "
+            "not.",
             (),
             buckets.QUEUE,
         )

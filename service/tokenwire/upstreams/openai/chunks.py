@@ -46,7 +46,7 @@ class Choice(msgspec.Struct, gc=False):
 class Chunk(msgspec.Struct, gc=False):
     """The used fields of a chat-completion chunk. The decoder skips all others.
 
-    `usage` and `error` vary in structure and size between upstreams, so they are not decoded.
+    `usage` and `error` vary in structure and size between upstreams, so they stay encoded here.
     """
 
     id: str | None = None

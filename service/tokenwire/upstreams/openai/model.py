@@ -48,11 +48,11 @@ class OpenAIModel:
                 events = await self._open(request, call)
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
-            answer = ChunkReader()
+            reader = ChunkReader()
             with events:
-                while (batch := await _next(events, answer, timer)) is not None:
-                    was_complete = answer.complete
-                    deltas, failure = _texts(answer, batch, merge_tokens=self._merge_tokens)
+                while (batch := await _next(events, reader, timer)) is not None:
+                    was_complete = reader.complete
+                    deltas, failure = _texts(reader, batch, merge_tokens=self._merge_tokens)
                     if deltas:
                         call.attempts.read = call.attempts.read or events.read_at
                         timer.progressed()
@@ -62,11 +62,11 @@ class OpenAIModel:
                         yield delta
                     if failure:
                         raise failure
-                    if answer.complete and (deltas or not was_complete):
+                    if reader.complete and (deltas or not was_complete):
                         # Usage may arrive after the idle timeout and after the call's deadline.
                         timer.limit(USAGE_SECONDS)
                         call.deadline.text_completed(USAGE_SECONDS)
-        yield answer.completion()
+        yield reader.completion()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -80,7 +80,7 @@ class OpenAIModel:
 
 
 async def _next(
-    events: ResponseEvents, answer: ChunkReader, timer: ProgressTimer
+    events: ResponseEvents, reader: ChunkReader, timer: ProgressTimer
 ) -> list[Event] | None:
     """Return the next events, or None at the end of the stream.
 
@@ -97,25 +97,25 @@ async def _next(
     except UpstreamEventTooLarge:
         raise
     except ServiceError:
-        if answer.complete:
+        if reader.complete:
             return None
         raise
 
 
 def _texts(
-    answer: ChunkReader, batch: list[Event], *, merge_tokens: bool
+    reader: ChunkReader, batch: list[Event], *, merge_tokens: bool
 ) -> tuple[list[Delta], ServiceError | None]:
     """Decode and clear `batch`; return its texts and the failure that ended them, or None."""
     texts = []
     failure = None
     for event in batch:
         try:
-            text = answer.add(decode(event))
+            text = reader.add(decode(event))
         except ServiceError as error:
-            if not answer.complete:
+            if not reader.complete:
                 failure = error
                 break
-            answer.deferred_error = answer.deferred_error or error
+            reader.deferred_error = reader.deferred_error or error
             continue
         if text:
             texts.append(text)
