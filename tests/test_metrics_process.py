@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import grpc
+import pytest
 
 from support.app import MODEL, StartApp
 from support.exposed import read
@@ -50,6 +51,7 @@ async def test_counters_are_there_before_the_first_event(start_app: StartApp) ->
     assert exposed.value("tokenwire_cost_dollars_total", gen_ai_request_model="priced") == 0
 
 
+@pytest.mark.slow
 async def test_thousands_of_invented_models_add_no_series(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:

@@ -15,6 +15,8 @@ from tokenwire.app import App
 from tokenwire_client import Client
 from tokenwire_demo import DemoUpstream
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 ANSWER = "This is tokenwire's built-in demo model"
 

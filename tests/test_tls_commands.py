@@ -9,6 +9,8 @@ from support.app import StartApp
 from support.certificates import Mount, Pair
 from support.process import ServerProcess, run_tokenwire
 
+pytestmark = pytest.mark.slow
+
 ANSWER = "This is tokenwire's built-in demo model"
 SERVING = "status: SERVING\n"
 

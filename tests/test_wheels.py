@@ -18,7 +18,7 @@ from tokenwire import __version__
 from tokenwire_client import Usage
 from tokenwire_client.v1 import chatgpt_pb2_grpc
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CLIENT_TESTS = sorted(map(str, (ROOT / "tests").glob("test_client*.py")))
 ANSWER = "This is tokenwire's built-in demo model"
