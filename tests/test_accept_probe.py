@@ -2,7 +2,7 @@
 
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -14,6 +14,7 @@ from support.world import within
 from tokenwire.app import App
 from tokenwire.server import accept_probe
 from tokenwire.server.accept_probe import PROBE_KEY, AcceptProbe
+from tokenwire.server.interceptors.base import Metadata
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
@@ -54,7 +55,7 @@ async def test_probes_are_no_calls(
     came = 0
     is_probe = AcceptProbe.is_probe
 
-    def count(probe: AcceptProbe, metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
+    def count(probe: AcceptProbe, metadata: Metadata) -> bool:
         nonlocal came
         found = is_probe(probe, metadata)
         came += found

@@ -12,13 +12,13 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import grpc
 
 from tokenwire.server import private_directory
+from tokenwire.server.interceptors.base import Metadata
 
 PROBE_KEY: Final = "x-tokenwire-probe"
 CHANNEL_OPTIONS: Final = (
@@ -95,9 +95,9 @@ class AcceptProbe:
         if self._directory:
             private_directory.remove(self._directory)
 
-    def is_probe(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
+    def is_probe(self, metadata: Metadata) -> bool:
         """Report whether a call with this metadata is a probe, and if so record its arrival."""
-        for key, value in metadata or ():
+        for key, value in metadata:
             if key == PROBE_KEY and str(value).startswith(self._secret):
                 self._forget(str(value))
                 return True

@@ -46,11 +46,15 @@ class Entry:
 
         # A plain function, because gRPC inspects the handler at each call.
         async def serve(_: object, context: Context) -> None:
-            waited = shedder.accept(context)
+            # gRPC builds the metadata anew at each call of the method.
+            metadata = context.invocation_metadata() or ()
+            waited = shedder.accept(metadata)
             if waited is None:
                 return
+            request_id = request_id_of(metadata)
+            del metadata
             if shedder.must_reject(waited):
-                await shedder.reject(method, waited, context)
+                await shedder.reject(method, request_id, waited, context)
                 return
             request: object
             try:
@@ -58,7 +62,7 @@ class Entry:
             except ServiceError as error:
                 request = error
             call = CallRecord(
-                request_id_of(context),
+                request_id,
                 method,
                 context.peer(),
                 CallDeadline(self._stream_seconds),

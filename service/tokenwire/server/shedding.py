@@ -6,15 +6,14 @@ import asyncio
 import logging
 from typing import Final
 
-from tokenwire.api.codes import code_of
 from tokenwire.api.status import FixedStatus
 from tokenwire.core.errors import ServerOverloaded
 from tokenwire.core.method import Method
 from tokenwire.observability.metrics import Metrics
 from tokenwire.server.accept_probe import BACKLOG_SECONDS, AcceptProbe
 from tokenwire.server.interceptors.admission import RETRY_AFTER_SECONDS, AdmissionInterceptor
-from tokenwire.server.interceptors.base import Context
-from tokenwire.server.request_id import REQUEST_ID, request_id_of
+from tokenwire.server.interceptors.base import Context, Metadata
+from tokenwire.server.request_id import REQUEST_ID
 
 REPORT_INTERVAL_SECONDS: Final = 1.0
 
@@ -45,9 +44,9 @@ class LoadShedder:
         self._unreported = 0
         self._longest_wait = 0.0
 
-    def accept(self, context: Context) -> float | None:
+    def accept(self, metadata: Metadata) -> float | None:
         """Return the seconds that a call waited in gRPC, or None if the call is a probe."""
-        if self._probe.is_probe(context.invocation_metadata()):
+        if self._probe.is_probe(metadata):
             return None
         waited = self._probe.record_accepted()
         self._metrics.observe_accept_wait(waited)
@@ -63,16 +62,17 @@ class LoadShedder:
         """Stop shedding load. A server that stops rejects calls with ServerShuttingDown instead."""
         self._closed = True
 
-    async def reject(self, method: Method, waited: float, context: Context) -> None:
+    async def reject(
+        self, method: Method, request_id: str, waited: float, context: Context
+    ) -> None:
         """End a call with the status of ServerOverloaded."""
         self._longest_wait = max(self._longest_wait, waited)
         self._admission.note_rejected(context)
-        code = code_of(ServerOverloaded)
+        code = self._status.code
         self._metrics.count_shed(method, code.name, ServerOverloaded.reason)
         if not self._unreported:
             asyncio.get_running_loop().call_later(REPORT_INTERVAL_SECONDS, self._report)
         self._unreported += 1
-        request_id = request_id_of(context)
         text, trailers = self._status.for_call(request_id)
         await context.abort(code, text, (*trailers, (REQUEST_ID, request_id)))
 

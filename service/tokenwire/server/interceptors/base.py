@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -13,6 +13,7 @@ from tokenwire.core.call_record import CallRecord
 # Quoted because grpc's classes are generic only to the type checker.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 CallHandler: TypeAlias = Callable[[CallRecord, Any, Context], Awaitable[None]]
 """Handles a call: takes its record, the request and the context, and writes the response to the
 context. Outside of ParsingInterceptor the request is bytes, or the ServiceError with which reading
