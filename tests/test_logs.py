@@ -10,6 +10,7 @@ import pytest
 from support.app import MODEL, StartApp
 from support.helpers import collect, failure_of, reason_of
 from support.log_stream import captured
+from support.traced import CANARIES, TRACE_ID, TRACEPARENT
 from support.world import within
 from tokenwire import config
 from tokenwire.app import App
@@ -21,21 +22,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
-TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-METADATA = (
-    ("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01"),
-    ("x-request-id", "call-1"),
-)
-
-CANARIES = pb.Message(
-    content="canary-content",
-    system="canary-system",
-    history=[
-        pb.Turn(role=pb.ROLE_USER, content="canary-question"),
-        pb.Turn(role=pb.ROLE_ASSISTANT, content="canary-answer"),
-    ],
-    params=pb.Params(user="canary-user", stop=["canary-stop"]),
-)
+METADATA = (TRACEPARENT, ("x-request-id", "call-1"))
 
 PLANS = {
     "answer": 'text "canary-text"; answer',

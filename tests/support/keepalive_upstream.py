@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
+from support.connection_tasks import ConnectionTasks
+
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 )
@@ -86,7 +88,7 @@ Behaviour: TypeAlias = Callable[[Line, str], Awaitable[None]]
 """Answers one request on a line; the content of its last message is given."""
 
 
-class KeepAliveUpstream:
+class KeepAliveUpstream(ConnectionTasks):
     """Answers each request with the content of its last message.
 
     Attributes:
@@ -96,29 +98,18 @@ class KeepAliveUpstream:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.base_url = ""
         self.behave: Behaviour = echo
         self.lines: list[Line] = []
-        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def requests(self) -> list[str]:
         """What was asked on all connections."""
         return [content for line in self.lines for content in line.requests]
 
-    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection in a task of its own."""
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-
-    async def aclose(self) -> None:
-        """End every connection."""
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, request after request."""
         line = Line(len(self.lines), reader, writer)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):

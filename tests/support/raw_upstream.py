@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
+from support.connection_tasks import ConnectionTasks
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
 READ_BYTES = 1 << 16
@@ -22,7 +24,7 @@ ANSWER = (
 """A well-behaved answer, as varied as they come."""
 
 
-class RawUpstream:
+class RawUpstream(ConnectionTasks):
     """Answers each connection's first request, then closes the connection.
 
     Attributes:
@@ -32,21 +34,9 @@ class RawUpstream:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.base_url = ""
         self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
-        self._serving: set[asyncio.Task[None]] = set()
-
-    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection in a task of its own."""
-        task = asyncio.ensure_future(self.answer(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-
-    async def aclose(self) -> None:
-        """End every connection."""
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
