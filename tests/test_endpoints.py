@@ -123,8 +123,8 @@ async def test_every_registered_method_is_covered(
     """A method is served through the entry of the chain, or is one of health or reflection."""
     registered: dict[str, Any] = {}
 
-    def make(options: Any) -> grpc.aio.Server:
-        server = make_server(options)
+    def make(*arguments: Any, **named: Any) -> grpc.aio.Server:
+        server = make_server(*arguments, **named)
         add = server.add_registered_method_handlers
 
         def note(service: str, handlers: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from typing import Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -49,6 +48,8 @@ delivered yet. It applies where the limit of answers is lower, because each reje
 through both states."""
 STATUS_GRACE_SECONDS: Final = 2.0
 """How long gRPC may take after the grace period to deliver the statuses of interrupted answers."""
+CANCEL_GRACE_SECONDS: Final = 1.0
+"""How long gRPC may take after that to end the calls that it cancels."""
 
 
 class App:
@@ -111,7 +112,10 @@ class App:
                 self._undelivered.observe,
             ),
         )
-        self._server = make_server(server_options(settings, share_port=share_port))
+        self._failed = asyncio.Event()
+        self._server = make_server(
+            server_options(settings, share_port=share_port), on_failed=self._failed.set
+        )
         self._serve_endpoints()
         self._serve_auxiliary()
         self.address = settings.listen
@@ -213,14 +217,12 @@ class App:
         self._lag.start()
         self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
 
-    async def ended(self) -> None:
-        """Wait until the gRPC server has ended, including because of an internal error.
+    async def failed(self) -> None:
+        """Wait until an internal error keeps the gRPC server from accepting calls.
 
-        Do not cancel this coroutine: the server could not stop any more.
+        Call `drain` then: the calls that it has accepted go on.
         """
-        with suppress(Exception):
-            # gRPC logs the error before it raises it.
-            await self._server.wait_for_termination()
+        await self._failed.wait()
 
     async def drain(self) -> None:
         """Stop gracefully: reject new calls, and let running answers finish."""
@@ -252,7 +254,9 @@ class App:
         self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
-        await closing
+        await asyncio.wait((closing,), timeout=STATUS_GRACE_SECONDS + CANCEL_GRACE_SECONDS)
+        if not closing.done():
+            log.error("gRPC did not stop in time; it still holds a call")
         self._lag.stop()
         await self._model.aclose()
         await asyncio.to_thread(self._telemetry.shutdown)

@@ -15,8 +15,8 @@ from tokenwire.process import gc_tuning
 from tokenwire.process.link import Link
 from tokenwire.process.stop_signals import stop_signals
 
-EXIT_ENDED: Final = 1
-"""The gRPC server ended without a request to stop."""
+EXIT_FAILED: Final = 1
+"""The gRPC server could accept no more calls."""
 EXIT_SECOND_SIGNAL: Final = 130
 """A second signal interrupted the drain."""
 
@@ -62,10 +62,10 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
             },
         )
     if not await _wait_for_stop(app, stopping):
-        # No caller can reach this process any more, so its parent must start another one.
-        log.critical("the gRPC server has ended by itself; this process ends")
-        await app.stop(grace_seconds=0)
-        return EXIT_ENDED
+        # The parent of this process must start another one, which accepts calls.
+        log.critical("the gRPC server has failed; this process drains and exits")
+        await app.drain()
+        return EXIT_FAILED
     if not link:
         log.info("stopping; a second signal ends the process at once")
     started = time.monotonic()
@@ -75,16 +75,16 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
 
 
 async def _wait_for_stop(app: App, stopping: asyncio.Event) -> bool:
-    """Wait for `stopping`, or for the server to end by itself.
+    """Wait for `stopping`, or for the gRPC server to fail.
 
     Returns:
-        False if the server ended by itself.
+        False if it failed.
     """
     stop_requested = asyncio.create_task(stopping.wait())
-    ended = asyncio.create_task(app.ended())
-    await asyncio.wait((stop_requested, ended), return_when=asyncio.FIRST_COMPLETED)
-    # `ended` is not cancelled: that would cancel the future that stopping the server awaits.
+    failed = asyncio.create_task(app.failed())
+    await asyncio.wait((stop_requested, failed), return_when=asyncio.FIRST_COMPLETED)
     stop_requested.cancel()
+    failed.cancel()
     return stopping.is_set()
 
 

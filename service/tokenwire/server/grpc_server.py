@@ -9,7 +9,9 @@ reading the name.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+import logging
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
 import grpc
 from grpc._cython import cygrpc
@@ -17,18 +19,22 @@ from grpc.aio import _server
 
 from tokenwire.server.options import Options
 
+log = logging.getLogger(__name__)
+
 _core: Any = cygrpc
 """Untyped, because the type stubs lack the members that are used here."""
 NO_METHOD: Final = ""
 
 
-def make_server(options: Options) -> grpc.aio.Server:
+def make_server(options: Options, on_failed: Callable[[], None]) -> grpc.aio.Server:
     """Return a server that serves registered methods only; generic handlers receive no calls.
 
     Args:
         options: See `grpc.aio.server`.
+        on_failed: Called if an internal error keeps the server from accepting calls. The calls
+            that it has accepted go on.
     """
-    server: Any = _Server(options)
+    server: Any = _Server(options, on_failed)
     made: grpc.aio.Server = server
     return made
 
@@ -36,28 +42,54 @@ def make_server(options: Options) -> grpc.aio.Server:
 class _Server(_server.Server):
     """grpc.aio's server over `_Core`."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, on_failed: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = _Core(self._loop, None, (), (), tuple(options), None)
+        self._server = _Core(on_failed, self._loop, None, (), (), tuple(options), None)
 
 
 class _Core(_core.AioServer):  # type: ignore[misc] # it has no type
-    """The part of grpc.aio's server that accepts calls."""
+    """The part of grpc.aio's server that accepts calls.
 
-    def __init__(self, *arguments: Any) -> None:
+    Args:
+        on_failed: See `make_server`.
+        arguments: See `cygrpc.AioServer`.
+    """
+
+    def __init__(self, on_failed: Callable[[], None], *arguments: Any) -> None:
         super().__init__(*arguments)
+        self._on_failed = on_failed
         self._running_loop = asyncio.get_running_loop()
         self._no_methods = _core._MethodResolver([], {})  # noqa: SLF001 - grpc.aio's own way to refuse
         self._refusals: set[asyncio.Task[None]] = set()
 
-    def _make_request_call_future(self, method: bytes | None) -> asyncio.Future[object]:
-        """Return a future of the next call of `method`, or a task that rejects unknown methods."""
-        if method is None:
-            return self._running_loop.create_task(self._refuse_unknown())
-        future: asyncio.Future[object] = super()._make_request_call_future(method)
-        return future
+    async def _server_main_loop(self, started: asyncio.Future[bool]) -> None:
+        try:
+            await super()._server_main_loop(started)
+        except Exception:
+            # grpc.aio logs it.
+            self._on_failed()
+            raise
 
-    async def _refuse_unknown(self) -> None:
+    def _make_request_call_future(self, method: bytes | None) -> asyncio.Task[object]:
+        """Return a task that ends with the next call of `method`; None is all unknown methods."""
+        return self._running_loop.create_task(self._next_call(method))
+
+    async def _next_call(self, method: bytes | None) -> object:
+        """Return the next call of `method`; reject all calls of unknown methods."""
+        try:
+            if method is None:
+                return await self._refuse_unknown()
+            return await self._request_registered_call(method)
+        except _core._RequestCallError:  # noqa: SLF001 - the server is stopping
+            raise
+        except Exception:
+            # It must not reach grpc.aio's main loop, which would cancel the requests for the next
+            # calls. gRPC's core writes into their memory, also after they are gone.
+            log.exception("gRPC accepts no more calls of a method")
+            self._on_failed()
+            return await asyncio.Event().wait()
+
+    async def _refuse_unknown(self) -> NoReturn:
         """End every call of an unknown method with UNIMPLEMENTED, until the server stops."""
         while True:
             call = await self._request_call()
