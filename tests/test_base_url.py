@@ -11,6 +11,7 @@ import pytest
 
 from support.app import StartApp
 from support.helpers import collect, text_of
+from support.listening import listening
 from support.process import ServerProcess, run_tokenwire
 from tokenwire import config
 from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers
@@ -124,9 +125,8 @@ async def local_port(upstream: DemoUpstream, request: pytest.FixtureRequest) -> 
         await asyncio.gather(pipe(reader, back), pipe(there, writer))
 
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    server = await asyncio.start_server(forward, address, 0, family=family)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with listening(forward, address, family=family) as (_, port):
+        yield port
 
 
 async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -167,14 +167,13 @@ async def test_a_proxy_never_sees_the_key(start_app: StartApp) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
-        writer.close()
 
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+    async with listening(refuse) as (host, port):
         app = await start_app(
             base_url="https://upstream.test/v1",
             api_key="canary-key",
             organization="canary-organization",
-            proxy=f"http://me:pass@127.0.0.1:{proxy.sockets[0].getsockname()[1]}",
+            proxy=f"http://me:pass@{host}:{port}",
         )
         with pytest.raises(grpc.aio.AioRpcError):
             await ask(app.address)

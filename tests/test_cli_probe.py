@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support.command_line import TOKENWIRE, Finished, run, run_here, start
+from support.listening import listening
 from support.scripted_server import ScriptedServer, says
 from tokenwire.cli.probe import add_parser
 
@@ -118,12 +119,10 @@ async def test_waits_for_a_server_that_starts() -> None:
         tried.set()
         writer.transport.abort()
 
-    refusing = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    address = f"127.0.0.1:{refusing.sockets[0].getsockname()[1]}"
-    process = await start(*PROBE, "--address", address)
-    await tried.wait()
-    refusing.close()
-    await refusing.wait_closed()
+    async with listening(refuse) as (host, port):
+        address = f"{host}:{port}"
+        process = await start(*PROBE, "--address", address)
+        await tried.wait()
     async with ScriptedServer(says(), address=address):
         stdout, _ = await process.communicate()
     assert (process.returncode, stdout) == (0, b"status: SERVING\n")

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from support.app import MODEL, StartApp
 from support.helpers import collect
+from support.listening import listening
 from support.log_stream import captured
 from support.otlp import Collector
 from support.process import ServerProcess
@@ -123,16 +124,12 @@ async def test_what_does_not_fit_is_counted(
 @asynccontextmanager
 async def deaf() -> AsyncIterator[str]:
     """Listen and never say a word; yield where."""
-    connections = []
 
-    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
+    async def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        for writer in connections:
-            writer.transport.abort()
+    async with listening(say_nothing) as (host, port):
+        yield f"http://{host}:{port}"
 
 
 @asynccontextmanager

@@ -1,8 +1,11 @@
 """What the demo upstream knows about its connections and requests."""
 
 import asyncio
+import socket
 import time
+from contextlib import suppress
 
+import httpx2
 import pytest
 
 from support.raw_client import connect
@@ -155,6 +158,22 @@ async def test_closing_the_upstream_leaves_nothing_behind(plan: str) -> None:
         assert {one.closed_by for one in upstream.connections} == {"server"}
         assert upstream.requests[0].outcome in ("stopped", "complete")
     await upstream.aclose()
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 2, 3])
+async def test_closing_the_upstream_closes_connections_that_it_has_just_accepted(
+    iterations: int,
+) -> None:
+    """A connection that asyncio has not reported yet is closed as well."""
+    upstream = DemoUpstream()
+    await upstream.start()
+    with socket.create_connection(("127.0.0.1", httpx2.URL(upstream.base_url).port)) as client:
+        client.setblocking(False)  # noqa: FBT003 - the only way to call it
+        for _ in range(iterations):
+            await asyncio.sleep(0)
+        await upstream.aclose()
+        with suppress(ConnectionResetError):
+            assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
 
 async def test_an_upstream_may_be_started_again_on_its_port() -> None:

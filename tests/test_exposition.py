@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import logging
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx2
 import pytest
@@ -178,6 +180,39 @@ async def test_it_listens_where_it_is_told(address: str) -> None:
         response = await client.get(f"http://{target}:{number}/healthz")
     assert response.status_code == httpx2.codes.OK
     await asyncio.to_thread(served.stop)
+
+
+async def test_stopping_closes_connections_that_it_has_just_accepted(
+    subtests: pytest.Subtests,
+) -> None:
+    """A connection that asyncio has not reported yet is closed as well."""
+    for iterations in range(4):
+        with subtests.test(iterations=iterations):
+            served = _serve("127.0.0.1:0")
+            await _connect(served, close_after=iterations)
+
+
+async def _connect(served: MetricsServer, close_after: int) -> None:
+    """Connect while the server's loop is held, and stop it as many iterations of it later."""
+    host, _, number = served.address.rpartition(":")
+    held = threading.Event()
+
+    def stop(iterations: int) -> None:
+        if iterations:
+            served._loop.call_soon(stop, iterations - 1)
+        else:
+            served._stopping.set()
+
+    async with httpx2.AsyncClient() as client:
+        await client.get(f"http://{served.address}/healthz")
+    served._loop.call_soon_threadsafe(held.wait)
+    with socket.create_connection((host, int(number))) as peer:
+        served._loop.call_soon_threadsafe(stop, close_after)
+        held.set()
+        await asyncio.to_thread(served.stop)
+        peer.settimeout(SECONDS)
+        with suppress(ConnectionResetError):
+            assert peer.recv(1) == b""
 
 
 async def test_a_bad_address_is_an_os_error() -> None:

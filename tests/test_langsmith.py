@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -11,6 +11,7 @@ import pytest
 
 from support.app import MODEL
 from support.helpers import collect, run_python, text_of
+from support.listening import listening
 from support.process import ServerProcess
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -41,26 +42,19 @@ class LangSmith:
         self.received = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            self.received += await reader.read(1 << 16)
-            writer.write(
-                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
-            await writer.drain()
-        writer.close()
+        self.received += await reader.read(1 << 16)
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
 
 
 @asynccontextmanager
 async def langsmith(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangSmith]:
     """Have the environment ask for traces in LangSmith, and listen there."""
     trap = LangSmith()
-    server = await asyncio.start_server(trap.serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
     for name in SWITCHES:
         monkeypatch.setenv(name, "true")
     monkeypatch.setenv("LANGSMITH_API_KEY", "key")
-    monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://{host}:{port}")
-    async with server:
+    async with listening(trap.serve) as (host, port):
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://{host}:{port}")
         yield trap
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from support.app import StartApp
 from support.helpers import collect
+from support.listening import listening
 from support.log_stream import captured
 from support.otlp import Collector
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -36,18 +37,13 @@ async def rejecting() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncIterator[str]:
-    writers = []
-
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
         await reader.read(1)
         writer.write(answer)
+        await asyncio.Event().wait()
 
-    server = await asyncio.start_server(reply, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        for writer in writers:
-            writer.transport.abort()
+    async with listening(reply) as (host, port):
+        yield f"http://{host}:{port}"
 
 
 def unauthorized() -> AbstractAsyncContextManager[str]:
@@ -124,10 +120,8 @@ async def test_an_endless_response_is_not_read(
             left.set()
         writer.transport.abort()
 
-    server = await asyncio.start_server(reply, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    async with listening(reply) as (host, port):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:{port}")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
         app = await start_app()

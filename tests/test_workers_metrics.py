@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from support.listening import listening
 from tokenwire.observability.metrics_server import MetricsServer, PortMetrics
 from tokenwire.workers import scraping
 from tokenwire.workers.metrics import WorkersCollector
@@ -41,15 +42,12 @@ async def broken(answer: bytes | None, *, whole: bool = True) -> AsyncIterator[W
         else:
             writer.write(answer)
             await writer.drain()
-        if whole:
-            writer.close()
-        else:
+        if not whole:
             writer.transport.abort()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
+    async with listening(handle) as (host, port):
         worker = Worker(1, {})
-        worker.metrics_address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        worker.metrics_address = f"{host}:{port}"
         yield worker
 
 

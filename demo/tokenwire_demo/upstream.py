@@ -9,6 +9,7 @@ from typing import Self
 from tokenwire_demo.barrier import Barrier
 from tokenwire_demo.connection import Connection, OpenConnections
 from tokenwire_demo.handler import Handler
+from tokenwire_demo.listener import close_listener
 from tokenwire_demo.log import ConnectionRecord, Log, RequestRecord
 from tokenwire_demo.plan import Plan, parse_plan
 
@@ -101,9 +102,8 @@ class DemoUpstream:
         server, self._server = self._server, None
         if server is None:
             return
-        server.close()
+        await close_listener(server)
         await self._open.close()
-        await server.wait_closed()
 
     def _connect(self) -> Connection:
         return Connection(self._log, self._handler.handle, self._open)

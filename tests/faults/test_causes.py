@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from support.helpers import reason_of
+from support.listening import listening
 from support.raw_upstream import ANSWER, HEAD, raw_upstream
 from support.world import CANARY, KEY, World, open_world
 from tokenwire.core.attempts import Cause
@@ -82,12 +83,11 @@ async def nowhere() -> AsyncIterator[str]:
 async def plaintext() -> AsyncIterator[str]:
     """A server that speaks no TLS."""
 
-    def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(answer) as (host, port):
+        yield f"{host}:{port}"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from support.app import MODEL
 from support.helpers import sample, scrape
 from support.leaving import PHASES, Visit, promptly
+from support.listening import listening
 from support.raw_upstream import RawUpstream
 from support.world import World, count_descriptors, open_world, within
 from tokenwire.core.call_record import CallRecord
@@ -131,10 +132,12 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
         await over.wait()
         writer.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    large = {"base_url": base_url, "max_request_bytes": 64 << 20}
-    async with server, open_world(monkeypatch, **large) as world:
+    async with (
+        listening(serve) as (host, port),
+        open_world(
+            monkeypatch, base_url=f"http://{host}:{port}/v1", max_request_bytes=64 << 20
+        ) as world,
+    ):
         before = count_descriptors()
         call = world.send("x" * 20_000_000)
         await taken.wait()

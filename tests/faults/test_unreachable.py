@@ -11,6 +11,7 @@ import pytest
 
 from support.clients import ATTEMPTS, attempts
 from support.helpers import text_of
+from support.listening import listening
 from support.world import CANARY, World, open_world, save_up
 from tokenwire_demo import DemoUpstream
 
@@ -86,14 +87,13 @@ async def test_row_1_tls_with_an_untrusted_certificate(monkeypatch: pytest.Monke
     """A certificate that nobody trusts fails, before its owner hears a word of the request."""
     trusting: list[asyncio.StreamReader] = []
 
-    def after_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def after_handshake(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         trusting.append(reader)
-        writer.close()
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-    async with await asyncio.start_server(after_handshake, "127.0.0.1", 0, ssl=context) as server:
-        base_url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/{CANARY}-host/v1"
+    async with listening(after_handshake, ssl=context) as (host, port):
+        base_url = f"https://{host}:{port}/{CANARY}-host/v1"
         async with open_world(monkeypatch, base_url=base_url) as world:
             await is_unreachable(world)
     assert trusting == []

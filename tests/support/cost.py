@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 
+from support.listening import listening
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -48,10 +49,8 @@ class Upstream:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Upstream"]:
         """Listen on a free port."""
-        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            self.base_url = f"http://127.0.0.1:{port}/v1"
+        async with listening(self._answer) as (host, port):
+            self.base_url = f"http://{host}:{port}/v1"
             yield self
 
     async def request(self) -> asyncio.StreamWriter:
@@ -64,6 +63,7 @@ class Upstream:
         await reader.readexactly(length)
         writer.write(HEAD)
         await self._asked.put(writer)
+        await writer.wait_closed()
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from support.connection_tasks import ConnectionTasks
+from support.listening import listening
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -88,7 +88,7 @@ Behaviour: TypeAlias = Callable[[Line, str], Awaitable[None]]
 """Answers one request on a line; the content of its last message is given."""
 
 
-class KeepAliveUpstream(ConnectionTasks):
+class KeepAliveUpstream:
     """Answers each request with the content of its last message.
 
     Attributes:
@@ -98,7 +98,6 @@ class KeepAliveUpstream(ConnectionTasks):
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.base_url = ""
         self.behave: Behaviour = echo
         self.lines: list[Line] = []
@@ -112,15 +111,13 @@ class KeepAliveUpstream(ConnectionTasks):
         """Serve one connection, request after request."""
         line = Line(len(self.lines), reader, writer)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            content = await line.read_request()
+            self.lines.append(line)
+            while not writer.is_closing():
+                await self.behave(line, content)
                 content = await line.read_request()
-                self.lines.append(line)
-                while not writer.is_closing():
-                    await self.behave(line, content)
-                    content = await line.read_request()
         finally:
             line.closed.set()
-            writer.transport.abort()
 
 
 def events(content: str) -> bytes:
@@ -159,11 +156,6 @@ async def keepalive_upstream(
 ) -> AsyncIterator[KeepAliveUpstream]:
     """Listen on a free port, with TLS if there is a context."""
     upstream = KeepAliveUpstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, ssl=context)
-    host, port = server.sockets[0].getsockname()
-    upstream.base_url = f"{'https' if context else 'http'}://{host}:{port}/v1"
-    async with server:
-        try:
-            yield upstream
-        finally:
-            await upstream.aclose()
+    async with listening(upstream.answer, ssl=context) as (host, port):
+        upstream.base_url = f"{'https' if context else 'http'}://{host}:{port}/v1"
+        yield upstream

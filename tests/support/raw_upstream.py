@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
-from support.connection_tasks import ConnectionTasks
+from support.listening import listening
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
@@ -24,7 +24,7 @@ ANSWER = (
 """A well-behaved answer, as varied as they come."""
 
 
-class RawUpstream(ConnectionTasks):
+class RawUpstream:
     """Answers each connection's first request, then closes the connection.
 
     Attributes:
@@ -34,36 +34,20 @@ class RawUpstream(ConnectionTasks):
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.base_url = ""
         self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        try:
-            await self._answer_request(reader, writer)
-        finally:
-            # What a client that left has not read must not hold its connection.
-            writer.transport.abort()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-    async def _answer_request(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        # A client may leave at any moment; what it saw of the answer is its own affair.
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await _read_request(reader)
-            for piece in self.pieces:
-                if isinstance(piece, asyncio.Event):
-                    await piece.wait()
-                    continue
-                writer.write(piece)
-                await writer.drain()
-                # Lets the other side read, so that it sees the pieces one by one.
-                await asyncio.sleep(0)
-            writer.close()
-            await writer.wait_closed()
+        await _read_request(reader)
+        for piece in self.pieces:
+            if isinstance(piece, asyncio.Event):
+                await piece.wait()
+                continue
+            writer.write(piece)
+            await writer.drain()
+            # Lets the other side read, so that it sees the pieces one by one.
+            await asyncio.sleep(0)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> None:
@@ -85,9 +69,6 @@ async def _read_request(reader: asyncio.StreamReader) -> None:
 async def raw_upstream() -> AsyncIterator[RawUpstream]:
     """Listen on a free port."""
     upstream = RawUpstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    upstream.base_url = f"http://{host}:{port}/v1"
-    async with server:
+    async with listening(upstream.answer) as (host, port):
+        upstream.base_url = f"http://{host}:{port}/v1"
         yield upstream
-        await upstream.aclose()

@@ -69,9 +69,9 @@ class ScrapeConnections:
     async def close(self) -> None:
         """Close all connections; responses in flight have limits.stop_seconds to complete."""
         end = asyncio.get_running_loop().time() + self.limits.stop_seconds
+        closing = [each.closed for each in self._open.values()]
         for each in tuple(self._open.values()):
             each.abort_without_request()
-        closing = [each.closed for each in self._open.values()]
         if closing:
             await asyncio.wait(closing, timeout=end - asyncio.get_running_loop().time())
         for each in tuple(self._open.values()):

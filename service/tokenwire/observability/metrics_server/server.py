@@ -124,6 +124,11 @@ class MetricsServer:
         connections = ScrapeConnections(http, limits, self._metrics)
         server = await self._loop.create_server(connections, sock=listener)
         await self._stopping.wait()
+        # Until Python 3.12, asyncio leaks connections that it has accepted and not reported yet
+        # when their server closes. It reports them two iterations of its loop later.
+        self._loop.remove_reader(listener)
+        for _ in range(2):
+            await asyncio.sleep(0)
         server.close()
         await connections.close()
         renderer.close()

@@ -1,0 +1,69 @@
+"""A server of this process whose connections are all closed when it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias
+
+from tokenwire_demo.listener import close_listener
+
+Answer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Connections:
+    """Serves each connection in a task of its own, and closes it when that ends."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[Exception] = []
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin to serve one connection."""
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            # The other side may leave at any moment.
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._answer(reader, writer)
+                writer.close()
+                await writer.wait_closed()
+        except Exception as error:  # noqa: BLE001 - raised where the server is closed
+            self._errors.append(error)
+        finally:
+            # What the other side has not read must not hold the connection.
+            writer.transport.abort()
+
+    async def aclose(self) -> None:
+        """End all connections, and raise what went wrong on one."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # `abort` closes a connection in the next iteration of the loop.
+        await asyncio.sleep(0)
+        for error in self._errors:
+            raise error
+
+
+@asynccontextmanager
+async def listening(
+    answer: Answer, host: str = "127.0.0.1", **options: Any
+) -> AsyncIterator[tuple[str, int]]:
+    """Listen on a free port; yield the address and the port.
+
+    Args:
+        answer: Serves one connection.
+        host: The address to listen on.
+        options: See `asyncio.start_server`.
+    """
+    connections = Connections(answer)
+    server = await asyncio.start_server(connections.serve, host, 0, **options)
+    address, port = server.sockets[0].getsockname()[:2]
+    try:
+        yield address, port
+    finally:
+        await close_listener(server)
+        await connections.aclose()
