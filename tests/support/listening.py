@@ -15,14 +15,19 @@ class Connections:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._errors: list[Exception] = []
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Begin to serve one connection."""
         task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = writer
+        task.add_done_callback(self._close)
+
+    def _close(self, task: asyncio.Task[None]) -> None:
+        # Here and not in the task, which does not run if it is cancelled before its first step.
+        # What the other side has not read must not hold the connection.
+        self._tasks.pop(task).transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -33,17 +38,16 @@ class Connections:
                 await writer.wait_closed()
         except Exception as error:  # noqa: BLE001 - raised where the server is closed
             self._errors.append(error)
-        finally:
-            # What the other side has not read must not hold the connection.
-            writer.transport.abort()
 
     async def aclose(self) -> None:
         """End all connections, and raise what went wrong on one."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # `abort` closes a connection in the next iteration of the loop.
-        await asyncio.sleep(0)
+        # A task's callbacks run in the next iteration of the loop, and `abort` closes a connection
+        # in the one after that.
+        for _ in range(2):
+            await asyncio.sleep(0)
         for error in self._errors:
             raise error
 
