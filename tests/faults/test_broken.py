@@ -102,8 +102,7 @@ MALFORMED = {
     "choices of text": "data " + quoted('{"choices":"canary-body"}'),
     "a choice of null": "data " + quoted('{"choices":[null]}'),
     "a delta of text": "data " + quoted('{"choices":[{"delta":"canary-body"}]}'),
-    "a text of numbers": "data " + quoted('{"choices":[{"delta":{"content":7}}]}'),
-    "a finish reason of numbers": "data " + quoted('{"choices":[{"finish_reason":7}]}'),
+    "a text that is an object": "data " + quoted('{"choices":[{"delta":{"content":{}}}]}'),
     "depth": "data " + quoted('{"choices":' + "[" * 10_000),
 }
 

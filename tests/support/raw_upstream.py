@@ -31,15 +31,20 @@ class RawUpstream:
         base_url: For the server's settings.
         pieces: What is answered, each in a write of its own; at an event it waits until
             that is set.
+        requests: How many requests have been received.
+        body: The body of the latest request.
     """
 
     def __init__(self) -> None:
         self.base_url = ""
         self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
+        self.requests = 0
+        self.body = b""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        await _read_request(reader)
+        self.body = await _read_request(reader)
+        self.requests += 1
         for piece in self.pieces:
             if isinstance(piece, asyncio.Event):
                 await piece.wait()
@@ -50,19 +55,21 @@ class RawUpstream:
             await asyncio.sleep(0)
 
 
-async def _read_request(reader: asyncio.StreamReader) -> None:
+async def _read_request(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     [length] = [
         int(line.partition(b":")[2])
         for line in head.lower().split(b"\r\n")
         if line.startswith(b"content-length:")
     ]
-    while length:
+    body = bytearray()
+    while len(body) < length:
         # Piece by piece, so that a large one costs the event loop little at a time.
-        part = await reader.read(min(length, READ_BYTES))
+        part = await reader.read(READ_BYTES)
         if not part:
             raise asyncio.IncompleteReadError(part, length)
-        length -= len(part)
+        body += part
+    return bytes(body)
 
 
 @asynccontextmanager

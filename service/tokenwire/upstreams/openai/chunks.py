@@ -12,48 +12,16 @@ from tokenwire.core.errors import (
     UpstreamTruncated,
 )
 from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.openai.chunk import Chunk
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
-
-MAX_COUNT: Final = 2**53
-"""The largest token count that is accepted. Above it, JSON numbers are not exact."""
+from tokenwire.upstreams.openai.irregular_chunks import decode_irregular
+from tokenwire.upstreams.openai.usage import read_usage
 
 NULL_BYTES: Final = len("null")
-MAX_USAGE_BYTES: Final = 10_000
 MAX_NAME_BYTES: Final = 256
 """Longer model names and ids are dropped."""
 
 EMPTY_ERRORS: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
-
-
-class TextDelta(msgspec.Struct, gc=False):
-    """The text of a choice. A refusal counts as text: it explains why the model does not comply."""
-
-    content: str | None = None
-    refusal: str | None = None
-
-
-class Choice(msgspec.Struct, gc=False):
-    """One of the answers; the service requests only one.
-
-    An upstream that does not stream sends the complete text as `message`.
-    """
-
-    delta: TextDelta | None = None
-    message: TextDelta | None = None
-    finish_reason: str | None = None
-
-
-class Chunk(msgspec.Struct, gc=False):
-    """The used fields of a chat-completion chunk. The decoder skips all others.
-
-    `usage` and `error` vary in structure and size between upstreams, so they stay encoded here.
-    """
-
-    id: str | None = None
-    model: str | None = None
-    choices: list[Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
 
 
 _decode: Final = msgspec.json.Decoder(Chunk).decode
@@ -71,7 +39,10 @@ def decode(event: Event) -> Chunk:
     try:
         # Validates UTF-8 also in the values that the decoder skips.
         event.data.decode()
-        chunk = _decode(event.data)
+        try:
+            chunk = _decode(event.data)
+        except msgspec.ValidationError:
+            chunk = decode_irregular(event.data)
     except (ValueError, RecursionError):
         raise UpstreamProtocolError from None
     if chunk.error and bytes(chunk.error) not in EMPTY_ERRORS:
@@ -109,12 +80,16 @@ class ChunkReader:
         """
         # Most upstreams send `null` in every chunk but the last.
         if len(chunk.usage) > NULL_BYTES:
-            self._usage = _usage(chunk.usage) or self._usage
+            self._usage = read_usage(chunk.usage) or self._usage
+        elif chunk.x_groq:
+            self._usage = read_usage(chunk.x_groq.usage) or self._usage
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
+        if choice.usage and len(chunk.usage) <= NULL_BYTES:
+            self._usage = read_usage(choice.usage) or self._usage
         delta = choice.delta or choice.message
         text = (delta.content or delta.refusal or "") if delta else ""
         if text and self.complete:
@@ -146,28 +121,3 @@ class ChunkReader:
 
 def _name(value: str) -> str:
     return value if len(value.encode()) <= MAX_NAME_BYTES else ""
-
-
-def _usage(encoded: msgspec.Raw) -> Usage | None:
-    if len(encoded) > MAX_USAGE_BYTES:
-        return None
-    try:
-        value = msgspec.json.decode(encoded)
-    except ValueError:
-        # A number is out of the decoder's range.
-        return None
-    input_tokens = _count(value, "prompt_tokens")
-    output_tokens = _count(value, "completion_tokens")
-    if not isinstance(value, dict) or input_tokens is None or output_tokens is None:
-        return None
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_input_tokens=_count(value.get("prompt_tokens_details"), "cached_tokens") or 0,
-        reasoning_tokens=_count(value.get("completion_tokens_details"), "reasoning_tokens") or 0,
-    )
-
-
-def _count(of: object, key: str) -> int | None:
-    value = of.get(key) if isinstance(of, dict) else None
-    return value if type(value) is int and 0 <= value <= MAX_COUNT else None

@@ -73,9 +73,8 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     return errors.UpstreamRejectedRequest(fields=fields)
 
 
-def is_error(body: bytes) -> bool:
-    """Report whether `body` is an error object, regardless of the response's status."""
-    value = error_body.decode_json(body)
+def is_error(value: object) -> bool:
+    """Report whether a decoded body is an error object, regardless of the response's status."""
     # Gemini wraps its errors in a list.
     value = value[0] if isinstance(value, list) and value else value
     return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")

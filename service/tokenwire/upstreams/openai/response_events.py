@@ -15,6 +15,7 @@ from tokenwire.upstreams.http.connections import UpstreamConnection
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
 from tokenwire.upstreams.http.sse import Event, EventReader
+from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.rejection import is_error
 
 DONE: Final = b"[DONE]"
@@ -89,15 +90,26 @@ class ResponseEvents:
             raise errors.UpstreamStreamBroken from None
         if not data:
             self._ended = True
-            if is_error(reader.pending):
-                # Some upstreams write an error object into the body in place of an event.
-                raise errors.UpstreamError
-            return reader.end()
+            return self._last()
         self.read_at = time.monotonic()
         if self._inflate is None:
             return reader.feed(data)
         self._parts = self._inflate(data)
         return reader.feed(next(self._parts, b""))
+
+    def _last(self) -> list[Event]:
+        """Return the events that the end of the body completes.
+
+        Some upstreams write an error object into the body in place of an event, and some do not
+        stream: their body is one JSON object.
+        """
+        pending = self._reader.pending
+        value = decode_json(pending)
+        if is_error(value):
+            raise errors.UpstreamError
+        if isinstance(value, dict):
+            return [Event(b"", pending)]
+        return self._reader.end()
 
     async def _finish(self) -> None:
         """Read the end of the body, so that the connection can be reused."""

@@ -1,0 +1,1 @@
+"""What real upstreams send: literal responses, and what the caller receives for each."""
