@@ -8,8 +8,8 @@ from pathlib import Path
 from support.programs import ROOT
 
 PROTOC = Path(sys.executable).with_name("protoc")
-MESSAGES = {"Message", "Turn", "Params", "Answer", "Usage"}
-ENUMS = {"Role", "FinishReason"}
+MESSAGES = {"Message", "Turn", "Params", "Answer", "Reasoning", "Usage"}
+ENUMS = {"Effort", "Role", "FinishReason"}
 
 
 def generated(folder: Path, language: str) -> dict[Path, str]:

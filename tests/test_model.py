@@ -16,7 +16,7 @@ from pydantic import Field
 
 from support.app import MODEL
 from support.call_records import new_call
-from support.helpers import collect, failure_of, reason_of, text_of
+from support.helpers import collect, failure_of, reason_of, text_of, violated_fields_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.config import SettingsError
@@ -209,6 +209,57 @@ async def test_any_langchain_model_streams() -> None:
         "SystemMessage",
         "HumanMessage",
     ]
+
+
+REASONINGS = [
+    AIMessageChunk(
+        content=[{"type": "thinking", "thinking": "hm ", "index": 0}],
+        response_metadata={"model_provider": "anthropic"},
+    ),
+    AIMessageChunk(content=[{"type": "reasoning", "reasoning": "hm ", "index": 0}]),
+    AIMessageChunk(content="", additional_kwargs={"reasoning_content": "hm "}),
+]
+
+
+@pytest.mark.parametrize("show", [True, False])
+async def test_any_langchain_models_reasoning_is_shown_on_demand(
+    upstream: DemoUpstream, *, show: bool
+) -> None:
+    """Reasoning is never text, and reaches the callers that ask for it."""
+    loaded = config.load(
+        base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+    )
+    model = LangChainModel(Scripted(chunks=[*REASONINGS, AIMessageChunk(content="42")]), TIMEOUTS)
+    async with App(loaded, model) as app, grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        message = pb.Message(content="hello", reasoning=pb.Reasoning(show=show))
+        answers = [answer async for answer in stub.Send(message)]
+    assert "".join(answer.content for answer in answers) == "42"
+    reasoning = "".join(answer.reasoning for answer in answers)
+    assert reasoning == ("hm " * len(REASONINGS) if show else "")
+
+
+@pytest.mark.parametrize(
+    ("field", "reasoning"),
+    [
+        ("effort", pb.Reasoning(effort=pb.EFFORT_LOW)),
+        ("max_tokens", pb.Reasoning(max_tokens=1)),
+    ],
+)
+async def test_any_langchain_model_rejects_what_it_cannot_do(
+    upstream: DemoUpstream, field: str, reasoning: pb.Reasoning
+) -> None:
+    """A parameter that the provider lacks is rejected by its name, and nothing is asked."""
+    loaded = config.load(
+        base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+    )
+    scripted = Scripted(chunks=[AIMessageChunk(content="42")])
+    app = App(loaded, LangChainModel(scripted, TIMEOUTS))
+    async with app, grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        _, error = await failure_of(stub.Send(pb.Message(content="hello", reasoning=reasoning)))
+    assert violated_fields_of(error) == [f"reasoning.{field}"]
+    assert scripted.seen == {}
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ id of the request. Its details (`grpc-status-details-bin`) are for programs:
 - `google.rpc.BadRequest` with the path of the invalid field and what is allowed, where a field is
   invalid.
 
-The status depends on whether the caller has received a token. Before the first token most
-failures that may pass are UNAVAILABLE, and a client's retry policy may act on them. After the
-first token the same failure is ABORTED, because a retry would repeat a part of the answer and cost
-twice. A last `Answer` then has the reason in its field `error` too, for clients that read only
-messages.
+The status depends on whether the model has begun to answer: the first token is the first piece of
+text or of reasoning, shown to the caller or not. Before it most failures that may pass are
+UNAVAILABLE, and a client's retry policy may act on them. After it the same failure is ABORTED,
+because a retry would repeat a part of the answer and cost twice. If the caller has received an
+`Answer`, a last one has the reason in its field `error` too, for clients that read only messages.
 
 The trailer `x-request-id` holds the request's id: the one that the caller sent under that name, or
 a new one. The log line of the call has it too.
@@ -74,7 +74,7 @@ def _row(kind: type[ServiceError]) -> tuple[str, ...]:
     return (
         code(kind.reason),
         code_of(kind).name,
-        code_of(kind, answers_sent=1).name,
+        code_of(kind, begun=True).name,
         when,
         kind.text,
         "yes" if kind.retryable else "no",

@@ -3,20 +3,18 @@
 import asyncio
 import json
 import select
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from support.listening import listening
+from support.raw_upstream import reset
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 LAST_CHUNK = b"0\r\n\r\n"
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Line:
@@ -44,9 +42,12 @@ class Line:
 
     def is_asked(self) -> bool:
         """Whether any byte of another request has arrived."""
+        sock = self._writer.get_extra_info("socket")
+        if sock is None or self._writer.is_closing():
+            return False
         poll = select.poll()
-        poll.register(self._writer.get_extra_info("socket"), select.POLLIN)
-        return not self._writer.is_closing() and bool(self._reader._buffer or poll.poll(0))  # type: ignore[attr-defined] # there is no other way to know
+        poll.register(sock, select.POLLIN)
+        return bool(self._reader._buffer or poll.poll(0))  # type: ignore[attr-defined] # there is no other way to know
 
     async def read_request(self) -> str:
         """Return the content of the next request's last message.
@@ -77,11 +78,7 @@ class Line:
 
     def reset(self) -> None:
         """Close with a reset."""
-        sock: socket.socket | None = self._writer.get_extra_info("socket")
-        if sock is None:
-            return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        self._writer.transport.abort()
+        reset(self._writer)
 
 
 Behaviour: TypeAlias = Callable[[Line, str], Awaitable[None]]

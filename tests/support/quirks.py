@@ -10,7 +10,7 @@ import grpc
 
 from support.app import MODEL
 from support.helpers import reason_of, text_of
-from support.raw_upstream import RawUpstream, raw_upstream
+from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.routing.retry import RETRY_COST, RetryingModel
@@ -54,8 +54,8 @@ STOP = finish("stop") + DONE
 
 
 def response(
-    *body: bytes, status: str = "200 OK", content_type: str = "text/event-stream"
-) -> list[bytes]:
+    *body: Piece, status: str = "200 OK", content_type: str = "text/event-stream"
+) -> list[Piece]:
     """Return the pieces of a response whose body ends with the connection."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n"
     return [head.encode(), *body]
@@ -87,33 +87,36 @@ class Player:
         upstream: The upstream.
         stub: A client of the server.
         answers: The Answers of the latest call.
+        error: How the latest call failed; None if it succeeded.
     """
 
     def __init__(
         self, upstream: RawUpstream, stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", model: RetryingModel
     ) -> None:
         self.upstream = upstream
+        upstream.keep_body = True
         self.stub = stub
         self.answers: list[pb.Answer] = []
+        self.error: grpc.aio.AioRpcError | None = None
         self._model = model
 
-    async def play(self, pieces: Iterable[Any], message: pb.Message | None = None) -> Got:
+    async def play(self, pieces: Iterable[Piece], message: pb.Message | None = None) -> Got:
         """Play a response to each request of one call; return what the caller received."""
         for _ in range(RETRY_COST):
             self._model._budget.deposit()
         self.upstream.pieces = pieces
         before = self.upstream.requests
         self.answers = []
-        error = None
+        self.error = None
         try:
             async for answer in self.stub.Send(message or pb.Message(content="hello")):
                 self.answers.append(answer)
         except grpc.aio.AioRpcError as raised:
-            error = raised
+            self.error = raised
         requests = self.upstream.requests - before
         said = text_of(self.answers)
-        if error:
-            return Got(said, reason_of(error), error.code(), None, requests)
+        if self.error:
+            return Got(said, reason_of(self.error), self.error.code(), None, requests)
         last = self.answers[-1]
         reason = pb.FinishReason.Name(last.finish_reason).removeprefix("FINISH_REASON_")
         return Got(said, reason, usage=_usage(last), requests=requests)

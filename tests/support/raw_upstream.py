@@ -1,12 +1,18 @@
 """An upstream that answers with exactly the bytes it is given, HTTP included."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from support.listening import listening
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 READ_BYTES = 1 << 16
 
@@ -24,6 +30,20 @@ ANSWER = (
 """A well-behaved answer, as varied as they come."""
 
 
+@dataclass(frozen=True)
+class Pause:
+    """A piece that lets so many seconds pass, as a slow model does."""
+
+    seconds: float
+
+
+class Reset:
+    """A piece that resets the connection."""
+
+
+Piece: TypeAlias = bytes | asyncio.Event | Pause | Reset
+
+
 class RawUpstream:
     """Answers each connection's first request, then closes the connection.
 
@@ -32,30 +52,46 @@ class RawUpstream:
         pieces: What is answered, each in a write of its own; at an event it waits until
             that is set.
         requests: How many requests have been received.
+        keep_body: Whether `body` is set, which takes as much memory as the request.
         body: The body of the latest request.
     """
 
     def __init__(self) -> None:
         self.base_url = ""
-        self.pieces: Iterable[bytes | asyncio.Event] = (HEAD, ANSWER)
+        self.pieces: Iterable[Piece] = (HEAD, ANSWER)
         self.requests = 0
+        self.keep_body = False
         self.body = b""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        self.body = await _read_request(reader)
+        self.body = await _read_request(reader, keep=self.keep_body)
         self.requests += 1
         for piece in self.pieces:
             if isinstance(piece, asyncio.Event):
                 await piece.wait()
                 continue
+            if isinstance(piece, Pause):
+                await asyncio.sleep(piece.seconds)
+                continue
+            if isinstance(piece, Reset):
+                reset(writer)
+                return
             writer.write(piece)
             await writer.drain()
             # Lets the other side read, so that it sees the pieces one by one.
             await asyncio.sleep(0)
 
 
-async def _read_request(reader: asyncio.StreamReader) -> bytes:
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection with a reset."""
+    sock: socket.socket | None = writer.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        writer.transport.abort()
+
+
+async def _read_request(reader: asyncio.StreamReader, *, keep: bool) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     [length] = [
         int(line.partition(b":")[2])
@@ -63,12 +99,14 @@ async def _read_request(reader: asyncio.StreamReader) -> bytes:
         if line.startswith(b"content-length:")
     ]
     body = bytearray()
-    while len(body) < length:
+    while length:
         # Piece by piece, so that a large one costs the event loop little at a time.
-        part = await reader.read(READ_BYTES)
+        part = await reader.read(min(length, READ_BYTES))
         if not part:
             raise asyncio.IncompleteReadError(part, length)
-        body += part
+        length -= len(part)
+        if keep:
+            body += part
     return bytes(body)
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\x7f\n\x07Message\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x1e\n\x06params\x18\x03 \x01(\x0b\x32\x0e.openai.Params\x12\x1d\n\x07history\x18\x04 \x03(\x0b\x32\x0c.openai.Turn\x12\x13\n\x06system\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_systemJ\x04\x08\x01\x10\x02\"3\n\x04Turn\x12\x1a\n\x04role\x18\x01 \x01(\x0e\x32\x0c.openai.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa9\x02\n\x06Params\x12\r\n\x05model\x18\x01 \x01(\t\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x04 \x01(\x02H\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x07 \x01(\x02H\x04\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x08 \x01(\x02H\x05\x88\x01\x01\x12\x0c\n\x04user\x18\t \x01(\tB\x0e\n\x0c_temperatureB\r\n\x0b_max_tokensB\x08\n\x06_top_pB\x07\n\x05_seedB\x14\n\x12_frequency_penaltyB\x13\n\x11_presence_penalty\"\x8e\x01\n\x06\x41nswer\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12+\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x14.openai.FinishReason\x12\x1c\n\x05usage\x18\x04 \x01(\x0b\x32\r.openai.Usage\x12\r\n\x05model\x18\x05 \x01(\t\x12\n\n\x02id\x18\x06 \x01(\t\"k\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\x03*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02*\x96\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n\x13\x46INISH_REASON_OTHER\x10\x04\x32\x36\n\x07\x43hatgpt\x12+\n\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00\x30\x01\x42g\n\x0fio.tokenwire.v1B\x0c\x43hatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\x0cTokenwire.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xa5\x01\n\x07Message\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x1e\n\x06params\x18\x03 \x01(\x0b\x32\x0e.openai.Params\x12\x1d\n\x07history\x18\x04 \x03(\x0b\x32\x0c.openai.Turn\x12\x13\n\x06system\x18\x05 \x01(\tH\x00\x88\x01\x01\x12$\n\treasoning\x18\n \x01(\x0b\x32\x11.openai.ReasoningB\t\n\x07_systemJ\x04\x08\x01\x10\x02\"a\n\tReasoning\x12\x1e\n\x06\x65\x66\x66ort\x18\x01 \x01(\x0e\x32\x0e.openai.Effort\x12\x17\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04show\x18\x03 \x01(\x08\x42\r\n\x0b_max_tokens\"3\n\x04Turn\x12\x1a\n\x04role\x18\x01 \x01(\x0e\x32\x0c.openai.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa9\x02\n\x06Params\x12\r\n\x05model\x18\x01 \x01(\t\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x04 \x01(\x02H\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x07 \x01(\x02H\x04\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x08 \x01(\x02H\x05\x88\x01\x01\x12\x0c\n\x04user\x18\t \x01(\tB\x0e\n\x0c_temperatureB\r\n\x0b_max_tokensB\x08\n\x06_top_pB\x07\n\x05_seedB\x14\n\x12_frequency_penaltyB\x13\n\x11_presence_penalty\"\xa1\x01\n\x06\x41nswer\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12+\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x14.openai.FinishReason\x12\x1c\n\x05usage\x18\x04 \x01(\x0b\x32\r.openai.Usage\x12\r\n\x05model\x18\x05 \x01(\t\x12\n\n\x02id\x18\x06 \x01(\t\x12\x11\n\treasoning\x18\x07 \x01(\t\"k\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\x03*\x8b\x01\n\x06\x45\x66\x66ort\x12\x16\n\x12\x45\x46\x46ORT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46ORT_NONE\x10\x01\x12\x12\n\x0e\x45\x46\x46ORT_MINIMAL\x10\x02\x12\x0e\n\nEFFORT_LOW\x10\x03\x12\x11\n\rEFFORT_MEDIUM\x10\x04\x12\x0f\n\x0b\x45\x46\x46ORT_HIGH\x10\x05\x12\x10\n\x0c\x45\x46\x46ORT_XHIGH\x10\x06*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02*\x96\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n\x13\x46INISH_REASON_OTHER\x10\x04\x32\x36\n\x07\x43hatgpt\x12+\n\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00\x30\x01\x42g\n\x0fio.tokenwire.v1B\x0c\x43hatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\x0cTokenwire.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,20 +32,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tokenwire_client.v1.chatgpt
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017io.tokenwire.v1B\014ChatgptProtoP\001Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\252\002\014Tokenwire.V1'
-  _globals['_ROLE']._serialized_start=774
-  _globals['_ROLE']._serialized_end=837
-  _globals['_FINISHREASON']._serialized_start=840
-  _globals['_FINISHREASON']._serialized_end=990
-  _globals['_MESSAGE']._serialized_start=38
-  _globals['_MESSAGE']._serialized_end=165
-  _globals['_TURN']._serialized_start=167
-  _globals['_TURN']._serialized_end=218
-  _globals['_PARAMS']._serialized_start=221
-  _globals['_PARAMS']._serialized_end=518
-  _globals['_ANSWER']._serialized_start=521
-  _globals['_ANSWER']._serialized_end=663
-  _globals['_USAGE']._serialized_start=665
-  _globals['_USAGE']._serialized_end=772
-  _globals['_CHATGPT']._serialized_start=992
-  _globals['_CHATGPT']._serialized_end=1046
+  _globals['_EFFORT']._serialized_start=932
+  _globals['_EFFORT']._serialized_end=1071
+  _globals['_ROLE']._serialized_start=1073
+  _globals['_ROLE']._serialized_end=1136
+  _globals['_FINISHREASON']._serialized_start=1139
+  _globals['_FINISHREASON']._serialized_end=1289
+  _globals['_MESSAGE']._serialized_start=39
+  _globals['_MESSAGE']._serialized_end=204
+  _globals['_REASONING']._serialized_start=206
+  _globals['_REASONING']._serialized_end=303
+  _globals['_TURN']._serialized_start=305
+  _globals['_TURN']._serialized_end=356
+  _globals['_PARAMS']._serialized_start=359
+  _globals['_PARAMS']._serialized_end=656
+  _globals['_ANSWER']._serialized_start=659
+  _globals['_ANSWER']._serialized_end=820
+  _globals['_USAGE']._serialized_start=822
+  _globals['_USAGE']._serialized_end=929
+  _globals['_CHATGPT']._serialized_start=1291
+  _globals['_CHATGPT']._serialized_end=1345
 # @@protoc_insertion_point(module_scope)

@@ -25,6 +25,46 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Effort:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EFFORT_UNSPECIFIED: _Effort.ValueType  # 0
+    """Not set: the upstream's default."""
+    EFFORT_NONE: _Effort.ValueType  # 1
+    """No reasoning."""
+    EFFORT_MINIMAL: _Effort.ValueType  # 2
+    """As little as the model can."""
+    EFFORT_LOW: _Effort.ValueType  # 3
+    """Little."""
+    EFFORT_MEDIUM: _Effort.ValueType  # 4
+    """A medium amount."""
+    EFFORT_HIGH: _Effort.ValueType  # 5
+    """Much."""
+    EFFORT_XHIGH: _Effort.ValueType  # 6
+    """As much as the model can."""
+
+class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
+    """How much a model reasons before it answers."""
+
+EFFORT_UNSPECIFIED: Effort.ValueType  # 0
+"""Not set: the upstream's default."""
+EFFORT_NONE: Effort.ValueType  # 1
+"""No reasoning."""
+EFFORT_MINIMAL: Effort.ValueType  # 2
+"""As little as the model can."""
+EFFORT_LOW: Effort.ValueType  # 3
+"""Little."""
+EFFORT_MEDIUM: Effort.ValueType  # 4
+"""A medium amount."""
+EFFORT_HIGH: Effort.ValueType  # 5
+"""Much."""
+EFFORT_XHIGH: Effort.ValueType  # 6
+"""As much as the model can."""
+Global___Effort: _TypeAlias = Effort  # noqa: Y015
+
 class _Role:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -91,6 +131,7 @@ class Message(_message.Message):
     PARAMS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
     content: _builtins.str
     """The text to answer. Must hold more than white space."""
     system: _builtins.str
@@ -107,6 +148,12 @@ class Message(_message.Message):
         and without `content`. A server limits how many: 4,096 by default.
         """
 
+    @_builtins.property
+    def reasoning(self) -> Global___Reasoning:
+        """How the model reasons before it answers. Unset: the upstream's default, and
+        the reasoning is not shown.
+        """
+
     def __init__(
         self,
         *,
@@ -114,16 +161,53 @@ class Message(_message.Message):
         params: Global___Params | None = ...,
         history: _abc.Iterable[Global___Turn] | None = ...,
         system: _builtins.str | None = ...,
+        reasoning: Global___Reasoning | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "params", b"params", "system", b"system"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "params", b"params", "reasoning", b"reasoning", "system", b"system"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "history", b"history", "params", b"params", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "history", b"history", "params", b"params", "reasoning", b"reasoning", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__system: _TypeAlias = _typing.Literal["system"]  # noqa: Y015
     _WhichOneofArgType__system: _TypeAlias = _typing.Literal["_system", b"_system"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__system) -> _WhichOneofReturnType__system | None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class Reasoning(_message.Message):
+    """How a model reasons before it answers. Models without reasoning ignore it or
+    reject it with INVALID_ARGUMENT.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFORT_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    SHOW_FIELD_NUMBER: _builtins.int
+    effort: Global___Effort.ValueType
+    """How much the model reasons. EFFORT_UNSPECIFIED: the upstream's default."""
+    max_tokens: _builtins.int
+    """The most tokens to spend on reasoning, 1 or more. Rejected with
+    INVALID_ARGUMENT where the upstream has no such limit.
+    """
+    show: _builtins.bool
+    """Whether Answers carry the reasoning, where the upstream sends it."""
+    def __init__(
+        self,
+        *,
+        effort: Global___Effort.ValueType = ...,
+        max_tokens: _builtins.int | None = ...,
+        show: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "max_tokens", b"max_tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "effort", b"effort", "max_tokens", b"max_tokens", "show", b"show"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
+
+Global___Reasoning: _TypeAlias = Reasoning  # noqa: Y015
 
 @_typing.final
 class Turn(_message.Message):
@@ -246,6 +330,7 @@ class Answer(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
     error: _builtins.str
     """Set only on the last Answer of a call that fails after its first token, to
     the reason of the failure. The gRPC status says the same; this field is for
@@ -259,6 +344,10 @@ class Answer(_message.Message):
     """The model that answered, as the upstream names it. Only on the last Answer."""
     id: _builtins.str
     """The upstream's id of this answer. Only on the last Answer."""
+    reasoning: _builtins.str
+    """The next piece of the model's reasoning, which came before the `content` of
+    the same Answer. Only if the request sets `reasoning.show`.
+    """
     @_builtins.property
     def usage(self) -> Global___Usage:
         """Tokens used, as the upstream reports them. Absent where it reports none."""
@@ -272,10 +361,11 @@ class Answer(_message.Message):
         usage: Global___Usage | None = ...,
         model: _builtins.str = ...,
         id: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "model", b"model", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "model", b"model", "reasoning", b"reasoning", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,7 +49,8 @@ class ChatgptServicer:
     def Send(self, request, context):
         """Sends one message and streams the model's answer while it is written.
 
-        Each Answer before the last carries a piece of text in `content`. The last
+        Each Answer before the last carries a piece of text in `content`, or of
+        reasoning in `reasoning` if that was asked for. The last
         Answer of a successful call has empty content and carries `finish_reason`,
         `usage`, `model` and `id`. A failed call ends with a gRPC status whose
         details hold a google.rpc.ErrorInfo with domain "tokenwire".

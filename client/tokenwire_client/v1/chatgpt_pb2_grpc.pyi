@@ -42,7 +42,8 @@ class ChatgptStub:
     Send: _grpc.UnaryStreamMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.Answer]
     """Sends one message and streams the model's answer while it is written.
 
-    Each Answer before the last carries a piece of text in `content`. The last
+    Each Answer before the last carries a piece of text in `content`, or of
+    reasoning in `reasoning` if that was asked for. The last
     Answer of a successful call has empty content and carries `finish_reason`,
     `usage`, `model` and `id`. A failed call ends with a gRPC status whose
     details hold a google.rpc.ErrorInfo with domain "tokenwire".
@@ -56,7 +57,8 @@ class ChatgptAsyncStub(ChatgptStub):
     Send: _aio.UnaryStreamMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.Answer]  # type: ignore[assignment]
     """Sends one message and streams the model's answer while it is written.
 
-    Each Answer before the last carries a piece of text in `content`. The last
+    Each Answer before the last carries a piece of text in `content`, or of
+    reasoning in `reasoning` if that was asked for. The last
     Answer of a successful call has empty content and carries `finish_reason`,
     `usage`, `model` and `id`. A failed call ends with a gRPC status whose
     details hold a google.rpc.ErrorInfo with domain "tokenwire".
@@ -73,7 +75,8 @@ class ChatgptServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_chatgpt_pb2.Answer], _abc.AsyncIterator[_chatgpt_pb2.Answer]]:
         """Sends one message and streams the model's answer while it is written.
 
-        Each Answer before the last carries a piece of text in `content`. The last
+        Each Answer before the last carries a piece of text in `content`, or of
+        reasoning in `reasoning` if that was asked for. The last
         Answer of a successful call has empty content and carries `finish_reason`,
         `usage`, `model` and `id`. A failed call ends with a gRPC status whose
         details hold a google.rpc.ErrorInfo with domain "tokenwire".

@@ -39,17 +39,21 @@ CODES: Final[dict[type[ServiceError], StatusCode]] = {
     errors.ServerResourcesExhausted: StatusCode.UNAVAILABLE,
     errors.InternalError: StatusCode.INTERNAL,
 }
-"""The codes that apply before the first Answer is sent; see `code_of`."""
+"""The codes that apply before the model has begun to answer; see `code_of`."""
 
 
-def code_of(kind: type[ServiceError], answers_sent: int = 0) -> StatusCode:
-    """Return the status code of a failure after `answers_sent` Answers.
+def code_of(kind: type[ServiceError], *, begun: bool = False) -> StatusCode:
+    """Return the status code of a failure.
 
-    Clients may retry UNAVAILABLE automatically. After the first Answer, a retry would repeat
-    the answer and pay for it twice, so the code is ABORTED instead.
+    Clients may retry UNAVAILABLE automatically. After the model has begun to answer, a retry would
+    repeat the answer and pay for it twice, so the code is ABORTED instead.
+
+    Args:
+        kind: The failure.
+        begun: Whether an Answer was sent, or anything was received from the model.
     """
     code = CODES[kind]
-    if answers_sent and code is StatusCode.UNAVAILABLE:
+    if begun and code is StatusCode.UNAVAILABLE:
         return StatusCode.ABORTED
     return code
 
@@ -59,5 +63,5 @@ def failure_outcomes() -> Iterator[tuple[str, str]]:
     for code in (StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED):
         yield code.name, code.name
     for kind in CODES:
-        for code in dict.fromkeys((code_of(kind), code_of(kind, answers_sent=1))):
+        for code in dict.fromkeys((code_of(kind), code_of(kind, begun=True))):
             yield code.name, kind.reason

@@ -113,6 +113,14 @@ class Settings(BaseSettings):
         description="The upstream's name for the limit of output tokens. `auto`: "
         "`max_completion_tokens` for OpenAI and Azure, `max_tokens` for others.",
     )
+    reasoning_parameter: Literal[
+        "reasoning_effort", "reasoning", "thinking", "chat_template_kwargs"
+    ] = Field(
+        "reasoning_effort",
+        description="The upstream's parameter for reasoning: `reasoning_effort` (OpenAI and most "
+        "others), `reasoning` (OpenRouter), `thinking` (Anthropic, DeepSeek, Z.ai) or "
+        "`chat_template_kwargs` (vLLM and SGLang with Qwen's models).",
+    )
     stream_usage: bool = Field(
         default=True, description="Ask the upstream to report token usage at the end of a stream."
     )

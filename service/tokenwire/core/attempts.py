@@ -61,6 +61,8 @@ class Attempts:
         asked: When the model was called.
         sent: When the first request was passed to the HTTP client.
         read: When the bytes of the first text were read from the connection.
+        received: Whether the model has begun to answer: text or reasoning has arrived. The request
+            is paid for from then on, so nobody may repeat it without being told.
         span: The span that covers all attempts. Its context is propagated to the upstream.
         retries: The reason of each failure that led to a retry, in order.
         count: The number of requests of which at least one byte was sent.
@@ -73,6 +75,7 @@ class Attempts:
     asked: float = 0.0
     sent: float = 0.0
     read: float = 0.0
+    received: bool = False
     span: Span | None = None
     retries: list[str] = field(default_factory=list)
     count: int = 0

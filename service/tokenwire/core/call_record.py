@@ -37,6 +37,7 @@ class CallRecord:
         last_write: The write of the last Answer of a complete answer. It continues even if the
             call ends, because a slow caller alone must not make the call fail.
         texts: The text received so far if spans record content; otherwise None.
+        reasonings: The reasoning shown to the caller so far if spans record content.
         completion: The end of a complete answer.
         status: The name of the gRPC status code; empty until the call has ended.
         reason: The failure's reason, or the status code where there is no reason.
@@ -61,6 +62,7 @@ class CallRecord:
     first_write: asyncio.Future[None] | None = None
     last_write: asyncio.Future[None] | None = None
     texts: list[str] | None = None
+    reasonings: list[str] = field(default_factory=list)
     completion: Completion | None = None
     status: str = ""
     reason: str = ""
@@ -68,7 +70,7 @@ class CallRecord:
     trace_id: str = ""
 
     def add_delta(self, delta: Delta) -> None:
-        """Record text that has arrived from the upstream."""
+        """Record a part of the answer that has arrived from the upstream."""
         now = time.monotonic()
         if not self.first_token:
             self.first_token = now
@@ -76,3 +78,4 @@ class CallRecord:
         self.tokens += delta.tokens
         if self.texts is not None:
             self.texts.append(delta.text)
+            self.reasonings.append(delta.reasoning)

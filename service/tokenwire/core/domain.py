@@ -35,6 +35,32 @@ class Sampling:
     user: str = ""
 
 
+class Effort(enum.Enum):
+    """How much a model reasons before it answers, by OpenAI's names."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How the model reasons.
+
+    Attributes:
+        effort: How much; None for the model's own default.
+        max_tokens: The most tokens to spend on it; None for no limit.
+        show: Whether the caller receives the reasoning.
+    """
+
+    effort: Effort | None = None
+    max_tokens: int | None = None
+    show: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A validated request in which the service's defaults are applied.
@@ -45,6 +71,7 @@ class ChatRequest:
         system: The system prompt, or empty for none.
         history: The earlier turns, oldest first.
         sampling: The sampling parameters.
+        reasoning: How the model reasons.
         set_by_caller: Paths of the parameters that the caller set, such as
             `params.temperature`. A model that the settings list does not count.
     """
@@ -54,6 +81,7 @@ class ChatRequest:
     system: str = ""
     history: tuple[Turn, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    reasoning: Reasoning = field(default_factory=Reasoning)
     set_by_caller: frozenset[str] = frozenset()
 
 
@@ -81,10 +109,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next part of the answer's text, merged from `tokens` upstream events."""
+    """The next part of the answer, merged from `tokens` upstream events.
+
+    Attributes:
+        text: The text.
+        tokens: The number of upstream events.
+        reasoning: The model's reasoning, which came before the text.
+    """
 
     text: str
     tokens: int = 1
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

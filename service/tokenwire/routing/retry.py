@@ -71,6 +71,7 @@ class RetryingModel:
         self._budget.deposit()
         set_by_caller = request.set_by_caller
         begun = False
+        attempts = call.attempts
         try:
             async with aclosing(self._model.stream(request, call)) as answer:
                 async for event in answer:
@@ -82,9 +83,9 @@ class RetryingModel:
                     yield event
         except errors.ServiceError as error:
             delay = _retry_delay(error)
-            if begun or delay is None or not self._can_retry(delay, call):
+            if attempts.received or delay is None or not self._can_retry(delay, call):
                 raise attribute(error, set_by_caller) from None
-            call.attempts.add_retry(error.reason, delay)
+            attempts.add_retry(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)

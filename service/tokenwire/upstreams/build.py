@@ -53,7 +53,11 @@ def build_openai(settings: Settings) -> OpenAIModel:
         http_socket_options=(),
     )
     return OpenAIModel(
-        chat_model, upstream, timeouts_of(settings), merge_tokens=settings.merge_tokens
+        chat_model,
+        upstream,
+        timeouts_of(settings),
+        reasoning_parameter=settings.reasoning_parameter,
+        merge_tokens=settings.merge_tokens,
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 import langsmith
 from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import ChatGenerationChunk
 
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, Delta, Usage
+from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, Delta, Reasoning, Usage
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
 from tokenwire.upstreams.prompt import to_drafts, to_messages, to_parameters
@@ -52,6 +52,8 @@ class LangChainModel:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
+        _check_reasoning(request.reasoning)
+        show_reasoning = request.reasoning.show
         messages = await to_messages(to_drafts(request))
         stop = list(request.sampling.stop) or None
         # BaseChatModel declares _astream as an async iterator, but it is an async generator.
@@ -65,10 +67,13 @@ class LangChainModel:
             async with aclosing(source) as chunks:
                 with closing(ProgressTimer(call.attempts.asked, self._timeouts)) as timer:
                     while (chunk := await _next(chunks, timer)) is not None:
-                        if chunk.message.content:
+                        reasoning = _reasoning(chunk.message)
+                        if chunk.message.content or reasoning:
+                            call.attempts.received = True
                             timer.progressed()
-                        if chunk.text:
-                            yield Delta(chunk.text)
+                        shown = reasoning if show_reasoning else ""
+                        if chunk.text or shown:
+                            yield Delta(chunk.text, reasoning=shown)
                         metadata |= chunk.message.response_metadata | (chunk.generation_info or {})
                         metadata |= {"id": chunk.message.id} if chunk.message.id else {}
                         if isinstance(chunk.message, AIMessageChunk):
@@ -86,6 +91,21 @@ async def _next(
 ) -> ChatGenerationChunk | None:
     with timer:
         return await anext(chunks, None)
+
+
+def _check_reasoning(reasoning: Reasoning) -> None:
+    """Reject what LangChain has no common parameter for."""
+    for name in ("effort", "max_tokens"):
+        if getattr(reasoning, name) is not None:
+            description = "is not supported with this provider"
+            raise errors.InvalidParameter(f"reasoning.{name}", description)
+
+
+def _reasoning(message: BaseMessage) -> str:
+    if isinstance(message.content, str) and not message.additional_kwargs:
+        return ""
+    blocks = message.content_blocks
+    return "".join(block.get("reasoning", "") for block in blocks if block["type"] == "reasoning")
 
 
 def _failure(error: exceptions.ModelError) -> errors.ServiceError:

@@ -28,6 +28,75 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How much a model reasons before it answers.
+type Effort int32
+
+const (
+	// Not set: the upstream's default.
+	Effort_EFFORT_UNSPECIFIED Effort = 0
+	// No reasoning.
+	Effort_EFFORT_NONE Effort = 1
+	// As little as the model can.
+	Effort_EFFORT_MINIMAL Effort = 2
+	// Little.
+	Effort_EFFORT_LOW Effort = 3
+	// A medium amount.
+	Effort_EFFORT_MEDIUM Effort = 4
+	// Much.
+	Effort_EFFORT_HIGH Effort = 5
+	// As much as the model can.
+	Effort_EFFORT_XHIGH Effort = 6
+)
+
+// Enum value maps for Effort.
+var (
+	Effort_name = map[int32]string{
+		0: "EFFORT_UNSPECIFIED",
+		1: "EFFORT_NONE",
+		2: "EFFORT_MINIMAL",
+		3: "EFFORT_LOW",
+		4: "EFFORT_MEDIUM",
+		5: "EFFORT_HIGH",
+		6: "EFFORT_XHIGH",
+	}
+	Effort_value = map[string]int32{
+		"EFFORT_UNSPECIFIED": 0,
+		"EFFORT_NONE":        1,
+		"EFFORT_MINIMAL":     2,
+		"EFFORT_LOW":         3,
+		"EFFORT_MEDIUM":      4,
+		"EFFORT_HIGH":        5,
+		"EFFORT_XHIGH":       6,
+	}
+)
+
+func (x Effort) Enum() *Effort {
+	p := new(Effort)
+	*p = x
+	return p
+}
+
+func (x Effort) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Effort) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[0].Descriptor()
+}
+
+func (Effort) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[0]
+}
+
+func (x Effort) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Effort.Descriptor instead.
+func (Effort) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{0}
+}
+
 // Who speaks in a Turn.
 type Role int32
 
@@ -65,11 +134,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[0].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[1].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[0]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[1]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -78,7 +147,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{0}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
 }
 
 // Why the model stopped writing.
@@ -126,11 +195,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[1].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[2].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[1]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[2]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -139,7 +208,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
 // One request: the message to answer and all that shapes the answer.
@@ -154,7 +223,10 @@ type Message struct {
 	History []*Turn `protobuf:"bytes,4,rep,name=history,proto3" json:"history,omitempty"`
 	// Replaces the server's configured system prompt for this call. Set to the
 	// empty string: no system prompt at all.
-	System        *string `protobuf:"bytes,5,opt,name=system,proto3,oneof" json:"system,omitempty"`
+	System *string `protobuf:"bytes,5,opt,name=system,proto3,oneof" json:"system,omitempty"`
+	// How the model reasons before it answers. Unset: the upstream's default, and
+	// the reasoning is not shown.
+	Reasoning     *Reasoning `protobuf:"bytes,10,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,6 +289,79 @@ func (x *Message) GetSystem() string {
 	return ""
 }
 
+func (x *Message) GetReasoning() *Reasoning {
+	if x != nil {
+		return x.Reasoning
+	}
+	return nil
+}
+
+// How a model reasons before it answers. Models without reasoning ignore it or
+// reject it with INVALID_ARGUMENT.
+type Reasoning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How much the model reasons. EFFORT_UNSPECIFIED: the upstream's default.
+	Effort Effort `protobuf:"varint,1,opt,name=effort,proto3,enum=openai.Effort" json:"effort,omitempty"`
+	// The most tokens to spend on reasoning, 1 or more. Rejected with
+	// INVALID_ARGUMENT where the upstream has no such limit.
+	MaxTokens *int32 `protobuf:"varint,2,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
+	// Whether Answers carry the reasoning, where the upstream sends it.
+	Show          bool `protobuf:"varint,3,opt,name=show,proto3" json:"show,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reasoning) Reset() {
+	*x = Reasoning{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reasoning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reasoning) ProtoMessage() {}
+
+func (x *Reasoning) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
+func (*Reasoning) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Reasoning) GetEffort() Effort {
+	if x != nil {
+		return x.Effort
+	}
+	return Effort_EFFORT_UNSPECIFIED
+}
+
+func (x *Reasoning) GetMaxTokens() int32 {
+	if x != nil && x.MaxTokens != nil {
+		return *x.MaxTokens
+	}
+	return 0
+}
+
+func (x *Reasoning) GetShow() bool {
+	if x != nil {
+		return x.Show
+	}
+	return false
+}
+
 // One turn of the conversation so far.
 type Turn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -230,7 +375,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +387,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +400,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Turn) GetRole() Role {
@@ -301,7 +446,7 @@ type Params struct {
 
 func (x *Params) Reset() {
 	*x = Params{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +458,7 @@ func (x *Params) String() string {
 func (*Params) ProtoMessage() {}
 
 func (x *Params) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +471,7 @@ func (x *Params) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Params.ProtoReflect.Descriptor instead.
 func (*Params) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Params) GetModel() string {
@@ -408,14 +553,17 @@ type Answer struct {
 	// The model that answered, as the upstream names it. Only on the last Answer.
 	Model string `protobuf:"bytes,5,opt,name=model,proto3" json:"model,omitempty"`
 	// The upstream's id of this answer. Only on the last Answer.
-	Id            string `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
+	// The next piece of the model's reasoning, which came before the `content` of
+	// the same Answer. Only if the request sets `reasoning.show`.
+	Reasoning     string `protobuf:"bytes,7,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +575,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +588,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Answer) GetError() string {
@@ -485,6 +633,13 @@ func (x *Answer) GetId() string {
 	return ""
 }
 
+func (x *Answer) GetReasoning() string {
+	if x != nil {
+		return x.Reasoning
+	}
+	return ""
+}
+
 // Tokens that the upstream counted for one call.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -502,7 +657,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +669,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +682,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -562,13 +717,21 @@ var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
-	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xa1\x01\n" +
+	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xd2\x01\n" +
 	"\aMessage\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12&\n" +
 	"\x06params\x18\x03 \x01(\v2\x0e.openai.ParamsR\x06params\x12&\n" +
 	"\ahistory\x18\x04 \x03(\v2\f.openai.TurnR\ahistory\x12\x1b\n" +
-	"\x06system\x18\x05 \x01(\tH\x00R\x06system\x88\x01\x01B\t\n" +
-	"\a_systemJ\x04\b\x01\x10\x02\"B\n" +
+	"\x06system\x18\x05 \x01(\tH\x00R\x06system\x88\x01\x01\x12/\n" +
+	"\treasoning\x18\n" +
+	" \x01(\v2\x11.openai.ReasoningR\treasoningB\t\n" +
+	"\a_systemJ\x04\b\x01\x10\x02\"z\n" +
+	"\tReasoning\x12&\n" +
+	"\x06effort\x18\x01 \x01(\x0e2\x0e.openai.EffortR\x06effort\x12\"\n" +
+	"\n" +
+	"max_tokens\x18\x02 \x01(\x05H\x00R\tmaxTokens\x88\x01\x01\x12\x12\n" +
+	"\x04show\x18\x03 \x01(\bR\x04showB\r\n" +
+	"\v_max_tokens\"B\n" +
 	"\x04Turn\x12 \n" +
 	"\x04role\x18\x01 \x01(\x0e2\f.openai.RoleR\x04role\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\"\x83\x03\n" +
@@ -588,19 +751,29 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x06_top_pB\a\n" +
 	"\x05_seedB\x14\n" +
 	"\x12_frequency_penaltyB\x13\n" +
-	"\x11_presence_penalty\"\xbe\x01\n" +
+	"\x11_presence_penalty\"\xdc\x01\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x129\n" +
 	"\rfinish_reason\x18\x03 \x01(\x0e2\x14.openai.FinishReasonR\ffinishReason\x12#\n" +
 	"\x05usage\x18\x04 \x01(\v2\r.openai.UsageR\x05usage\x12\x14\n" +
 	"\x05model\x18\x05 \x01(\tR\x05model\x12\x0e\n" +
-	"\x02id\x18\x06 \x01(\tR\x02id\"\xaa\x01\n" +
+	"\x02id\x18\x06 \x01(\tR\x02id\x12\x1c\n" +
+	"\treasoning\x18\a \x01(\tR\treasoning\"\xaa\x01\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
 	"\x13cached_input_tokens\x18\x03 \x01(\x03R\x11cachedInputTokens\x12)\n" +
-	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens*?\n" +
+	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens*\x8b\x01\n" +
+	"\x06Effort\x12\x16\n" +
+	"\x12EFFORT_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vEFFORT_NONE\x10\x01\x12\x12\n" +
+	"\x0eEFFORT_MINIMAL\x10\x02\x12\x0e\n" +
+	"\n" +
+	"EFFORT_LOW\x10\x03\x12\x11\n" +
+	"\rEFFORT_MEDIUM\x10\x04\x12\x0f\n" +
+	"\vEFFORT_HIGH\x10\x05\x12\x10\n" +
+	"\fEFFORT_XHIGH\x10\x06*?\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
@@ -627,30 +800,34 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
-	(Role)(0),         // 0: openai.Role
-	(FinishReason)(0), // 1: openai.FinishReason
-	(*Message)(nil),   // 2: openai.Message
-	(*Turn)(nil),      // 3: openai.Turn
-	(*Params)(nil),    // 4: openai.Params
-	(*Answer)(nil),    // 5: openai.Answer
-	(*Usage)(nil),     // 6: openai.Usage
+	(Effort)(0),       // 0: openai.Effort
+	(Role)(0),         // 1: openai.Role
+	(FinishReason)(0), // 2: openai.FinishReason
+	(*Message)(nil),   // 3: openai.Message
+	(*Reasoning)(nil), // 4: openai.Reasoning
+	(*Turn)(nil),      // 5: openai.Turn
+	(*Params)(nil),    // 6: openai.Params
+	(*Answer)(nil),    // 7: openai.Answer
+	(*Usage)(nil),     // 8: openai.Usage
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	4, // 0: openai.Message.params:type_name -> openai.Params
-	3, // 1: openai.Message.history:type_name -> openai.Turn
-	0, // 2: openai.Turn.role:type_name -> openai.Role
-	1, // 3: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	6, // 4: openai.Answer.usage:type_name -> openai.Usage
-	2, // 5: openai.Chatgpt.Send:input_type -> openai.Message
-	5, // 6: openai.Chatgpt.Send:output_type -> openai.Answer
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6, // 0: openai.Message.params:type_name -> openai.Params
+	5, // 1: openai.Message.history:type_name -> openai.Turn
+	4, // 2: openai.Message.reasoning:type_name -> openai.Reasoning
+	0, // 3: openai.Reasoning.effort:type_name -> openai.Effort
+	1, // 4: openai.Turn.role:type_name -> openai.Role
+	2, // 5: openai.Answer.finish_reason:type_name -> openai.FinishReason
+	8, // 6: openai.Answer.usage:type_name -> openai.Usage
+	3, // 7: openai.Chatgpt.Send:input_type -> openai.Message
+	7, // 8: openai.Chatgpt.Send:output_type -> openai.Answer
+	8, // [8:9] is the sub-list for method output_type
+	7, // [7:8] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -659,14 +836,15 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 		return
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[0].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   5,
+			NumEnums:      3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

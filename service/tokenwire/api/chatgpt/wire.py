@@ -7,7 +7,9 @@ from tokenwire.core.domain import (
     ChatRequest,
     Completion,
     Delta,
+    Effort,
     FinishReason,
+    Reasoning,
     Role,
     Sampling,
     Turn,
@@ -20,6 +22,16 @@ MAX_STOPS = 4
 MAX_NAME_BYTES = 256
 
 ROLES: Final = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT}
+
+EFFORTS: Final = {
+    pb.EFFORT_UNSPECIFIED: None,
+    pb.EFFORT_NONE: Effort.NONE,
+    pb.EFFORT_MINIMAL: Effort.MINIMAL,
+    pb.EFFORT_LOW: Effort.LOW,
+    pb.EFFORT_MEDIUM: Effort.MEDIUM,
+    pb.EFFORT_HIGH: Effort.HIGH,
+    pb.EFFORT_XHIGH: Effort.XHIGH,
+}
 
 FINISH_REASONS: Final = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
@@ -64,7 +76,8 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         system=message.system if message.HasField("system") else defaults.system,
         history=tuple(_turn(turn, index) for index, turn in enumerate(message.history)),
         sampling=_sampling(message.params, defaults),
-        set_by_caller=_set_by_caller(message.params, defaults),
+        reasoning=_reasoning(message.reasoning) if message.HasField("reasoning") else Reasoning(),
+        set_by_caller=_set_by_caller(message, defaults),
     )
 
 
@@ -77,12 +90,16 @@ def _model(name: str, defaults: Defaults) -> str:
     return name
 
 
-def _set_by_caller(params: pb.Params, defaults: Defaults) -> frozenset[str]:
+def _set_by_caller(message: pb.Message, defaults: Defaults) -> frozenset[str]:
     """Return the paths of the parameters that the caller set, except a model of the settings."""
+    params = message.params
     names = {field.name for field, _ in params.ListFields()}
     if params.model == defaults.model or params.model in defaults.models:
         names.discard("model")
-    return frozenset(f"params.{name}" for name in names)
+    paths = [f"params.{name}" for name in names]
+    if message.HasField("reasoning"):
+        paths += [f"reasoning.{field.name}" for field, _ in message.reasoning.ListFields()]
+    return frozenset(paths)
 
 
 def _turn(turn: pb.Turn, index: int) -> Turn:
@@ -119,6 +136,15 @@ def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
     )
 
 
+def _reasoning(reasoning: pb.Reasoning) -> Reasoning:
+    if reasoning.effort not in EFFORTS:
+        raise InvalidParameter("reasoning.effort", f"must be one of {', '.join(pb.Effort.keys())}")
+    max_tokens = reasoning.max_tokens if reasoning.HasField("max_tokens") else None
+    if max_tokens is not None and max_tokens < 1:
+        raise InvalidParameter("reasoning.max_tokens", "must be at least 1")
+    return Reasoning(EFFORTS[reasoning.effort], max_tokens, reasoning.show)
+
+
 def _number(params: pb.Params, name: str, low: float, high: float) -> float | None:
     # The stubs require a literal name; every caller passes an existing field.
     if not params.HasField(name):  # type: ignore[arg-type]
@@ -138,6 +164,8 @@ def _check_name(field: str, value: str) -> None:
 def to_answer(event: Delta | Completion) -> pb.Answer:
     """Convert a part of the answer, or its end, to a message."""
     if isinstance(event, Delta):
+        if event.reasoning:
+            return pb.Answer(content=event.text, reasoning=event.reasoning)
         return pb.Answer(content=event.text)
     return pb.Answer(
         finish_reason=FINISH_REASONS[event.finish_reason],

@@ -139,6 +139,8 @@ class _Content:
     def write_answer(self, call: CallRecord) -> None:
         finish_reason = call.completion.finish_reason.value if call.completion else ""
         message = _message("assistant", "".join(call.texts or ()))
+        if reasoning := "".join(call.reasonings):
+            message["parts"] = [_reasoning(reasoning), *message["parts"]]
         message["finish_reason"] = finish_reason
         self._write("gen_ai.output.messages", json.dumps([message]))
 
@@ -162,8 +164,12 @@ async def _json(value: list[dict[str, Any]]) -> str:
     return text
 
 
-def _message(role: str, text: str) -> dict[str, object]:
+def _message(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "parts": [_text(text)]}
+
+
+def _reasoning(text: str) -> dict[str, str]:
+    return {"type": "reasoning", "content": text}
 
 
 def _text(text: str) -> dict[str, str]:

@@ -107,7 +107,8 @@ class OutcomeInterceptor:
             # Breaks a reference cycle: the tasks' context refers to the call.
             call.first_write = call.last_write = None
         else:
-            code = code_of(type(failure), call.answers_sent)
+            begun = call.attempts.received or call.answers_sent > 0
+            code = code_of(type(failure), begun=begun)
             late = late_error if call.answers_sent and not deadline.writing else None
             # Counted before the write, like every Answer.
             call.answers_sent += late is not None

@@ -47,6 +47,11 @@ class UpstreamConnection(ResponseHandler):
         self.answered = False
         self.ended_by: BaseException | None = None
 
+    @property
+    def was_reset(self) -> bool:
+        """Whether the peer has ended the connection without closing it."""
+        return isinstance(self.ended_by, ConnectionError)
+
     def expect_response(self) -> None:
         """Accept a response from now on. Called just before the request is written.
 

@@ -15,7 +15,7 @@ from tokenwire.core.errors import (
 )
 
 BOM = b"\xef\xbb\xbf"
-FIELDS = (b"data", b"event", b"id", b"retry")
+FIELDS = (b"data", b"event", b"id", b"retry", b"error")
 """The field names with which a line of an event begins."""
 SILENCE_FACTOR: Final = 16
 """The most bytes that may arrive without completing an event, as a multiple of the event limit."""
@@ -167,4 +167,8 @@ def _parse(block: bytes) -> Event | None:
             data.append(value)
         elif field == b"event":
             name = value
+        elif field == b"error" and value.startswith(b"{"):
+            # No field of the standard: some upstreams name the line after what it holds.
+            name = field
+            data.append(value)
     return Event(name, b"\n".join(data)) if data else None

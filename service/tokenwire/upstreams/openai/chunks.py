@@ -7,14 +7,15 @@ import msgspec
 from tokenwire.core.domain import Completion, Usage
 from tokenwire.core.errors import (
     ServiceError,
-    UpstreamError,
     UpstreamProtocolError,
     UpstreamTruncated,
 )
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.chunk import Chunk
+from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
-from tokenwire.upstreams.openai.irregular_chunks import decode_irregular
+from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
+from tokenwire.upstreams.openai.rejection import MAX_ERROR_BYTES, error_in_answer, is_error
 from tokenwire.upstreams.openai.usage import read_usage
 
 NULL_BYTES: Final = len("null")
@@ -31,11 +32,11 @@ def decode(event: Event) -> Chunk:
     """Return the chunk in an event.
 
     Raises:
-        UpstreamError: The event reports an error.
+        ServiceError: The event reports an error.
         UpstreamProtocolError: The data is not a chunk in valid UTF-8.
     """
     if event.name == b"error":
-        raise UpstreamError
+        raise error_in_answer(event.data)
     try:
         # Validates UTF-8 also in the values that the decoder skips.
         event.data.decode()
@@ -44,9 +45,18 @@ def decode(event: Event) -> Chunk:
         except msgspec.ValidationError:
             chunk = decode_irregular(event.data)
     except (ValueError, RecursionError):
+        if not event.data.strip():
+            # Some upstreams keep the connection alive with empty events.
+            return Chunk()
         raise UpstreamProtocolError from None
     if chunk.error and bytes(chunk.error) not in EMPTY_ERRORS:
-        raise UpstreamError
+        raise error_in_answer(event.data)
+    if (
+        chunk.choices is None
+        and len(event.data) <= MAX_ERROR_BYTES
+        and is_error(decode_json(event.data))
+    ):
+        raise error_in_answer(event.data)
     return chunk
 
 
@@ -58,21 +68,25 @@ class ChunkReader:
 
     Attributes:
         complete: Whether a finish reason has arrived and no text after it.
-        resumed: The number of times that text has arrived after a finish reason.
+        texts: The number of chunks with text so far.
+        reasonings: The number of chunks with reasoning so far.
+        reasoning: The reasoning in the latest chunk, or empty.
         deferred_error: The first failure after the text was complete. It is raised only if more
             text follows, because then text may be missing.
     """
 
     def __init__(self) -> None:
         self.complete = False
-        self.resumed = 0
+        self.texts = 0
+        self.reasonings = 0
+        self.reasoning = ""
         self.deferred_error: ServiceError | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
         self._id = ""
 
-    def add(self, chunk: Chunk) -> str:
+    def add(self, chunk: Chunk) -> str:  # noqa: C901 - runs for each token, so nothing is extracted
         """Add a chunk and return its text, which may be empty.
 
         Raises:
@@ -85,15 +99,25 @@ class ChunkReader:
             self._usage = read_usage(chunk.x_groq.usage) or self._usage
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
+        self.reasoning = ""
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
         if choice.usage and len(chunk.usage) <= NULL_BYTES:
             self._usage = read_usage(choice.usage) or self._usage
         delta = choice.delta or choice.message
-        text = (delta.content or delta.refusal or "") if delta else ""
-        if text and self.complete:
-            self._resume()
+        text = ""
+        if delta:
+            text = delta.content or delta.refusal or ""
+            self.reasoning = delta.reasoning_content or delta.reasoning or ""
+            if delta.reasoning_details and not self.reasoning:
+                self.reasoning = reasoning_of(delta.reasoning_details)
+            if self.reasoning:
+                self.reasonings += 1
+        if text:
+            self.texts += 1
+            if self.complete:
+                self._resume()
         if choice.finish_reason:
             self._finish_reason = choice.finish_reason
             self.complete = True
@@ -101,7 +125,6 @@ class ChunkReader:
 
     def _resume(self) -> None:
         self.complete = False
-        self.resumed += 1
         if self.deferred_error:
             raise self.deferred_error
 

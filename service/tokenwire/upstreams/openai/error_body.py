@@ -4,7 +4,7 @@ Upstreams use different JSON structures, so values are selected by their keys at
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,20 +80,25 @@ def read(body: bytes) -> ErrorBody:
 
 
 def _values(key: str, value: object, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield each string with its key. The items of a list have the key of the list."""
-    if depth > MAX_DEPTH:
-        return
+    """Yield each string and each numeric code, with its key.
+
+    The items of a list have the key of the list.
+    """
     if isinstance(value, str):
         yield key, value
         if key == "raw" and re.match(r"\s*[\[{]", value):
             yield from _values("message", decode_json(value.encode()), depth + 1)
+    elif isinstance(value, int) and key in KIND_KEYS:
+        yield key, str(value)
     elif isinstance(value, list) and key in PARAMETER_KEYS:
         # A path as a list: ["body", "stop", 0].
         yield key, ".".join(map(str, value[:MAX_DEPTH]))
-    elif isinstance(value, list):
-        for each in value:
-            yield from _values(key, each, depth + 1)
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            if name not in ECHO_KEYS:
-                yield from _values(name, each, depth + 1)
+    elif isinstance(value, list | dict) and depth < MAX_DEPTH:
+        for name, each in _items(key, value):
+            yield from _values(name, each, depth + 1)
+
+
+def _items(key: str, value: list[object] | dict[str, object]) -> Iterable[tuple[str, object]]:
+    if isinstance(value, list):
+        return ((key, each) for each in value)
+    return ((name, each) for name, each in value.items() if name not in ECHO_KEYS)

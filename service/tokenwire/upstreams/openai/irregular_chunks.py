@@ -86,7 +86,7 @@ def _choice(choice: IrregularChoice) -> Choice:
 def _delta(delta: IrregularDelta) -> MessageDelta:
     text, reasoning = _text(delta.content)
     for encoded in (delta.reasoning_content, delta.reasoning):
-        reasoning = reasoning or reasoning_of(_value(encoded))
+        reasoning = reasoning or reasoning_of(encoded)
     return MessageDelta(
         content=text,
         refusal=_text(delta.refusal)[0],
@@ -125,7 +125,7 @@ def _part(part: object) -> tuple[str, str]:
     if not isinstance(part, dict):
         raise UpstreamProtocolError
     if part.get("type") in REASONING_PARTS:
-        return "", reasoning_of(part)
+        return "", _reasoning(part)
     text = part.get("text")
     if isinstance(text, str):
         return text, ""
@@ -134,15 +134,23 @@ def _part(part: object) -> tuple[str, str]:
     return "", ""
 
 
-def reasoning_of(value: object) -> str:
-    """Return the reasoning in a decoded value: a string, a part, or a list of them."""
+def reasoning_of(encoded: msgspec.Raw) -> str:
+    """Return the reasoning in an encoded value: a string, a part, or a list of them."""
+    try:
+        return _reasoning(_value(encoded))
+    except (ValueError, RecursionError):
+        # A number out of the decoder's range, or too deep: not a text.
+        return ""
+
+
+def _reasoning(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(map(reasoning_of, value))
+        return "".join(map(_reasoning, value))
     if isinstance(value, dict):
         found: Any = next((value[key] for key in REASONING_KEYS if value.get(key)), "")
-        return reasoning_of(found)
+        return _reasoning(found)
     return ""
 
 

@@ -5,10 +5,17 @@ from typing import Final
 
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
-from tokenwire.core.errors import ServiceError, UpstreamEventTooLarge
+from tokenwire.core.errors import (
+    ServiceError,
+    UpstreamError,
+    UpstreamEventTooLarge,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+)
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
+from tokenwire.upstreams.openai.reasoning_fields import ReasoningParameter, reasoning_fields
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
@@ -19,12 +26,13 @@ USAGE_SECONDS: Final = 2.0
 
 
 class OpenAIModel:
-    """Streams text without creating a LangChain message per token.
+    """Streams text and reasoning without creating a LangChain message per token.
 
     Args:
         chat_model: Builds the payloads.
         upstream: The upstream that receives the requests.
         timeouts: The upstream's time limits.
+        reasoning_parameter: The name of the upstream's parameter for reasoning.
         merge_tokens: Whether tokens that arrive together are merged into one Delta.
     """
 
@@ -34,11 +42,13 @@ class OpenAIModel:
         upstream: Upstream,
         timeouts: Timeouts,
         *,
+        reasoning_parameter: ReasoningParameter,
         merge_tokens: bool,
     ) -> None:
         self._chat_model = chat_model
         self._upstream = upstream
         self._timeouts = timeouts
+        self._reasoning_parameter = reasoning_parameter
         self._merge_tokens = merge_tokens
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
@@ -46,23 +56,33 @@ class OpenAIModel:
         with closing(ProgressTimer(call.attempts.asked, self._timeouts)) as timer:
             with timer:
                 events = await self._open(request, call)
+            show_reasoning = request.reasoning.show
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
             reader = ChunkReader()
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
-                    was_complete = reader.complete
-                    deltas, failure = _texts(reader, batch, merge_tokens=self._merge_tokens)
+                    was_complete, texts, reasonings = (
+                        reader.complete,
+                        reader.texts,
+                        reader.reasonings,
+                    )
+                    deltas, failure = _deltas(
+                        reader, batch, merge=self._merge_tokens, show_reasoning=show_reasoning
+                    )
+                    has_text = reader.texts > texts
+                    if has_text or (reader.reasonings > reasonings and not was_complete):
+                        call.attempts.received = True
+                        timer.progressed()
                     if deltas:
                         call.attempts.read = call.attempts.read or events.read_at
-                        timer.progressed()
-                        if was_complete:
-                            call.deadline.text_resumed()
+                    if has_text and was_complete:
+                        call.deadline.text_resumed()
                     for delta in deltas:
                         yield delta
                     if failure:
-                        raise failure
-                    if reader.complete and (deltas or not was_complete):
+                        raise _late(failure) if call.attempts.received else failure
+                    if reader.complete and (has_text or not was_complete):
                         # Usage may arrive after the idle timeout and after the call's deadline.
                         timer.limit(USAGE_SECONDS)
                         call.deadline.text_completed(USAGE_SECONDS)
@@ -73,9 +93,11 @@ class OpenAIModel:
         await self._chat_model.aclose()
 
     async def _open(self, request: ChatRequest, call: CallRecord) -> ResponseEvents:
+        reasoning = reasoning_fields(request.reasoning, self._reasoning_parameter)
         payload = self._chat_model.payload(
             to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
         )
+        payload.update(reasoning)
         return await self._upstream.open(payload, call.attempts)
 
 
@@ -102,11 +124,22 @@ async def _next(
         raise
 
 
-def _texts(
-    reader: ChunkReader, batch: list[Event], *, merge_tokens: bool
+def _late(failure: ServiceError) -> ServiceError:
+    """Return the failure of an answer that has begun.
+
+    A limit is one only before the answer: then the request can be repeated after a while.
+    """
+    limits = (UpstreamRateLimited, UpstreamQuotaExhausted)
+    return UpstreamError() if isinstance(failure, limits) else failure
+
+
+def _deltas(
+    reader: ChunkReader, batch: list[Event], *, merge: bool, show_reasoning: bool
 ) -> tuple[list[Delta], ServiceError | None]:
-    """Decode and clear `batch`; return its texts and the failure that ended them, or None."""
-    texts = []
+    """Decode and clear `batch`; return its deltas and the failure that ended them, or None."""
+    deltas: list[Delta] = []
+    texts: list[str] = []
+    reasonings: list[str] = []
     failure = None
     for event in batch:
         try:
@@ -117,10 +150,25 @@ def _texts(
                 break
             reader.deferred_error = reader.deferred_error or error
             continue
+        if reader.reasoning and show_reasoning:
+            if texts:
+                # In a Delta, the reasoning comes before the text.
+                deltas += _merged(reasonings, texts, merge=merge)
+                reasonings, texts = [], []
+            reasonings.append(reader.reasoning)
         if text:
             texts.append(text)
     # Frees the events: the caller's frame refers to the list while it waits for its reader.
     batch.clear()
-    if merge_tokens and len(texts) > 1:
-        return [Delta("".join(texts), len(texts))], failure
-    return [Delta(text) for text in texts], failure
+    if len(texts) == 1 and not reasonings:
+        deltas.append(Delta(texts[0]))
+    elif texts or reasonings:
+        deltas += _merged(reasonings, texts, merge=merge)
+    return deltas, failure
+
+
+def _merged(reasonings: list[str], texts: list[str], *, merge: bool) -> list[Delta]:
+    """Return reasoning and the text after it as one Delta, or as one for each event."""
+    if merge:
+        return [Delta("".join(texts), len(texts) + len(reasonings), "".join(reasonings))]
+    return [Delta("", 1, each) for each in reasonings] + [Delta(each) for each in texts]

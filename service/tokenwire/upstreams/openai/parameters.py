@@ -21,6 +21,8 @@ FIELDS: Final = {
     "presence_penalty": "params.presence_penalty",
     "user": "params.user",
     "model": "params.model",
+    "reasoning_effort": "reasoning.effort",
+    "budget_tokens": "reasoning.max_tokens",
 }
 """The contract's fields by the names that upstreams use."""
 

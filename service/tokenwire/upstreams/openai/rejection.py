@@ -31,6 +31,11 @@ FAILURE_BY_STATUS: Final[dict[int, type[errors.ServiceError]]] = {
 }
 """Statuses that determine the failure."""
 
+MAX_ERROR_BYTES: Final = 1 << 14
+"""The size above which the content of an error in an answer is ignored."""
+FLAT_KEYS: Final = {"code", "message"}
+"""The keys of an error object that is not in a field of its own."""
+
 Rules: TypeAlias = tuple[tuple[Callable[[ErrorBody], bool], type[errors.ServiceError]], ...]
 
 RULES_BY_STATUS: Final[dict[int, Rules]] = {
@@ -74,10 +79,32 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
 
 
 def is_error(value: object) -> bool:
-    """Report whether a decoded body is an error object, regardless of the response's status."""
+    """Report whether a decoded body or event is an error object, whatever the status says."""
     # Gemini wraps its errors in a list.
     value = value[0] if isinstance(value, list) and value else value
-    return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")
+    if not isinstance(value, dict):
+        return False
+    is_flat = "choices" not in value and value.keys() >= FLAT_KEYS
+    return (
+        bool(value.get("error")) or is_flat or "error" in (value.get("object"), value.get("type"))
+    )
+
+
+def error_in_answer(data: bytes) -> errors.ServiceError:
+    """Return the failure for an error object in a response with status 200.
+
+    Only its codes can make it a limit. It never blames the caller, because the upstream had
+    accepted the request.
+    """
+    # Decoding creates an object for each value, and an event may be large.
+    content = error_body.read(data if len(data) <= MAX_ERROR_BYTES else b"")
+    if words.is_money_code(content):
+        return errors.UpstreamQuotaExhausted()
+    waits = (content.wait, wait_in_text(content.text))
+    wait = next((each for each in waits if each is not None), None)
+    if words.is_rate_code(content):
+        return errors.UpstreamRateLimited(retry_after=wait)
+    return errors.UpstreamError(retry_after=wait)
 
 
 def _kind(status: int, content: ErrorBody) -> type[errors.ServiceError] | None:

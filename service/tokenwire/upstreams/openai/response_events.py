@@ -16,7 +16,7 @@ from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
 from tokenwire.upstreams.http.sse import Event, EventReader
 from tokenwire.upstreams.openai.error_body import decode_json
-from tokenwire.upstreams.openai.rejection import is_error
+from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
 
 DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
@@ -44,6 +44,9 @@ class ResponseEvents:
     def __init__(self, response: Response, attempts: Attempts) -> None:
         self.read_at = 0.0
         self._response = response
+        connection = response.connection
+        protocol = connection.protocol if connection else None
+        self._connection = protocol if isinstance(protocol, UpstreamConnection) else None
         self._body = response.content
         self._attempts = attempts
         self._reader = EventReader(MAX_EVENT_BYTES, last=DONE)
@@ -86,10 +89,12 @@ class ResponseEvents:
         except aiohttp.ClientError as error:
             # Breaks a reference cycle: the body refers to the error, and the error to this frame.
             error.__traceback__ = None
-            self._attempts.add_failure(_cause_of_break(self._response))
-            raise errors.UpstreamStreamBroken from None
+            raise self._broken() from None
         if not data:
             self._ended = True
+            if self._connection is not None and self._connection.was_reset:
+                # A body that ends with the connection looks complete to aiohttp.
+                raise self._broken()
             return self._last()
         self.read_at = time.monotonic()
         if self._inflate is None:
@@ -106,18 +111,18 @@ class ResponseEvents:
         pending = self._reader.pending
         value = decode_json(pending)
         if is_error(value):
-            raise errors.UpstreamError
+            raise error_in_answer(pending)
         if isinstance(value, dict):
             return [Event(b"", pending)]
         return self._reader.end()
+
+    def _broken(self) -> errors.UpstreamStreamBroken:
+        connection = self._connection
+        self._attempts.add_failure(Cause.OTHER if connection is None else cause_of_end(connection))
+        return errors.UpstreamStreamBroken()
 
     async def _finish(self) -> None:
         """Read the end of the body, so that the connection can be reused."""
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(END_OF_BODY_SECONDS):
                 await self._body.readany()
-
-
-def _cause_of_break(response: Response) -> Cause:
-    connection = response.connection and response.connection.protocol
-    return cause_of_end(connection) if isinstance(connection, UpstreamConnection) else Cause.OTHER

@@ -145,10 +145,11 @@ class Upstream:
 
 async def _check_response(response: Response) -> None:
     """Raise a ServiceError if the response is not a stream of events."""
-    if response.status != HTTPStatus.OK:
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         body = await _error_body(response)
         response.return_connection()
         raise rejection(response.status, response.headers, body)
+    # Other content types say little: some upstreams send events as application/json.
     if response.content_type == "text/html":
         # The page of a proxy or a captive portal.
         raise errors.UpstreamError

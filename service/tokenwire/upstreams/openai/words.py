@@ -24,6 +24,11 @@ MONEY_CODES: Final = _compile(
     | arrear | overdue"""
 )
 """Error codes about money. They take precedence over the message."""
+PAYMENT_REQUIRED: Final = re.compile("^402$", re.MULTILINE)
+RATE_CODES: Final = re.compile(
+    "throttl|too.?many.?requests|rate.?limit|^429$", re.IGNORECASE | re.MULTILINE
+)
+"""Error codes about rate limits, in an answer. The text of an error may just give advice."""
 
 POLICY: Final = _compile(
     r"""inspection | \brisks?\b | moderat | \bfilter | content.?(filter|polic) | safety | flagged
@@ -66,6 +71,16 @@ def is_about_money(body: ErrorBody) -> bool:
         return True
     # Some upstreams call rate limits quotas, or advertise a higher limit in the message.
     return _matches(MONEY, body) and not is_about_rate(body)
+
+
+def is_money_code(body: ErrorBody) -> bool:
+    """Report whether the error's code alone says that the credit or a quota is used up."""
+    return bool(MONEY_CODES.search(body.kinds) or PAYMENT_REQUIRED.search(body.kinds))
+
+
+def is_rate_code(body: ErrorBody) -> bool:
+    """Report whether the error's code alone says that a rate limit is exceeded."""
+    return bool(RATE_CODES.search(body.kinds))
 
 
 def is_about_rate(body: ErrorBody) -> bool:
