@@ -17,7 +17,7 @@ from support.scripted_server import (
     reason,
     says,
 )
-from tokenwire_client import Answer, FinishReason, Usage
+from tokenwire_client import Answer, Effort, FinishReason, Reasoning, Usage
 from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 TLS = Path(__file__).parent / "tls"
@@ -92,10 +92,47 @@ async def test_sends_its_options() -> None:
             server,
             *("--model", "m", "--system", "", "--temperature", "0", "--top-p", "0.5"),
             *("--max-tokens", "9", "--stop", "x", "--stop", "y", "--seed", "-3"),
+            *("--effort", "xhigh", "--think"),
             "hello",
         )
     params = Params(model="m", temperature=0, top_p=0.5, max_tokens=9, stop=["x", "y"], seed=-3)
-    assert server.requests == [Message(content="hello", system="", params=params)]
+    reasoning = Reasoning(effort=Effort.EFFORT_XHIGH, show=True)
+    assert server.requests == [
+        Message(content="hello", system="", params=params, reasoning=reasoning)
+    ]
+
+
+async def reasons(_request: Message, _context: Context) -> AsyncIterator[Answer]:
+    """Answer with reasoning before the text and within it."""
+    for part in (
+        Answer(reasoning="hm "),
+        Answer(reasoning="so\x1b"),
+        Answer(content="4"),
+        Answer(reasoning="check"),
+        Answer(content="2"),
+        Answer(finish_reason=FinishReason.FINISH_REASON_STOP),
+    ):
+        yield part
+
+
+async def test_reasoning_is_not_the_answer() -> None:
+    """Reasoning goes to stderr on lines of its own; stdout is the answer alone."""
+    async with ScriptedServer(reasons) as server:
+        finished = await chat(server, "hi", "--think", "--quiet")
+    assert finished == Finished(0, "42\n", "hm so\\x1b\n\ncheck\n")
+
+
+@pytest.mark.parametrize(("no_color", "shown"), [("", "\x1b[2mhm \x1b[0m"), ("1", "hm so")])
+async def test_reasoning_is_dimmed_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, shown: str
+) -> None:
+    """On a terminal the reasoning is dim, unless NO_COLOR is set."""
+    monkeypatch.setenv("NO_COLOR", no_color)
+    async with ScriptedServer(reasons) as server:
+        command = (*TOKENWIRE, "chat", "--address", server.address, "hi", "--think")
+        async with Terminal(*command) as terminal:
+            await terminal.expect(shown)
+            await terminal.expect("2\n")
 
 
 @pytest.mark.parametrize("text", [[], ["-"]], ids=["no TEXT", "-"])

@@ -97,7 +97,7 @@ async def test_remote_cancellation_is_an_error() -> None:
 
 
 async def test_undecodable_answer_is_an_error() -> None:
-    """Bytes that are no Answer raise ChatError instead of ending the answer early."""
+    """A message that does not parse raises ChatError instead of ending the answer early."""
 
     async def send(_request: bytes, _context: Context) -> AsyncIterator[bytes]:
         yield b"\xff\xff\xff"
@@ -111,7 +111,7 @@ async def test_undecodable_answer_is_an_error() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with Client(f"127.0.0.1:{port}") as client:
-        with pytest.raises(ChatError, match="no Answer"):
+        with pytest.raises(ChatError, match="not a valid Answer"):
             await collect(client.send("hi"), [])
     await server.stop(None)
 

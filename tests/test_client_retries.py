@@ -88,5 +88,5 @@ async def test_one_attempt_never_retries() -> None:
 
 def test_rejects_impossible_attempts() -> None:
     """max_attempts outside 1 to 5 raises ValueError that names both."""
-    with pytest.raises(ValueError, match="max_attempts is 6; allowed are 1 to 5"):
+    with pytest.raises(ValueError, match="max_attempts is 6; it must be 1 to 5"):
         Client("127.0.0.1:1", max_attempts=6)

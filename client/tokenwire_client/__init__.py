@@ -1,4 +1,4 @@
-"""A client for tokenwire: send a message, read the answer while it is written.
+"""The Python client of tokenwire. It sends a message and streams the answer.
 
     from tokenwire_client import Client
 
@@ -6,13 +6,21 @@
         async for answer in client.send("Why is the sky blue?"):
             print(answer.content, end="")
 
-Needs grpcio, protobuf and googleapis-common-protos, nothing else.
+It depends on grpcio, protobuf and googleapis-common-protos only.
 """
 
 from tokenwire_client.client import Client
 from tokenwire_client.errors import ChatError
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer, FinishReason, Role, Turn, Usage
+from tokenwire_client.v1.chatgpt_pb2 import (
+    Answer,
+    Effort,
+    FinishReason,
+    Reasoning,
+    Role,
+    Turn,
+    Usage,
+)
 from tokenwire_client.version import __version__
 
 __all__ = [
@@ -20,7 +28,9 @@ __all__ = [
     "AnswerStream",
     "ChatError",
     "Client",
+    "Effort",
     "FinishReason",
+    "Reasoning",
     "Role",
     "Turn",
     "Usage",

@@ -1,3 +1,5 @@
+"""Opens the channel of a client, with options for long streams."""
+
 import json
 import re
 from collections.abc import Sequence
@@ -9,10 +11,10 @@ from tokenwire_client.version import __version__
 Option = tuple[str, str | int]
 
 LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|\[::1\]|ipv4:127(\.\d{1,3}){3}|ipv6:\[::1\]")
-"""Hosts that mean this machine, as gRPC's targets name them."""
+"""The loopback hosts in gRPC targets."""
 
-# Core allows no more; it would quietly lower a larger number.
-MOST_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
+"""The limit of gRPC Core, which reduces larger values without an error."""
 
 
 def open_channel(
@@ -21,16 +23,16 @@ def open_channel(
     max_attempts: int,
     options: Sequence[Option],
 ) -> grpc.aio.Channel:
-    """Open a channel that suits a long-lived client of streamed answers.
+    """Return a channel for a long-lived client of streamed answers.
 
     Args:
-        target: Where the servers are, as gRPC names it: `host:port`, or
-            `dns:///host:port` for every address behind a name.
-        credentials: For TLS; plaintext without.
-        max_attempts: How often one call is tried, 1 to 5.
-        options: Channel options of gRPC Core; they win over the ones set here.
+        target: The gRPC target of the servers: `host:port`, or `dns:///host:port`
+            for all addresses of a name.
+        credentials: The TLS credentials; None for plaintext.
+        max_attempts: The most attempts of one call, 1 to MAX_ATTEMPTS.
+        options: Channel options of gRPC Core. They override those that are set here.
     """
-    # As a dict, because of two values for one option Core takes the first.
+    # A dict, because Core uses the first of two values of one option.
     defaults = {**_default_options(max_attempts), **proxy_options(target)}
     chosen = list({**defaults, **dict(options)}.items())
     if credentials is None:
@@ -39,7 +41,7 @@ def open_channel(
 
 
 def proxy_options(target: str) -> dict[str, str | int]:
-    """Return the channel options that keep calls to this machine away from `http_proxy`."""
+    """Return the channel options that make loopback targets ignore `http_proxy`."""
     host, _, _ = target.removeprefix("dns:///").removeprefix("dns:").rpartition(":")
     if host == "localhost" or LOOPBACK.fullmatch(host):
         return {"grpc.enable_http_proxy": 0}
@@ -50,17 +52,17 @@ def _default_options(max_attempts: int) -> dict[str, str | int]:
     return {
         "grpc.primary_user_agent": f"tokenwire-python/{__version__}",
         "grpc.service_config": json.dumps(_service_config(max_attempts)),
-        # Finds a dead server within 80 s, and keeps NATs and load balancers (the
-        # strictest common ones forget a silent connection after minutes) from
+        # Detects a dead server within 80 s. The pings also keep NATs and load
+        # balancers, some of which drop idle connections after a few minutes, from
         # dropping an answer whose first token takes long.
         "grpc.keepalive_time_ms": 60_000,
-        # Not grpc.keepalive_timeout_ms: Core waits for this one as well, and its
-        # default is a minute.
+        # grpc.keepalive_timeout_ms is not enough: Core also waits for this timeout,
+        # whose default is one minute.
         "grpc.http2.ping_timeout_ms": 20_000,
-        # Pings only while a call runs: many servers punish idle pings.
+        # Many servers close connections that ping without a call.
         "grpc.keepalive_permit_without_calls": 0,
-        # A client sends no data during an answer, and Core would stop pinging
-        # after two pings without any.
+        # A client sends no data during an answer. By default, Core stops after two
+        # pings without data.
         "grpc.http2.max_pings_without_data": 0,
     }
 
@@ -68,8 +70,9 @@ def _default_options(max_attempts: int) -> dict[str, str | int]:
 def _service_config(max_attempts: int) -> dict[str, object]:
     config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if max_attempts > 1:
-        # gRPC retries only calls that got no response headers, and the server
-        # sends none before the first token: no answer is ever paid for twice.
+        # gRPC retries only calls that have received no response headers, and the
+        # server sends them with the first token. After the model has begun to answer,
+        # the server reports ABORTED, which is not retried. So no answer is paid twice.
         config["methodConfig"] = [
             {
                 "name": [{"service": "openai.Chatgpt"}],
@@ -82,6 +85,6 @@ def _service_config(max_attempts: int) -> dict[str, object]:
                 },
             }
         ]
-        # While more than a few calls fail, retries would only feed the fire.
+        # Stops retries while many calls fail, because they would add to the overload.
         config["retryThrottling"] = {"maxTokens": 10, "tokenRatio": 0.1}
     return config

@@ -1,3 +1,5 @@
+"""The client."""
+
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -5,11 +7,11 @@ from typing import Final, Self
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from tokenwire_client.channel import MOST_ATTEMPTS, Option, open_channel
+from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Turn
+from tokenwire_client.v1.chatgpt_pb2 import Reasoning, Turn
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -18,19 +20,20 @@ SERVING: Final = 1
 
 
 class Client:
-    """A connection to tokenwire servers, for as many calls at a time as you like.
+    """A client of one or more tokenwire servers, for any number of concurrent calls.
 
-    Make one and keep it: `async with Client(target) as client`. It reconnects by
-    itself, spreads calls over all addresses of the target, and repeats a call
-    that ended with UNAVAILABLE before the first token.
+    Create one client and share it: `async with Client(target) as client`. The client
+    reconnects, distributes calls over all addresses of the target, and retries calls
+    that end with UNAVAILABLE before the model has begun to answer.
 
     Args:
-        target: Where the servers are: `host:port`, or `dns:///host:port`.
-        credentials: For TLS, `grpc.ssl_channel_credentials()`. Plaintext without.
-        metadata: Sent with every call, such as `[("authorization", "Bearer ...")]`.
-        max_attempts: How often one call is tried in all, 1 to 5; 1 never repeats.
-            Where the server says when to come back, the next attempt waits for it.
-        options: Channel options of gRPC Core; they win over this client's own.
+        target: The gRPC target: `host:port`, or `dns:///host:port`.
+        credentials: The TLS credentials, such as `grpc.ssl_channel_credentials()`;
+            None for plaintext.
+        metadata: Metadata of every call, such as `[("authorization", "Bearer ...")]`.
+        max_attempts: The most attempts of one call, 1 to 5; 1 disables retries. If
+            the server asks to wait before a retry, the next attempt waits.
+        options: Channel options of gRPC Core. They override the client's own.
 
     Raises:
         ValueError: `max_attempts` is out of range.
@@ -45,8 +48,8 @@ class Client:
         max_attempts: int = 3,
         options: Sequence[Option] = (),
     ) -> None:
-        if not 1 <= max_attempts <= MOST_ATTEMPTS:
-            raise ValueError(f"max_attempts is {max_attempts}; allowed are 1 to {MOST_ATTEMPTS}")
+        if not 1 <= max_attempts <= MAX_ATTEMPTS:
+            raise ValueError(f"max_attempts is {max_attempts}; it must be 1 to {MAX_ATTEMPTS}")
         self.target = target
         self._credentials = credentials
         self._metadata = tuple(metadata)
@@ -67,13 +70,13 @@ class Client:
         await self.close()
 
     async def open(self) -> None:
-        """Open the client, where `async with` does not fit; `close` it afterwards.
+        """Open the client without `async with`. The caller must `close` it.
 
         Raises:
-            RuntimeError: It is already open.
+            RuntimeError: The client is already open.
         """
-        # The channel belongs to the running event loop, so it is made here: a
-        # Client itself may be made anywhere, for example at import.
+        # A channel belongs to the running event loop. A Client can be created without
+        # one, for example at import.
         if self._channel is not None:
             raise RuntimeError("this Client is already open; open it once and share it")
         self._channel = open_channel(
@@ -81,7 +84,7 @@ class Client:
         )
 
     async def close(self) -> None:
-        """Close the connection; answers still running end with a ChatError CANCELLED."""
+        """Close the connections. Running answers end with a ChatError CANCELLED."""
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()
@@ -101,38 +104,41 @@ class Client:
         frequency_penalty: float | None = None,
         presence_penalty: float | None = None,
         user: str = "",
+        reasoning: Reasoning | None = None,
         timeout: float | None = None,
         metadata: Sequence[Metadatum] = (),
     ) -> AnswerStream:
-        """Send a message at once and return its answer as a stream.
+        """Start a call and return the answer as a stream.
 
-        Each `Answer` before the last carries a piece of text in `content`; the
-        last one has empty content and carries `finish_reason`, `model`, `id` and,
-        where the upstream reports it, `usage`. Iterating raises ChatError when
-        the call fails.
+        Each `Answer` before the last carries a part of the text in `content`, or of
+        the reasoning in `reasoning`. The last one carries `finish_reason`, `model`,
+        `id` and, if the upstream reports it, `usage`. The iteration raises ChatError
+        if the call fails.
 
         Args:
             content: The text to answer.
             history: Earlier turns, oldest first: `Turn` messages or pairs
                 `("user", text)` and `("assistant", text)`.
-            system: Replaces the server's system prompt; empty means none at all.
+            system: The system prompt; None for the server's, empty for none.
             model: The model's name; empty for the server's default.
             temperature: 0 to 2.
             max_tokens: The most tokens to generate.
             top_p: Nucleus sampling mass, above 0 and up to 1.
             stop: Up to 4 texts that end the answer.
-            seed: For repeatable sampling, where the upstream supports it.
+            seed: A seed for repeatable sampling, if the upstream supports it.
             frequency_penalty: -2 to 2.
             presence_penalty: -2 to 2.
             user: An opaque name of the end user.
-            timeout: Seconds until the call, with all its attempts, is given up
-                with DEADLINE_EXCEEDED; none by default.
-            metadata: Sent with this call, after the client's own.
+            reasoning: How the model reasons, and whether the answer has the reasoning,
+                as in `Reasoning(effort=Effort.EFFORT_LOW, show=True)`.
+            timeout: The deadline of the call with all its attempts, in seconds from
+                now; None for no deadline.
+            metadata: Metadata of this call, in addition to the client's.
 
         Raises:
             RuntimeError: The client is not open.
             TypeError: An argument has the wrong type.
-            ValueError: A turn of `history` has another shape or role, a text is
+            ValueError: An item of `history` has another shape or role, a text is
                 not valid Unicode, or a number does not fit its field.
         """
         message = build_message(
@@ -148,6 +154,7 @@ class Client:
             frequency_penalty=frequency_penalty,
             presence_penalty=presence_penalty,
             user=user,
+            reasoning=reasoning,
         )
         stub = ChatgptStub(self._open_channel())
         call = stub.Send(message, timeout=timeout, metadata=(*self._metadata, *metadata))
@@ -157,25 +164,25 @@ class Client:
         self,
         service: str = "openai.Chatgpt",
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - becomes the deadline that the server sees
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
     ) -> bool:
-        """Ask the server whether a service is ready; empty means the whole server.
+        """Check the health of the server.
 
         Args:
-            service: The full name of a gRPC service.
-            timeout: Seconds until the call is given up with DEADLINE_EXCEEDED.
+            service: The full name of a gRPC service; empty for the whole server.
+            timeout: The deadline of the call, in seconds from now.
 
         Returns:
-            Whether the server says SERVING.
+            Whether the status is SERVING.
 
         Raises:
-            ChatError: The call failed; code NOT_FOUND: the server does not know
-                the service; UNIMPLEMENTED: it offers no health checks.
+            ChatError: The call failed. NOT_FOUND: the server does not have the service.
+                UNIMPLEMENTED: the server has no health service.
             RuntimeError: The client is not open.
         """
-        # HealthCheckRequest is one string and HealthCheckResponse one enum, both in field 1: on
-        # the wire the same as protobuf's own wrappers. Their stubs would be one more dependency,
-        # or a second copy of what another package may have registered.
+        # HealthCheckRequest is a string and HealthCheckResponse an enum, both in field 1, so
+        # protobuf's wrappers are the same on the wire. The stubs of the health service would be
+        # another dependency, or a second copy of messages that another package may register.
         health_check = self._open_channel().unary_unary(
             HEALTH_CHECK,
             request_serializer=StringValue.SerializeToString,
@@ -192,6 +199,6 @@ class Client:
     def _open_channel(self) -> grpc.aio.Channel:
         if self._channel is None:
             raise RuntimeError(
-                "this Client is not open; write `async with Client(...) as client:` around its use"
+                "this Client is not open; use it within `async with Client(...) as client:`"
             )
         return self._channel

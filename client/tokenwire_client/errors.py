@@ -1,3 +1,5 @@
+"""The exception of a failed call."""
+
 from collections.abc import Iterable
 from typing import Self
 
@@ -15,18 +17,18 @@ Metadatum = tuple[str, str | bytes]
 
 
 class ChatError(Exception):
-    """A call that failed, as the server or the connection told it.
+    """A failed call.
 
     Attributes:
-        code: The gRPC status code. UNAVAILABLE means that no part of the answer
-            had arrived, ABORTED that some had.
-        message: The status text.
-        reason: tokenwire's name of the failure, such as "SERVER_OVERLOADED";
-            empty when the failure does not come from a tokenwire server.
-        request_id: The server's name of the call, to find it in its logs; empty
-            when no server answered.
-        retry_after: Seconds to wait before trying again, where the server says so.
-        fields: The fields of the request that were wrong, as (field, description).
+        code: The gRPC status code. UNAVAILABLE: the model had not begun to answer.
+            ABORTED: it had.
+        message: The status message.
+        reason: The reason of the failure, such as "SERVER_OVERLOADED"; empty if the
+            status does not come from a tokenwire server.
+        request_id: The id of the call in the server's log; empty if no server
+            responded.
+        retry_after: Seconds to wait before a retry; None if the server does not say.
+        fields: The invalid fields of the request, as (field, description).
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - positional, so that pickle can rebuild it from args
@@ -48,12 +50,12 @@ class ChatError(Exception):
 
     @classmethod
     def from_rpc_error(cls, error: grpc.aio.AioRpcError) -> Self:
-        """Read from a failed call all that its caller can act on."""
+        """Return the ChatError for gRPC's exception."""
         metadata = tuple(error.trailing_metadata() or ())
         try:
             reason, retry_after, fields = _read_details(metadata)
         except DecodeError:
-            # Something on the way broke the details; the status still holds.
+            # A proxy may have damaged the details. The status is still valid.
             reason, retry_after, fields = "", None, ()
         message = error.details() or ""
         return cls(error.code(), message, reason, find_request_id(metadata), retry_after, fields)
@@ -70,7 +72,7 @@ class ChatError(Exception):
 
 
 def find_request_id(metadata: Iterable[Metadatum]) -> str:
-    """Return the server's name of the call, or the empty string."""
+    """Return the request id in the metadata, or an empty string."""
     for key, value in metadata:
         if key == REQUEST_ID_KEY and isinstance(value, str):
             return value
@@ -80,8 +82,8 @@ def find_request_id(metadata: Iterable[Metadatum]) -> str:
 def _read_details(
     metadata: Iterable[Metadatum],
 ) -> tuple[str, float | None, tuple[tuple[str, str], ...]]:
-    # grpc_status.rpc_status.from_call would throw all details away when a proxy
-    # on the way has reworded the status text.
+    # grpc_status.rpc_status.from_call drops all details if a proxy has changed the
+    # status message.
     reason, retry_after, fields = "", None, []
     info, retry, bad_request = ErrorInfo(), RetryInfo(), BadRequest()
     for packed in _packed_details(metadata):

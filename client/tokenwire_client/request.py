@@ -1,6 +1,8 @@
+"""Builds the request of a call."""
+
 from collections.abc import Iterable, Sequence
 
-from tokenwire_client.v1.chatgpt_pb2 import Message, Params, Role, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Message, Params, Reasoning, Role, Turn
 
 _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 
@@ -19,17 +21,18 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     frequency_penalty: float | None,
     presence_penalty: float | None,
     user: str,
+    reasoning: Reasoning | None,
 ) -> Message:
-    """Build the request. Ranges are the server's to check; shapes are checked here.
+    """Return the request. The server checks the ranges of its values.
 
     Raises:
-        TypeError: `stop` is one text instead of a sequence of texts.
-        ValueError: A turn of `history` is neither a Turn nor a (role, text)
-            pair with a known role, a text is not valid Unicode, or a number
-            does not fit its field.
+        TypeError: `stop` is a string instead of a sequence of strings.
+        ValueError: An item of `history` is neither a Turn nor a (role, text) pair
+            with a known role, a text is not valid Unicode, or a number does not fit
+            its field.
     """
     if isinstance(stop, str):
-        raise TypeError(f"stop is the text {stop!r}; give a sequence of texts: stop=[{stop!r}]")
+        raise TypeError(f"stop is the string {stop!r}; pass a sequence: stop=[{stop!r}]")
     return Message(
         content=content,
         history=[_turn(turn) for turn in history],
@@ -45,6 +48,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
             presence_penalty=presence_penalty,
             user=user,
         ),
+        reasoning=reasoning,
     )
 
 
@@ -56,6 +60,6 @@ def _turn(turn: object) -> Turn:
             return Turn(role=_ROLES[role], content=content)
         case _:
             raise ValueError(
-                f"history holds {turn!r}; allowed are Turn messages and pairs "
-                '("user", text) or ("assistant", text)'
+                f"history contains {turn!r}; use Turn messages or pairs "
+                '("user", text) and ("assistant", text)'
             )

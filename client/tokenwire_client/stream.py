@@ -1,3 +1,5 @@
+"""The stream of one answer."""
+
 import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -10,17 +12,16 @@ from tokenwire_client.v1.chatgpt_pb2 import Answer, Message
 
 
 class AnswerStream(AsyncIterator[Answer]):
-    """The answer to one message, piece by piece, as `Client.send` returns it.
+    """The answer to one message. `Client.send` returns it after the call has started.
 
-    The call has already begun. Iterate to the end, or leave early: `aclose`,
-    the end of an `async with` block, cancellation of the reading task, or
-    dropping the last reference (as `break` in `async for answer in
-    client.send(...)` does) each cancel the call at once, and the server stops
-    the model.
+    Iterate to the end, or leave early. Each of these cancels the call at once, and
+    the server stops the model: `aclose`, the end of an `async with` block, the
+    cancellation of the reading task, and dropping the last reference, as `break` in
+    `async for answer in client.send(...)` does.
 
     Attributes:
-        trailing_metadata: What the server sent with the end of the call; empty
-            until then, and when the call was left early.
+        trailing_metadata: The trailing metadata of the call; empty until the call
+            ends, and if it was cancelled.
     """
 
     def __init__(self, call: grpc.aio.UnaryStreamCall[Message, Answer]) -> None:
@@ -30,14 +31,14 @@ class AnswerStream(AsyncIterator[Answer]):
 
     @property
     def request_id(self) -> str:
-        """The server's name of the call; empty until the call has ended."""
+        """The id of the call in the server's log; empty until the call has ended."""
         return find_request_id(self.trailing_metadata)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Answer:
-        """Wait for the next piece.
+        """Return the next part of the answer.
 
         Raises:
             ChatError: The call failed.
@@ -51,21 +52,26 @@ class AnswerStream(AsyncIterator[Answer]):
             self._end(error.trailing_metadata())
             raise ChatError.from_rpc_error(error) from error
         except asyncio.CancelledError:
-            if (reason := self._not_this_task()) is None:
+            if (ended := self._end_by_others()) is None:
                 raise
-            raise reason from None
+            raise ended from None
         if isinstance(answer, Answer):
             return answer
         if answer is not grpc.aio.EOF:
-            # grpc.aio hands out None for bytes that are no Answer.
+            # grpc.aio returns None for a message that does not parse.
             self._cancel()
-            raise ChatError(grpc.StatusCode.INTERNAL, "the server sent bytes that are no Answer")
+            raise ChatError(
+                grpc.StatusCode.INTERNAL, "the server sent a message that is not a valid Answer"
+            )
         self._end(await self._call.trailing_metadata())
         raise StopAsyncIteration
 
-    def _not_this_task(self) -> Exception | None:
-        # grpc.aio says CancelledError for three things: this task is being
-        # cancelled, another task closed the stream, or the client was closed.
+    def _end_by_others(self) -> Exception | None:
+        """Return the exception that ends the iteration; None if this task is being cancelled.
+
+        grpc.aio raises CancelledError in three cases: this task is being cancelled,
+        another task has closed the stream, or the client was closed.
+        """
         closed = self._ended
         self._cancel()
         task = asyncio.current_task()
@@ -78,7 +84,7 @@ class AnswerStream(AsyncIterator[Answer]):
         )
 
     async def aclose(self) -> None:
-        """Cancel the call if it still runs. Iterating further yields nothing."""
+        """Cancel the call if it is running. After that, the iteration ends."""
         self._cancel()
 
     async def __aenter__(self) -> Self:
@@ -93,8 +99,8 @@ class AnswerStream(AsyncIterator[Answer]):
         await self.aclose()
 
     def __del__(self) -> None:
-        # Here and not left to grpc.aio: its call lives in a reference cycle while
-        # the request is on its way, so it would only end with the next collection.
+        # While the request is being sent, grpc.aio's call is part of a reference cycle,
+        # so without this the call would end only at the next garbage collection.
         self._cancel()
 
     def _cancel(self) -> None:

@@ -1,46 +1,16 @@
 import argparse
-import io
-import sys
 import time
 from collections.abc import Sequence
 
 import grpc
 
 from tokenwire.cli._connection import channel_options, credentials
+from tokenwire.cli._console import ConsoleOutput
 from tokenwire.cli._diagnosis import diagnose
 from tokenwire.cli._interrupt import prompt_interrupts
-from tokenwire.cli._text import printable, printable_line
-from tokenwire_client import Answer, ChatError, Client, FinishReason
+from tokenwire_client import Answer, ChatError, Client, Effort, FinishReason, Reasoning
 
 History = Sequence[tuple[str, str]]
-
-
-class ConsoleOutput:
-    """Prints answers to stdout as they arrive, and everything else to stderr."""
-
-    def __init__(self) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A character that the locale's encoding lacks must not fail the answer.
-            sys.stdout.reconfigure(errors="backslashreplace")
-        self._terminal = sys.stdout.isatty()
-        self._mid_line = False
-
-    def show(self, text: str) -> None:
-        """Print a piece of an answer; on a terminal, control characters are escaped."""
-        shown = printable(text) if self._terminal else text
-        if shown:
-            print(shown, end="", flush=True)
-            self._mid_line = not shown.endswith("\n")
-
-    def end_answer(self) -> None:
-        """Print a final newline unless the answer ends with one."""
-        if self._mid_line:
-            self.show("\n")
-
-    def note(self, line: str) -> None:
-        """End the answer, and print one line to stderr."""
-        self.end_answer()
-        print(printable_line(line), file=sys.stderr, flush=True)
 
 
 def make_client(args: argparse.Namespace) -> Client:
@@ -79,11 +49,14 @@ async def stream_answer(
         max_tokens=args.max_tokens,
         stop=args.stop,
         seed=args.seed,
+        reasoning=_reasoning(args),
         timeout=args.timeout,
     )
     with prompt_interrupts():
         async with stream:
             async for answer in stream:
+                if answer.reasoning:
+                    output.show_reasoning(answer.reasoning)
                 if answer.content:
                     timing.piece_arrived()
                     pieces.append(answer.content)
@@ -93,6 +66,13 @@ async def stream_answer(
     if not args.quiet:
         output.note(statistics(timing, end))
     return "".join(pieces)
+
+
+def _reasoning(args: argparse.Namespace) -> Reasoning | None:
+    if args.effort is None and not args.think:
+        return None
+    effort = Effort.Value(f"EFFORT_{(args.effort or 'unspecified').upper()}")
+    return Reasoning(effort=effort, show=args.think)
 
 
 class Timing:
@@ -127,7 +107,7 @@ def _speed(timing: Timing, end: Answer) -> list[str]:
     if timing.first is None:
         return ["no text"]
     parts = [f"first token after {timing.first:.2f} s"]
-    # Reasoning tokens count as output, but are never printed. Without a usage report
+    # Reasoning tokens count as output, but not as the answer. Without a usage report
     # the number of tokens is unknown, because one piece may hold several.
     shown, unit = timing.pieces, "pieces"
     if end.HasField("usage"):

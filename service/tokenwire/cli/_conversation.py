@@ -3,7 +3,8 @@ import asyncio
 import contextlib
 import re
 
-from tokenwire.cli._answer import ConsoleOutput, describe, make_client, stream_answer
+from tokenwire.cli._answer import describe, make_client, stream_answer
+from tokenwire.cli._console import ConsoleOutput
 from tokenwire_client import ChatError, Client
 
 HELP = """\

@@ -7,7 +7,8 @@ import aiohttp
 
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.cli._answer import ConsoleOutput, Timing, statistics
+from tokenwire.cli._answer import Timing, statistics
+from tokenwire.cli._console import ConsoleOutput
 from tokenwire.cli._settings import demo_overrides
 from tokenwire_client import Answer, AnswerStream, Client
 from tokenwire_demo import DemoUpstream

@@ -2,7 +2,8 @@ import argparse
 import asyncio
 import sys
 
-from tokenwire.cli._answer import ConsoleOutput, describe, make_client, stream_answer
+from tokenwire.cli._answer import describe, make_client, stream_answer
+from tokenwire.cli._console import ConsoleOutput
 from tokenwire.cli._streams import EXIT_FAILED, EXIT_INTERRUPTED
 from tokenwire_client import ChatError
 

@@ -13,7 +13,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="talk to a model through a tokenwire server",
         description=(
             "Stream a model's answer to the terminal. The answer goes to stdout; time to first\n"
-            "token, tokens per second and usage go to stderr.\n"
+            "token, tokens per second, usage and the reasoning go to stderr.\n"
             "\n"
             "Without TEXT on a terminal, start a conversation: /help lists its commands, Ctrl-C\n"
             "cancels an answer, Ctrl-D quits."
@@ -72,6 +72,14 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
         help="end the answer where this text appears; may be given up to 4 times",
     )
     options.add_argument("--seed", type=integer(64), metavar="N", help="for repeatable sampling")
+    options.add_argument(
+        "--effort",
+        choices=("none", "minimal", "low", "medium", "high", "xhigh"),
+        help="how much the model reasons",
+    )
+    options.add_argument(
+        "--think", action="store_true", help="show the model's reasoning, on stderr"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
