@@ -183,7 +183,7 @@ async def test_an_upstream_may_be_started_again_on_its_port() -> None:
         _ = upstream.base_url
     await upstream.start()
     address = upstream.base_url
-    with pytest.raises(RuntimeError, match="started already"):
+    with pytest.raises(RuntimeError, match="already started"):
         await upstream.start()
     await upstream.aclose()
     async with upstream:

@@ -1,6 +1,6 @@
-"""The built-in demo upstream: a simulator of an OpenAI-compatible server.
+"""A simulator of an OpenAI-compatible server, for demos and tests.
 
-It needs nothing of tokenwire. It does not think, and it says so.
+The package does not depend on tokenwire. No model generates the answers, and each answer says so.
 """
 
 from tokenwire_demo.barrier import Barrier

@@ -1,3 +1,5 @@
+"""Runs the command `tokenwire-demo`."""
+
 from tokenwire_demo.command import main
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What the demo model says, and how it counts tokens."""
+"""Generates the answers of the demo model, and counts tokens."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tokenwire_demo.request import ChatRequest
+from tokenwire_demo.request import CompletionRequest
 
 OPENING = "This is tokenwire's built-in demo model, a simulator: it does not think."
 QUOTED_WORDS = 12
@@ -15,35 +15,34 @@ _TOKEN = re.compile(r"\s*\S+|\s+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer: its tokens, which joined are its exact text, and why it ends."""
+    """A complete answer. The tokens joined are its exact text."""
 
     tokens: tuple[str, ...]
     finish_reason: Literal["stop", "length"]
 
 
 def tokenize(text: str) -> list[str]:
-    """Split into tokens: each word with the whitespace before it.
+    """Split a text into tokens: each word with the whitespace before it.
 
-    Whitespace at the very end is a token of its own, so that the tokens joined
-    are exactly the text.
+    Trailing whitespace is a token of its own, so that the tokens joined are exactly the text.
     """
     return _TOKEN.findall(text)
 
 
 def count_tokens(texts: Iterable[str]) -> int:
-    """Count the tokens of all texts together."""
+    """Return the number of tokens in all texts."""
     return sum(len(tokenize(text)) for text in texts)
 
 
-def compose(request: ChatRequest) -> Answer:
-    """Write the answer to a request; the same request always gets the same answer."""
+def compose(request: CompletionRequest) -> Answer:
+    """Return the answer to a request. Equal requests get equal answers."""
     tokens = tokenize(_before_stop(_text(request), request.stop))
     if request.max_tokens is not None and len(tokens) > request.max_tokens:
         return Answer(tuple(tokens[: request.max_tokens]), "length")
     return Answer(tuple(tokens), "stop")
 
 
-def _text(request: ChatRequest) -> str:
+def _text(request: CompletionRequest) -> str:
     words = request.prompt.split()
     quoted = words[:QUOTED_WORDS]
     which = "" if len(quoted) == len(words) else f" first {QUOTED_WORDS}"

@@ -1,8 +1,8 @@
-"""The values of a step: from the words of a plan to the fields of its dataclass.
+"""Converts the arguments of a step in a plan to the fields of its dataclass.
 
-Each field of a step is a value that may be given by its place or by its name
-(`usage 5 cached=3`; underscores are written as hyphens). A field without a default must
-be given. A field called `headers` takes every name that is not a field.
+Each field is a positional or named argument, as in `usage 5 cached=3`. Underscores in names are
+written as hyphens. A field without a default is required. A field named `headers` receives every
+named argument that is not a field.
 """
 
 import json
@@ -22,14 +22,18 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class ArgumentError(ValueError):
-    """A value of a step is missing, unknown or not allowed."""
+    """An argument of a step is missing, unknown or invalid."""
 
 
 def build(cls: type[Step], words: Sequence[tuple[str | None, object]]) -> Step:
-    """Make a step from its words, each a name (None where given by place) and a value.
+    """Return a step for its arguments.
+
+    Args:
+        cls: The class of the step.
+        words: The arguments: the name, or None for a positional argument, and the value.
 
     Raises:
-        ArgumentError: with the value that is wrong.
+        ArgumentError: An argument is missing, unknown or invalid.
     """
     hints = _hints(cls)
     own = {one.name: one for one in fields(cls) if one.name != "headers"}  # type: ignore[arg-type]
@@ -40,7 +44,7 @@ def build(cls: type[Step], words: Sequence[tuple[str | None, object]]) -> Step:
     for given, value in words:
         name = next(places, None) if given is None else given.replace("-", "_")
         if name is None:
-            raise ArgumentError(f"one value too many: {value!r}")
+            raise ArgumentError(f"too many values: {value!r}")
         if name in own:
             if name in values:
                 raise ArgumentError(f"{_shown(name)} is given twice")
@@ -59,7 +63,7 @@ def build(cls: type[Step], words: Sequence[tuple[str | None, object]]) -> Step:
 
 
 def syntax(cls: type[Step]) -> str:
-    """Show how a step is written, optional values with their defaults: `comments [every=0.01]`."""
+    """Return the syntax of a step with its defaults, such as `comments [every=0.01]`."""
     hints = _hints(cls)
     words = [_word(one, hints[one.name]) for one in fields(cls)]  # type: ignore[arg-type]
     return " ".join([cls.keyword, *words])
@@ -82,13 +86,13 @@ def _word(one: Field[Any], hint: Any) -> str:
 
 
 def _short(size: int) -> str:
-    """Write a size with the largest unit that divides it."""
+    """Return a size in the largest unit that divides it."""
     unit = max((unit for unit in _FACTORS if size % _FACTORS[unit] == 0), key=_FACTORS.__getitem__)
     return f"{size // _FACTORS[unit]}{unit}"
 
 
 def _hints(cls: type[Step]) -> dict[str, Any]:
-    """Return the type of each value; T for `T | None`."""
+    """Return the type of each argument; T for `T | None`."""
     hints = get_type_hints(cls, include_extras=True)
     return {name: _required(hint) for name, hint in hints.items()}
 

@@ -1,17 +1,17 @@
-"""Waiting for something to become true, without polling."""
+"""Waits for conditions without polling."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Changes:
-    """Wakes those who wait for a condition; whoever changes something calls `notify`."""
+    """Wakes waiters when their conditions hold. Whoever changes the state calls `notify`."""
 
     def __init__(self) -> None:
         self._waiters: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return once the condition holds."""
+        """Wait until the condition holds."""
         if condition():
             return
         waiter = asyncio.get_running_loop().create_future()
@@ -22,7 +22,7 @@ class Changes:
             del self._waiters[waiter]
 
     def notify(self) -> None:
-        """Look at every condition again."""
+        """Evaluate all conditions, and wake the waiters whose condition holds."""
         for waiter, condition in self._waiters.items():
             if not waiter.done() and condition():
                 waiter.set_result(None)

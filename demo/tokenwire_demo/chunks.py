@@ -1,4 +1,4 @@
-"""OpenAI's JSON objects and server-sent events, as bytes."""
+"""Encodes OpenAI's JSON objects and server-sent events."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,8 +12,8 @@ _escaped = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Token counts as the upstream reports them."""
+class UsageCounts:
+    """The token counts of one answer."""
 
     prompt: int
     completion: int
@@ -32,7 +32,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorPayload:
     """OpenAI's error object."""
 
     message: str
@@ -41,12 +41,12 @@ class ErrorBody:
     code: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object as it stands in a response: under the key `error`."""
+        """Return the object under the key `error`, as in a response."""
         return {"error": asdict(self)}
 
 
 def encode_json(value: object) -> bytes:
-    """Encode compactly as UTF-8; what UTF-8 cannot carry (lone surrogates) is escaped."""
+    """Encode as UTF-8 without whitespace. Lone surrogates are escaped, because UTF-8 lacks them."""
     try:
         return _compact(value).encode("utf-8")
     except UnicodeEncodeError:
@@ -54,22 +54,22 @@ def encode_json(value: object) -> bytes:
 
 
 def event(payload: bytes) -> bytes:
-    """Wrap a payload without line breaks into one server-sent event."""
+    """Return a server-sent event for a payload without line breaks."""
     return b"data: " + payload + b"\n\n"
 
 
 class ChunkEncoder:
     """Encodes the chunks of one streamed answer.
 
-    Everything that is the same in each chunk is encoded once, because a load test
-    encodes many thousands of chunks a second.
+    The constant part of the chunks is encoded once, because a load test encodes many thousands
+    of chunks per second.
 
     Args:
-        completion_id: The answer's id, in each chunk.
-        created: Seconds since the epoch.
-        model: The model's name, echoed.
-        include_usage: Whether each chunk carries `"usage": null`, as OpenAI's do
-            when the client has asked for usage.
+        completion_id: The id of the answer.
+        created: The time of creation, in seconds since the epoch.
+        model: The model's name.
+        include_usage: Whether each chunk contains `"usage": null`, as OpenAI's chunks do if the
+            client requests usage.
     """
 
     def __init__(
@@ -90,28 +90,28 @@ class ChunkEncoder:
         self._after_text = b"}" + self._after_delta
 
     def text(self, text: str) -> bytes:
-        """Return the event whose delta is this text."""
+        """Return an event with a delta of text."""
         return self._before_text + encode_json(text) + self._after_text
 
     def delta(self, delta: object) -> bytes:
-        """Return the event with this delta."""
+        """Return an event with a delta."""
         return self._before_delta + encode_json(delta) + self._after_delta
 
     def around_text(self) -> tuple[bytes, bytes]:
-        """Return the bytes before and after a delta's text, for text too long to hold."""
+        """Return the bytes before and after the text of a delta, for text of any size."""
         return self._before_text + b'"', b'"' + self._after_text
 
     def finish(self, reason: str) -> bytes:
-        """Return the event with the finish reason."""
+        """Return an event with a finish reason."""
         choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": reason}
         return self.chunk(choices=[choice])
 
-    def usage(self, usage: Usage) -> bytes:
-        """Return the event with the usage, which has no choices."""
+    def usage(self, usage: UsageCounts) -> bytes:
+        """Return an event with usage and without choices."""
         return self.chunk(choices=[], usage=usage.as_json())
 
     def chunk(self, **fields: object) -> bytes:
-        """Return an event with the usual identity and these fields."""
+        """Return an event with the common fields and `fields`."""
         tail = b"}" if "usage" in fields else self._tail
         return event(self._head + b"," + encode_json(fields)[1:-1] + tail)
 
@@ -123,9 +123,9 @@ def completion(  # noqa: PLR0913 - the parts of one flat JSON object
     *,
     message: dict[str, object],
     finish_reason: str | None,
-    usage: Usage | None,
+    usage: UsageCounts | None,
 ) -> dict[str, object]:
-    """Return the one JSON object that answers a request without streaming."""
+    """Return the response to a request that does not stream."""
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
     return {
         "id": completion_id,

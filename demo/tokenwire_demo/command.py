@@ -1,4 +1,4 @@
-"""The command line of the simulator: `tokenwire demo-upstream`, or `tokenwire-demo` without it."""
+"""The command line of the simulator: `tokenwire demo-upstream` and `tokenwire-demo`."""
 
 import argparse
 import asyncio
@@ -9,20 +9,20 @@ from typing import NoReturn
 from tokenwire_demo import DemoUpstream, PlanError, parse_plan, scenario_table
 
 DESCRIPTION = """\
-Run the built-in demo upstream: a simulator of an OpenAI-compatible server. It does not
-think. It answers POST /v1/chat/completions and GET /v1/models without a key, and it
-misbehaves on demand, so that you can see how a client copes with a failing upstream.
+Run the built-in demo upstream, a simulator of an OpenAI-compatible server without a model.
+It serves POST /v1/chat/completions and GET /v1/models without a key. It fails on demand,
+which shows how a client behaves if its upstream fails.
 """
 EPILOG = """\
-A client asks for misbehaviour in the header `x-demo-plan: tokens 3; reset`, or inside the
-last user message: `[[demo: tokens 3; reset]]` or `[[demo: scenario truncated]]`.
-docs/demo-upstream.md explains every step of a plan.
+A client requests a failure in the header `x-demo-plan: tokens 3; reset`, or in the last user
+message: `[[demo: tokens 3; reset]]` or `[[demo: scenario truncated]]`.
+docs/demo-upstream.md describes every step of a plan.
 """
 _MAX_PORT = 65_535
 
 
 def main() -> NoReturn:
-    """Run as a program of its own and exit with its code."""
+    """Run the command and exit with its exit code."""
     parser = argparse.ArgumentParser(prog="tokenwire-demo")
     add_options(parser)
     args = parser.parse_args()
@@ -30,7 +30,7 @@ def main() -> NoReturn:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the description and options of this command."""
+    """Add the description and the options of this command to a parser."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -38,33 +38,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_address,
         default="127.0.0.1:8080",
         metavar="HOST:PORT",
-        help="where to listen; port 0 takes any free one (default: %(default)s)",
+        help="address to listen on; port 0 selects a free port (default: %(default)s)",
     )
     parser.add_argument(
         "--time-to-first-token",
         type=_not_negative,
         default=0.0,
         metavar="SECONDS",
-        help="how long each answer takes to begin (default: %(default)s)",
+        help="time to the first token of each answer (default: %(default)s)",
     )
     parser.add_argument(
         "--tokens-per-second",
         type=_not_negative,
         default=0.0,
         metavar="NUMBER",
-        help="the pace of each answer; 0 is as fast as possible (default: %(default)s)",
+        help="pace of each answer; 0: no limit (default: %(default)s)",
     )
     parser.add_argument(
         "--plan",
         type=_plan,
         default="answer",
         metavar="PLAN",
-        help="what to do where a request brings no plan of its own (default: %(default)s)",
+        help="plan for requests without a plan of their own (default: %(default)s)",
     )
     parser.add_argument(
         "--list-scenarios",
         action="store_true",
-        help="print the named plans as a table and exit",
+        help="print the scenarios as a table and exit",
     )
 
 

@@ -1,7 +1,7 @@
-"""One client connection: requests parsed by h11, responses written as raw bytes.
+"""A client connection: h11 parses the requests; responses are written as raw bytes.
 
-It is a protocol rather than a pair of streams because a protocol is told the moment
-the client closes, whatever the response is doing: stalling, paced or blocked in a write.
+The connection is a protocol and not a pair of streams, because a protocol is notified at once when
+the client closes, also while the response stalls, waits for its pace or blocks in a write.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ _logger = logging.getLogger("tokenwire.demo")
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One parsed HTTP request."""
+    """A parsed HTTP request."""
 
     method: str
     path: str
-    """With the query, if there is one."""
+    """The path with the query."""
     headers: dict[str, str]
     body: bytes
     chunked: bool
-    """Whether the client understands chunked transfer-encoding (HTTP/1.1)."""
+    """Whether the client supports the chunked transfer encoding (HTTP/1.1)."""
     keep_alive: bool
 
 
@@ -46,9 +46,9 @@ class Connection(asyncio.Protocol):
     """Reads requests one after the other and runs the handler for each.
 
     Args:
-        log: Where to note what happens.
-        handler: Answers one request and returns how it ended.
-        open_connections: Where it is a member while it is open.
+        log: Records the connection and its requests.
+        handler: Answers a request and returns the outcome.
+        open_connections: Contains the connection while it is open.
     """
 
     def __init__(self, log: Log, handler: Handler, open_connections: "OpenConnections") -> None:
@@ -63,44 +63,44 @@ class Connection(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note the new connection."""
+        """Record the connection."""
         self._transport = cast("asyncio.Transport", transport)
-        # With no buffer of our own, a finished write is in the kernel's hands, so a
-        # reset right after it cannot swallow what the plan had sent before.
+        # Without a buffer, data is in the kernel when a write ends, so that a reset right after
+        # it does not discard what the plan has sent before.
         self._transport.set_write_buffer_limits(0)
         self.record = self._log.connection_opened()
         self._open_connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless a request is being answered."""
+        """Parse the data, unless a request is being answered."""
         self._parser.receive_data(data)
         self._read_request()
 
     def eof_received(self) -> None:
-        """End at once: a client that closes its side is gone."""
+        """End at once, because a client that closes its side has left."""
         self._end(by="client")
-        # Closing politely would first wait for the client to read, which it will not.
+        # A graceful close would wait until the client has read everything.
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Note the end; unless we closed first, it was the client."""
+        """Record the end; the client has closed the connection unless `close` or `reset` did."""
         self._end(by="client")
         self._writable.set()
         self._open_connections.remove(self)
 
     def pause_writing(self) -> None:
-        """Make writers wait."""
+        """Block writers."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Let writers go on."""
+        """Unblock writers."""
         self._writable.set()
 
     async def write(self, data: bytes) -> None:
-        """Hand bytes to the kernel and wait until it has taken all of them.
+        """Write bytes and wait until the kernel has accepted all of them.
 
         Raises:
-            ConnectionResetError: the connection is closed.
+            ConnectionResetError: The connection is closed.
         """
         if self._transport.is_closing():
             raise ConnectionResetError("the connection is closed")
@@ -109,19 +109,19 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
 
     def close(self) -> None:
-        """Close in the ordinary way (FIN)."""
+        """Close the connection gracefully (FIN)."""
         self._log.connection_closed(self.record, "server")
         self._transport.close()
 
     def reset(self) -> None:
-        """Close with a reset (RST)."""
+        """Reset the connection (RST)."""
         self._log.connection_closed(self.record, "server")
         sock: socket.socket = self._transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 
     def stop(self) -> None:
-        """End the connection and whatever runs on it, at once."""
+        """End the connection and its request at once."""
         self._end(by="server")
         self._transport.abort()
 
@@ -174,8 +174,8 @@ class Connection(asyncio.Protocol):
 
     def _next_request(self) -> None:
         received, _ = self._parser.trailing_data
-        # A parser serves one request: h11 never sees our responses, so it would not
-        # agree that the cycle is over.
+        # A parser is used for one request: h11 does not see the responses, so it would not accept
+        # another request.
         self._parser = h11.Connection(h11.SERVER)
         self._head = None
         self._body.clear()
@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
 
 
 class OpenConnections:
-    """The connections whose sockets are open."""
+    """The connections with open sockets."""
 
     def __init__(self) -> None:
         self._members: set[Connection] = set()
@@ -193,18 +193,18 @@ class OpenConnections:
         self._closing = False
 
     def add(self, connection: Connection) -> None:
-        """Take in a connection, or end it if it was accepted too late."""
+        """Add a connection; after `close`, end it."""
         self._members.add(connection)
         if self._closing:
             connection.stop()
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection whose socket is closed."""
+        """Remove a connection whose socket is closed."""
         self._members.discard(connection)
         self._changes.notify()
 
     async def close(self) -> None:
-        """End all, now and later, and wait for their tasks and sockets."""
+        """End all connections, including later ones, and wait for their tasks and sockets."""
         self._closing = True
         tasks = [one.task for one in self._members if one.task is not None]
         for connection in self._members:

@@ -1,4 +1,4 @@
-"""The tables of steps and scenarios, as they stand in docs/demo-upstream.md."""
+"""Generates the tables of steps and scenarios in docs/demo-upstream.md."""
 
 from tokenwire_demo.arguments import syntax
 from tokenwire_demo.scenarios import SCENARIOS
@@ -7,7 +7,7 @@ from tokenwire_demo.steps import GROUPS
 
 
 def step_tables() -> str:
-    """Return every step, group by group, as Markdown."""
+    """Return the steps by group, as Markdown tables."""
     groups = []
     for title, module in GROUPS.items():
         lines = [f"### {title}", "", "| Step | What it does |", "|---|---|"]
@@ -21,7 +21,7 @@ def step_tables() -> str:
 
 
 def scenario_table() -> str:
-    """Return every scenario as a Markdown table."""
+    """Return the scenarios as a Markdown table."""
     lines = ["| Scenario | Plan | What happens | Rows |", "|---|---|---|---|"]
     lines += [
         f"| `{one.name}` | {_code(one.plan)} | {one.meaning} | {', '.join(map(str, one.rows))} |"

@@ -1,4 +1,4 @@
-"""One chat completion being answered: what the steps of a plan act on."""
+"""The state of one chat completion. The steps of a plan act on it."""
 
 import asyncio
 import time
@@ -8,31 +8,31 @@ from functools import cached_property
 
 from tokenwire_demo.answer import Answer, compose, count_tokens
 from tokenwire_demo.barrier import Barrier
-from tokenwire_demo.chunks import DONE, ChunkEncoder, Usage, completion, encode_json
+from tokenwire_demo.chunks import DONE, ChunkEncoder, UsageCounts, completion, encode_json
 from tokenwire_demo.log import RequestRecord
 from tokenwire_demo.pace import Pace
 from tokenwire_demo.reply import Reply
-from tokenwire_demo.request import ChatRequest
+from tokenwire_demo.request import CompletionRequest
 
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Exchange(ABC):
-    """One request, its answer, and the reply that carries it.
+    """A request, its answer and its response.
 
     Args:
-        request: What was asked.
+        request: The request.
         reply: The HTTP response.
         record: The request's entry in the log.
-        pace: When tokens are due.
-        completion_id: The answer's id.
-        barrier: Finds a barrier by its name.
+        pace: Determines when each token is due.
+        completion_id: The id of the answer.
+        barrier: Returns a barrier by its name.
     """
 
     def __init__(  # noqa: PLR0913 - the collaborators of one request
         self,
         *,
-        request: ChatRequest,
+        request: CompletionRequest,
         reply: Reply,
         record: RequestRecord,
         pace: Pace,
@@ -50,58 +50,58 @@ class Exchange(ABC):
         self._reasoning_tokens = 0
 
     @property
-    def usage_so_far(self) -> Usage:
-        """What a truthful upstream would report at this point."""
-        return Usage(
+    def usage_so_far(self) -> UsageCounts:
+        """The actual usage so far."""
+        return UsageCounts(
             prompt=count_tokens(self.request.texts),
             completion=self._record.tokens_sent + self._reasoning_tokens,
             reasoning=self._reasoning_tokens,
         )
 
     def next_tokens(self, count: int | None = None) -> tuple[str, ...]:
-        """Take the answer's next tokens, or all that are left."""
+        """Return and consume the next `count` tokens of the answer, or all remaining ones."""
         start = self._next_token
         self._next_token = len(self.answer.tokens) if count is None else start + count
         return self.answer.tokens[start : self._next_token]
 
-    async def say(self, tokens: Iterable[str], field: str = "content") -> None:
-        """Send tokens at the set pace, as this field of the message."""
+    async def send_tokens(self, tokens: Iterable[str], field: str = "content") -> None:
+        """Send tokens at the pace, as a field of the message."""
         self.open()
         for token in tokens:
             wait = self.pace.seconds_to_wait()
             if wait > 0 or self.pace.paced:
-                await self.reply.hurry()
-                # A late token still lets others run, or many late answers starve them.
+                await self.reply.flush_pending()
+                # Yields even if the token is late, because many late answers would starve others.
                 await asyncio.sleep(max(wait, 0))
             self._add(field, token)
             if field in ("content", "refusal"):
                 self._record.tokens_sent += 1
             else:
                 self._reasoning_tokens += 1
-            await (self.reply.hurry() if self.pace.paced else self.reply.relieve())
+            await (self.reply.flush_pending() if self.pace.paced else self.reply.flush_if_due())
 
     @abstractmethod
     def open(self) -> None:
-        """Begin the response as a well-behaved server does, unless it has begun."""
+        """Begin the response as OpenAI does, unless it has begun."""
 
     @abstractmethod
     def _add(self, field: str, token: str) -> None:
-        """Add one token to the response."""
+        """Add a token to the response."""
 
     @abstractmethod
     def finish(self, reason: str) -> None:
-        """Say why the answer ends."""
+        """Add the finish reason."""
 
     @abstractmethod
-    def usage(self, usage: Usage) -> None:
-        """Report usage."""
+    def usage(self, usage: UsageCounts) -> None:
+        """Add the usage."""
 
     @abstractmethod
     def done(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the end of the stream."""
 
     async def end(self) -> None:
-        """End the response's body."""
+        """End the body of the response."""
         if not self.reply.opened:
             self.reply.open()
         await self.reply.end()
@@ -123,12 +123,12 @@ class EventStream(Exchange):
         )
 
     def open_stream(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        """Begin the response, unless it has begun, without any event."""
+        """Begin the response without an event, unless it has begun."""
         if not self.reply.opened:
             self.reply.open(status, {"content-type": _EVENT_STREAM, **(headers or {})})
 
     def open(self) -> None:
-        """Begin with the headers and the role, as OpenAI does."""
+        """Send the headers and the role, as OpenAI does."""
         self.open_stream()
         if not self._role_sent:
             self._role_sent = True
@@ -141,7 +141,7 @@ class EventStream(Exchange):
         )
 
     def event(self, event: bytes) -> None:
-        """Add an event of any kind."""
+        """Add an event."""
         self.open_stream()
         self.reply.add_event(event)
 
@@ -150,7 +150,7 @@ class EventStream(Exchange):
         self.open()
         self.reply.add_event(self.encoder.finish(reason))
 
-    def usage(self, usage: Usage) -> None:
+    def usage(self, usage: UsageCounts) -> None:
         """Add the chunk with the usage."""
         self.event(self.encoder.usage(usage))
 
@@ -160,34 +160,34 @@ class EventStream(Exchange):
 
 
 class SingleJson(Exchange):
-    """An answer as one JSON object (`"stream": false`), written at the very end."""
+    """An answer as one JSON object (`"stream": false`), written at the end."""
 
     _finish_reason: str | None = None
-    _usage: Usage | None = None
+    _usage: UsageCounts | None = None
 
     @cached_property
     def _texts(self) -> dict[str, str]:
         return {}
 
     def open(self) -> None:
-        """Do nothing: there is nothing to send before the end."""
+        """Do nothing: the object is sent at the end."""
 
     def _add(self, field: str, token: str) -> None:
         self._texts[field] = self._texts.get(field, "") + token
 
     def finish(self, reason: str) -> None:
-        """Keep the finish reason for the end."""
+        """Store the finish reason."""
         self._finish_reason = reason
 
-    def usage(self, usage: Usage) -> None:
-        """Keep the usage for the end."""
+    def usage(self, usage: UsageCounts) -> None:
+        """Store the usage."""
         self._usage = usage
 
     def done(self) -> None:
-        """Do nothing: the object's end says it."""
+        """Do nothing: the end of the object is the end of the answer."""
 
     async def end(self) -> None:
-        """Write the object, unless a step has answered otherwise."""
+        """Write the object, unless a step has begun another response."""
         if self.reply.opened:
             await self.reply.end()
             return

@@ -1,18 +1,18 @@
-"""What an HTTP request becomes: a chat completion, the list of models, or an error."""
+"""Routes an HTTP request to a chat completion, the list of models, or an error."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tokenwire_demo.barrier import Barrier
-from tokenwire_demo.chunks import ErrorBody, encode_json
+from tokenwire_demo.chunks import ErrorPayload, encode_json
 from tokenwire_demo.connection import Connection, HttpRequest
 from tokenwire_demo.exchange import EventStream, SingleJson
 from tokenwire_demo.log import Log, Outcome, RequestRecord
 from tokenwire_demo.pace import Pace
 from tokenwire_demo.plan import Plan, PlanError, parse_plan
 from tokenwire_demo.reply import Reply
-from tokenwire_demo.request import ChatRequest, RequestError, parse_request
+from tokenwire_demo.request import CompletionRequest, RequestError, parse_request
 from tokenwire_demo.step import play
 
 DEMO_MODEL = "tokenwire-demo"
@@ -24,12 +24,12 @@ class Handler:
     """Answers requests.
 
     Args:
-        log: Counts the requests, which numbers the answers.
-        next_scripted: Takes the next plan from the queue; None where it is empty.
-        default_plan: Played where nothing else is asked for.
-        barrier: Finds a barrier by its name.
-        time_to_first_token: In seconds.
-        tokens_per_second: 0 for as fast as possible.
+        log: Counts the requests; the count is part of each answer's id.
+        next_scripted: Returns and removes the next scripted plan; None if there is none.
+        default_plan: The plan of requests without a plan.
+        barrier: Returns a barrier by its name.
+        time_to_first_token: The time to the first token, in seconds.
+        tokens_per_second: The pace; 0 for no limit.
     """
 
     log: Log
@@ -42,15 +42,15 @@ class Handler:
     async def handle(
         self, connection: Connection, http: HttpRequest, record: RequestRecord
     ) -> Outcome:
-        """Answer one request and say how it ended."""
+        """Answer a request and return the outcome."""
         reply = Reply(connection, chunked=http.chunked)
         route = http.path.partition("?")[0].rstrip("/")
         allowed = "POST" if route.endswith("/chat/completions") else "GET"
         if not route.endswith(("/chat/completions", "/models")):
-            message = f"there is no {http.path}; try /v1/chat/completions or /v1/models"
+            message = f"{http.path} does not exist; use /v1/chat/completions or /v1/models"
             return await _error(reply, 404, message, "not_found")
         if http.method != allowed:
-            message = f"{http.path} takes {allowed}, not {http.method}"
+            message = f"{http.path} accepts {allowed}, not {http.method}"
             return await _error(reply, 405, message, "method_not_allowed")
         if allowed == "GET":
             return await _models(reply)
@@ -79,7 +79,7 @@ class Handler:
         )
         return await play(plan.steps, exchange)
 
-    def _choose_plan(self, http: HttpRequest, request: ChatRequest) -> Plan:
+    def _choose_plan(self, http: HttpRequest, request: CompletionRequest) -> Plan:
         if scripted := self.next_scripted():
             return scripted
         for text in (http.headers.get(PLAN_HEADER), request.plan):
@@ -94,7 +94,7 @@ async def _models(reply: Reply) -> Outcome:
 
 
 async def _error(reply: Reply, status: int, message: str, code: str) -> Outcome:
-    return await _json(reply, status, ErrorBody(message, code=code).as_json())
+    return await _json(reply, status, ErrorPayload(message, code=code).as_json())
 
 
 async def _json(reply: Reply, status: int, value: object) -> Outcome:

@@ -1,4 +1,4 @@
-"""Closes a listening server without losing a connection."""
+"""Closes a listening server without leaking connections."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ connection."""
 
 
 async def close_listener(server: asyncio.Server) -> None:
-    """Stop to accept, then close a server.
+    """Stop accepting connections, then close the server.
 
     When this returns, `connection_made` has been called for every accepted connection. Until
     Python 3.12, `Server.close` alone leaks the connections for which it has not.

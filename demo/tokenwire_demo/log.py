@@ -1,4 +1,4 @@
-"""What the demo upstream saw: its connections and requests, and waiting for them."""
+"""Records the connections and requests of the demo upstream."""
 
 import time
 from collections import deque
@@ -14,30 +14,30 @@ Outcome = Literal["complete", "closed", "reset", "client gone", "stopped", "fail
 
 @dataclass(slots=True, eq=False)
 class RequestRecord:
-    """One request. Times are monotonic seconds (`time.monotonic`)."""
+    """A request. Times are `time.monotonic` values in seconds."""
 
     method: str
     path: str
-    """With the query, if there is one."""
+    """The path with the query."""
     headers: dict[str, str]
-    """Names in lower case."""
+    """The headers; names are in lower case."""
     started: float
     body: Any = None
-    """The decoded JSON body; None where there is none or it is not JSON."""
+    """The decoded JSON body; None if the body is empty or not JSON."""
     plan: str | None = None
-    """The text of the plan that was played; None for anything but a chat completion."""
+    """The text of the plan; None if the request is not a chat completion."""
     tokens_sent: int = 0
-    """Tokens of answer text handed to the connection."""
+    """The number of text tokens written to the connection."""
     ended: float | None = None
     outcome: Outcome | None = None
-    """None while it runs. "complete": the response was written to its end. "closed",
-    "reset": the plan ended the connection. "client gone": the client closed first.
+    """None while the request is running. "complete": the whole response was written.
+    "closed", "reset": the plan ended the connection. "client gone": the client closed first.
     "stopped": the upstream was stopped. "failed": a bug in the demo upstream."""
 
 
 @dataclass(slots=True, eq=False)
 class ConnectionRecord:
-    """One connection. Times are monotonic seconds (`time.monotonic`)."""
+    """A connection. Times are `time.monotonic` values in seconds."""
 
     opened: float
     closed: float | None = None
@@ -46,11 +46,11 @@ class ConnectionRecord:
 
 
 class Log:
-    """The upstream's memory.
+    """The records of connections and requests.
 
     Args:
-        limit: How many requests, and how many closed connections, it remembers; the
-            oldest are forgotten first. What is still open is never forgotten.
+        limit: The most requests and the most closed connections that are kept. The oldest are
+            dropped first. Open connections are always kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -64,28 +64,28 @@ class Log:
 
     @property
     def connections(self) -> list[ConnectionRecord]:
-        """Every remembered connection, oldest first."""
+        """The recorded connections, oldest first."""
         return list(self._connections)
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """Every remembered request, oldest first."""
+        """The recorded requests, oldest first."""
         return [request for _, request in self._requests]
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open, idle ones included."""
+        """The number of open connections, including idle ones."""
         return len(self._connections) - len(self._closed)
 
     def connection_opened(self) -> ConnectionRecord:
-        """Remember a new connection."""
+        """Record a new connection."""
         record = ConnectionRecord(opened=time.monotonic())
         self._connections[record] = None
         self._changes.notify()
         return record
 
     def connection_closed(self, record: ConnectionRecord, by: ClosedBy) -> None:
-        """Note the end of a connection; only the first call for it counts."""
+        """Record the end of a connection. Later calls for the same connection do nothing."""
         if record.closed is not None:
             return
         record.closed, record.closed_by = time.monotonic(), by
@@ -95,7 +95,7 @@ class Log:
         self._changes.notify()
 
     def request_started(self, connection: ConnectionRecord, request: RequestRecord) -> None:
-        """Remember a new request of a connection."""
+        """Record a new request of a connection."""
         connection.requests.append(request)
         self._requests.append((connection, request))
         if len(self._requests) > self._limit:
@@ -106,11 +106,11 @@ class Log:
         self._changes.notify()
 
     def request_ended(self, request: RequestRecord, outcome: Outcome) -> None:
-        """Note how a request ended."""
+        """Record the outcome of a request."""
         request.ended, request.outcome = time.monotonic(), outcome
         self.active_requests -= 1
         self._changes.notify()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return once the condition holds; it is looked at after each entry in the log."""
+        """Wait until the condition holds. It is evaluated after each entry in the log."""
         await self._changes.until(condition)

@@ -1,14 +1,14 @@
-"""When tokens are due."""
+"""Determines when tokens are due."""
 
 import time
 
 
 class Pace:
-    """When the next token is due.
+    """Determines when the next token is due.
 
     Args:
         time_to_first_token: Seconds from the request to the first token.
-        tokens_per_second: 0 for as fast as possible.
+        tokens_per_second: The pace; 0 for no limit.
     """
 
     def __init__(self, time_to_first_token: float, tokens_per_second: float) -> None:
@@ -17,7 +17,7 @@ class Pace:
         self.set(time_to_first_token, tokens_per_second)
 
     def set(self, time_to_first_token: float | None, tokens_per_second: float | None) -> None:
-        """Change the pace from here on; None leaves it as it is."""
+        """Change the pace. None keeps the current value."""
         if time_to_first_token is not None and not self._begun:
             self._due = self._started + time_to_first_token
         if tokens_per_second is not None:
@@ -25,11 +25,11 @@ class Pace:
             self.paced = self._gap > 0
 
     def resume(self) -> None:
-        """Go on after a pause without making up for lost time."""
+        """Continue after a pause without catching up."""
         self._due = max(self._due, time.monotonic())
 
     def seconds_to_wait(self) -> float:
-        """Return how long the next token must wait; it counts as sent after that."""
+        """Return the seconds until the next token is due, and advance to the token after it."""
         wait = self._due - time.monotonic()
         self._begun = True
         self._due += self._gap

@@ -1,4 +1,4 @@
-"""The plan language: a text like `tokens 3; stall` becomes steps."""
+"""Parses plans such as `tokens 3; stall` into steps."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _decode_json = json.JSONDecoder().raw_decode
 
 
 class PlanError(ValueError):
-    """The text is not a plan; the message names the bad step and what is allowed."""
+    """A plan is invalid. The message names the step and says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Plan:
     steps: tuple[Step, ...]
 
     def check(self, *, stream: bool) -> None:
-        """Check that the plan fits a request.
+        """Check that the plan is valid for a request.
 
         Raises:
-            PlanError: a step writes events, and the request does not stream.
+            PlanError: A step writes events, and the request does not stream.
         """
         for step in self.steps:
             if step.needs_stream and not stream:
@@ -42,11 +42,11 @@ def parse_plan(text: str) -> Plan:
     """Parse a plan.
 
     Raises:
-        PlanError: with the step that is wrong and what is allowed.
+        PlanError: The plan is invalid.
     """
     steps = tuple(_steps(text))
     if not steps:
-        raise PlanError("the plan is empty; write for example: tokens 3; reset")
+        raise PlanError("the plan is empty; an example: tokens 3; reset")
     _check_order(steps)
     return Plan(text.strip(), steps)
 
@@ -73,7 +73,9 @@ def _check_order(steps: tuple[Step, ...]) -> None:
     sent = ended = ""
     for step in steps:
         if ended:
-            raise PlanError(f"step {step.keyword!r} can never be reached: {ended!r} ends the plan")
+            raise PlanError(
+                f"step {step.keyword!r} is unreachable, because {ended!r} ends the plan"
+            )
         if sent and step.kind in (Kind.OPENING, Kind.WHOLE):
             raise PlanError(
                 f"step {step.keyword!r} must come before anything is sent, but follows {sent!r}"
@@ -85,7 +87,7 @@ def _check_order(steps: tuple[Step, ...]) -> None:
 
 
 def _split(text: str) -> Iterator[list[tuple[str | None, object]]]:
-    """Split into steps, each a list of words: (name or None, value).
+    """Yield the words of each step: the name, or None, and the value of each word.
 
     A value that begins like a JSON string, object or array is decoded as JSON.
     """

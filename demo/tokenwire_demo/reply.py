@@ -1,4 +1,4 @@
-"""One HTTP response: head, body framing, and how the bytes are cut into writes."""
+"""Writes an HTTP response: the head, the framing of the body, and its division into writes."""
 
 import asyncio
 import re
@@ -15,20 +15,20 @@ LineEnds = Literal["lf", "crlf", "cr"]
 _FULL = 16_384
 _LINE_ENDS: dict[LineEnds, bytes] = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 _EVENT = re.compile(rb".+?(?:\n\n|\r\n\r\n|\r\r|\Z)", re.DOTALL)
-# Each piece starts at a continuation byte, so every multi-byte character is torn apart.
-_TORN = re.compile(rb"[\x80-\xbf][^\x80-\xbf]*|[^\x80-\xbf]+")
+# Each piece starts at a continuation byte, which splits every multi-byte character.
+_SPLIT_CHARACTERS = re.compile(rb"[\x80-\xbf][^\x80-\xbf]*|[^\x80-\xbf]+")
 
 
 class Reply:
-    """Writes one response.
+    """Writes a response.
 
-    Body bytes are collected and go out by `flush`: as one socket write and one HTTP
-    chunk, or cut up as `writes` says.
+    `flush` writes the buffered bytes of the body as one socket write and one HTTP chunk, or
+    divided as `writes` says.
 
     Args:
-        connection: Where to write.
-        chunked: Whether the client understands chunked transfer-encoding; where it does
-            not, the end of the connection ends the body.
+        connection: The connection to write to.
+        chunked: Whether the client supports the chunked transfer encoding. Otherwise the end of
+            the connection ends the body.
     """
 
     def __init__(self, connection: Connection, *, chunked: bool) -> None:
@@ -46,12 +46,13 @@ class Reply:
         headers: Mapping[str, str] | None = None,
         length: int | None = None,
     ) -> None:
-        """Put the status line and the headers before the body.
+        """Begin the response with the status line and the headers.
 
         Args:
             status: The HTTP status code.
-            headers: Sent besides, or instead of, the usual ones; names in lower case.
-            length: The body's length in bytes where it is known.
+            headers: Headers in addition to the default ones, or in place of them. Names are in
+                lower case.
+            length: The length of the body in bytes, if known.
         """
         if length is not None:
             framing = {"content-length": str(length)}
@@ -66,38 +67,38 @@ class Reply:
         self.opened = True
 
     def add_event(self, event: bytes) -> None:
-        """Add a server-sent event, given with LF line ends."""
+        """Add a server-sent event with LF line ends."""
         if self.line_ends != "lf":
             event = event.replace(b"\n", _LINE_ENDS[self.line_ends])
         self._body += event
 
     def add(self, data: bytes) -> None:
-        """Add bytes to the body as they are."""
+        """Add bytes to the body unchanged."""
         self._body += data
 
-    async def relieve(self) -> None:
-        """Flush if it is time to: nothing needs the bytes out at once."""
+    async def flush_if_due(self) -> None:
+        """Flush if the buffer is full, or if each event is written by itself."""
         if self.writes in ("event", "byte", "split-utf8") or (
             self.writes == "auto" and len(self._body) >= _FULL
         ):
             await self.flush_and_yield()
 
-    async def hurry(self) -> None:
-        """Flush what waits, unless all events are to go out together."""
+    async def flush_pending(self) -> None:
+        """Flush pending bytes, unless all events are written together."""
         if self.writes != "batch" and (self._head or self._body):
             await self.flush()
 
     async def flush_and_yield(self) -> None:
-        """Flush, then let others run: for loops that otherwise never pause."""
+        """Flush, then yield to the event loop, for loops that otherwise never yield."""
         await self.flush()
         await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Write everything collected so far."""
+        """Write the buffered bytes."""
         await self._write(last=b"")
 
     async def end(self) -> None:
-        """Write what is left and the end of the body."""
+        """Write the buffered bytes and the end of the body."""
         await self._write(last=b"0\r\n\r\n" if self._chunked else b"")
 
     async def _write(self, last: bytes) -> None:
@@ -110,14 +111,14 @@ class Reply:
             case "event":
                 pieces = _EVENT.findall(body)
             case "split-utf8":
-                pieces = _TORN.findall(body)
+                pieces = _SPLIT_CHARACTERS.findall(body)
             case _:
                 if whole := head + self._frame(body) + last:
                     await self.connection.write(whole)
                 return
         for data in filter(None, [head, *map(self._frame, pieces), last]):
             await self.connection.write(data)
-            # Gives a client in the same process the chance to read each piece alone.
+            # Lets a client in the same process read each piece by itself.
             await asyncio.sleep(0)
 
     def _frame(self, data: bytes) -> bytes:

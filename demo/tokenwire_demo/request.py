@@ -1,4 +1,4 @@
-"""A chat-completions request: checked, and reduced to what the demo model uses."""
+"""Validates a chat-completions request and extracts the fields that the demo model uses."""
 
 import re
 from dataclasses import dataclass
@@ -8,34 +8,34 @@ _PLAN = re.compile(r"\[\[demo:(.*?)\]\]", re.DOTALL)
 
 
 class RequestError(ValueError):
-    """The request cannot be answered; the text says what to change."""
+    """The request is invalid. The message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """What one request asks for."""
+class CompletionRequest:
+    """The used fields of a request."""
 
     model: str
     texts: tuple[str, ...]
-    """The text of every message, oldest first; what usage counts as the prompt."""
+    """The text of every message, oldest first. Its tokens are the prompt tokens of the usage."""
     prompt: str
-    """The text of the last user message, without a plan that stands in it."""
+    """The text of the last user message, without its plan."""
     plan: str | None
     """The text of the plan in the last user message."""
     system: str | None
     earlier_turns: int
-    """User and assistant messages before the last user message."""
+    """The number of user and assistant messages before the last user message."""
     stream: bool
     include_usage: bool
     max_tokens: int | None
     stop: tuple[str, ...]
 
 
-def parse_request(body: object) -> ChatRequest:
-    """Check a decoded JSON body.
+def parse_request(body: object) -> CompletionRequest:
+    """Return the request in a decoded JSON body.
 
     Raises:
-        RequestError: a field is missing or has a value that is not allowed.
+        RequestError: A field is missing or invalid.
     """
     if not isinstance(body, dict):
         raise RequestError("the request body must be a JSON object")
@@ -43,14 +43,16 @@ def parse_request(body: object) -> ChatRequest:
     if not isinstance(model, str) or not model:
         raise RequestError(f"model must be a non-empty string, got {model!r}")
     if body.get("n") not in (None, 1):
-        raise RequestError(f"n must be 1: the demo model gives one choice, got {body['n']!r}")
+        raise RequestError(
+            f"n must be 1, because the demo model returns one choice, got {body['n']!r}"
+        )
     turns = _turns(body.get("messages"))
     last_user = max((i for i, (role, _) in enumerate(turns) if role == "user"), default=len(turns))
     system = [text for role, text in turns if role in ("system", "developer")]
     prompt = turns[last_user][1] if last_user < len(turns) else ""
     plan = _PLAN.search(prompt)
     options = body.get("stream_options")
-    return ChatRequest(
+    return CompletionRequest(
         model=_clean(model),
         texts=tuple(text for _, text in turns),
         prompt=_PLAN.sub("", prompt, count=1),
@@ -89,7 +91,7 @@ def _content(content: Any, number: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """Replace lone surrogates, which JSON may carry but UTF-8 cannot."""
+    """Replace lone surrogates, which JSON can encode and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

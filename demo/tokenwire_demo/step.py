@@ -1,4 +1,4 @@
-"""What a step of a plan is."""
+"""The steps of a plan."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,28 +10,28 @@ from tokenwire_demo.log import Outcome
 
 Seconds = Annotated[float, "SECONDS"]
 Size = Annotated[int, "SIZE"]
-"""Bytes; written in a plan as `300`, `64kB`, `10MB` or `2GB` (powers of 1000)."""
+"""A number of bytes, written in a plan as `300`, `64kB`, `10MB` or `2GB` (powers of 1000)."""
 
 
 class Kind(Enum):
-    """Where in a plan a step may stand."""
+    """The position of a step in a plan."""
 
     SETTING = auto()
-    """Sends nothing: anywhere."""
+    """Sends nothing; allowed anywhere."""
     OPENING = auto()
-    """Sends status and headers: before anything else is sent."""
+    """Sends the status and the headers; allowed only before other data."""
     BODY = auto()
-    """Sends a part of the body, and the usual headers first if there are none yet."""
+    """Sends a part of the body, after the default headers if none are sent yet."""
     ENDING = auto()
-    """Nothing may follow."""
+    """Ends the response; no step may follow."""
     WHOLE = auto()
-    """A whole response: opening and ending."""
+    """Sends a complete response: OPENING and ENDING."""
 
 
 class Step(ABC):
-    """One step. Subclasses are frozen dataclasses; their fields are the step's values.
+    """A step. Subclasses are frozen dataclasses whose fields are the arguments.
 
-    The first line of a subclass's docstring is its line in the documentation.
+    The first line of a subclass's docstring is the description in the documentation.
     """
 
     keyword: ClassVar[str]
@@ -40,18 +40,18 @@ class Step(ABC):
 
     @abstractmethod
     async def play(self, exchange: Any) -> Outcome | None:
-        """Do it.
+        """Execute the step.
 
         Args:
-            exchange: An `EventStream` where the step needs one, else any `Exchange`.
+            exchange: An `EventStream` if the step needs one, otherwise any `Exchange`.
 
         Returns:
-            How the request ended if this step ended it otherwise than in good order.
+            The outcome of the request if this step ends it; None to continue with the next step.
         """
 
 
 STEPS: dict[str, type[Step]] = {}
-"""Every step by its name, in the order of the documentation."""
+"""The steps by their names, in the order of the documentation."""
 
 _StepType = TypeVar("_StepType", bound=type[Step])
 
@@ -59,7 +59,7 @@ _StepType = TypeVar("_StepType", bound=type[Step])
 def step(
     keyword: str, kind: Kind, *, needs_stream: bool = False
 ) -> Callable[[_StepType], _StepType]:
-    """Register a step under its keyword."""
+    """Return a decorator that registers a step under its keyword."""
 
     def register(cls: _StepType) -> _StepType:
         cls.keyword, cls.kind, cls.needs_stream = keyword, kind, needs_stream
@@ -70,7 +70,7 @@ def step(
 
 
 async def play(steps: tuple[Step, ...], exchange: Exchange) -> Outcome:
-    """Play a whole plan and end the response, unless a step has ended it otherwise."""
+    """Execute all steps, then end the response unless a step has ended it."""
     for one in steps:
         outcome = await one.play(exchange)
         if outcome is not None:

@@ -1,4 +1,4 @@
-"""The demo upstream: a server that simulates an OpenAI-compatible API."""
+"""The demo upstream."""
 
 import asyncio
 from collections import deque
@@ -13,27 +13,26 @@ from tokenwire_demo.listener import close_listener
 from tokenwire_demo.log import ConnectionRecord, Log, RequestRecord
 from tokenwire_demo.plan import Plan, parse_plan
 
-# Load tests connect by the thousand at once; the kernel caps this at its own limit.
+# Load tests open thousands of connections at once. The kernel applies its own limit.
 _BACKLOG = 4096
 
 
 class DemoUpstream:
-    """An OpenAI-compatible chat-completions server that simulates a model.
+    """An OpenAI-compatible chat-completions server that simulates a model and fails on demand.
 
-    It answers without thinking and misbehaves on demand. Use it as an async context
-    manager, or call `start` and `aclose`.
+    Use it as an async context manager, or call `start` and `aclose`.
 
     Args:
         host: The address to listen on.
-        port: The port to listen on; 0 for any free one.
+        port: The port to listen on; 0 for a free port.
         time_to_first_token: Seconds from a request to its first token.
-        tokens_per_second: The pace of each answer; 0 for as fast as possible.
-        plan: What it does where neither the script, a header nor the prompt says so.
-        log_limit: How many requests and closed connections it remembers.
+        tokens_per_second: The pace of each answer; 0 for no limit.
+        plan: The plan of requests that have none in the script, a header or the prompt.
+        log_limit: The most requests and the most closed connections in the log.
 
     Raises:
-        PlanError: the plan cannot be parsed.
-        ValueError: a time or a pace is negative.
+        PlanError: The plan is invalid.
+        ValueError: A time or a pace is negative.
     """
 
     def __init__(  # noqa: PLR0913 - independent settings, all with defaults
@@ -80,14 +79,14 @@ class DemoUpstream:
         await self.aclose()
 
     async def start(self) -> None:
-        """Listen.
+        """Start listening.
 
         Raises:
-            OSError: the address cannot be listened on.
-            RuntimeError: it listens already.
+            OSError: The address is not available.
+            RuntimeError: The upstream is already started.
         """
         if self._server is not None:
-            raise RuntimeError("the demo upstream is started already")
+            raise RuntimeError("the demo upstream is already started")
         self._open = OpenConnections()
         self._server = await asyncio.get_running_loop().create_server(
             self._connect, self._host, self._port, backlog=_BACKLOG
@@ -95,7 +94,7 @@ class DemoUpstream:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def aclose(self) -> None:
-        """Stop listening, end every connection and task; the log stays readable.
+        """Stop listening, and end all connections and tasks. The log stays available.
 
         A later `start` listens on the same port.
         """
@@ -117,56 +116,56 @@ class DemoUpstream:
         return f"http://{host}:{self._port}/v1"
 
     def script(self, *plans: str) -> None:
-        """Queue plans; each chat completion takes one, in the order they arrive.
+        """Queue plans. Each chat completion uses the next one, in the order of arrival.
 
         Raises:
-            PlanError: a plan cannot be parsed; then none is queued.
+            PlanError: A plan is invalid; no plan is queued.
         """
         self._script.extend([parse_plan(plan) for plan in plans])
 
     def barrier(self, name: str) -> Barrier:
-        """Return the barrier of this name, at which the step `barrier NAME` waits."""
+        """Return the barrier at which the step `barrier NAME` waits."""
         return self._barriers.setdefault(name, Barrier(name))
 
     @property
     def connections(self) -> list[ConnectionRecord]:
-        """Every connection it remembers, oldest first."""
+        """The connections in the log, oldest first."""
         return self._log.connections
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """Every request it remembers, of all connections, oldest first."""
+        """The requests in the log, of all connections, oldest first."""
         return self._log.requests
 
     @property
     def requests_seen(self) -> int:
-        """How many requests have come since the start."""
+        """The number of requests since the start."""
         return self._log.requests_seen
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open, idle ones included."""
+        """The number of open connections, including idle ones."""
         return self._log.open_connections
 
     @property
     def active_requests(self) -> int:
-        """How many requests are being answered."""
+        """The number of requests that are being answered."""
         return self._log.active_requests
 
     async def wait_for_requests(self, count: int = 1) -> None:
-        """Return once so many requests have come since the start."""
+        """Wait until `count` requests have arrived since the start."""
         await self._log.until(lambda: self.requests_seen >= count)
 
     async def wait_until_idle(self) -> None:
-        """Return once no request is being answered; idle connections may be open."""
+        """Wait until no request is being answered. Idle connections may be open."""
         await self._log.until(lambda: self.active_requests == 0)
 
     async def wait_until_disconnected(self) -> None:
-        """Return once no connection is open and no request is being answered."""
+        """Wait until no connection is open and no request is being answered."""
         await self._log.until(lambda: not self.open_connections and not self.active_requests)
 
     async def wait_closed(self, connection: ConnectionRecord) -> None:
-        """Return once this connection is closed and none of its requests runs."""
+        """Wait until a connection is closed and all of its requests have ended."""
         await self._log.until(
             lambda: (
                 connection.closed is not None
@@ -175,5 +174,5 @@ class DemoUpstream:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return once a condition on the log holds; looked at after each of its entries."""
+        """Wait until a condition holds. It is evaluated after each entry in the log."""
         await self._log.until(condition)

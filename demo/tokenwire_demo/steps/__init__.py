@@ -1,4 +1,4 @@
-"""The vocabulary of plans; importing it registers every step."""
+"""All steps. Importing this package registers them."""
 
 from tokenwire_demo.steps import (
     answering,
@@ -13,13 +13,13 @@ from tokenwire_demo.steps.scenario import ScenarioStep
 
 GROUPS = {
     "The answer": answering,
-    "Waiting, and how the rest is sent": pausing,
+    "Waiting and writing": pausing,
     "Status and headers": responding,
     "The end": ending,
     "Malformed events": malforming,
-    "Too much": flooding,
-    "A plan with a name": scenario,
+    "Floods": flooding,
+    "Scenarios": scenario,
 }
-"""The modules of steps by their titles in the documentation."""
+"""The modules of steps, by their titles in the documentation."""
 
 __all__ = ["GROUPS", "ScenarioStep"]

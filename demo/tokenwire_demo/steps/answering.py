@@ -1,4 +1,4 @@
-"""Steps of an answer as a well-behaved server sends it."""
+"""Steps of a regular answer."""
 
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
@@ -11,10 +11,10 @@ from tokenwire_demo.step import Kind, Step, step
 @step("answer", Kind.BODY)
 @dataclass(frozen=True)
 class AnswerStep(Step):
-    """The well-behaved remainder: `rest; finish`, `usage` if the client asked for it, `done`."""
+    """The rest of a regular answer: `rest; finish`, `usage` if the client requests it, `done`."""
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         await Rest().play(exchange)
         await Finish().play(exchange)
         if exchange.request.include_usage or not exchange.request.stream:
@@ -24,95 +24,95 @@ class AnswerStep(Step):
 
 @step("role", Kind.BODY)
 @dataclass(frozen=True)
-class Role(Step):
-    """The first chunk, with the role and no text; sent by itself before the first token."""
+class RoleStep(Step):
+    """The first chunk, with the role and no text. By default, it precedes the first token."""
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.open()
 
 
 @step("tokens", Kind.BODY)
 @dataclass(frozen=True)
 class Tokens(Step):
-    """The next COUNT tokens of the answer, one event each, at the set pace."""
+    """The next COUNT tokens of the answer, one event each, at the pace."""
 
     count: int
 
     async def play(self, exchange: Exchange) -> None:
-        """Send them."""
-        await exchange.say(exchange.next_tokens(self.count))
+        """Send the data."""
+        await exchange.send_tokens(exchange.next_tokens(self.count))
 
 
 @step("rest", Kind.BODY)
 @dataclass(frozen=True)
 class Rest(Step):
-    """All tokens of the answer that are left."""
+    """The remaining tokens of the answer."""
 
     async def play(self, exchange: Exchange) -> None:
-        """Send them."""
-        await exchange.say(exchange.next_tokens())
+        """Send the data."""
+        await exchange.send_tokens(exchange.next_tokens())
 
 
 @step("filler", Kind.BODY)
 @dataclass(frozen=True)
 class Filler(Step):
-    """COUNT tokens of filler text (the word WORD), at the set pace: answers of any length."""
+    """COUNT tokens of filler text, each the word WORD, at the pace."""
 
     count: int
     word: str = "filler"
 
     async def play(self, exchange: Exchange) -> None:
-        """Send them."""
-        await exchange.say(repeat(f" {self.word}", self.count))
+        """Send the data."""
+        await exchange.send_tokens(repeat(f" {self.word}", self.count))
 
 
 @step("text", Kind.BODY)
 @dataclass(frozen=True)
 class Text(Step):
-    """One delta with exactly this text."""
+    """One delta with TEXT."""
 
     text: str
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
-        await exchange.say([self.text])
+        """Send the data."""
+        await exchange.send_tokens([self.text])
 
 
 @step("refusal", Kind.BODY)
 @dataclass(frozen=True)
 class Refusal(Step):
-    """This text as refusal deltas, one event per token."""
+    """TEXT as refusal deltas, one event per token."""
 
     text: str = "I am a simulator and decline to answer this."
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
-        await exchange.say(tokenize(self.text), field="refusal")
+        """Send the data."""
+        await exchange.send_tokens(tokenize(self.text), field="refusal")
 
 
 @step("reasoning", Kind.BODY)
 @dataclass(frozen=True)
-class Reasoning(Step):
-    """This text as reasoning deltas, one event per token, in FIELD as vLLM and DeepSeek do."""
+class ReasoningStep(Step):
+    """TEXT as reasoning deltas, one event per token. vLLM and DeepSeek use this FIELD."""
 
     text: str = "A simulator does not reason."
     field: str = "reasoning_content"
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
-        await exchange.say(tokenize(self.text), field=self.field)
+        """Send the data."""
+        await exchange.send_tokens(tokenize(self.text), field=self.field)
 
 
 @step("tool-call", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class ToolCall(Step):
-    """A delta that calls the tool of this name."""
+    """A delta with a call of TOOL."""
 
     tool: str = "lookup"
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         call = {
             "index": 0,
             "id": "call_demo",
@@ -126,19 +126,19 @@ class ToolCall(Step):
 @step("finish", Kind.BODY)
 @dataclass(frozen=True)
 class Finish(Step):
-    """The chunk with the finish reason; without a REASON the true one, stop or length."""
+    """The chunk with the finish reason; by default the actual one, stop or length."""
 
     reason: str = ""
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.finish(self.reason or exchange.answer.finish_reason)
 
 
 @step("usage", Kind.BODY)
 @dataclass(frozen=True)
 class UsageStep(Step):
-    """The chunk with the usage, asked for or not; without values the true counts."""
+    """The chunk with the usage, requested or not; by default the actual counts."""
 
     prompt: int | None = None
     completion: int | None = None
@@ -146,7 +146,7 @@ class UsageStep(Step):
     reasoning: int | None = None
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
         exchange.usage(replace(exchange.usage_so_far, **given))
 
@@ -154,8 +154,8 @@ class UsageStep(Step):
 @step("done", Kind.BODY)
 @dataclass(frozen=True)
 class Done(Step):
-    """The event `data: [DONE]`; the body stays open until the plan ends."""
+    """The event `data: [DONE]`. The body stays open until the plan ends."""
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.done()

@@ -1,4 +1,4 @@
-"""Steps that end the response; where a plan has none, its end is `eof`."""
+"""Steps that end the response. A plan without one ends with `eof`."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -18,16 +18,16 @@ _STRAY: Final = {
     "timeout": b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
     "head": b"HTTP/1.1 200 OK\r\n%b\r\n" % _EVENTS,
 }
-"""What belongs to no request, by its name."""
+"""Data that belongs to no request, by name."""
 
 
 @step("eof", Kind.ENDING)
 @dataclass(frozen=True)
 class Eof(Step):
-    """The proper end of the HTTP response; the connection stays open for the next request."""
+    """The end of the HTTP response. The connection stays open for the next request."""
 
     async def play(self, exchange: Exchange) -> None:
-        """Do nothing: the end of every plan that did not end otherwise is this."""
+        """Do nothing: `play` ends the response."""
 
 
 @step("close", Kind.ENDING)
@@ -36,7 +36,7 @@ class Close(Step):
     """Close the connection (FIN) without ending the response."""
 
     async def play(self, exchange: Exchange) -> Outcome:
-        """Close, with everything sent that came before."""
+        """Flush, then close the connection."""
         await exchange.reply.flush()
         exchange.reply.connection.close()
         return "closed"
@@ -48,7 +48,7 @@ class Reset(Step):
     """Reset the connection (RST)."""
 
     async def play(self, exchange: Exchange) -> Outcome:
-        """Reset, with everything sent that came before."""
+        """Flush, then reset the connection."""
         await exchange.reply.flush()
         exchange.reply.connection.reset()
         return "reset"
@@ -57,12 +57,12 @@ class Reset(Step):
 @step("stray", Kind.ENDING)
 @dataclass(frozen=True)
 class Stray(Step):
-    """The proper end, then on the same connection a second response, a 408 or a bare head."""
+    """The end of the response, then a second response, a 408 or a head on the same connection."""
 
     what: Literal["response", "timeout", "head"] = "response"
 
     async def play(self, exchange: Exchange) -> Outcome:
-        """End the response, then send the rest."""
+        """End the response, then send the stray data."""
         await exchange.end()
         await exchange.reply.connection.write(_STRAY[self.what])
         return "complete"

@@ -1,4 +1,4 @@
-"""Steps that send more than a careful client takes."""
+"""Steps that send more data than a client should accept."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from tokenwire_demo.step import Kind, Seconds, Size, Step, step
 @step("comments", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class Comments(Step):
-    """Event-stream comments, COUNT of them or for ever, with so many seconds after each."""
+    """COUNT comments of the event stream, or endless ones, EVERY seconds."""
 
     every: Seconds = 0.01
     count: int | None = None
 
     async def play(self, exchange: EventStream) -> None:
-        """Send them."""
+        """Send the data."""
         sent = 0
         while self.count is None or sent < self.count:
             exchange.event(b": the simulator is still there\n\n")
@@ -30,15 +30,15 @@ class Comments(Step):
 @step("drip", Kind.ENDING, needs_stream=True)
 @dataclass(frozen=True)
 class Drip(Step):
-    """Tokens for ever, with so many seconds after each."""
+    """Endless tokens, one EVERY seconds."""
 
     every: Seconds = 0.01
     word: str = "drip"
 
     async def play(self, exchange: EventStream) -> None:
-        """Send them."""
+        """Send the data."""
         while True:
-            await exchange.say([f" {self.word}"])
+            await exchange.send_tokens([f" {self.word}"])
             await exchange.reply.flush()
             await asyncio.sleep(self.every)
 
@@ -51,7 +51,7 @@ class BigDelta(Step):
     size: Size = 10_000_000
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it in pieces."""
+        """Send the data in pieces."""
         exchange.open()
         before, after = exchange.encoder.around_text()
         exchange.reply.add(before)
@@ -64,12 +64,12 @@ class BigDelta(Step):
 @step("no-newline", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class NoNewline(Step):
-    """One line of SIZE bytes that does not end."""
+    """One line of SIZE bytes without an end."""
 
     size: Size = 300_000_000
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it in pieces."""
+        """Send the data in pieces."""
         exchange.open_stream()
         exchange.reply.add(b"data: ")
         for piece in pieces(self.size - len(b"data: ")):
@@ -80,13 +80,13 @@ class NoNewline(Step):
 @step("gzip-bomb", Kind.WHOLE, needs_stream=True)
 @dataclass(frozen=True)
 class GzipBomb(Step):
-    """A response of this status whose gzip body unpacks to SIZE bytes."""
+    """A response with STATUS whose gzip body decompresses to SIZE bytes."""
 
     size: Size = 1_000_000_000
     status: int = 200
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it in pieces."""
+        """Send the data in pieces."""
         exchange.open_stream(self.status, {"content-encoding": "gzip"})
         for piece in gzip_pieces(b"data: ", self.size):
             exchange.reply.add(piece)

@@ -1,8 +1,8 @@
-"""Steps that send events which a well-behaved server does not send."""
+"""Steps that send irregular events."""
 
 from dataclasses import dataclass
 
-from tokenwire_demo.chunks import ErrorBody, encode_json, event
+from tokenwire_demo.chunks import ErrorPayload, encode_json, event
 from tokenwire_demo.exchange import EventStream
 from tokenwire_demo.step import Kind, Step, step
 
@@ -19,22 +19,22 @@ class Error(Step):
     error_type: str = "server_error"
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
-        error = ErrorBody(self.message, type=self.error_type, code=self.code or None)
+        """Send the data."""
+        error = ErrorPayload(self.message, type=self.error_type, code=self.code or None)
         exchange.event(event(encode_json(error.as_json())))
 
 
 @step("error-event", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class ErrorEvent(Step):
-    """The same as an event of the type error (`event: error`)."""
+    """The same object in an event of the type error (`event: error`)."""
 
     message: str = _ERROR_MESSAGE
     code: str = ""
     error_type: str = "server_error"
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.open_stream()
         exchange.reply.add_event(b"event: error\n")
         await Error(self.message, self.code, self.error_type).play(exchange)
@@ -46,7 +46,7 @@ class EmptyChoices(Step):
     """A chunk with `"choices": []`."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(exchange.encoder.chunk(choices=[]))
 
 
@@ -56,7 +56,7 @@ class NullChoices(Step):
     """A chunk with `"choices": null`."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(exchange.encoder.chunk(choices=None))
 
 
@@ -66,7 +66,7 @@ class NullDelta(Step):
     """A chunk with `"delta": null`."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(exchange.encoder.delta(None))
 
 
@@ -76,7 +76,7 @@ class NullContent(Step):
     """A chunk with `"delta": {"content": null}`."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(exchange.encoder.delta({"content": None}))
 
 
@@ -86,7 +86,7 @@ class NullUsage(Step):
     """A chunk with `"choices": [], "usage": null`."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(exchange.encoder.chunk(choices=[], usage=None))
 
 
@@ -96,27 +96,27 @@ class BadJson(Step):
     """An event whose data is half a JSON object."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(event(b'{"choices":[{"index":0,"delta":{"content":"unfin'))
 
 
 @step("non-object", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class NonObject(Step):
-    """An event whose data is JSON, but a list."""
+    """An event whose data is a JSON list."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.event(event(b'["not","an","object"]'))
 
 
 @step("invalid-utf8", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class InvalidUtf8(Step):
-    """A delta whose text has the bytes FF FE."""
+    """A delta whose text contains the bytes FF FE."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.open()
         before, after = exchange.encoder.around_text()
         exchange.event(before + b"\xff\xfe" + after)
@@ -125,10 +125,10 @@ class InvalidUtf8(Step):
 @step("lone-surrogate", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class LoneSurrogate(Step):
-    r"""A delta whose JSON text is `\ud800`, half of a pair."""
+    r"""A delta whose JSON text is `\ud800`, a lone surrogate."""
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.open()
         exchange.event(exchange.encoder.text("\ud800"))
 
@@ -136,12 +136,12 @@ class LoneSurrogate(Step):
 @step("data", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class Data(Step):
-    """An event with this data: a JSON object or array, or text that is sent as it is."""
+    """An event with DATA: a JSON object or array, or a text that is sent unchanged."""
 
     data: object
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         as_it_is = isinstance(self.data, str)
         exchange.event(event(_bytes(str(self.data)) if as_it_is else encode_json(self.data)))
 
@@ -149,16 +149,16 @@ class Data(Step):
 @step("raw", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class Raw(Step):
-    """This text in the body as it is, without any event around it."""
+    """TEXT in the body, unchanged and without an event."""
 
     text: str
 
     async def play(self, exchange: EventStream) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.open_stream()
         exchange.reply.add(_bytes(self.text))
 
 
 def _bytes(text: str) -> bytes:
-    """Encode as UTF-8; lone surrogates become the bytes that UTF-8 forbids."""
+    """Encode as UTF-8. Lone surrogates become bytes that are invalid in UTF-8."""
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Steps that send nothing: they wait, or change how the rest is sent."""
+"""Steps that send nothing: they wait, or change how later steps send."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from tokenwire_demo.step import Kind, Seconds, Step, step
 @step("wait", Kind.SETTING)
 @dataclass(frozen=True)
 class Wait(Step):
-    """Wait so many seconds."""
+    """Wait SECONDS."""
 
     seconds: Seconds
 
     async def play(self, exchange: Exchange) -> None:
-        """Wait, with everything sent that came before."""
+        """Flush, then wait."""
         await exchange.reply.flush()
         await asyncio.sleep(self.seconds)
         exchange.pace.resume()
@@ -25,12 +25,12 @@ class Wait(Step):
 @step("barrier", Kind.SETTING)
 @dataclass(frozen=True)
 class BarrierStep(Step):
-    """Wait until a test releases the barrier of this name; nobody can from a command line."""
+    """Wait until a test releases the barrier NAME. The command line cannot release barriers."""
 
     name: str
 
     async def play(self, exchange: Exchange) -> None:
-        """Wait, with everything sent that came before."""
+        """Flush, then wait."""
         await exchange.reply.flush()
         await exchange.barrier(self.name).wait()
         exchange.pace.resume()
@@ -39,10 +39,10 @@ class BarrierStep(Step):
 @step("stall", Kind.ENDING)
 @dataclass(frozen=True)
 class Stall(Step):
-    """Send nothing more and keep the connection open until the client closes it."""
+    """Send nothing more. The connection stays open until the client closes it."""
 
     async def play(self, exchange: Exchange) -> None:
-        """Wait for ever, with everything sent that came before."""
+        """Flush, then wait without an end."""
         await exchange.reply.flush()
         await asyncio.get_running_loop().create_future()
 
@@ -50,25 +50,25 @@ class Stall(Step):
 @step("pace", Kind.SETTING)
 @dataclass(frozen=True)
 class PaceStep(Step):
-    """From here on this time to first token (from the request) and this pace (0: no limit)."""
+    """Set the time from the request to the first token, and the pace (0: no limit)."""
 
     time_to_first_token: Seconds | None = None
     tokens_per_second: float | None = None
 
     async def play(self, exchange: Exchange) -> None:
-        """Set it."""
+        """Apply the setting."""
         exchange.pace.set(self.time_to_first_token, self.tokens_per_second)
 
 
 @step("writes", Kind.SETTING)
 @dataclass(frozen=True)
 class WritesStep(Step):
-    """How the rest is cut into socket writes and HTTP chunks; see below."""
+    """Set how later data is divided into socket writes and HTTP chunks; see below."""
 
     writes: Writes
 
     async def play(self, exchange: Exchange) -> None:
-        """Set it."""
+        """Apply the setting."""
         await exchange.reply.flush()
         exchange.reply.writes = self.writes
 
@@ -76,10 +76,10 @@ class WritesStep(Step):
 @step("line-ends", Kind.SETTING)
 @dataclass(frozen=True)
 class LineEndsStep(Step):
-    """How the lines of the events from here on end."""
+    """Set the line ends of later events."""
 
     line_ends: LineEnds
 
     async def play(self, exchange: Exchange) -> None:
-        """Set it."""
+        """Apply the setting."""
         exchange.reply.line_ends = self.line_ends

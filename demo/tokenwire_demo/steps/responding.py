@@ -1,9 +1,9 @@
-"""Steps that choose the response's status and headers."""
+"""Steps that set the status and the headers of the response."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from tokenwire_demo.chunks import ErrorBody, encode_json
+from tokenwire_demo.chunks import ErrorPayload, encode_json
 from tokenwire_demo.exchange import EventStream, Exchange
 from tokenwire_demo.flood import pieces
 from tokenwire_demo.log import Outcome
@@ -18,13 +18,13 @@ _FIRST_SERVER_ERROR = 500
 
 def _check_status(status: int) -> None:
     if not _FIRST_STATUS <= status <= _LAST_STATUS or status in _BODILESS:
-        raise ValueError(f"status must be 200 to 599 and one that has a body, not {status}")
+        raise ValueError(f"status must be from 200 to 599 and allow a body, not {status}")
 
 
 @step("headers", Kind.OPENING, needs_stream=True)
 @dataclass(frozen=True)
 class Headers(Step):
-    """The status line and the headers, at once; sent by themselves before the first event."""
+    """The status line and the headers, sent at once. By default, they precede the first event."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -33,7 +33,7 @@ class Headers(Step):
         _check_status(self.status)
 
     async def play(self, exchange: EventStream) -> None:
-        """Send them."""
+        """Send the data."""
         exchange.open_stream(self.status, dict(self.headers))
         await exchange.reply.flush()
 
@@ -41,9 +41,9 @@ class Headers(Step):
 @step("status", Kind.WHOLE)
 @dataclass(frozen=True)
 class Status(Step):
-    """A whole response of this status: OpenAI's error object, HTML, nothing, or SIZE bytes.
+    """A complete response with STATUS: OpenAI's error object, HTML, no body, or SIZE bytes.
 
-    With RAW the body is exactly that text.
+    If RAW is set, it is the body.
     """
 
     status: int
@@ -60,7 +60,7 @@ class Status(Step):
         _check_status(self.status)
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         message = self.message or f"the demo upstream was told to answer {self.status}"
         match self.body:
             case "json":
@@ -82,9 +82,9 @@ class Status(Step):
                 reply.add(piece)
                 await reply.flush_and_yield()
 
-    def _error(self, message: str) -> ErrorBody:
+    def _error(self, message: str) -> ErrorPayload:
         server = self.status >= _FIRST_SERVER_ERROR
-        return ErrorBody(
+        return ErrorPayload(
             message=message,
             type=self.error_type or ("server_error" if server else "invalid_request_error"),
             param=self.param or None,
@@ -95,7 +95,7 @@ class Status(Step):
 @step("redirect", Kind.WHOLE)
 @dataclass(frozen=True)
 class Redirect(Step):
-    """A redirect to this URL; 307 and 308 make a client send its prompt again."""
+    """A redirect to URL. With 307 and 308, a client sends the prompt again."""
 
     url: str
     status: int = 307
@@ -106,17 +106,17 @@ class Redirect(Step):
             raise ValueError(f"url must be a URL, not {self.url!r}")
 
     async def play(self, exchange: Exchange) -> None:
-        """Send it."""
+        """Send the data."""
         exchange.reply.open(self.status, {"location": self.url}, length=0)
 
 
 @step("garbage", Kind.WHOLE)
 @dataclass(frozen=True)
 class Garbage(Step):
-    """Bytes that are not HTTP, then the connection is closed."""
+    """Bytes that are not HTTP, then the end of the connection."""
 
     async def play(self, exchange: Exchange) -> Outcome:
-        """Send them and close."""
+        """Send the bytes and close the connection."""
         await exchange.reply.connection.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
         exchange.reply.connection.close()
         return "closed"

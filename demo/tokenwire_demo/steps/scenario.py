@@ -1,4 +1,4 @@
-"""The step that stands for a whole named plan."""
+"""The step that is replaced by the steps of a scenario."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from tokenwire_demo.step import Kind, Step, step
 @step("scenario", Kind.BODY)
 @dataclass(frozen=True)
 class ScenarioStep(Step):
-    """All steps of the scenario of this name."""
+    """The steps of the scenario NAME."""
 
     name: str
 
     async def play(self, exchange: Exchange) -> None:
-        """Never happens: the parser puts the scenario's steps in its place."""
+        """Do nothing: the parser replaces this step by the steps of the scenario."""
