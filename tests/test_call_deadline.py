@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tokenwire.server.cancellation import LATENCY_SECONDS, deadline_passed
+from tokenwire.server.client_deadline import LATENCY_SECONDS, deadline_passed
 
 CORE = "grpc-python-asyncio/1.78.0 grpc-c/52.0.0 (linux; chttp2)"
 GO = "grpc-go/1.75.0"

@@ -13,7 +13,7 @@ from grpc import StatusCode
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.observability.metrics.labels import (
     CALLERS_REASONS,
-    TURNED_AWAY,
+    NOT_ACCEPTED,
     Outcome,
     Phase,
     TokenType,
@@ -56,7 +56,7 @@ def _outcome(code: str, reason: str) -> Outcome:
     if code == StatusCode.DEADLINE_EXCEEDED.name:
         return Outcome.DEADLINE
     # ABORTED: part of the answer had been sent, so the service had taken the call.
-    turned_away = reason in TURNED_AWAY and code != StatusCode.ABORTED.name
+    turned_away = reason in NOT_ACCEPTED and code != StatusCode.ABORTED.name
     return Outcome.REJECTED if turned_away or reason in CALLERS_REASONS else Outcome.ERROR
 
 

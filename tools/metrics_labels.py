@@ -15,8 +15,8 @@ LABELS: Final = {
     "before their model was known; callers cannot create series.",
     "gen_ai_operation_name": f"Always `{labels.CHAT}`.",
     "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
-    labels.DIRECTION: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part of "
-    "the output).",
+    labels.TOKEN_TYPE: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part "
+    "of the output).",
     labels.ERROR_TYPE: "Empty for calls that ended with OK, otherwise as `reason`.",
     labels.CODE: "Name of the gRPC status code.",
     "grpc_type": f"Always `{MethodType.SERVER_STREAM.value}`.",
@@ -46,7 +46,7 @@ OUTCOMES: Final = {
     "first token it counts as a late first token, if the model had been asked.",
     Outcome.REJECTED: "The caller's request or its reading was at fault "
     f"({', '.join(map(code, sorted(labels.CALLERS_REASONS)))}), or the service accepted no more "
-    f"calls ({', '.join(map(code, sorted(labels.TURNED_AWAY)))}, if the model was not asked yet).",
+    f"calls ({', '.join(map(code, sorted(labels.NOT_ACCEPTED)))}, if the model was not asked yet).",
     Outcome.ERROR: "Everything else: the service or its upstream failed. Availability is "
     "`ok / (ok + error)`.",
 }

@@ -232,7 +232,7 @@ class App:
         await asyncio.sleep(self._settings.drain_seconds)
         self._shedder.close()
         started = time.monotonic()
-        await self._outcome.refuse(self._probe.has_backlog)
+        await self._outcome.reject_new_calls(self._probe.has_backlog)
         # Deducted from the grace period, so that the process ends within its configured time.
         await self.stop(max(0.0, self._settings.grace_seconds - (time.monotonic() - started)))
 

@@ -14,5 +14,5 @@ def new_call(seconds: float = math.inf) -> CallRecord:
     """Return the record of a call that asks a model now, and whose caller waits so long."""
     now = asyncio.get_running_loop().time()
     call = CallRecord("id-1", METHOD, "", CallDeadline(), callers_deadline=now + seconds)
-    call.attempts.asked = now
+    call.attempts.started = now
     return call

@@ -1,5 +1,4 @@
 import io
-import os
 import sys
 from typing import Final
 
@@ -17,7 +16,7 @@ class ConsoleOutput:
             # A character that the locale's encoding lacks must not fail the answer.
             sys.stdout.reconfigure(errors="backslashreplace")
         self._terminal = sys.stdout.isatty()
-        self._dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        self._dim: bool | None = None
         self._mid_line = False
         self._mid_reasoning = False
 
@@ -34,6 +33,8 @@ class ConsoleOutput:
         if self._mid_line and not self._mid_reasoning:
             # Not on stdout, which has the answer alone.
             print(file=sys.stderr)
+        if self._dim is None:
+            self._dim = sys.stderr.isatty() and not _no_color()
         shown = printable(text)
         print(f"{DIM}{shown}{RESET}" if self._dim else shown, end="", file=sys.stderr, flush=True)
         self._mid_reasoning = not shown.endswith("\n")
@@ -53,3 +54,10 @@ class ConsoleOutput:
         if self._mid_reasoning:
             print(file=sys.stderr, flush=True)
             self._mid_reasoning = False
+
+
+def _no_color() -> bool:
+    # Imported here because the settings load slowly, and most answers show no reasoning.
+    from tokenwire.config.terminal import no_color  # noqa: PLC0415
+
+    return no_color()

@@ -58,9 +58,9 @@ class Attempts:
     its time is unknown.
 
     Attributes:
-        asked: When the model was called.
-        sent: When the first request was passed to the HTTP client.
-        read: When the bytes of the first text were read from the connection.
+        started: When the model was called.
+        first_sent: When the first request was passed to the HTTP client.
+        first_read: When the bytes of the first text were read from the connection.
         received: Whether the model has begun to answer: text or reasoning has arrived. The request
             is paid for from then on, so nobody may repeat it without being told.
         span: The span that covers all attempts. Its context is propagated to the upstream.
@@ -72,9 +72,9 @@ class Attempts:
         upstream_request_id: The id that the upstream gave the latest response, or empty.
     """
 
-    asked: float = 0.0
-    sent: float = 0.0
-    read: float = 0.0
+    started: float = 0.0
+    first_sent: float = 0.0
+    first_read: float = 0.0
     received: bool = False
     span: Span | None = None
     retries: list[str] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Attempts:
 
     def begin_request(self) -> None:
         """Record the start of a request, and clear the outcome of the previous one."""
-        self.sent = self.sent or time.monotonic()
+        self.first_sent = self.first_sent or time.monotonic()
         self.cause = None
         self.upstream_status = 0
         self.upstream_request_id = ""

@@ -14,7 +14,7 @@ class ChatModel(Protocol):
 
         Args:
             request: The request to answer.
-            call: The record of the call. The caller has set `attempts.asked`.
+            call: The record of the call. The caller has set `attempts.started`.
 
         Raises:
             ServiceError: The answer cannot be completed. Raised during iteration.

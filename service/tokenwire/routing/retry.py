@@ -101,7 +101,7 @@ class RetryingModel:
         await self._model.aclose()
 
     def _can_retry(self, delay: float, call: CallRecord) -> bool:
-        first_token_by = call.attempts.asked + self._first_token_seconds
+        first_token_by = call.attempts.started + self._first_token_seconds
         limit = min(first_token_by, call.deadline.end, call.callers_deadline)
         in_time = asyncio.get_running_loop().time() + delay < limit
         return in_time and self._budget.withdraw()

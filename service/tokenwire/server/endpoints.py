@@ -29,7 +29,7 @@ def serve_endpoints(
         relay: Runs the endpoints at the end of the chain.
     """
     for endpoint in endpoints:
-        chain: CallHandler = relay.innermost(endpoint)
+        chain: CallHandler = relay.endpoint_handler(endpoint)
         for interceptor in reversed(interceptors):
             chain = interceptor.wrap(endpoint, chain)
         method = endpoint.method

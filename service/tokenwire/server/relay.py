@@ -25,7 +25,7 @@ class Relay:
         self._reader_seconds = reader_seconds
         self._write_pacer = WritePacer()
 
-    def innermost(self, endpoint: Endpoint) -> CallHandler:
+    def endpoint_handler(self, endpoint: Endpoint) -> CallHandler:
         """Return the handler at the end of the interceptor chain."""
         encode = endpoint.encode
         if encode is None:

@@ -44,7 +44,7 @@ class LoadShedder:
         self._unreported = 0
         self._longest_wait = 0.0
 
-    def accept(self, metadata: Metadata) -> float | None:
+    def record_arrival(self, metadata: Metadata) -> float | None:
         """Return the seconds that a call waited in gRPC, or None if the call is a probe."""
         if self._probe.is_probe(metadata):
             return None

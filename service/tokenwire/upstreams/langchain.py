@@ -65,7 +65,7 @@ class LangChainModel:
         metadata: dict[str, Any] = {}
         try:
             async with aclosing(source) as chunks:
-                with closing(ProgressTimer(call.attempts.asked, self._timeouts)) as timer:
+                with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
                     while (chunk := await _next(chunks, timer)) is not None:
                         reasoning = _reasoning(chunk.message)
                         if chunk.message.content or reasoning:

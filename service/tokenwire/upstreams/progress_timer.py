@@ -29,15 +29,15 @@ class ProgressTimer(TaskTimer):
     Time outside of waits, such as the time that the caller takes to read, does not count.
 
     Args:
-        asked: When the model was called, in seconds on the event loop's clock.
+        started: When the model was called, in seconds on the event loop's clock.
         timeouts: The time limits.
     """
 
-    def __init__(self, asked: float, timeouts: Timeouts) -> None:
+    def __init__(self, started: float, timeouts: Timeouts) -> None:
         super().__init__()
         self._task = asyncio.current_task()
         self._idle = timeouts.idle
-        self._limit = asked + timeouts.first_token
+        self._limit = started + timeouts.first_token
         self._progressed = False
         self._begun = False
 

@@ -61,7 +61,7 @@ class ChatgptService:
         """
         request = to_request(message, self._defaults)
         call.model = request.model
-        call.attempts.asked = time.monotonic()
+        call.attempts.started = time.monotonic()
         await self._on_model_call(request, call)
         return self._model.stream(request, call)
 

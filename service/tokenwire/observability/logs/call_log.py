@@ -45,7 +45,7 @@ def log_call(call: CallRecord) -> None:
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "retries": call.attempts.retries or None,
-        "attempts": call.attempts.count if call.attempts.sent else None,
+        "attempts": call.attempts.count if call.attempts.first_sent else None,
         "cause": call.attempts.cause.value if call.attempts.cause else None,
         "upstream_status": call.attempts.upstream_status or None,
         "upstream_request_id": call.attempts.upstream_request_id or None,
@@ -61,12 +61,12 @@ def _level(call: CallRecord) -> int:
             return logging.INFO
         case "CANCELLED" | "DEADLINE_EXCEEDED":
             # A caller that leaves a late upstream is a symptom of the upstream.
-            without_token = call.attempts.asked and not call.first_token
+            without_token = call.attempts.started and not call.first_token
             late = without_token and call.ended - call.started > LATE_SECONDS
             return logging.WARNING if late else logging.INFO
     if call.reason == InternalError.reason:
         return logging.ERROR
-    if call.reason == ServerShuttingDown.reason and not call.attempts.asked:
+    if call.reason == ServerShuttingDown.reason and not call.attempts.started:
         # Expected when a pod terminates: the caller retries on another pod.
         return logging.INFO
     return logging.INFO if BLAME.get(call.reason) == "caller" else logging.WARNING

@@ -88,7 +88,7 @@ class Declarations:
             "gen_ai_client_token_usage",
             "Tokens of one answer, input or output, as the upstream counted them; answers "
             "without that count are not part of it.",
-            (*labels.GEN_AI, labels.DIRECTION),
+            (*labels.GEN_AI, labels.TOKEN_TYPE),
             buckets.TOKENS,
         )
 
@@ -119,7 +119,7 @@ class Declarations:
             "tokenwire_tokens",
             "Tokens by model and type. Counted by the upstream; where an answer ended "
             "before the upstream's count came, output is what was relayed.",
-            (labels.MODEL, labels.DIRECTION),
+            (labels.MODEL, labels.TOKEN_TYPE),
         )
         self.abandoned_tokens = self._counter(
             "tokenwire_abandoned_tokens",

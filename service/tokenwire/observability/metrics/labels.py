@@ -11,7 +11,7 @@ CODE: Final = "grpc_code"
 MODEL: Final = "gen_ai_request_model"
 GEN_AI: Final = ("gen_ai_operation_name", "gen_ai_provider_name", MODEL)
 """The labels that OpenTelemetry's conventions require for every GenAI metric."""
-DIRECTION: Final = "gen_ai_token_type"
+TOKEN_TYPE: Final = "gen_ai_token_type"  # noqa: S105 - no secret
 ERROR_TYPE: Final = "error_type"
 REASON: Final = "reason"
 CAUSE: Final = "cause"
@@ -100,7 +100,7 @@ UPSTREAM_REASONS: Final = frozenset(
 CALLERS_REASONS: Final = frozenset(kind.reason for kind in FAILURES if kind.blame == "caller")
 """Failures that the caller's request, or its reading, caused."""
 
-TURNED_AWAY: Final = frozenset(
+NOT_ACCEPTED: Final = frozenset(
     kind.reason for kind in (errors.ServerOverloaded, errors.ServerShuttingDown)
 )
 """Failures of calls that the service did not accept, unless the model was already asked."""

@@ -56,7 +56,7 @@ class Metrics:
         self._methods = {method: MethodSeries(declared, method) for method in methods}
         # Looked up now, so that every series exists at 0 before its first event.
         self._errors = {ending: declared.errors.labels(*ending) for ending in endings}
-        rejections = sorted(labels.CALLERS_REASONS | labels.TURNED_AWAY)
+        rejections = sorted(labels.CALLERS_REASONS | labels.NOT_ACCEPTED)
         self._rejected = {reason: declared.rejected.labels(reason) for reason in rejections}
         self._cancelled = {phase: declared.cancelled.labels(phase.value) for phase in Phase}
         self._connection_failures = {
@@ -192,7 +192,7 @@ class Metrics:
             series.upstream_errors[reason].inc()
         for cause in call.attempts.failures:
             self._connection_failures[cause].inc()
-        if call.reason in labels.UPSTREAM_REASONS and call.attempts.asked:
+        if call.reason in labels.UPSTREAM_REASONS and call.attempts.started:
             series.upstream_errors[call.reason].inc()
         self._observe_times(call, method, series)
 
@@ -204,8 +204,8 @@ class Metrics:
         method.handling.observe(seconds, exemplar)
         request_duration.observe(seconds, exemplar)
         attempts = call.attempts
-        if attempts.asked:
-            operation_duration.observe(call.ended - attempts.asked, exemplar)
+        if attempts.started:
+            operation_duration.observe(call.ended - attempts.started, exemplar)
         if call.queued:
             self._declared.queue_wait.observe(call.queued, exemplar)
         if not call.first_token:
@@ -214,8 +214,8 @@ class Metrics:
         if call.tokens > 1:
             mean = (call.last_token - call.first_token) / (call.tokens - 1)
             series.per_output_token.observe(mean, exemplar)
-        if attempts.sent and attempts.read:
-            ours = (attempts.sent - call.started) + (call.first_token - attempts.read)
+        if attempts.first_sent and attempts.first_read:
+            ours = (attempts.first_sent - call.started) + (call.first_token - attempts.first_read)
             self._declared.overhead.observe(ours, exemplar)
 
 
@@ -224,7 +224,7 @@ def _observe_abandoned(call: CallRecord, outcome: Outcome, series: ModelSeries) 
 
     Nothing is recorded if no model was asked, or if the caller left a token unread.
     """
-    if not call.attempts.asked or call.deadline.writing:
+    if not call.attempts.started or call.deadline.writing:
         return
     waited = call.ended - (call.last_token or call.started)
     series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))
@@ -246,7 +246,7 @@ def _outcome(call: CallRecord) -> Outcome:
             return Outcome.CANCELLED
         case "DEADLINE_EXCEEDED":
             return Outcome.DEADLINE
-    turned_away = call.reason in labels.TURNED_AWAY and not call.attempts.asked
-    if turned_away or call.reason in labels.CALLERS_REASONS:
+    not_accepted = call.reason in labels.NOT_ACCEPTED and not call.attempts.started
+    if not_accepted or call.reason in labels.CALLERS_REASONS:
         return Outcome.REJECTED
     return Outcome.ERROR

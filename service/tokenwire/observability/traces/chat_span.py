@@ -97,7 +97,7 @@ def _parameters(request: ChatRequest) -> dict[str, AttributeValue]:
 def _result(call: CallRecord) -> dict[str, AttributeValue]:
     result: dict[str, AttributeValue] = {}
     if call.first_token:
-        first_chunk = call.first_token - call.attempts.asked
+        first_chunk = call.first_token - call.attempts.started
         result["gen_ai.response.time_to_first_chunk"] = first_chunk
     completion = call.completion
     if completion is None:

@@ -21,11 +21,11 @@ from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, clear_references
 from tokenwire.observability.logs import frames_of
-from tokenwire.server import cancellation
+from tokenwire.server import client_deadline
 from tokenwire.server.interceptors.base import CallHandler, Context
 from tokenwire.server.request_id import REQUEST_ID
 
-BUGS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
+BUG_EXCEPTIONS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
 """Exceptions that indicate a bug. If they reached gRPC, some would expose their text to the caller,
 some would end the call without a status, and SystemExit would end the process."""
 
@@ -90,7 +90,7 @@ class OutcomeInterceptor:
         except ServiceError as error:
             failure = error
             clear_references(failure)
-        except BUGS as error:
+        except BUG_EXCEPTIONS as error:
             if _is_cancelled(call, error):
                 # gRPC cancels the handler when the caller cancels and when its deadline passes.
                 self._complete(call, _cancellation_code(call, context))
@@ -119,7 +119,7 @@ class OutcomeInterceptor:
                 # The caller disconnected before it received the status.
                 raise asyncio.CancelledError from None
 
-    async def refuse(self, has_backlog: Callable[[], bool]) -> None:
+    async def reject_new_calls(self, has_backlog: Callable[[], bool]) -> None:
         """Reject new calls with ServerShuttingDown; return when none has arrived for QUIET_SECONDS.
 
         gRPC passes one call at a time to the server, and cancels those that still wait when the
@@ -195,7 +195,7 @@ def _cancellation_code(call: CallRecord, context: Context) -> grpc.StatusCode:
     total = left + time.monotonic() - call.started
     metadata = context.invocation_metadata() or ()
     user_agent = next((str(value) for key, value in metadata if key == "user-agent"), "")
-    if cancellation.deadline_passed(left, total, user_agent):
+    if client_deadline.deadline_passed(left, total, user_agent):
         return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.CANCELLED
 

@@ -53,7 +53,7 @@ class OpenAIModel:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        with closing(ProgressTimer(call.attempts.asked, self._timeouts)) as timer:
+        with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
             with timer:
                 events = await self._open(request, call)
             show_reasoning = request.reasoning.show
@@ -75,7 +75,7 @@ class OpenAIModel:
                         call.attempts.received = True
                         timer.progressed()
                     if deltas:
-                        call.attempts.read = call.attempts.read or events.read_at
+                        call.attempts.first_read = call.attempts.first_read or events.read_at
                     if has_text and was_complete:
                         call.deadline.text_resumed()
                     for delta in deltas:
