@@ -55,9 +55,9 @@ async def test_probes_are_no_calls(
     came = 0
     is_probe = AcceptProbe.is_probe
 
-    def count(probe: AcceptProbe, metadata: Metadata) -> bool:
+    def count(probe: AcceptProbe, method: str, metadata: Metadata) -> bool:
         nonlocal came
-        found = is_probe(probe, metadata)
+        found = is_probe(probe, method, metadata)
         came += found
         return found
 

@@ -10,6 +10,8 @@ import tokenwire_client
 from support.scripted_server import (
     REQUEST_ID,
     ScriptedServer,
+    fails,
+    reason,
     says,
 )
 from tokenwire_client import ChatError, Client, Effort, FinishReason, Reasoning, Role, Turn, Usage
@@ -69,6 +71,33 @@ async def test_sends_every_argument() -> None:
             reasoning=Reasoning(effort=Effort.EFFORT_LOW, show=True),
         )
     ]
+
+
+async def test_ask_returns_the_whole_answer() -> None:
+    """`ask` takes the arguments of `send` and returns one Answer."""
+    usage = Usage(input_tokens=1, output_tokens=2)
+    script = says("Hel", "lo", usage=usage)
+    async with ScriptedServer(script) as server, Client(server.address) as client:
+        answer = await client.ask("now", history=[("user", "a")], temperature=0, timeout=60)
+    assert (answer.content, answer.usage) == ("Hello", usage)
+    [request] = server.requests
+    assert request == Message(
+        content="now",
+        history=[Turn(role=Role.ROLE_USER, content="a")],
+        params=Params(temperature=0),
+    )
+
+
+async def test_ask_raises_the_failure_of_the_call() -> None:
+    """`ask` raises ChatError with the reason, as a stream does."""
+    script = fails(grpc.StatusCode.UNAVAILABLE, "down", reason("UPSTREAM_ERROR"))
+    async with ScriptedServer(script) as server, Client(server.address, max_attempts=1) as client:
+        with pytest.raises(ChatError) as caught:
+            await client.ask("now")
+    assert (caught.value.code, caught.value.reason) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "UPSTREAM_ERROR",
+    )
 
 
 async def test_leaves_unset_what_was_not_given() -> None:

@@ -18,8 +18,8 @@ GROUPS: Final = {
 INTRODUCTION: Final = f"""\
 # Errors
 
-A failed call of `openai.Chatgpt/Send` ends with a gRPC status. Its text is fixed, followed by the
-id of the request. Its details (`grpc-status-details-bin`) are for programs:
+A failed call of a method of `openai.Chatgpt` ends with a gRPC status. Its text is fixed, followed
+by the id of the request. Its details (`grpc-status-details-bin`) are for programs:
 
 - `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below.
 - `google.rpc.RetryInfo` with the time to wait before a retry, where it is known. The trailer

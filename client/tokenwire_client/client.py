@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
-from tokenwire_client.request import build_message
+from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Reasoning, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Answer, Reasoning, Turn
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -159,6 +159,33 @@ class Client:
         stub = ChatgptStub(self._open_channel())
         call = stub.Send(message, timeout=timeout, metadata=(*self._metadata, *metadata))
         return AnswerStream(call)
+
+    async def ask(
+        self,
+        content: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+        **options: Unpack[RequestOptions],
+    ) -> Answer:
+        """Return the whole answer in one `Answer`.
+
+        Args:
+            content: The text to answer.
+            timeout: See `send`.
+            metadata: See `send`.
+            options: The other arguments of `send`.
+
+        Raises:
+            ChatError: The call failed.
+            RuntimeError, TypeError, ValueError: See `send`.
+        """
+        message = build_message(content, **options)
+        stub = ChatgptStub(self._open_channel())
+        try:
+            return await stub.Ask(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+        except grpc.aio.AioRpcError as error:
+            raise ChatError.from_rpc_error(error) from error
 
     async def check(
         self,

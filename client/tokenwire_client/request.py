@@ -1,8 +1,27 @@
 """Builds the request of a call."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 from tokenwire_client.v1.chatgpt_pb2 import Message, Params, Reasoning, Role, Turn
+
+
+class RequestOptions(TypedDict, total=False):
+    """The optional fields of a request; see `Client.send`."""
+
+    history: Iterable[Turn | tuple[str, str]]
+    system: str | None
+    model: str
+    temperature: float | None
+    max_tokens: int | None
+    top_p: float | None
+    stop: Sequence[str]
+    seed: int | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    user: str
+    reasoning: Reasoning | None
+
 
 _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 
@@ -10,18 +29,18 @@ _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 def build_message(  # noqa: PLR0913 - the fields of a request, each by its own name
     content: str,
     *,
-    history: Iterable[Turn | tuple[str, str]],
-    system: str | None,
-    model: str,
-    temperature: float | None,
-    max_tokens: int | None,
-    top_p: float | None,
-    stop: Sequence[str],
-    seed: int | None,
-    frequency_penalty: float | None,
-    presence_penalty: float | None,
-    user: str,
-    reasoning: Reasoning | None,
+    history: Iterable[Turn | tuple[str, str]] = (),
+    system: str | None = None,
+    model: str = "",
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    top_p: float | None = None,
+    stop: Sequence[str] = (),
+    seed: int | None = None,
+    frequency_penalty: float | None = None,
+    presence_penalty: float | None = None,
+    user: str = "",
+    reasoning: Reasoning | None = None,
 ) -> Message:
     """Return the request. The server checks the ranges of its values.
 

@@ -10,8 +10,8 @@ connection."""
 async def close_listener(server: asyncio.Server) -> None:
     """Stop accepting connections, then close the server.
 
-    When this returns, `connection_made` has been called for every accepted connection. Until
-    Python 3.12, `Server.close` alone leaks the connections for which it has not.
+    When this returns, `connection_made` has been called for every accepted connection.
+    `Server.close` alone leaks the others.
     """
     loop = asyncio.get_running_loop()
     for listener in server.sockets:

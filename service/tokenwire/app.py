@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
-from tokenwire.api.chatgpt.service import METHODS, SEND, SERVICE, ChatgptService
+from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.config import Settings, cannot_listen
@@ -140,7 +140,7 @@ class App:
             lambda: admission.in_flight, lambda: admission.queued, lambda: request_bytes.held
         )
         self.metrics.watch_reserved(admission.reserved)
-        self._probe = AcceptProbe(SEND.path)
+        self._probe = AcceptProbe(method.path for method in METHODS)
         self._shedder = LoadShedder(self._probe, admission, self.metrics)
         defaults = Defaults(
             model=settings.model,

@@ -74,6 +74,16 @@ class _Servicer(chatgpt_pb2_grpc.ChatgptServicer):
     def __init__(self, server: ScriptedServer) -> None:
         self._server = server
 
+    async def Ask(  # noqa: N802 - the contract's name
+        self, request: Message, context: Any
+    ) -> Answer:
+        whole = Answer()
+        async for answer in self.Send(request, context):
+            content, reasoning = whole.content + answer.content, whole.reasoning + answer.reasoning
+            whole.MergeFrom(answer)
+            whole.content, whole.reasoning = content, reasoning
+        return whole
+
     async def Send(  # noqa: N802 - the contract's name
         self, request: Message, context: Any
     ) -> AsyncIterator[Answer]:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ChatgptStub:
-    """Streams answers of a large language model.
+    """Answers of a large language model.
     """
 
     def __init__(self, channel):
@@ -40,10 +40,15 @@ class ChatgptStub:
                 request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
                 response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
                 _registered_method=True)
+        self.Ask = channel.unary_unary(
+                '/openai.Chatgpt/Ask',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
+                _registered_method=True)
 
 
 class ChatgptServicer:
-    """Streams answers of a large language model.
+    """Answers of a large language model.
     """
 
     def Send(self, request, context):
@@ -59,11 +64,25 @@ class ChatgptServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Ask(self, request, context):
+        """Sends one message and returns the model's whole answer: one Answer with
+        everything that Send would stream, up to 4,000,000 bytes of text. A failed
+        call has no Answer, whatever the model has written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatgptServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Send': grpc.unary_stream_rpc_method_handler(
                     servicer.Send,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.SerializeToString,
+            ),
+            'Ask': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ask,
                     request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
                     response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.SerializeToString,
             ),
@@ -76,7 +95,7 @@ def add_ChatgptServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Chatgpt:
-    """Streams answers of a large language model.
+    """Answers of a large language model.
     """
 
     @staticmethod
@@ -94,6 +113,33 @@ class Chatgpt:
             request,
             target,
             '/openai.Chatgpt/Send',
+            tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/Ask',
             tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
             tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
             options,

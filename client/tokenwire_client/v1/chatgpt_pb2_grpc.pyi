@@ -33,7 +33,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChatgptStub:
-    """Streams answers of a large language model."""
+    """Answers of a large language model."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,10 +48,15 @@ class ChatgptStub:
     `usage`, `model` and `id`. A failed call ends with a gRPC status whose
     details hold a google.rpc.ErrorInfo with domain "tokenwire".
     """
+    Ask: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.Answer]
+    """Sends one message and returns the model's whole answer: one Answer with
+    everything that Send would stream, up to 4,000,000 bytes of text. A failed
+    call has no Answer, whatever the model has written.
+    """
 
 @_typing.type_check_only
 class ChatgptAsyncStub(ChatgptStub):
-    """Streams answers of a large language model."""
+    """Answers of a large language model."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Send: _aio.UnaryStreamMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.Answer]  # type: ignore[assignment]
@@ -63,9 +68,14 @@ class ChatgptAsyncStub(ChatgptStub):
     `usage`, `model` and `id`. A failed call ends with a gRPC status whose
     details hold a google.rpc.ErrorInfo with domain "tokenwire".
     """
+    Ask: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.Answer]  # type: ignore[assignment]
+    """Sends one message and returns the model's whole answer: one Answer with
+    everything that Send would stream, up to 4,000,000 bytes of text. A failed
+    call has no Answer, whatever the model has written.
+    """
 
 class ChatgptServicer(metaclass=_abc_1.ABCMeta):
-    """Streams answers of a large language model."""
+    """Answers of a large language model."""
 
     @_abc_1.abstractmethod
     def Send(
@@ -80,6 +90,17 @@ class ChatgptServicer(metaclass=_abc_1.ABCMeta):
         Answer of a successful call has empty content and carries `finish_reason`,
         `usage`, `model` and `id`. A failed call ends with a gRPC status whose
         details hold a google.rpc.ErrorInfo with domain "tokenwire".
+        """
+
+    @_abc_1.abstractmethod
+    def Ask(
+        self,
+        request: _chatgpt_pb2.Message,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.Answer, _abc.Awaitable[_chatgpt_pb2.Answer]]:
+        """Sends one message and returns the model's whole answer: one Answer with
+        everything that Send would stream, up to 4,000,000 bytes of text. A failed
+        call has no Answer, whatever the model has written.
         """
 
 def add_ChatgptServicer_to_server(servicer: ChatgptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

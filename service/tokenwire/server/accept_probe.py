@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -38,10 +39,35 @@ BUSY_CALLS: Final = 16
 BACKLOG_SECONDS: Final = 0.02
 """Calls count as backlogged once one has waited this long in gRPC."""
 MAX_PROBES: Final = 16
-"""The most probes in flight. Each costs 0.5 ms of CPU."""
+"""The most probes in flight per method. Each costs 0.5 ms of CPU."""
 TIMEOUT_SECONDS: Final = 60.0
 
 log = logging.getLogger(__name__)
+
+
+class _Queue:
+    """The calls of one method that wait in gRPC.
+
+    Attributes:
+        sent: The time at which each pending probe was sent, oldest first, by its metadata value.
+        last_sent: When the latest probe was sent.
+        accepted: The number of calls accepted since then.
+        probe: Sends a probe; None until the channel is open.
+    """
+
+    def __init__(self) -> None:
+        self.sent: dict[str, float] = {}
+        self.last_sent = 0.0
+        self.accepted = 0
+        self.probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] | None = None
+
+    def forget(self, value: str) -> None:
+        """Remove a probe that has arrived or ended."""
+        self.sent.pop(value, None)
+
+    def oldest_age(self, now: float) -> float:
+        """Return the age of the oldest pending probe in seconds, or 0 if there is none."""
+        return now - next(iter(self.sent.values()), now)
 
 
 class AcceptProbe:
@@ -51,17 +77,13 @@ class AcceptProbe:
     no directory for the socket can be created, no probes are sent and all waits read 0.
 
     Args:
-        method: The path of the method to call. gRPC has a queue for each method.
+        methods: The paths of the methods to call. gRPC has a queue for each method.
     """
 
-    def __init__(self, method: str) -> None:
-        self._method = method
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._queues = {method: _Queue() for method in methods}
         self._secret = secrets.token_hex(16)
-        # The time at which each pending probe was sent, oldest first, by its metadata value.
-        self._sent: dict[str, float] = {}
         self._sequence = 0
-        self._last_sent = 0.0
-        self._accepted = 0
         self._directory: Path | None = None
         self._channel: grpc.aio.Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -80,9 +102,8 @@ class AcceptProbe:
         """Start to send probes."""
         if self._directory:
             self._channel = grpc.aio.insecure_channel(self._target, CHANNEL_OPTIONS)
-            self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
-                self._method
-            )
+            for method, queue in self._queues.items():
+                queue.probe = self._channel.unary_unary(method)
             self._send_periodically()
 
     async def stop(self) -> None:
@@ -95,47 +116,43 @@ class AcceptProbe:
         if self._directory:
             private_directory.remove(self._directory)
 
-    def is_probe(self, metadata: Metadata) -> bool:
-        """Report whether a call with this metadata is a probe, and if so record its arrival."""
+    def is_probe(self, method: str, metadata: Metadata) -> bool:
+        """Report whether a call of `method` is a probe, and if so record its arrival."""
         for key, value in metadata:
             if key == PROBE_KEY and str(value).startswith(self._secret):
-                self._forget(str(value))
+                self._queues[method].forget(str(value))
                 return True
         return False
 
-    def record_accepted(self) -> float:
+    def record_accepted(self, method: str) -> float:
         """Record that the server accepted a call; return its minimum wait in seconds."""
         now = time.monotonic()
-        self._accepted += 1
-        if self._accepted >= BUSY_CALLS and now - self._last_sent >= BUSY_INTERVAL_SECONDS:
-            self._send(now)
-        return self._oldest_age(now)
+        queue = self._queues[method]
+        queue.accepted += 1
+        if queue.accepted >= BUSY_CALLS and now - queue.last_sent >= BUSY_INTERVAL_SECONDS:
+            self._send(queue, now)
+        return queue.oldest_age(now)
 
     def has_backlog(self) -> bool:
         """Report whether calls are waiting in gRPC now."""
-        return self._oldest_age(time.monotonic()) >= BACKLOG_SECONDS
-
-    def _oldest_age(self, now: float) -> float:
-        """Return the age of the oldest pending probe in seconds, or 0 if there is none."""
-        return now - next(iter(self._sent.values()), now)
+        now = time.monotonic()
+        return any(queue.oldest_age(now) >= BACKLOG_SECONDS for queue in self._queues.values())
 
     def _send_periodically(self) -> None:
-        self._send(time.monotonic())
+        for queue in self._queues.values():
+            self._send(queue, time.monotonic())
         self._timer = asyncio.get_running_loop().call_later(
             IDLE_INTERVAL_SECONDS, self._send_periodically
         )
 
-    def _send(self, now: float) -> None:
-        if self._channel is None or len(self._sent) >= MAX_PROBES:
+    def _send(self, queue: _Queue, now: float) -> None:
+        if self._channel is None or queue.probe is None or len(queue.sent) >= MAX_PROBES:
             return
-        self._accepted = 0
-        self._last_sent = now
+        queue.accepted = 0
+        queue.last_sent = now
         self._sequence += 1
         value = f"{self._secret}-{self._sequence}"
-        call = self._probe(b"", timeout=TIMEOUT_SECONDS, metadata=((PROBE_KEY, value),))
-        self._sent[value] = now
+        call = queue.probe(b"", timeout=TIMEOUT_SECONDS, metadata=((PROBE_KEY, value),))
+        queue.sent[value] = now
         # A probe that ends without arriving must not count as pending.
-        call.add_done_callback(lambda _: self._forget(value))
-
-    def _forget(self, value: str) -> None:
-        self._sent.pop(value, None)
+        call.add_done_callback(lambda _: queue.forget(value))

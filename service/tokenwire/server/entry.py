@@ -48,7 +48,7 @@ class Entry:
         async def serve(_: object, context: Context) -> None:
             # gRPC builds the metadata anew at each call of the method.
             metadata = context.invocation_metadata() or ()
-            waited = shedder.record_arrival(metadata)
+            waited = shedder.record_arrival(method, metadata)
             if waited is None:
                 return
             request_id = request_id_of(metadata)

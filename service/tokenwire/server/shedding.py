@@ -44,11 +44,11 @@ class LoadShedder:
         self._unreported = 0
         self._longest_wait = 0.0
 
-    def record_arrival(self, metadata: Metadata) -> float | None:
+    def record_arrival(self, method: Method, metadata: Metadata) -> float | None:
         """Return the seconds that a call waited in gRPC, or None if the call is a probe."""
-        if self._probe.is_probe(metadata):
+        if self._probe.is_probe(method.path, metadata):
             return None
-        waited = self._probe.record_accepted()
+        waited = self._probe.record_accepted(method.path)
         self._metrics.observe_accept_wait(waited)
         return waited
 

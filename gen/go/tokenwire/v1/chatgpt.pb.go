@@ -783,9 +783,10 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n" +
-	"\x13FINISH_REASON_OTHER\x10\x0426\n" +
+	"\x13FINISH_REASON_OTHER\x10\x042`\n" +
 	"\aChatgpt\x12+\n" +
-	"\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x000\x01Bg\n" +
+	"\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x000\x01\x12(\n" +
+	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00Bg\n" +
 	"\x0fio.tokenwire.v1B\fChatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\fTokenwire.V1b\x06proto3"
 
 var (
@@ -822,9 +823,11 @@ var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	2, // 5: openai.Answer.finish_reason:type_name -> openai.FinishReason
 	8, // 6: openai.Answer.usage:type_name -> openai.Usage
 	3, // 7: openai.Chatgpt.Send:input_type -> openai.Message
-	7, // 8: openai.Chatgpt.Send:output_type -> openai.Answer
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
+	3, // 8: openai.Chatgpt.Ask:input_type -> openai.Message
+	7, // 9: openai.Chatgpt.Send:output_type -> openai.Answer
+	7, // 10: openai.Chatgpt.Ask:output_type -> openai.Answer
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
 	7, // [7:7] is the sub-list for extension type_name
 	7, // [7:7] is the sub-list for extension extendee
 	0, // [0:7] is the sub-list for field type_name

@@ -27,13 +27,14 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Chatgpt_Send_FullMethodName = "/openai.Chatgpt/Send"
+	Chatgpt_Ask_FullMethodName  = "/openai.Chatgpt/Ask"
 )
 
 // ChatgptClient is the client API for Chatgpt service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Streams answers of a large language model.
+// Answers of a large language model.
 type ChatgptClient interface {
 	// Sends one message and streams the model's answer while it is written.
 	//
@@ -43,6 +44,10 @@ type ChatgptClient interface {
 	// `usage`, `model` and `id`. A failed call ends with a gRPC status whose
 	// details hold a google.rpc.ErrorInfo with domain "tokenwire".
 	Send(ctx context.Context, in *Message, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Answer], error)
+	// Sends one message and returns the model's whole answer: one Answer with
+	// everything that Send would stream, up to 4,000,000 bytes of text. A failed
+	// call has no Answer, whatever the model has written.
+	Ask(ctx context.Context, in *Message, opts ...grpc.CallOption) (*Answer, error)
 }
 
 type chatgptClient struct {
@@ -72,11 +77,21 @@ func (c *chatgptClient) Send(ctx context.Context, in *Message, opts ...grpc.Call
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Chatgpt_SendClient = grpc.ServerStreamingClient[Answer]
 
+func (c *chatgptClient) Ask(ctx context.Context, in *Message, opts ...grpc.CallOption) (*Answer, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Answer)
+	err := c.cc.Invoke(ctx, Chatgpt_Ask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChatgptServer is the server API for Chatgpt service.
 // All implementations must embed UnimplementedChatgptServer
 // for forward compatibility.
 //
-// Streams answers of a large language model.
+// Answers of a large language model.
 type ChatgptServer interface {
 	// Sends one message and streams the model's answer while it is written.
 	//
@@ -86,6 +101,10 @@ type ChatgptServer interface {
 	// `usage`, `model` and `id`. A failed call ends with a gRPC status whose
 	// details hold a google.rpc.ErrorInfo with domain "tokenwire".
 	Send(*Message, grpc.ServerStreamingServer[Answer]) error
+	// Sends one message and returns the model's whole answer: one Answer with
+	// everything that Send would stream, up to 4,000,000 bytes of text. A failed
+	// call has no Answer, whatever the model has written.
+	Ask(context.Context, *Message) (*Answer, error)
 	mustEmbedUnimplementedChatgptServer()
 }
 
@@ -98,6 +117,9 @@ type UnimplementedChatgptServer struct{}
 
 func (UnimplementedChatgptServer) Send(*Message, grpc.ServerStreamingServer[Answer]) error {
 	return status.Error(codes.Unimplemented, "method Send not implemented")
+}
+func (UnimplementedChatgptServer) Ask(context.Context, *Message) (*Answer, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 func (UnimplementedChatgptServer) mustEmbedUnimplementedChatgptServer() {}
 func (UnimplementedChatgptServer) testEmbeddedByValue()                 {}
@@ -131,13 +153,36 @@ func _Chatgpt_Send_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Chatgpt_SendServer = grpc.ServerStreamingServer[Answer]
 
+func _Chatgpt_Ask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Message)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChatgptServer).Ask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Chatgpt_Ask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChatgptServer).Ask(ctx, req.(*Message))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Chatgpt_ServiceDesc is the grpc.ServiceDesc for Chatgpt service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Chatgpt_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "openai.Chatgpt",
 	HandlerType: (*ChatgptServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Ask",
+			Handler:    _Chatgpt_Ask_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Send",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
@@ -9,14 +10,20 @@ from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
-from tokenwire.core.domain import AnswerStream, ChatRequest
+from tokenwire.core.domain import AnswerStream, ChatRequest, Completion
+from tokenwire.core.errors import UpstreamResponseTooLarge
 from tokenwire.core.method import Method, MethodType
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM)
-METHODS: Final = (SEND,)
+ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY)
+METHODS: Final = (SEND, ASK)
 """Every method of the service, as `ChatgptService.endpoints` has them."""
+
+MAX_ANSWER_BYTES: Final = 4_000_000
+"""The most text and reasoning in one Answer of `Ask`, in bytes of UTF-8. By default, clients of
+gRPC reject messages above 4 MiB."""
 
 OnModelCall: TypeAlias = Callable[[ChatRequest, CallRecord], Awaitable[None]]
 
@@ -50,7 +57,14 @@ class ChatgptService:
                 serialize=pb.Answer.SerializeToString,
                 encode=to_answer,
                 late_error=_late_error,
-            )
+            ),
+            Endpoint(
+                ASK,
+                check=self._limits.check,
+                parse=pb.Message.FromString,
+                handle=self.ask,
+                serialize=pb.Answer.SerializeToString,
+            ),
         ]
 
     async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:
@@ -64,6 +78,36 @@ class ChatgptService:
         call.attempts.started = time.monotonic()
         await self._on_model_call(request, call)
         return self._model.stream(request, call)
+
+    async def ask(self, message: pb.Message, call: CallRecord) -> pb.Answer:
+        """Return the model's whole answer to `message`.
+
+        Raises:
+            ServiceError: The request is invalid, the answer cannot be completed, or it is longer
+                than MAX_ANSWER_BYTES.
+        """
+        texts: list[str] = []
+        reasonings: list[str] = []
+        size = 0
+        async with aclosing(await self.send(message, call)) as events:
+            # Frees the request while the model answers, which can take minutes.
+            del message
+            async for event in events:
+                if isinstance(event, Completion):
+                    call.completion = event
+                    call.deadline.answer_completed()
+                    break
+                call.add_delta(event)
+                size += len(event.text.encode()) + len(event.reasoning.encode())
+                if size > MAX_ANSWER_BYTES:
+                    raise UpstreamResponseTooLarge
+                texts.append(event.text)
+                reasonings.append(event.reasoning)
+        assert call.completion is not None  # noqa: S101 - the last event is a Completion
+        answer = to_answer(call.completion)
+        answer.content = "".join(texts)
+        answer.reasoning = "".join(reasonings)
+        return answer
 
 
 def _late_error(reason: str) -> pb.Answer:

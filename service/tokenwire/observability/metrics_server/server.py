@@ -124,8 +124,8 @@ class MetricsServer:
         connections = ScrapeConnections(http, limits, self._metrics)
         server = await self._loop.create_server(connections, sock=listener)
         await self._stopping.wait()
-        # Until Python 3.12, asyncio leaks connections that it has accepted and not reported yet
-        # when their server closes. It reports them two iterations of its loop later.
+        # `Server.close` alone leaks accepted connections whose `connection_made` has not been
+        # called. asyncio calls it two iterations of its loop after it accepts a connection.
         self._loop.remove_reader(listener)
         for _ in range(2):
             await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import ChatRequest
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
+from tokenwire.core.method import Method, MethodType
 from tokenwire.observability.traces.content_budget import ContentBudget
 
 CHAT: Final = "chat"
@@ -58,7 +59,7 @@ class ChatSpans:
         )
         call.attempts.span = span
         if span.is_recording():
-            span.set_attributes(_parameters(request))
+            span.set_attributes(_parameters(request, call.method))
             if self._capture_content:
                 call.texts = []
                 await _Content(span, self._budget).write_request(request)
@@ -79,11 +80,11 @@ class ChatSpans:
         span.end()
 
 
-def _parameters(request: ChatRequest) -> dict[str, AttributeValue]:
+def _parameters(request: ChatRequest, method: Method) -> dict[str, AttributeValue]:
     sampling = request.sampling
     parameters: dict[str, AttributeValue | None] = {
         "gen_ai.output.type": "text",
-        "gen_ai.request.stream": True,
+        "gen_ai.request.stream": method.type is MethodType.SERVER_STREAM,
         "gen_ai.request.temperature": sampling.temperature,
         "gen_ai.request.max_tokens": sampling.max_tokens,
         "gen_ai.request.top_p": sampling.top_p,
