@@ -11,7 +11,7 @@ from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer, Reasoning, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Answer, Reasoning, Tool, ToolChoice, Turn
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -105,6 +105,8 @@ class Client:
         presence_penalty: float | None = None,
         user: str = "",
         reasoning: Reasoning | None = None,
+        tools: Iterable[Tool] = (),
+        tool_choice: ToolChoice | None = None,
         timeout: float | None = None,
         metadata: Sequence[Metadatum] = (),
     ) -> AnswerStream:
@@ -116,7 +118,7 @@ class Client:
         if the call fails.
 
         Args:
-            content: The text to answer.
+            content: The text to answer; empty if the history ends with the result of a tool.
             history: Earlier turns, oldest first: `Turn` messages or pairs
                 `("user", text)` and `("assistant", text)`.
             system: The system prompt; None for the server's, empty for none.
@@ -131,6 +133,8 @@ class Client:
             user: An opaque name of the end user.
             reasoning: How the model reasons, and whether the answer has the reasoning,
                 as in `Reasoning(effort=Effort.EFFORT_LOW, show=True)`.
+            tools: The tools that the model may call. Answers then carry calls in `tool_calls`.
+            tool_choice: Whether and which tools the model must call.
             timeout: The deadline of the call with all its attempts, in seconds from
                 now; None for no deadline.
             metadata: Metadata of this call, in addition to the client's.
@@ -155,6 +159,8 @@ class Client:
             presence_penalty=presence_penalty,
             user=user,
             reasoning=reasoning,
+            tools=tools,
+            tool_choice=tool_choice,
         )
         stub = ChatgptStub(self._open_channel())
         call = stub.Send(message, timeout=timeout, metadata=(*self._metadata, *metadata))

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
-from tokenwire_client.v1.chatgpt_pb2 import Message, Params, Reasoning, Role, Turn
+from tokenwire_client.v1.chatgpt_pb2 import (
+    Message,
+    Params,
+    Reasoning,
+    Role,
+    Tool,
+    ToolChoice,
+    Turn,
+)
 
 
 class RequestOptions(TypedDict, total=False):
@@ -21,6 +29,8 @@ class RequestOptions(TypedDict, total=False):
     presence_penalty: float | None
     user: str
     reasoning: Reasoning | None
+    tools: Iterable[Tool]
+    tool_choice: ToolChoice | None
 
 
 _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
@@ -41,6 +51,8 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     presence_penalty: float | None = None,
     user: str = "",
     reasoning: Reasoning | None = None,
+    tools: Iterable[Tool] = (),
+    tool_choice: ToolChoice | None = None,
 ) -> Message:
     """Return the request. The server checks the ranges of its values.
 
@@ -68,6 +80,8 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
             user=user,
         ),
         reasoning=reasoning,
+        tools=tools,
+        tool_choice=tool_choice,
     )
 
 

@@ -77,6 +77,10 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """The person or program that asks."""
     ROLE_ASSISTANT: _Role.ValueType  # 2
     """The model."""
+    ROLE_TOOL: _Role.ValueType  # 3
+    """The result of a tool call."""
+    ROLE_SYSTEM: _Role.ValueType  # 4
+    """Instructions to the model within the conversation."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """Who speaks in a Turn."""
@@ -87,6 +91,10 @@ ROLE_USER: Role.ValueType  # 1
 """The person or program that asks."""
 ROLE_ASSISTANT: Role.ValueType  # 2
 """The model."""
+ROLE_TOOL: Role.ValueType  # 3
+"""The result of a tool call."""
+ROLE_SYSTEM: Role.ValueType  # 4
+"""Instructions to the model within the conversation."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _FinishReason:
@@ -102,7 +110,9 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
     """The answer reached max_tokens or the model's own limit."""
     FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 3
-    """The model asked for a tool, which this service does not offer."""
+    """The model called tools. The caller runs them, and sends the results in a
+    request whose history has this answer and a turn of ROLE_TOOL for each call.
+    """
     FINISH_REASON_OTHER: _FinishReason.ValueType  # 4
     """The upstream gave a reason that this contract does not name."""
 
@@ -116,7 +126,9 @@ FINISH_REASON_STOP: FinishReason.ValueType  # 1
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached max_tokens or the model's own limit."""
 FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
-"""The model asked for a tool, which this service does not offer."""
+"""The model called tools. The caller runs them, and sends the results in a
+request whose history has this answer and a turn of ROLE_TOOL for each call.
+"""
 FINISH_REASON_OTHER: FinishReason.ValueType  # 4
 """The upstream gave a reason that this contract does not name."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
@@ -131,9 +143,13 @@ class Message(_message.Message):
     PARAMS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
     content: _builtins.str
-    """The text to answer. Must hold more than white space."""
+    """The text to answer. Must hold more than white space, unless `history` ends
+    with a turn of ROLE_TOOL: then it may be empty.
+    """
     system: _builtins.str
     """Replaces the server's configured system prompt for this call. Set to the
     empty string: no system prompt at all.
@@ -149,6 +165,16 @@ class Message(_message.Message):
         """
 
     @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
+        """The tools that the model may call, up to 128, with 524,288 bytes of
+        parameters in all.
+        """
+
+    @_builtins.property
+    def tool_choice(self) -> Global___ToolChoice:
+        """Whether the model must call a tool, and which. Unset: the model decides."""
+
+    @_builtins.property
     def reasoning(self) -> Global___Reasoning:
         """How the model reasons before it answers. Unset: the upstream's default, and
         the reasoning is not shown.
@@ -161,17 +187,155 @@ class Message(_message.Message):
         params: Global___Params | None = ...,
         history: _abc.Iterable[Global___Turn] | None = ...,
         system: _builtins.str | None = ...,
+        tools: _abc.Iterable[Global___Tool] | None = ...,
+        tool_choice: Global___ToolChoice | None = ...,
         reasoning: Global___Reasoning | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "params", b"params", "reasoning", b"reasoning", "system", b"system"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "params", b"params", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "history", b"history", "params", b"params", "reasoning", b"reasoning", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "history", b"history", "params", b"params", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__system: _TypeAlias = _typing.Literal["system"]  # noqa: Y015
     _WhichOneofArgType__system: _TypeAlias = _typing.Literal["_system", b"_system"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__system) -> _WhichOneofReturnType__system | None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class Tool(_message.Message):
+    """A function that the model may ask the caller to run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name: 1 to 64 letters, digits, hyphens and underscores. Unique."""
+    description: _builtins.str
+    """What the tool does, for the model."""
+    parameters: _builtins.str
+    """The JSON Schema of the arguments, as text: a JSON object. Empty: no
+    arguments.
+    """
+    strict: _builtins.bool
+    """Whether the upstream must make the arguments fit the schema."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        parameters: _builtins.str = ...,
+        strict: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "parameters", b"parameters", "strict", b"strict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tool: _TypeAlias = Tool  # noqa: Y015
+
+@_typing.final
+class ToolChoice(_message.Message):
+    """Whether and which tools the model calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ToolChoice._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MODE_UNSPECIFIED: ToolChoice._Mode.ValueType  # 0
+        """Not set: the model decides."""
+        MODE_AUTO: ToolChoice._Mode.ValueType  # 1
+        """The model decides."""
+        MODE_NONE: ToolChoice._Mode.ValueType  # 2
+        """The model calls no tool."""
+        MODE_REQUIRED: ToolChoice._Mode.ValueType  # 3
+        """The model calls at least one tool."""
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+        """When the model calls tools."""
+
+    MODE_UNSPECIFIED: ToolChoice.Mode.ValueType  # 0
+    """Not set: the model decides."""
+    MODE_AUTO: ToolChoice.Mode.ValueType  # 1
+    """The model decides."""
+    MODE_NONE: ToolChoice.Mode.ValueType  # 2
+    """The model calls no tool."""
+    MODE_REQUIRED: ToolChoice.Mode.ValueType  # 3
+    """The model calls at least one tool."""
+
+    MODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PARALLEL_FIELD_NUMBER: _builtins.int
+    mode: Global___ToolChoice.Mode.ValueType
+    """When the model calls tools."""
+    name: _builtins.str
+    """The name of the tool that the model must call."""
+    parallel: _builtins.bool
+    """Whether the model may call several tools at once. Unset: the upstream's
+    default.
+    """
+    def __init__(
+        self,
+        *,
+        mode: Global___ToolChoice.Mode.ValueType = ...,
+        name: _builtins.str = ...,
+        parallel: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel", b"_parallel", "choice", b"choice", "mode", b"mode", "name", b"name", "parallel", b"parallel"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel", b"_parallel", "choice", b"choice", "mode", b"mode", "name", b"name", "parallel", b"parallel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__parallel: _TypeAlias = _typing.Literal["parallel"]  # noqa: Y015
+    _WhichOneofArgType__parallel: _TypeAlias = _typing.Literal["_parallel", b"_parallel"]  # noqa: Y015
+    _WhichOneofReturnType_choice: _TypeAlias = _typing.Literal["mode", "name"]  # noqa: Y015
+    _WhichOneofArgType_choice: _TypeAlias = _typing.Literal["choice", b"choice"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel) -> _WhichOneofReturnType__parallel | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_choice) -> _WhichOneofReturnType_choice | None: ...
+
+Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
+
+@_typing.final
+class ToolCall(_message.Message):
+    """A call of a tool by the model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the call, which its result names. Unique within the answer."""
+    name: _builtins.str
+    """The tool's name."""
+    arguments: _builtins.str
+    """The arguments, as text: a JSON object. In a request, empty stands for `{}`."""
+    index: _builtins.int
+    """The position of the call in the answer, from 0. Ignored in a request."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCall: _TypeAlias = ToolCall  # noqa: Y015
 
 @_typing.final
 class Reasoning(_message.Message):
@@ -217,19 +381,31 @@ class Turn(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
     """Who spoke. ROLE_UNSPECIFIED is rejected."""
     content: _builtins.str
-    """What was said."""
+    """What was said; with ROLE_TOOL, the result of the call."""
+    tool_call_id: _builtins.str
+    """The id of the call whose result this turn is. ROLE_TOOL only, which must set
+    it to the id of a call in an earlier turn.
+    """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
+        """The tools that the model called in this turn, up to 128. ROLE_ASSISTANT only."""
+
     def __init__(
         self,
         *,
         role: Global___Role.ValueType = ...,
         content: _builtins.str = ...,
+        tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
+        tool_call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +507,7 @@ class Answer(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     error: _builtins.str
     """Set only on the last Answer of a call that fails after its first token, to
     the reason of the failure. The gRPC status says the same; this field is for
@@ -352,6 +529,10 @@ class Answer(_message.Message):
     def usage(self) -> Global___Usage:
         """Tokens used, as the upstream reports them. Absent where it reports none."""
 
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
+        """Tool calls, each whole and in one Answer. They come after the text."""
+
     def __init__(
         self,
         *,
@@ -362,10 +543,11 @@ class Answer(_message.Message):
         model: _builtins.str = ...,
         id: _builtins.str = ...,
         reasoning: _builtins.str = ...,
+        tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "model", b"model", "reasoning", b"reasoning", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "model", b"model", "reasoning", b"reasoning", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

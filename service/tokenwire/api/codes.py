@@ -32,6 +32,7 @@ CODES: Final[dict[type[ServiceError], StatusCode]] = {
     errors.UpstreamProtocolError: StatusCode.INTERNAL,
     errors.UpstreamEventTooLarge: StatusCode.INTERNAL,
     errors.UpstreamResponseTooLarge: StatusCode.INTERNAL,
+    errors.UpstreamToolCallInvalid: StatusCode.INTERNAL,
     errors.ContentFiltered: StatusCode.FAILED_PRECONDITION,
     errors.ServerOverloaded: StatusCode.RESOURCE_EXHAUSTED,
     errors.SlowConsumer: StatusCode.RESOURCE_EXHAUSTED,

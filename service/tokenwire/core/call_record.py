@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_deadline import CallDeadline
-from tokenwire.core.domain import Completion, Delta
+from tokenwire.core.domain import Completion, Delta, ToolCall
 from tokenwire.core.method import Method
 
 
@@ -38,6 +38,7 @@ class CallRecord:
             call ends, because a slow caller alone must not make the call fail.
         texts: The text received so far if spans record content; otherwise None.
         reasonings: The reasoning shown to the caller so far if spans record content.
+        tool_calls: The tool calls so far if spans record content.
         completion: The end of a complete answer.
         status: The name of the gRPC status code; empty until the call has ended.
         reason: The failure's reason, or the status code where there is no reason.
@@ -63,6 +64,7 @@ class CallRecord:
     last_write: asyncio.Future[None] | None = None
     texts: list[str] | None = None
     reasonings: list[str] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
     completion: Completion | None = None
     status: str = ""
     reason: str = ""
@@ -79,3 +81,4 @@ class CallRecord:
         if self.texts is not None:
             self.texts.append(delta.text)
             self.reasonings.append(delta.reasoning)
+            self.tool_calls += delta.tool_calls

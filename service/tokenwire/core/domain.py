@@ -11,14 +11,82 @@ class Role(enum.Enum):
 
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool by the model.
+
+    Attributes:
+        id: The id of the call, unique within the answer.
+        name: The tool's name.
+        arguments: The arguments: the JSON of an object.
+        index: The position of the call in the answer.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One earlier turn of the conversation."""
+    """One earlier turn of the conversation.
+
+    Attributes:
+        role: The author.
+        content: The text; with Role.TOOL, the result of the call.
+        tool_calls: The tools that the model called. Role.ASSISTANT only.
+        tool_call_id: The id of the call whose result the turn is. Role.TOOL only.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may ask the caller to run.
+
+    Attributes:
+        name: The name.
+        description: What the tool does, for the model.
+        parameters: The JSON Schema of the arguments: the JSON of an object.
+        strict: Whether the upstream must make the arguments fit the schema.
+    """
+
+    name: str
+    description: str
+    parameters: str
+    strict: bool = False
+
+
+class ToolMode(enum.Enum):
+    """When the model calls tools, by OpenAI's names."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether and which tools the model calls.
+
+    Attributes:
+        mode: When the model calls tools; None for the upstream's default.
+        name: The tool that the model must call; empty for any.
+        parallel: Whether the model may call several tools at once; None for the default.
+    """
+
+    mode: ToolMode | None = None
+    name: str = ""
+    parallel: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +134,13 @@ class ChatRequest:
     """A validated request in which the service's defaults are applied.
 
     Attributes:
-        content: The message to answer.
+        content: The message to answer; empty if the history ends with the result of a tool.
         model: The model's name.
         system: The system prompt, or empty for none.
         history: The earlier turns, oldest first.
         sampling: The sampling parameters.
+        tools: The tools that the model may call.
+        tool_choice: Whether and which tools the model calls.
         reasoning: How the model reasons.
         set_by_caller: Paths of the parameters that the caller set, such as
             `params.temperature`. A model that the settings list does not count.
@@ -81,6 +151,8 @@ class ChatRequest:
     system: str = ""
     history: tuple[Turn, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
     reasoning: Reasoning = field(default_factory=Reasoning)
     set_by_caller: frozenset[str] = frozenset()
 
@@ -115,11 +187,13 @@ class Delta:
         text: The text.
         tokens: The number of upstream events.
         reasoning: The model's reasoning, which came before the text.
+        tool_calls: Tool calls, which came after the text.
     """
 
     text: str
     tokens: int = 1
     reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

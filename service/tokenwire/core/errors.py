@@ -249,6 +249,14 @@ class UpstreamResponseTooLarge(UpstreamError):
     retryable = False
 
 
+class UpstreamToolCallInvalid(UpstreamError):
+    """A tool call has no name, its arguments are not a JSON object, or there are too many."""
+
+    reason = "UPSTREAM_TOOL_CALL_INVALID"
+    text = "The upstream sent a tool call that is not valid."
+    retryable = False
+
+
 class ContentFiltered(UpstreamError):
     """The finish reason is `content_filter`, or another word for it."""
 

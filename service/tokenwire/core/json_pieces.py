@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 Json: TypeAlias = Any
-"""A dictionary with string keys, a list, a string, a number, a boolean or None."""
+"""A dictionary with string keys, a list, a string, a number, a boolean, None, or encoded JSON."""
 
 PIECE_WEIGHT: Final = 1 << 16
 """The approximate weight of one piece. A string weighs its length in characters, and every value
@@ -29,7 +29,7 @@ def is_large(value: Json) -> bool:
     for each in found:
         weight += ITEM_WEIGHT
         kind = type(each)
-        if kind is str:
+        if kind is str or kind is msgspec.Raw:
             weight += len(each)
         elif kind is dict:
             found += each.values()
@@ -56,7 +56,7 @@ def pieces(value: Json) -> Iterator[bytes]:
 
 
 def _weight(value: Json) -> int:
-    if isinstance(value, str):
+    if isinstance(value, str | msgspec.Raw):
         return len(value) + ITEM_WEIGHT
     if isinstance(value, dict):
         return sum(map(_weight, value.values())) + ITEM_WEIGHT

@@ -1,22 +1,35 @@
 """Adapts any LangChain chat model to `chat_model.ChatModel`."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
 from typing import Any, Final
 
 import langsmith
+import msgspec
 from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, Delta, Reasoning, Usage
+from tokenwire.core.domain import (
+    AnswerStream,
+    ChatRequest,
+    Completion,
+    Delta,
+    FinishReason,
+    Reasoning,
+    Usage,
+)
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
+from tokenwire.upstreams.openai.tool_fields import tool_fields
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
 from tokenwire.upstreams.prompt import to_drafts, to_messages, to_parameters
+from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler, ToolCallPiece
 
 FAILURES: Final[dict[type[exceptions.ModelError], type[errors.ServiceError]]] = {
     exceptions.ModelAuthenticationError: errors.UpstreamAuthRejected,
@@ -58,8 +71,9 @@ class LangChainModel:
         stop = list(request.sampling.stop) or None
         # BaseChatModel declares _astream as an async iterator, but it is an async generator.
         source: AsyncGenerator[ChatGenerationChunk] = self._model._astream(  # type: ignore[assignment]  # noqa: SLF001 - see the class
-            messages, stop, **to_parameters(request)
+            messages, stop, **to_parameters(request), **_tool_parameters(self._model, request)
         )
+        assembler = ToolCallAssembler()
         del messages, request
         usage: UsageMetadata | None = None
         metadata: dict[str, Any] = {}
@@ -77,10 +91,18 @@ class LangChainModel:
                         metadata |= chunk.message.response_metadata | (chunk.generation_info or {})
                         metadata |= {"id": chunk.message.id} if chunk.message.id else {}
                         if isinstance(chunk.message, AIMessageChunk):
+                            if chunk.message.tool_call_chunks:
+                                call.attempts.received = True
+                                timer.progressed()
+                            for piece in chunk.message.tool_call_chunks:
+                                assembler.add(_piece(piece))
                             usage = add_usage(usage, chunk.message.usage_metadata)
         except exceptions.ModelError as error:
             raise _failure(error) from None
-        yield _completion(metadata, usage)
+        calls = assembler.finish()
+        for each in calls:
+            yield Delta("", tool_calls=(each,))
+        yield _completion(metadata, usage, has_calls=bool(calls))
 
     async def aclose(self) -> None:
         """Do nothing: LangChain's chat models have no common close method."""
@@ -115,12 +137,40 @@ def _failure(error: exceptions.ModelError) -> errors.ServiceError:
     return errors.UpstreamError()
 
 
-def _completion(metadata: dict[str, Any], usage: UsageMetadata | None) -> Completion:
+def _tool_parameters(model: BaseChatModel, request: ChatRequest) -> dict[str, Any]:
+    """Return the parameters for the request's tools, in the format of the model's provider."""
+    if not request.tools:
+        return {}
+    fields = json.loads(msgspec.json.encode(tool_fields(request)))
+    choice = fields.pop("tool_choice", None)
+    try:
+        bound = model.bind_tools(
+            fields.pop("tools"), **({"tool_choice": choice} if choice else {}), **fields
+        )
+    except NotImplementedError:
+        raise errors.InvalidParameter("tools", "is not supported with this provider") from None
+    kwargs: dict[str, Any] = getattr(bound, "kwargs", {})
+    return kwargs
+
+
+def _piece(chunk: ToolCallChunk) -> ToolCallPiece:
+    index = chunk.get("index")
+    return ToolCallPiece(
+        index if isinstance(index, int) else None,
+        chunk.get("id") or "",
+        chunk.get("name") or "",
+        chunk.get("args") or "",
+    )
+
+
+def _completion(
+    metadata: dict[str, Any], usage: UsageMetadata | None, *, has_calls: bool
+) -> Completion:
     reason = metadata.get("finish_reason") or metadata.get("stop_reason")
     reason = reason or metadata.get("done_reason")
     # Models outside the OpenAI family may report no reason; the end of the stream counts as "stop".
     model = metadata.get("model_name") or metadata.get("model") or ""
-    finished = finish_reason(str(reason or "stop"))
+    finished = FinishReason.TOOL_CALLS if has_calls else finish_reason(str(reason or "stop"))
     return Completion(finished, _usage(usage), str(model), str(metadata.get("id") or ""))
 
 

@@ -1,30 +1,50 @@
 """Converts a request to LangChain messages and parameters."""
 
+import json
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from tokenwire.core.domain import ChatRequest, Role
+from tokenwire.core.domain import ChatRequest, Role, Turn
 from tokenwire.core.large_work import next_step
 
 MessageClass: TypeAlias = type[SystemMessage] | type[HumanMessage] | type[AIMessage]
-MessageDraft: TypeAlias = tuple[MessageClass, str]
-"""The class and the content of a message. Creating message objects is slow and often not needed."""
+
+
+class MessageDraft(NamedTuple):
+    """A message that is not created yet. Creating messages is slow and often not needed.
+
+    Attributes:
+        kind: The class of the message; of AIMessage and ToolMessage if `turn` is set.
+        content: The text.
+        turn: The turn if it has tool calls or the result of one; otherwise None.
+    """
+
+    kind: MessageClass
+    content: str
+    turn: Turn | None = None
+
 
 MESSAGES_PER_STEP: Final = 256
 """The number of messages that are created per step of large work."""
 MESSAGE_CLASSES: Final[dict[Role, MessageClass]] = {
     Role.USER: HumanMessage,
     Role.ASSISTANT: AIMessage,
+    Role.SYSTEM: SystemMessage,
+    Role.TOOL: AIMessage,
 }
 
 
 def to_drafts(request: ChatRequest) -> list[MessageDraft]:
     """Return the system prompt if it is set, the history and the message, in this order."""
-    drafts: list[MessageDraft] = [(SystemMessage, request.system)] if request.system else []
-    drafts.extend((MESSAGE_CLASSES[turn.role], turn.content) for turn in request.history)
-    drafts.append((HumanMessage, request.content))
+    drafts = [MessageDraft(SystemMessage, request.system)] if request.system else []
+    for turn in request.history:
+        has_tools = turn.tool_calls or turn.role is Role.TOOL
+        kind = MESSAGE_CLASSES[turn.role]
+        drafts.append(MessageDraft(kind, turn.content, turn if has_tools else None))
+    if request.content:
+        drafts.append(MessageDraft(HumanMessage, request.content))
     return drafts
 
 
@@ -34,11 +54,21 @@ async def to_messages(drafts: Sequence[MessageDraft]) -> list[BaseMessage]:
     for start in range(0, len(drafts), MESSAGES_PER_STEP):
         if start:
             await next_step()
-        messages.extend(
-            message_class(content)
-            for message_class, content in drafts[start : start + MESSAGES_PER_STEP]
-        )
+        messages.extend(map(_message, drafts[start : start + MESSAGES_PER_STEP]))
     return messages
+
+
+def _message(draft: MessageDraft) -> BaseMessage:
+    turn = draft.turn
+    if turn is None:
+        return draft.kind(draft.content)
+    if turn.role is Role.TOOL:
+        return ToolMessage(turn.content, tool_call_id=turn.tool_call_id)
+    calls = [
+        {"id": call.id, "name": call.name, "args": json.loads(call.arguments)}
+        for call in turn.tool_calls
+    ]
+    return AIMessage(turn.content, tool_calls=calls)
 
 
 def to_parameters(request: ChatRequest) -> dict[str, Any]:

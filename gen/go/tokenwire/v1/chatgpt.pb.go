@@ -107,6 +107,10 @@ const (
 	Role_ROLE_USER Role = 1
 	// The model.
 	Role_ROLE_ASSISTANT Role = 2
+	// The result of a tool call.
+	Role_ROLE_TOOL Role = 3
+	// Instructions to the model within the conversation.
+	Role_ROLE_SYSTEM Role = 4
 )
 
 // Enum value maps for Role.
@@ -115,11 +119,15 @@ var (
 		0: "ROLE_UNSPECIFIED",
 		1: "ROLE_USER",
 		2: "ROLE_ASSISTANT",
+		3: "ROLE_TOOL",
+		4: "ROLE_SYSTEM",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
 		"ROLE_USER":        1,
 		"ROLE_ASSISTANT":   2,
+		"ROLE_TOOL":        3,
+		"ROLE_SYSTEM":      4,
 	}
 )
 
@@ -160,7 +168,8 @@ const (
 	FinishReason_FINISH_REASON_STOP FinishReason = 1
 	// The answer reached max_tokens or the model's own limit.
 	FinishReason_FINISH_REASON_LENGTH FinishReason = 2
-	// The model asked for a tool, which this service does not offer.
+	// The model called tools. The caller runs them, and sends the results in a
+	// request whose history has this answer and a turn of ROLE_TOOL for each call.
 	FinishReason_FINISH_REASON_TOOL_CALLS FinishReason = 3
 	// The upstream gave a reason that this contract does not name.
 	FinishReason_FINISH_REASON_OTHER FinishReason = 4
@@ -211,10 +220,68 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
+// When the model calls tools.
+type ToolChoice_Mode int32
+
+const (
+	// Not set: the model decides.
+	ToolChoice_MODE_UNSPECIFIED ToolChoice_Mode = 0
+	// The model decides.
+	ToolChoice_MODE_AUTO ToolChoice_Mode = 1
+	// The model calls no tool.
+	ToolChoice_MODE_NONE ToolChoice_Mode = 2
+	// The model calls at least one tool.
+	ToolChoice_MODE_REQUIRED ToolChoice_Mode = 3
+)
+
+// Enum value maps for ToolChoice_Mode.
+var (
+	ToolChoice_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_AUTO",
+		2: "MODE_NONE",
+		3: "MODE_REQUIRED",
+	}
+	ToolChoice_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_AUTO":        1,
+		"MODE_NONE":        2,
+		"MODE_REQUIRED":    3,
+	}
+)
+
+func (x ToolChoice_Mode) Enum() *ToolChoice_Mode {
+	p := new(ToolChoice_Mode)
+	*p = x
+	return p
+}
+
+func (x ToolChoice_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ToolChoice_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
+}
+
+func (ToolChoice_Mode) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
+}
+
+func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ToolChoice_Mode.Descriptor instead.
+func (ToolChoice_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2, 0}
+}
+
 // One request: the message to answer and all that shapes the answer.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The text to answer. Must hold more than white space.
+	// The text to answer. Must hold more than white space, unless `history` ends
+	// with a turn of ROLE_TOOL: then it may be empty.
 	Content string `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	// The model and its sampling parameters. Unset: the server's defaults.
 	Params *Params `protobuf:"bytes,3,opt,name=params,proto3" json:"params,omitempty"`
@@ -224,6 +291,11 @@ type Message struct {
 	// Replaces the server's configured system prompt for this call. Set to the
 	// empty string: no system prompt at all.
 	System *string `protobuf:"bytes,5,opt,name=system,proto3,oneof" json:"system,omitempty"`
+	// The tools that the model may call, up to 128, with 524,288 bytes of
+	// parameters in all.
+	Tools []*Tool `protobuf:"bytes,7,rep,name=tools,proto3" json:"tools,omitempty"`
+	// Whether the model must call a tool, and which. Unset: the model decides.
+	ToolChoice *ToolChoice `protobuf:"bytes,8,opt,name=tool_choice,json=toolChoice,proto3" json:"tool_choice,omitempty"`
 	// How the model reasons before it answers. Unset: the upstream's default, and
 	// the reasoning is not shown.
 	Reasoning     *Reasoning `protobuf:"bytes,10,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
@@ -289,11 +361,269 @@ func (x *Message) GetSystem() string {
 	return ""
 }
 
+func (x *Message) GetTools() []*Tool {
+	if x != nil {
+		return x.Tools
+	}
+	return nil
+}
+
+func (x *Message) GetToolChoice() *ToolChoice {
+	if x != nil {
+		return x.ToolChoice
+	}
+	return nil
+}
+
 func (x *Message) GetReasoning() *Reasoning {
 	if x != nil {
 		return x.Reasoning
 	}
 	return nil
+}
+
+// A function that the model may ask the caller to run.
+type Tool struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name: 1 to 64 letters, digits, hyphens and underscores. Unique.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What the tool does, for the model.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// The JSON Schema of the arguments, as text: a JSON object. Empty: no
+	// arguments.
+	Parameters string `protobuf:"bytes,3,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	// Whether the upstream must make the arguments fit the schema.
+	Strict        bool `protobuf:"varint,4,opt,name=strict,proto3" json:"strict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tool) Reset() {
+	*x = Tool{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tool) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tool) ProtoMessage() {}
+
+func (x *Tool) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tool.ProtoReflect.Descriptor instead.
+func (*Tool) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Tool) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Tool) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Tool) GetParameters() string {
+	if x != nil {
+		return x.Parameters
+	}
+	return ""
+}
+
+func (x *Tool) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
+}
+
+// Whether and which tools the model calls.
+type ToolChoice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which tools.
+	//
+	// Types that are valid to be assigned to Choice:
+	//
+	//	*ToolChoice_Mode_
+	//	*ToolChoice_Name
+	Choice isToolChoice_Choice `protobuf_oneof:"choice"`
+	// Whether the model may call several tools at once. Unset: the upstream's
+	// default.
+	Parallel      *bool `protobuf:"varint,3,opt,name=parallel,proto3,oneof" json:"parallel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToolChoice) Reset() {
+	*x = ToolChoice{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToolChoice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToolChoice) ProtoMessage() {}
+
+func (x *ToolChoice) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToolChoice.ProtoReflect.Descriptor instead.
+func (*ToolChoice) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ToolChoice) GetChoice() isToolChoice_Choice {
+	if x != nil {
+		return x.Choice
+	}
+	return nil
+}
+
+func (x *ToolChoice) GetMode() ToolChoice_Mode {
+	if x != nil {
+		if x, ok := x.Choice.(*ToolChoice_Mode_); ok {
+			return x.Mode
+		}
+	}
+	return ToolChoice_MODE_UNSPECIFIED
+}
+
+func (x *ToolChoice) GetName() string {
+	if x != nil {
+		if x, ok := x.Choice.(*ToolChoice_Name); ok {
+			return x.Name
+		}
+	}
+	return ""
+}
+
+func (x *ToolChoice) GetParallel() bool {
+	if x != nil && x.Parallel != nil {
+		return *x.Parallel
+	}
+	return false
+}
+
+type isToolChoice_Choice interface {
+	isToolChoice_Choice()
+}
+
+type ToolChoice_Mode_ struct {
+	// When the model calls tools.
+	Mode ToolChoice_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=openai.ToolChoice_Mode,oneof"`
+}
+
+type ToolChoice_Name struct {
+	// The name of the tool that the model must call.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3,oneof"`
+}
+
+func (*ToolChoice_Mode_) isToolChoice_Choice() {}
+
+func (*ToolChoice_Name) isToolChoice_Choice() {}
+
+// A call of a tool by the model.
+type ToolCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the call, which its result names. Unique within the answer.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The tool's name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The arguments, as text: a JSON object. In a request, empty stands for `{}`.
+	Arguments string `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"`
+	// The position of the call in the answer, from 0. Ignored in a request.
+	Index         int32 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToolCall) Reset() {
+	*x = ToolCall{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToolCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToolCall) ProtoMessage() {}
+
+func (x *ToolCall) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
+func (*ToolCall) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ToolCall) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ToolCall) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ToolCall) GetArguments() string {
+	if x != nil {
+		return x.Arguments
+	}
+	return ""
+}
+
+func (x *ToolCall) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
 }
 
 // How a model reasons before it answers. Models without reasoning ignore it or
@@ -313,7 +643,7 @@ type Reasoning struct {
 
 func (x *Reasoning) Reset() {
 	*x = Reasoning{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +655,7 @@ func (x *Reasoning) String() string {
 func (*Reasoning) ProtoMessage() {}
 
 func (x *Reasoning) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +668,7 @@ func (x *Reasoning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
 func (*Reasoning) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reasoning) GetEffort() Effort {
@@ -367,15 +697,20 @@ type Turn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who spoke. ROLE_UNSPECIFIED is rejected.
 	Role Role `protobuf:"varint,1,opt,name=role,proto3,enum=openai.Role" json:"role,omitempty"`
-	// What was said.
-	Content       string `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// What was said; with ROLE_TOOL, the result of the call.
+	Content string `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// The tools that the model called in this turn, up to 128. ROLE_ASSISTANT only.
+	ToolCalls []*ToolCall `protobuf:"bytes,4,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
+	// The id of the call whose result this turn is. ROLE_TOOL only, which must set
+	// it to the id of a call in an earlier turn.
+	ToolCallId    string `protobuf:"bytes,5,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -387,7 +722,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -400,7 +735,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Turn) GetRole() Role {
@@ -413,6 +748,20 @@ func (x *Turn) GetRole() Role {
 func (x *Turn) GetContent() string {
 	if x != nil {
 		return x.Content
+	}
+	return ""
+}
+
+func (x *Turn) GetToolCalls() []*ToolCall {
+	if x != nil {
+		return x.ToolCalls
+	}
+	return nil
+}
+
+func (x *Turn) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
 	}
 	return ""
 }
@@ -446,7 +795,7 @@ type Params struct {
 
 func (x *Params) Reset() {
 	*x = Params{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +807,7 @@ func (x *Params) String() string {
 func (*Params) ProtoMessage() {}
 
 func (x *Params) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +820,7 @@ func (x *Params) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Params.ProtoReflect.Descriptor instead.
 func (*Params) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Params) GetModel() string {
@@ -556,14 +905,16 @@ type Answer struct {
 	Id string `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
 	// The next piece of the model's reasoning, which came before the `content` of
 	// the same Answer. Only if the request sets `reasoning.show`.
-	Reasoning     string `protobuf:"bytes,7,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
+	Reasoning string `protobuf:"bytes,7,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
+	// Tool calls, each whole and in one Answer. They come after the text.
+	ToolCalls     []*ToolCall `protobuf:"bytes,8,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +926,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +939,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Answer) GetError() string {
@@ -640,6 +991,13 @@ func (x *Answer) GetReasoning() string {
 	return ""
 }
 
+func (x *Answer) GetToolCalls() []*ToolCall {
+	if x != nil {
+		return x.ToolCalls
+	}
+	return nil
+}
+
 // Tokens that the upstream counted for one call.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -657,7 +1015,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +1027,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +1040,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -717,24 +1075,55 @@ var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
-	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xd2\x01\n" +
+	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xab\x02\n" +
 	"\aMessage\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12&\n" +
 	"\x06params\x18\x03 \x01(\v2\x0e.openai.ParamsR\x06params\x12&\n" +
 	"\ahistory\x18\x04 \x03(\v2\f.openai.TurnR\ahistory\x12\x1b\n" +
-	"\x06system\x18\x05 \x01(\tH\x00R\x06system\x88\x01\x01\x12/\n" +
+	"\x06system\x18\x05 \x01(\tH\x00R\x06system\x88\x01\x01\x12\"\n" +
+	"\x05tools\x18\a \x03(\v2\f.openai.ToolR\x05tools\x123\n" +
+	"\vtool_choice\x18\b \x01(\v2\x12.openai.ToolChoiceR\n" +
+	"toolChoice\x12/\n" +
 	"\treasoning\x18\n" +
 	" \x01(\v2\x11.openai.ReasoningR\treasoningB\t\n" +
-	"\a_systemJ\x04\b\x01\x10\x02\"z\n" +
+	"\a_systemJ\x04\b\x01\x10\x02\"t\n" +
+	"\x04Tool\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1e\n" +
+	"\n" +
+	"parameters\x18\x03 \x01(\tR\n" +
+	"parameters\x12\x16\n" +
+	"\x06strict\x18\x04 \x01(\bR\x06strict\"\xd8\x01\n" +
+	"\n" +
+	"ToolChoice\x12-\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x17.openai.ToolChoice.ModeH\x00R\x04mode\x12\x14\n" +
+	"\x04name\x18\x02 \x01(\tH\x00R\x04name\x12\x1f\n" +
+	"\bparallel\x18\x03 \x01(\bH\x01R\bparallel\x88\x01\x01\"M\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tMODE_AUTO\x10\x01\x12\r\n" +
+	"\tMODE_NONE\x10\x02\x12\x11\n" +
+	"\rMODE_REQUIRED\x10\x03B\b\n" +
+	"\x06choiceB\v\n" +
+	"\t_parallel\"b\n" +
+	"\bToolCall\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
+	"\targuments\x18\x03 \x01(\tR\targuments\x12\x14\n" +
+	"\x05index\x18\x05 \x01(\x05R\x05index\"z\n" +
 	"\tReasoning\x12&\n" +
 	"\x06effort\x18\x01 \x01(\x0e2\x0e.openai.EffortR\x06effort\x12\"\n" +
 	"\n" +
 	"max_tokens\x18\x02 \x01(\x05H\x00R\tmaxTokens\x88\x01\x01\x12\x12\n" +
 	"\x04show\x18\x03 \x01(\bR\x04showB\r\n" +
-	"\v_max_tokens\"B\n" +
+	"\v_max_tokens\"\x95\x01\n" +
 	"\x04Turn\x12 \n" +
 	"\x04role\x18\x01 \x01(\x0e2\f.openai.RoleR\x04role\x12\x18\n" +
-	"\acontent\x18\x02 \x01(\tR\acontent\"\x83\x03\n" +
+	"\acontent\x18\x02 \x01(\tR\acontent\x12/\n" +
+	"\n" +
+	"tool_calls\x18\x04 \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12 \n" +
+	"\ftool_call_id\x18\x05 \x01(\tR\n" +
+	"toolCallId\"\x83\x03\n" +
 	"\x06Params\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x00R\vtemperature\x88\x01\x01\x12\"\n" +
@@ -751,7 +1140,7 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x06_top_pB\a\n" +
 	"\x05_seedB\x14\n" +
 	"\x12_frequency_penaltyB\x13\n" +
-	"\x11_presence_penalty\"\xdc\x01\n" +
+	"\x11_presence_penalty\"\x8d\x02\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x129\n" +
@@ -759,7 +1148,9 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x05usage\x18\x04 \x01(\v2\r.openai.UsageR\x05usage\x12\x14\n" +
 	"\x05model\x18\x05 \x01(\tR\x05model\x12\x0e\n" +
 	"\x02id\x18\x06 \x01(\tR\x02id\x12\x1c\n" +
-	"\treasoning\x18\a \x01(\tR\treasoning\"\xaa\x01\n" +
+	"\treasoning\x18\a \x01(\tR\treasoning\x12/\n" +
+	"\n" +
+	"tool_calls\x18\b \x03(\v2\x10.openai.ToolCallR\ttoolCalls\"\xaa\x01\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
@@ -773,11 +1164,13 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"EFFORT_LOW\x10\x03\x12\x11\n" +
 	"\rEFFORT_MEDIUM\x10\x04\x12\x0f\n" +
 	"\vEFFORT_HIGH\x10\x05\x12\x10\n" +
-	"\fEFFORT_XHIGH\x10\x06*?\n" +
+	"\fEFFORT_XHIGH\x10\x06*_\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
-	"\x0eROLE_ASSISTANT\x10\x02*\x96\x01\n" +
+	"\x0eROLE_ASSISTANT\x10\x02\x12\r\n" +
+	"\tROLE_TOOL\x10\x03\x12\x0f\n" +
+	"\vROLE_SYSTEM\x10\x04*\x96\x01\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -801,36 +1194,45 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
-	(Effort)(0),       // 0: openai.Effort
-	(Role)(0),         // 1: openai.Role
-	(FinishReason)(0), // 2: openai.FinishReason
-	(*Message)(nil),   // 3: openai.Message
-	(*Reasoning)(nil), // 4: openai.Reasoning
-	(*Turn)(nil),      // 5: openai.Turn
-	(*Params)(nil),    // 6: openai.Params
-	(*Answer)(nil),    // 7: openai.Answer
-	(*Usage)(nil),     // 8: openai.Usage
+	(Effort)(0),          // 0: openai.Effort
+	(Role)(0),            // 1: openai.Role
+	(FinishReason)(0),    // 2: openai.FinishReason
+	(ToolChoice_Mode)(0), // 3: openai.ToolChoice.Mode
+	(*Message)(nil),      // 4: openai.Message
+	(*Tool)(nil),         // 5: openai.Tool
+	(*ToolChoice)(nil),   // 6: openai.ToolChoice
+	(*ToolCall)(nil),     // 7: openai.ToolCall
+	(*Reasoning)(nil),    // 8: openai.Reasoning
+	(*Turn)(nil),         // 9: openai.Turn
+	(*Params)(nil),       // 10: openai.Params
+	(*Answer)(nil),       // 11: openai.Answer
+	(*Usage)(nil),        // 12: openai.Usage
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	6, // 0: openai.Message.params:type_name -> openai.Params
-	5, // 1: openai.Message.history:type_name -> openai.Turn
-	4, // 2: openai.Message.reasoning:type_name -> openai.Reasoning
-	0, // 3: openai.Reasoning.effort:type_name -> openai.Effort
-	1, // 4: openai.Turn.role:type_name -> openai.Role
-	2, // 5: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	8, // 6: openai.Answer.usage:type_name -> openai.Usage
-	3, // 7: openai.Chatgpt.Send:input_type -> openai.Message
-	3, // 8: openai.Chatgpt.Ask:input_type -> openai.Message
-	7, // 9: openai.Chatgpt.Send:output_type -> openai.Answer
-	7, // 10: openai.Chatgpt.Ask:output_type -> openai.Answer
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	10, // 0: openai.Message.params:type_name -> openai.Params
+	9,  // 1: openai.Message.history:type_name -> openai.Turn
+	5,  // 2: openai.Message.tools:type_name -> openai.Tool
+	6,  // 3: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	8,  // 4: openai.Message.reasoning:type_name -> openai.Reasoning
+	3,  // 5: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	0,  // 6: openai.Reasoning.effort:type_name -> openai.Effort
+	1,  // 7: openai.Turn.role:type_name -> openai.Role
+	7,  // 8: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	2,  // 9: openai.Answer.finish_reason:type_name -> openai.FinishReason
+	12, // 10: openai.Answer.usage:type_name -> openai.Usage
+	7,  // 11: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	4,  // 12: openai.Chatgpt.Send:input_type -> openai.Message
+	4,  // 13: openai.Chatgpt.Ask:input_type -> openai.Message
+	11, // 14: openai.Chatgpt.Send:output_type -> openai.Answer
+	11, // 15: openai.Chatgpt.Ask:output_type -> openai.Answer
+	14, // [14:16] is the sub-list for method output_type
+	12, // [12:14] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -839,15 +1241,19 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 		return
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[0].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[1].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[2].OneofWrappers = []any{
+		(*ToolChoice_Mode_)(nil),
+		(*ToolChoice_Name)(nil),
+	}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[4].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   6,
+			NumEnums:      4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

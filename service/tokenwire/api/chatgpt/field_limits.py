@@ -12,6 +12,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from google.protobuf.descriptor import Descriptor
 
+from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS, MAX_TOOLS
 from tokenwire.api.chatgpt.wire import MAX_STOPS
 from tokenwire.core.errors import InvalidParameter, MalformedRequest
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -69,7 +70,12 @@ class FieldLimits:
     """
 
     def __init__(self, max_turns: int) -> None:
-        self.lists = {"history": max_turns, "params.stop": MAX_STOPS}
+        self.lists = {
+            "history": max_turns,
+            "history.tool_calls": MAX_TOOL_CALLS,
+            "params.stop": MAX_STOPS,
+            "tools": MAX_TOOLS,
+        }
         self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
         # A request of this size cannot exceed the limits that depend on `max_turns`.
         self._unchecked_bytes = SMALLEST_FIELD_BYTES * max_turns

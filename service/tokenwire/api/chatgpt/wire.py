@@ -1,8 +1,10 @@
 """Converts between openai.Chatgpt messages and domain types. The functions have no side effects."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from tokenwire.api.chatgpt.tools import to_messages, to_tool_choice, to_tools, to_turn
 from tokenwire.core.domain import (
     ChatRequest,
     Completion,
@@ -12,6 +14,7 @@ from tokenwire.core.domain import (
     Reasoning,
     Role,
     Sampling,
+    ToolChoice,
     Turn,
     Usage,
 )
@@ -21,7 +24,12 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 MAX_STOPS = 4
 MAX_NAME_BYTES = 256
 
-ROLES: Final = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT}
+ROLES: Final = {
+    pb.ROLE_USER: Role.USER,
+    pb.ROLE_ASSISTANT: Role.ASSISTANT,
+    pb.ROLE_TOOL: Role.TOOL,
+    pb.ROLE_SYSTEM: Role.SYSTEM,
+}
 
 EFFORTS: Final = {
     pb.EFFORT_UNSPECIFIED: None,
@@ -68,14 +76,20 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
     """
     # Read once: protobuf decodes the string at each access.
     content = message.content
-    if not content.strip():
+    history = _history(message.history)
+    if not content.strip() and not (history and history[-1].role is Role.TOOL and not content):
         raise EmptyPrompt
+    tools = to_tools(message.tools)
     return ChatRequest(
         content=content,
         model=_model(message.params.model, defaults),
         system=message.system if message.HasField("system") else defaults.system,
-        history=tuple(_turn(turn, index) for index, turn in enumerate(message.history)),
+        history=history,
         sampling=_sampling(message.params, defaults),
+        tools=tools,
+        tool_choice=to_tool_choice(message.tool_choice, tools)
+        if message.HasField("tool_choice")
+        else ToolChoice(),
         reasoning=_reasoning(message.reasoning) if message.HasField("reasoning") else Reasoning(),
         set_by_caller=_set_by_caller(message, defaults),
     )
@@ -97,16 +111,29 @@ def _set_by_caller(message: pb.Message, defaults: Defaults) -> frozenset[str]:
     if params.model == defaults.model or params.model in defaults.models:
         names.discard("model")
     paths = [f"params.{name}" for name in names]
+    paths += [name for name in ("tools", "tool_choice") if _is_set(message, name)]
     if message.HasField("reasoning"):
         paths += [f"reasoning.{field.name}" for field, _ in message.reasoning.ListFields()]
     return frozenset(paths)
 
 
-def _turn(turn: pb.Turn, index: int) -> Turn:
-    role = ROLES.get(turn.role)
-    if role is None:
-        raise InvalidParameter(f"history[{index}].role", "must be ROLE_USER or ROLE_ASSISTANT")
-    return Turn(role, turn.content)
+def _is_set(message: pb.Message, name: str) -> bool:
+    return any(field.name == name for field, _ in message.ListFields())
+
+
+def _history(turns: Iterable[pb.Turn]) -> tuple[Turn, ...]:
+    called: set[str] = set()
+    history = []
+    for index, turn in enumerate(turns):
+        role = ROLES.get(turn.role)
+        if role is None:
+            names = ", ".join(pb.Role.Name(each) for each in ROLES)
+            raise InvalidParameter(f"history[{index}].role", f"must be one of {names}")
+        if role is Role.TOOL or turn.tool_calls or turn.tool_call_id:
+            history.append(to_turn(turn, role, f"history[{index}]", called))
+        else:
+            history.append(Turn(role, turn.content))
+    return tuple(history)
 
 
 def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
@@ -164,8 +191,12 @@ def _check_name(field: str, value: str) -> None:
 def to_answer(event: Delta | Completion) -> pb.Answer:
     """Convert a part of the answer, or its end, to a message."""
     if isinstance(event, Delta):
-        if event.reasoning:
-            return pb.Answer(content=event.text, reasoning=event.reasoning)
+        if event.reasoning or event.tool_calls:
+            return pb.Answer(
+                content=event.text,
+                reasoning=event.reasoning,
+                tool_calls=to_messages(event.tool_calls),
+            )
         return pb.Answer(content=event.text)
     return pb.Answer(
         finish_reason=FINISH_REASONS[event.finish_reason],

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import ChatRequest
+from tokenwire.core.domain import ChatRequest, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import Method, MethodType
@@ -125,8 +125,10 @@ class _Content:
         self._budget = budget
 
     async def write_request(self, request: ChatRequest) -> None:
-        turns = [_message(turn.role.value, turn.content) for turn in request.history]
-        messages = await _json([*turns, _message("user", request.content)])
+        turns = [_turn(turn) for turn in request.history]
+        if request.content:
+            turns.append(_message("user", request.content))
+        messages = await _json(turns)
         self._write("gen_ai.input.messages", messages)
         del messages
         await next_step()
@@ -142,6 +144,7 @@ class _Content:
         message = _message("assistant", "".join(call.texts or ()))
         if reasoning := "".join(call.reasonings):
             message["parts"] = [_reasoning(reasoning), *message["parts"]]
+        message["parts"] += map(_tool_call, call.tool_calls)
         message["finish_reason"] = finish_reason
         self._write("gen_ai.output.messages", json.dumps([message]))
 
@@ -163,6 +166,19 @@ async def _json(value: list[dict[str, Any]]) -> str:
     # Yield once more: the span's copy of the text takes as long as the join.
     await next_step()
     return text
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    if turn.role is Role.TOOL:
+        result = {"type": "tool_call_response", "id": turn.tool_call_id, "response": turn.content}
+        return {"role": turn.role.value, "parts": [result]}
+    message = _message(turn.role.value, turn.content)
+    message["parts"] += map(_tool_call, turn.tool_calls)
+    return message
+
+
+def _tool_call(call: ToolCall) -> dict[str, str]:
+    return {"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments}
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

@@ -23,7 +23,9 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
 from tokenwire.core.attempts import Attempts
+from tokenwire.core.domain import Role, Turn
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
+from tokenwire.upstreams.openai.tool_fields import call_field
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.prompt import MessageClass, MessageDraft
 
@@ -86,7 +88,7 @@ class StreamingChatOpenAI(ChatOpenAI):
                     if run_manager:
                         await run_manager.on_llm_new_token(generation.text, chunk=generation)
                     yield generation
-        answer.completion()
+        answer.end()
 
     def payload(
         self, drafts: list[MessageDraft], stop: list[str] | None, kwargs: dict[str, Any]
@@ -103,10 +105,24 @@ class StreamingChatOpenAI(ChatOpenAI):
         """
         payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
         roles = self._roles
-        payload["messages"] = [{**roles[kind], "content": text} for kind, text in drafts]
+        payload["messages"] = [
+            {**roles[draft.kind], "content": draft.content}
+            if draft.turn is None
+            else _tool_message(draft.turn)
+            for draft in drafts
+        ]
         return payload
 
     def _streamed(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
         return {**kwargs, "stream": True}
+
+
+def _tool_message(turn: Turn) -> dict[str, Any]:
+    """Return the message of a turn with tool calls or with the result of one."""
+    if turn.role is Role.TOOL:
+        return {"role": "tool", "content": turn.content, "tool_call_id": turn.tool_call_id}
+    calls = [call_field(call) for call in turn.tool_calls]
+    # Some upstreams reject empty content beside tool calls.
+    return {"role": "assistant", "content": turn.content or None, "tool_calls": calls}

@@ -7,7 +7,8 @@ class MessageDelta(msgspec.Struct, gc=False):
     """The content of a choice.
 
     A refusal counts as text: it explains why the model does not comply. Upstreams use different
-    names for the model's reasoning; some send it under two names at the same time.
+    names for the model's reasoning; some send it under two names at the same time. Tool calls
+    vary in structure, so they stay encoded here.
     """
 
     content: str | None = None
@@ -15,6 +16,8 @@ class MessageDelta(msgspec.Struct, gc=False):
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: msgspec.Raw = msgspec.Raw()
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = msgspec.Raw()
 
 
 class Choice(msgspec.Struct, gc=False):

@@ -4,23 +4,28 @@ from typing import Final
 
 import msgspec
 
-from tokenwire.core.domain import Completion, Usage
+from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
 from tokenwire.core.errors import (
     ServiceError,
     UpstreamProtocolError,
     UpstreamTruncated,
 )
 from tokenwire.upstreams.http.sse import Event
-from tokenwire.upstreams.openai.chunk import Chunk
+from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
 from tokenwire.upstreams.openai.rejection import MAX_ERROR_BYTES, error_in_answer, is_error
+from tokenwire.upstreams.openai.tool_call_pieces import tool_call_pieces
 from tokenwire.upstreams.openai.usage import read_usage
+from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler
 
 NULL_BYTES: Final = len("null")
 MAX_NAME_BYTES: Final = 256
 """Longer model names and ids are dropped."""
+
+MAX_BLANK_LENGTH: Final = 1_000
+"""The most characters of white space that are held back."""
 
 EMPTY_ERRORS: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
 
@@ -66,21 +71,28 @@ class ChunkReader:
     A finish reason completes the text. If more text follows, the text is incomplete again until
     the next finish reason.
 
+    Args:
+        hold_blank: Whether leading white space is held back until other text arrives, and dropped
+            if the answer has tool calls and no other text.
+
     Attributes:
         complete: Whether a finish reason has arrived and no text after it.
         texts: The number of chunks with text so far.
-        reasonings: The number of chunks with reasoning so far.
+        others: The number of chunks with reasoning or pieces of tool calls so far.
         reasoning: The reasoning in the latest chunk, or empty.
         deferred_error: The first failure after the text was complete. It is raised only if more
             text follows, because then text may be missing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hold_blank: bool = False) -> None:
+        self._hold_blank = hold_blank
+        self._blank = ""
         self.complete = False
         self.texts = 0
-        self.reasonings = 0
+        self.others = 0
         self.reasoning = ""
         self.deferred_error: ServiceError | None = None
+        self._tool_calls: ToolCallAssembler | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
@@ -113,7 +125,11 @@ class ChunkReader:
             if delta.reasoning_details and not self.reasoning:
                 self.reasoning = reasoning_of(delta.reasoning_details)
             if self.reasoning:
-                self.reasonings += 1
+                self.others += 1
+            if delta.tool_calls or delta.function_call:
+                self._add_tool_calls(delta)
+        if text and self._hold_blank:
+            text = self._after_blank(text)
         if text:
             self.texts += 1
             if self.complete:
@@ -123,23 +139,46 @@ class ChunkReader:
             self.complete = True
         return text
 
+    def _after_blank(self, text: str) -> str:
+        """Return the text so far if it is not blank; otherwise hold it back."""
+        self._blank += text
+        self.others += 1
+        if self._blank.isspace() and len(self._blank) <= MAX_BLANK_LENGTH:
+            return ""
+        self._hold_blank = False
+        return self._blank
+
+    def _add_tool_calls(self, delta: MessageDelta) -> None:
+        pieces = tool_call_pieces(delta)
+        self._tool_calls = self._tool_calls or ToolCallAssembler()
+        for piece in pieces:
+            self._tool_calls.add(piece)
+        self.others += bool(pieces)
+
     def _resume(self) -> None:
         self.complete = False
         if self.deferred_error:
             raise self.deferred_error
 
-    def completion(self) -> Completion:
-        """Return the end of the answer.
+    def end(self) -> tuple[list[Delta], Completion]:
+        """Return the deltas that remain, which are the tool calls, and the end of the answer.
 
         Raises:
             UpstreamTruncated: No finish reason has arrived.
+            UpstreamToolCallInvalid: A tool call is invalid.
             ContentFiltered: The upstream's content filter ended the answer.
             UpstreamError: The finish reason reports that generation was interrupted.
         """
         if self._finish_reason is None:
             raise UpstreamTruncated
         reason = finish_reason(self._finish_reason)
-        return Completion(reason, self._usage, _name(self._model), _name(self._id))
+        calls = self._tool_calls.finish() if self._tool_calls else []
+        deltas = [Delta("", tool_calls=(call,)) for call in calls]
+        if calls:
+            reason = FinishReason.TOOL_CALLS
+        elif self._hold_blank and self._blank:
+            deltas = [Delta(self._blank)]
+        return deltas, Completion(reason, self._usage, _name(self._model), _name(self._id))
 
 
 def _name(value: str) -> str:

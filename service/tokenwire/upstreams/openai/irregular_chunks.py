@@ -33,6 +33,8 @@ class IrregularDelta(msgspec.Struct, gc=False):
     reasoning_content: msgspec.Raw = msgspec.Raw()
     reasoning: msgspec.Raw = msgspec.Raw()
     reasoning_details: msgspec.Raw = msgspec.Raw()
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = msgspec.Raw()
 
 
 class IrregularChoice(msgspec.Struct, gc=False):
@@ -92,6 +94,8 @@ def _delta(delta: IrregularDelta) -> MessageDelta:
         refusal=_text(delta.refusal)[0],
         reasoning=reasoning,
         reasoning_details=delta.reasoning_details,
+        tool_calls=delta.tool_calls,
+        function_call=delta.function_call,
     )
 
 

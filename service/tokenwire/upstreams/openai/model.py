@@ -17,6 +17,7 @@ from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
 from tokenwire.upstreams.openai.reasoning_fields import ReasoningParameter, reasoning_fields
 from tokenwire.upstreams.openai.response_events import ResponseEvents
+from tokenwire.upstreams.openai.tool_fields import tool_fields
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
 from tokenwire.upstreams.prompt import to_drafts, to_parameters
@@ -56,22 +57,18 @@ class OpenAIModel:
         with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
             with timer:
                 events = await self._open(request, call)
-            show_reasoning = request.reasoning.show
+            show_reasoning, has_tools = request.reasoning.show, bool(request.tools)
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
-            reader = ChunkReader()
+            reader = ChunkReader(hold_blank=has_tools)
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
-                    was_complete, texts, reasonings = (
-                        reader.complete,
-                        reader.texts,
-                        reader.reasonings,
-                    )
+                    was_complete, texts, others = reader.complete, reader.texts, reader.others
                     deltas, failure = _deltas(
                         reader, batch, merge=self._merge_tokens, show_reasoning=show_reasoning
                     )
                     has_text = reader.texts > texts
-                    if has_text or (reader.reasonings > reasonings and not was_complete):
+                    if has_text or (reader.others > others and not was_complete):
                         call.attempts.received = True
                         timer.progressed()
                     if deltas:
@@ -86,7 +83,12 @@ class OpenAIModel:
                         # Usage may arrive after the idle timeout and after the call's deadline.
                         timer.limit(USAGE_SECONDS)
                         call.deadline.text_completed(USAGE_SECONDS)
-        yield reader.completion()
+        deltas, completion = reader.end()
+        if deltas:
+            call.deadline.text_resumed()
+        for delta in deltas:
+            yield delta
+        yield completion
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -98,6 +100,7 @@ class OpenAIModel:
             to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
         )
         payload.update(reasoning)
+        payload.update(tool_fields(request))
         return await self._upstream.open(payload, call.attempts)
 
 

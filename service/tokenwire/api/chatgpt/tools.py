@@ -1,0 +1,137 @@
+"""Converts the tools, the tool calls and the tool results of a request."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from tokenwire.core.domain import Role, Tool, ToolCall, ToolChoice, ToolMode, Turn
+from tokenwire.core.errors import InvalidParameter
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+MAX_TOOLS: Final = 128
+MAX_TOOL_CALLS: Final = 128
+"""The most tool calls in one turn."""
+MAX_PARAMETER_BYTES: Final = 1 << 19
+"""The most bytes of all tools' parameters, which bounds the time to validate them."""
+MAX_ID_BYTES: Final = 256
+
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME_RULE: Final = "must be 1 to 64 letters, digits, hyphens and underscores"
+NO_PARAMETERS: Final = '{"type":"object","properties":{}}'
+MODES: Final = {
+    pb.ToolChoice.MODE_UNSPECIFIED: None,
+    pb.ToolChoice.MODE_AUTO: ToolMode.AUTO,
+    pb.ToolChoice.MODE_NONE: ToolMode.NONE,
+    pb.ToolChoice.MODE_REQUIRED: ToolMode.REQUIRED,
+}
+_decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def to_tools(tools: Sequence[pb.Tool]) -> tuple[Tool, ...]:
+    """Return the tools of a request.
+
+    Raises:
+        InvalidParameter: A tool is invalid; the error names its field.
+    """
+    _check_length("tools", tools, MAX_TOOLS)
+    names: set[str] = set()
+    size = 0
+    found = []
+    for index, tool in enumerate(tools):
+        field = f"tools[{index}]"
+        if not NAME.fullmatch(tool.name):
+            raise InvalidParameter(f"{field}.name", NAME_RULE)
+        if tool.name in names:
+            raise InvalidParameter(f"{field}.name", "must differ from the names of other tools")
+        names.add(tool.name)
+        size += len(tool.parameters.encode())
+        if size > MAX_PARAMETER_BYTES:
+            description = f"must hold at most {MAX_PARAMETER_BYTES} bytes in all tools together"
+            raise InvalidParameter(f"{field}.parameters", description)
+        parameters = tool.parameters or NO_PARAMETERS
+        _check_schema(f"{field}.parameters", parameters)
+        found.append(Tool(tool.name, tool.description, parameters, tool.strict))
+    return tuple(found)
+
+
+def _check_length(field: str, items: Sequence[object], limit: int) -> None:
+    if len(items) > limit:
+        raise InvalidParameter(field, f"must hold at most {limit} items")
+
+
+def _check_schema(field: str, parameters: str) -> None:
+    schema = _object(field, parameters)
+    if schema.get("type", b'"object"') != b'"object"':
+        raise InvalidParameter(field, 'must be a JSON Schema of the type "object"')
+
+
+def _object(field: str, text: str) -> dict[str, Any]:
+    try:
+        return {name: bytes(value).strip() for name, value in _decode_object(text).items()}
+    except (ValueError, RecursionError):
+        raise InvalidParameter(field, "must be a JSON object") from None
+
+
+def to_tool_choice(choice: pb.ToolChoice, tools: Sequence[Tool]) -> ToolChoice:
+    """Return the tool choice of a request.
+
+    Raises:
+        InvalidParameter: The choice is invalid, or there are no tools.
+    """
+    if not tools:
+        raise InvalidParameter("tool_choice", "must not be set without tools")
+    if choice.mode not in MODES:
+        names = ", ".join(pb.ToolChoice.Mode.keys())
+        raise InvalidParameter("tool_choice.mode", f"must be one of {names}")
+    if choice.HasField("name") and choice.name not in {tool.name for tool in tools}:
+        raise InvalidParameter("tool_choice.name", "must be the name of one of the tools")
+    return ToolChoice(
+        MODES[choice.mode], choice.name, choice.parallel if choice.HasField("parallel") else None
+    )
+
+
+def to_turn(turn: pb.Turn, role: Role, field: str, called: set[str]) -> Turn:
+    """Return a turn of the history.
+
+    Args:
+        turn: The turn.
+        role: Its author.
+        field: The path of the turn, for errors.
+        called: The ids of all tool calls in earlier turns, to which those of this one are added.
+
+    Raises:
+        InvalidParameter: The turn is invalid; the error names its field.
+    """
+    if turn.tool_calls and role is not Role.ASSISTANT:
+        raise InvalidParameter(f"{field}.tool_calls", "must be set with ROLE_ASSISTANT only")
+    if role is Role.TOOL and turn.tool_call_id not in called:
+        raise InvalidParameter(f"{field}.tool_call_id", "must be the id of an earlier tool call")
+    if turn.tool_call_id and role is not Role.TOOL:
+        raise InvalidParameter(f"{field}.tool_call_id", "must be set with ROLE_TOOL only")
+    _check_length(f"{field}.tool_calls", turn.tool_calls, MAX_TOOL_CALLS)
+    calls = tuple(
+        _tool_call(call, f"{field}.tool_calls[{index}]", index)
+        for index, call in enumerate(turn.tool_calls)
+    )
+    called.update(call.id for call in calls)
+    return Turn(role, turn.content, calls, turn.tool_call_id)
+
+
+def _tool_call(call: pb.ToolCall, field: str, index: int) -> ToolCall:
+    if not call.id or len(call.id.encode()) > MAX_ID_BYTES:
+        raise InvalidParameter(f"{field}.id", f"must be 1 to {MAX_ID_BYTES} bytes")
+    if not call.name:
+        raise InvalidParameter(f"{field}.name", "must not be empty")
+    arguments = call.arguments or "{}"
+    _object(f"{field}.arguments", arguments)
+    return ToolCall(call.id, call.name, arguments, index)
+
+
+def to_messages(calls: Iterable[ToolCall]) -> list[pb.ToolCall]:
+    """Return the messages of tool calls in an answer."""
+    return [
+        pb.ToolCall(id=each.id, name=each.name, arguments=each.arguments, index=each.index)
+        for each in calls
+    ]
