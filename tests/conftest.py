@@ -41,7 +41,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def subtests(subtests: pytest.Subtests) -> EndingSubtests:
-    """Replace pytest's fixture of the same name, whose type the tests use."""
+    """Replace pytest's fixture of the same name; tests still annotate it with pytest's type."""
     return EndingSubtests(subtests)
 
 

@@ -22,7 +22,7 @@ FLOOD = f"filler 100000 {'x' * 500}"
 def nothing_collected() -> Iterator[list[str]]:
     """Disable the garbage collector; yield the list of async generators that were not closed.
 
-    The hook also replaces that of the event loop, which would close them.
+    Meanwhile, the finalizer of the event loop, which would close them, is replaced.
     """
     forgotten: list[str] = []
 
