@@ -154,7 +154,7 @@ async def test_row_35_health_and_reflection_are_exempt(monkeypatch: pytest.Monke
         watch = health.Watch(HEALTH_CHECK)
         assert (await watch.read()).status == SERVING
         watch.cancel()
-        stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type] # its types know no aio
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type] # its types lack grpc.aio
         listing = stub.ServerReflectionInfo()
         await listing.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         services = (await listing.read()).list_services_response.service
@@ -185,7 +185,7 @@ async def test_row_35_places_never_leak(monkeypatch: pytest.MonkeyPatch) -> None
     limits = {"max_streams": 4, "max_queue": 3, "queue_timeout_seconds": 0.02}
     async with open_world(monkeypatch, **limits) as world:
         await world.warm_up(4)
-        chance = random.Random(35)  # noqa: S311 - repeatable, and no secret
+        chance = random.Random(35)  # noqa: S311 - repeatable, and not a secret
         for _ in range(40):
             await asyncio.gather(*(end_somehow(world, chance) for _ in range(10)))
         await world.at_rest()

@@ -40,7 +40,7 @@ FAILED_BEFORE: Final = (338_587_973, 260_083_747, 247_298_779, 471_199_792)
 async def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any mix of calls ends as the failure table specifies and leaves nothing behind."""
     print(f"CHAOS_SEED={seed}")  # noqa: T201 - to reproduce a failure
-    rng = random.Random(seed)  # noqa: S311 - no secret
+    rng = random.Random(seed)  # noqa: S311 - not a secret
     max_streams = rng.randrange(6, AT_ONCE)
     limits = {**LIMITS, "max_streams": max_streams, "max_queue": rng.randrange(8)}
     async with open_world(monkeypatch, **limits) as world:

@@ -71,7 +71,7 @@ class Misbehaviour:
     """Answers each request with its own text, and misbehaves on the connection."""
 
     def __init__(self, drawn: int) -> None:
-        self._random = random.Random(drawn)  # noqa: S311 - no secret
+        self._random = random.Random(drawn)  # noqa: S311 - not a secret
 
     async def __call__(self, line: Line, content: str) -> None:
         """Answer one request."""

@@ -39,7 +39,7 @@ def environment(upstream: DemoUpstream) -> dict[str, str]:
 async def health(channel: grpc.aio.Channel) -> int:
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest()
-    answer = await stub.Check(request, wait_for_ready=True, timeout=SECONDS)  # type: ignore[attr-defined] # unknown to the type stubs
+    answer = await stub.Check(request, wait_for_ready=True, timeout=SECONDS)  # type: ignore[attr-defined] # missing from the type stubs
     return int(answer.status)
 
 

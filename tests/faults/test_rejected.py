@@ -155,7 +155,7 @@ async def test_row_16_is_repeated(saved_up: World, status: str) -> None:
 
 
 async def test_row_16_is_repeated_once(saved_up: World) -> None:
-    """A retry that fails is not repeated."""
+    """A call is retried only once."""
     before = saved_up.upstream.requests_seen
     await saved_up.fails(f"status 500 {BODY}", UNAVAILABLE, "UPSTREAM_ERROR")
     assert saved_up.upstream.requests_seen == before + 2

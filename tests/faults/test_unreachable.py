@@ -121,7 +121,7 @@ async def test_row_2_is_repeated(saved_up: World, ending: str) -> None:
 
 
 async def test_row_2_is_repeated_once(saved_up: World) -> None:
-    """A retry that fails is not repeated."""
+    """A call is retried only once."""
     await empty_the_pool(saved_up)
     before = saved_up.upstream.requests_seen
     await saved_up.fails("reset", UNAVAILABLE, REASON)
