@@ -53,7 +53,7 @@ async def upstream() -> AsyncIterator[DemoUpstream]:
 
 @pytest.fixture
 async def start_app(upstream: DemoUpstream) -> AsyncIterator[StartApp]:
-    """Returns a function that starts a server on free ports, in front of `upstream` by default."""
+    """A function that starts a server on free ports, in front of `upstream` by default."""
     async with AsyncExitStack() as stack:
 
         async def start(**overrides: Any) -> App:

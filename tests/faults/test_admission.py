@@ -86,7 +86,7 @@ async def test_row_35_over_the_queues_limit(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_row_35_a_place_that_becomes_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slot that becomes free goes to the queued calls in their order, to one call at a time."""
+    """Queued calls get free slots in the order of their arrival, one at a time."""
     async with open_world(monkeypatch, **LONG) as world:
         upstream = world.upstream
         names = ["first", "second", "third", "fourth"]

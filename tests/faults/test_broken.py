@@ -40,7 +40,7 @@ async def test_row_17_mid_stream(saved_up: World, tokens: int, ending: str) -> N
 
 @pytest.mark.parametrize("ending", ["reset", "close"])
 async def test_row_17_once_the_caller_has_the_tokens(world: World, ending: str) -> None:
-    """The call also fails so if the connection breaks after the caller has read the token."""
+    """The failure is the same if the connection breaks after the caller has read the token."""
     world.upstream.script(f"tokens 1; barrier read; {ending}")
     call = world.send()
     assert cast("pb.Answer", await call.read()).content

@@ -25,7 +25,7 @@ REQUEST_ID = "request-45"
 
 
 class Bugs:
-    """What BuggyModel calls in order to raise an exception, and when it calls it."""
+    """The function that BuggyModel calls to raise an exception, and when it calls it."""
 
     def __init__(self) -> None:
         self.raise_: Callable[[], None] = lambda: None

@@ -180,7 +180,7 @@ def test_the_systems_errors_have_their_cause(number: int, cause: Cause) -> None:
 
 
 def test_of_several_addresses_the_failure_that_says_most_is_told() -> None:
-    """If IPv6 has no address and IPv4 is refused, the cause is REFUSED."""
+    """If IPv6 is unavailable and IPv4 is refused, the cause is REFUSED."""
     key: Any = None
     both = OSError("Multiple exceptions: [Errno 99] Cannot assign, [Errno 111] Connect call failed")
     assert cause_of(aiohttp.ClientConnectorError(key, both), None) is Cause.REFUSED

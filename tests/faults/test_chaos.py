@@ -1,7 +1,7 @@
 """Hundreds of concurrent calls of all kinds, drawn from a seed.
 
-`make chaos` uses new seeds. `CHAOS_SEED=7` draws the calls of seed 7 again. Their behavior also
-depends on timing, so a failure may take several runs to reproduce.
+`make chaos` uses new seeds. `CHAOS_SEED=7` draws the calls of seed 7 again. Their results also
+depend on timing, so a failure may take several runs to reproduce.
 """
 
 import asyncio

@@ -79,7 +79,7 @@ class Greedy:
 
 
 async def come_back(world: World, stub: Stub, greedy: Greedy) -> int:
-    """Make the calls of a client that waits after each rejection; return how many there were."""
+    """Make a client's calls, with a wait after each rejection; return the number of rejections."""
     rejected = 0
     for _ in range(ROUNDS):
         while not await is_served(world, stub, ANSWER):
@@ -137,7 +137,7 @@ async def test_row_35_the_queue_in_turn(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_row_35_a_queue_full_of_one_connections_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A full queue drops a call to admit a connection that has fewer calls."""
+    """A full queue rejects one of its calls to admit a call of a connection with fewer calls."""
     async with open_world(monkeypatch, **LONG) as world:
         held = await hold(world, 1)
         async with connections(world, 1) as [polite]:

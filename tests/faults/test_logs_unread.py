@@ -85,7 +85,7 @@ async def test_row_51_a_log_that_nobody_reads(upstream: DemoUpstream, workers: s
 
 
 async def test_row_51_a_log_that_is_read_again(upstream: DemoUpstream) -> None:
-    """After the log is read again, every line is complete, and one has the number of lost lines."""
+    """Once the log is read again, every line is complete, and one reports how many were lost."""
     async with (
         ServerProcess(env=environment(upstream)) as server,
         grpc.aio.insecure_channel(server.address) as channel,

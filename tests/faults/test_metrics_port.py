@@ -189,7 +189,7 @@ async def test_row_54_a_scrape_waits_so_long_and_no_longer() -> None:
 
 
 async def test_row_54_a_port_without_descriptors_comes_back(upstream: DemoUpstream) -> None:
-    """Without descriptors, the port logs EMFILE and accepts nothing; then it serves again."""
+    """A port without descriptors logs EMFILE, and serves again once descriptors are free."""
     async with (
         ServerProcess(env={"OPENAI_BASE_URL": upstream.base_url}) as server,
         httpx2.AsyncClient(base_url=f"http://{server.metrics_address}", timeout=SECONDS) as client,

@@ -20,7 +20,7 @@ BODY = "message=canary-body"
 async def fails_once(
     world: World, plan: str, code: grpc.StatusCode, reason: str
 ) -> grpc.aio.AioRpcError:
-    """Check that the call fails so without a token and without a retry; return the error."""
+    """Check that the call fails as given, without a token or a retry; return the error."""
     before = world.upstream.requests_seen
     answers, error = await world.fails(plan, code, reason)
     assert answers == []

@@ -31,7 +31,7 @@ def says(message: str, **fields: Any) -> dict[str, Any]:
 async def fails_once(
     world: World, plan: str, code: grpc.StatusCode, reason: str, **options: Any
 ) -> grpc.aio.AioRpcError:
-    """Check that the call fails so without a token and without a retry; return the error."""
+    """Check that the call fails as given, without a token or a retry; return the error."""
     before = world.upstream.requests_seen
     answers, error = await world.fails(plan, code, reason, **options)
     assert answers == []
@@ -134,7 +134,7 @@ async def test_row_12_a_model_of_the_settings(monkeypatch: pytest.MonkeyPatch, m
 async def test_rows_10_and_12_leave_the_objective_alone(
     world: World, plan: str, params: pb.Params, reason: str
 ) -> None:
-    """A failure caused by the caller counts as rejected, not as an error of any side."""
+    """A failure caused by the caller counts as a rejection, not as an error."""
     await world.fails(plan, INVALID_ARGUMENT, reason, params=params)
     metrics = await scrape(world.app)
     assert sample(metrics, "tokenwire_rejected_total", reason=reason) == 1

@@ -45,7 +45,7 @@ def failed(world: World) -> float:
 
 
 async def next_call(world: World) -> None:
-    """Let gRPC accept another call, until which it keeps the previous one."""
+    """Make gRPC accept another call, because it keeps the previous one until then."""
     assert (await health_of(world.channel).Check(health_pb2.HealthCheckRequest())).status == SERVING
 
 

@@ -45,7 +45,7 @@ class Pair:
 
 
 class Mount:
-    """A folder of files behind symbolic links, which are replaced together like the kubelet does.
+    """A folder of files behind symbolic links, all replaced at once, as the kubelet does.
 
     Args:
         folder: The existing folder of the files.

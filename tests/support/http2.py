@@ -134,7 +134,7 @@ def more_window(stream: int, size: int = WINDOW_BYTES) -> bytes:
 async def _answer_pings(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: asyncio.StreamReader
 ) -> None:
-    """Forward all frames; answer pings, because the server drops a connection that does not."""
+    """Forward all frames, and answer pings to keep the server from dropping the connection."""
     try:
         while True:
             frame = await _read_frame(reader)
