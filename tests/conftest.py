@@ -1,4 +1,4 @@
-"""Shared set-up: an environment without settings, an upstream, a server, a client."""
+"""Shared fixtures: an environment without settings, an upstream, a server and a client."""
 
 import os
 import signal
@@ -20,15 +20,15 @@ from tokenwire_demo import DemoUpstream
 
 PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 
-# The same examples in each run, and few; `--hypothesis-profile long` looks for new ones.
+# Every run uses the same few examples; `--hypothesis-profile long` searches for new ones.
 hypothesis.settings.register_profile(
     "bounded", max_examples=300, deadline=None, derandomize=True, database=None
 )
 hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("bounded")
 
-# A shell that starts the tests in the background lets them ignore Ctrl-C, and the
-# programs that they start inherit that.
+# A shell that starts the tests in the background makes them ignore SIGINT, and the
+# programs that they start inherit this setting.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -41,7 +41,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def subtests(subtests: pytest.Subtests) -> EndingSubtests:
-    """Take the place of pytest's fixture, whose type tests name."""
+    """Replace pytest's fixture of the same name; tests still annotate it with pytest's type."""
     return EndingSubtests(subtests)
 
 
@@ -53,7 +53,7 @@ async def upstream() -> AsyncIterator[DemoUpstream]:
 
 @pytest.fixture
 async def start_app(upstream: DemoUpstream) -> AsyncIterator[StartApp]:
-    """Starts servers on free ports, in front of the upstream unless told otherwise."""
+    """A function that starts a server on free ports, in front of `upstream` by default."""
     async with AsyncExitStack() as stack:
 
         async def start(**overrides: Any) -> App:
@@ -89,7 +89,7 @@ def stub(channel: grpc.aio.Channel) -> Stub:
 
 @pytest.fixture
 async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    """Receives the spans of all servers that start after it."""
+    """A collector that receives the spans of all servers that start after it."""
     running = Collector()
     await running.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{running.address}")
@@ -100,7 +100,7 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]
 
 @pytest.fixture
 async def traced_stub(collector: Collector, start_app: StartApp) -> AsyncIterator[Stub]:
-    """A client of a server whose spans `collector` receives."""
+    """A client of a server that exports its spans to `collector`."""
     del collector
     app = await start_app()
     async with grpc.aio.insecure_channel(app.address) as channel:

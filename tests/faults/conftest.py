@@ -1,4 +1,4 @@
-"""Each row's test gets a world of its own."""
+"""Fixtures for the tests of the failure table's rows, each of which gets its own world."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder as slow, and none of another that is collected with it."""
+    """Mark all tests of this folder, and no others, as slow."""
     for item in items:
         if item.path.is_relative_to(FOLDER):
             item.add_marker(pytest.mark.slow)
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
-    """Undo what the server's log set-up does to the process."""
+    """Undo the server's changes to the logging of the process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -36,6 +36,6 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def saved_up(world: World) -> World:
-    """A world whose retry budget pays for a repetition."""
+    """A world whose retry budget allows one retry."""
     await save_up(world)
     return world

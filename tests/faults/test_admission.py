@@ -1,4 +1,4 @@
-"""Row 35: calls over the concurrency limit, and those that wait for a place."""
+"""Row 35: calls over the concurrency limit, and calls that wait for a slot."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ OVERLOADED = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED")
 CANCELLED = (grpc.StatusCode.CANCELLED, "")
 HEALTH_CHECK = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
 LONG = {"max_streams": 1, "max_queue": 3, "queue_timeout_seconds": 30}
-"""One place, and a queue that is worth waiting in."""
+"""One slot, and a queue with a long timeout."""
 
 
 def queue_length(world: World) -> float | None:
@@ -27,7 +27,7 @@ def queue_length(world: World) -> float | None:
 
 
 async def hold(world: World, places: int) -> "list[asyncio.Task[Any]]":
-    """Take so many places with answers that wait at the barrier `hold`."""
+    """Occupy `places` slots with answers that wait at the barrier `hold`."""
     world.upstream.script(*["barrier hold; answer"] * places)
     held = [asyncio.create_task(world.ended(world.send())) for _ in range(places)]
     await world.upstream.barrier("hold").reached(places)
@@ -35,21 +35,21 @@ async def hold(world: World, places: int) -> "list[asyncio.Task[Any]]":
 
 
 async def let_go(world: World, held: "list[asyncio.Task[Any]]") -> None:
-    """Let the held answers end well."""
+    """Release the held answers and check that they succeed."""
     world.upstream.barrier("hold").release()
     for _, error in await asyncio.gather(*held):
         assert error is None
 
 
 async def queued(world: World, count: int, content: str) -> "asyncio.Task[Any]":
-    """Begin a call and return it once it is the last of `count` in the queue."""
+    """Begin a call and return its task once the queue holds `count` calls."""
     call = asyncio.create_task(world.ended(world.send(content)))
     await within(5, f"{count} in the queue", lambda: queue_length(world) == count)
     return call
 
 
 async def rejection_seconds(world: World) -> float:
-    """Make a call that must be rejected; return how long the caller waited for that."""
+    """Make a call that must be rejected; return how long its caller waited for the status."""
     started = time.monotonic()
     answers, error = await world.ended(world.send())
     seconds = time.monotonic() - started
@@ -62,12 +62,12 @@ async def rejection_seconds(world: World) -> float:
 
 @pytest.mark.parametrize("max_queue", [0, 100])
 async def test_row_35_over_the_limit(monkeypatch: pytest.MonkeyPatch, max_queue: int) -> None:
-    """Over the limit a call is told so within 50 ms, queue or not, with no upstream call."""
+    """A call over the limit is rejected within 50 ms and causes no upstream request."""
     async with open_world(monkeypatch, max_streams=2, max_queue=max_queue) as world:
         await world.warm_up(2)
         held = await hold(world, 2)
         requests = world.upstream.requests_seen
-        # The best of a few, because other programs share the machine.
+        # Take the fastest of several calls, because other programs share the machine.
         assert min([await rejection_seconds(world) for _ in range(5)]) <= 0.05
         assert world.upstream.requests_seen == requests
         await let_go(world, held)
@@ -75,7 +75,7 @@ async def test_row_35_over_the_limit(monkeypatch: pytest.MonkeyPatch, max_queue:
 
 
 async def test_row_35_over_the_queues_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that finds the queue full is told so at once, while those in it keep waiting."""
+    """A call that finds the queue full is rejected at once, and the queued calls keep waiting."""
     async with open_world(monkeypatch, **LONG) as world:
         held = await hold(world, 1)
         waiting = [await queued(world, count, "waits") for count in (1, 2, 3)]
@@ -86,7 +86,7 @@ async def test_row_35_over_the_queues_limit(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_row_35_a_place_that_becomes_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queued calls get the place of one that ends, first come first served, one at a time."""
+    """Queued calls get free slots in the order of their arrival, one at a time."""
     async with open_world(monkeypatch, **LONG) as world:
         upstream = world.upstream
         names = ["first", "second", "third", "fourth"]
@@ -105,7 +105,7 @@ async def test_row_35_a_place_that_becomes_free(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_row_35_the_queues_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call waits in the queue for as long as the setting says, and no longer."""
+    """A queued call is rejected when queue_timeout_seconds has passed, and not earlier."""
     limits = {"max_streams": 1, "max_queue": 1, "queue_timeout_seconds": 0.2}
     async with open_world(monkeypatch, **limits) as world:
         held = await hold(world, 1)
@@ -116,7 +116,7 @@ async def test_row_35_the_queues_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_35_the_callers_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queued call whose deadline passes is DEADLINE_EXCEEDED, and leaves the queue."""
+    """A queued call whose deadline passes is DEADLINE_EXCEEDED and leaves the queue."""
     async with open_world(monkeypatch, **LONG) as world:
         held = await hold(world, 1)
         requests = world.upstream.requests_seen
@@ -130,7 +130,7 @@ async def test_row_35_the_callers_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_35_cancelled_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call cancelled in the queue leaves it at once; the next in the queue moves up."""
+    """A queued call that is cancelled leaves the queue at once, and the next call moves up."""
     async with open_world(monkeypatch, **LONG) as world:
         held = await hold(world, 1)
         leaving = world.send("leaves")
@@ -145,7 +145,7 @@ async def test_row_35_cancelled_in_the_queue(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_row_35_health_and_reflection_are_exempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full service still answers health checks and reflection."""
+    """A server without a free slot still answers health checks and reflection."""
     async with open_world(monkeypatch, max_streams=1, max_queue=0) as world:
         held = await hold(world, 1)
         await rejection_seconds(world)
@@ -154,7 +154,7 @@ async def test_row_35_health_and_reflection_are_exempt(monkeypatch: pytest.Monke
         watch = health.Watch(HEALTH_CHECK)
         assert (await watch.read()).status == SERVING
         watch.cancel()
-        stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type] # its types know no aio
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type] # its types lack grpc.aio
         listing = stub.ServerReflectionInfo()
         await listing.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         services = (await listing.read()).list_services_response.service
@@ -165,7 +165,7 @@ async def test_row_35_health_and_reflection_are_exempt(monkeypatch: pytest.Monke
 
 
 async def end_somehow(world: World, chance: random.Random) -> None:
-    """Make a call that ends well, fails, is cancelled, runs out of time or is rejected."""
+    """Make a call that succeeds, fails, is cancelled, exceeds its deadline or is rejected."""
     match chance.randrange(4):
         case 0:
             await world.ended(world.send())
@@ -175,17 +175,17 @@ async def end_somehow(world: World, chance: random.Random) -> None:
             await world.ended(world.send("[[demo: stall]]", timeout=chance.uniform(0.001, 0.05)))
         case _:
             call = world.send("[[demo: tokens 1; stall]]")
-            # Not to wait for something: any moment is a good one to cancel.
+            # This waits for no event: the call may be cancelled at any moment.
             await asyncio.sleep(chance.uniform(0, 0.05))
             call.cancel()
 
 
 async def test_row_35_places_never_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After hundreds of calls that ended in every way, exactly as many fit as before."""
+    """After hundreds of calls that ended in every way, as many slots are free as before."""
     limits = {"max_streams": 4, "max_queue": 3, "queue_timeout_seconds": 0.02}
     async with open_world(monkeypatch, **limits) as world:
         await world.warm_up(4)
-        chance = random.Random(35)  # noqa: S311 - repeatable, and no secret
+        chance = random.Random(35)  # noqa: S311 - repeatable, and not a secret
         for _ in range(40):
             await asyncio.gather(*(end_somehow(world, chance) for _ in range(10)))
         await world.at_rest()

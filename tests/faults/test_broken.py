@@ -1,4 +1,4 @@
-"""Rows 17 to 21: the answer begins, and then something breaks."""
+"""Rows 17 to 21: the upstream fails after the answer has begun."""
 
 import json
 from typing import cast
@@ -19,12 +19,12 @@ BODY = "message=canary-body"
 
 
 def quoted(text: str) -> str:
-    """Write a value of a plan, whatever it holds."""
+    """Return the text quoted as a value of a plan."""
     return json.dumps(text)
 
 
 async def breaks(world: World, tokens: int, rest: str, code: grpc.StatusCode, reason: str) -> None:
-    """Check how an answer fails whose `rest` comes after so many tokens, and that they came."""
+    """Check that the call fails as given if `rest` follows `tokens` tokens, which arrive."""
     before = world.upstream.requests_seen
     answers, _ = await world.fails(f"role; tokens {tokens}; {rest}", code, reason)
     assert len(text_of(answers).split()) == tokens
@@ -34,13 +34,13 @@ async def breaks(world: World, tokens: int, rest: str, code: grpc.StatusCode, re
 @pytest.mark.parametrize("ending", ["reset", "close"])
 @pytest.mark.parametrize("tokens", [1, 3])
 async def test_row_17_mid_stream(saved_up: World, tokens: int, ending: str) -> None:
-    """A connection that breaks mid-stream is ABORTED and not repeated; its tokens are kept."""
+    """A connection that breaks mid-stream is ABORTED after its tokens, and is not retried."""
     await breaks(saved_up, tokens, ending, ABORTED, "UPSTREAM_STREAM_BROKEN")
 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])
 async def test_row_17_once_the_caller_has_the_tokens(world: World, ending: str) -> None:
-    """It is the same when the connection breaks long after the caller read the token."""
+    """The failure is the same if the connection breaks after the caller has read the token."""
     world.upstream.script(f"tokens 1; barrier read; {ending}")
     call = world.send()
     assert cast("pb.Answer", await call.read()).content
@@ -52,12 +52,12 @@ async def test_row_17_once_the_caller_has_the_tokens(world: World, ending: str) 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])
 async def test_row_17_before_the_first_token(world: World, ending: str) -> None:
-    """After the headers but before a token it is UNAVAILABLE, which invites a retry."""
+    """A connection that breaks after the headers but before a token is UNAVAILABLE."""
     await breaks(world, 0, ending, UNAVAILABLE, "UPSTREAM_STREAM_BROKEN")
 
 
 async def test_row_17_retries_of_the_caller(world: World) -> None:
-    """The caller's own retry policy repeats what broke before the first token, and nothing else."""
+    """The caller's retry policy retries a break before the first token, but no later one."""
     assert await attempts(world, "headers; reset", UNAVAILABLE) == ATTEMPTS
     assert await attempts(world, "tokens 1; reset", ABORTED) == 1
 
@@ -67,13 +67,13 @@ async def test_row_17_retries_of_the_caller(world: World) -> None:
 async def test_row_18_truncated(
     world: World, tokens: int, code: grpc.StatusCode, ending: str
 ) -> None:
-    """An end without a finish reason, even a proper one, is UPSTREAM_TRUNCATED, never OK."""
+    """A stream that ends without a finish reason is UPSTREAM_TRUNCATED, even with [DONE]."""
     await breaks(world, tokens, ending, code, "UPSTREAM_TRUNCATED")
 
 
 @pytest.mark.parametrize("plan", ["headers; eof", "headers; done", "headers; comments count=3"])
 async def test_row_18_truncated_without_an_event(world: World, plan: str) -> None:
-    """A response without any event is UPSTREAM_TRUNCATED too."""
+    """A response without any event is UPSTREAM_TRUNCATED."""
     await world.fails(plan, UNAVAILABLE, "UPSTREAM_TRUNCATED")
 
 
@@ -81,7 +81,7 @@ async def test_row_18_truncated_without_an_event(world: World, plan: str) -> Non
     "ending", ["eof", "usage; eof", "close", "reset", "bad-json; done", f"error {BODY}", "stall"]
 )
 async def test_row_19_finished(world: World, ending: str) -> None:
-    """With the finish reason the answer is whole, whatever comes in place of [DONE]."""
+    """An answer with a finish reason succeeds, whatever arrives instead of [DONE]."""
     answers = await world.succeeds(f"tokens 3; finish stop; {ending}")
     assert len(text_of(answers).split()) == 3
     assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
@@ -109,12 +109,12 @@ MALFORMED = {
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize("tokens", [0, 3])
 async def test_row_20_protocol_error(world: World, tokens: int, malformed: str) -> None:
-    """What is no chat completion is UPSTREAM_PROTOCOL_ERROR; the tokens before it are kept."""
+    """Data that is not a chat-completion chunk fails the call, after the tokens before it."""
     await breaks(world, tokens, f"{malformed}; answer", INTERNAL, "UPSTREAM_PROTOCOL_ERROR")
 
 
 async def test_row_20_is_not_repeated(saved_up: World) -> None:
-    """An upstream that speaks another language will not learn ours by being asked again."""
+    """A protocol error is not retried."""
     await breaks(saved_up, 0, "bad-json; done", INTERNAL, "UPSTREAM_PROTOCOL_ERROR")
 
 
@@ -132,13 +132,13 @@ ERRORS = {
 async def test_row_21_error_in_the_answer(
     world: World, tokens: int, code: grpc.StatusCode, error: str
 ) -> None:
-    """An error inside a 200 is UPSTREAM_ERROR, before the first token and after it."""
+    """An error in a response of status 200 is UPSTREAM_ERROR, before and after the first token."""
     await breaks(world, tokens, error, code, "UPSTREAM_ERROR")
 
 
 @pytest.mark.parametrize("error", [f"error {BODY}", f"status 200 {BODY}"])
 async def test_row_21_is_repeated_before_the_first_token(saved_up: World, error: str) -> None:
-    """Before the first token one repetition may cure it, whatever status it came with."""
+    """An error before the first token is retried once, even in a response of status 200."""
     before = saved_up.upstream.requests_seen
     saved_up.upstream.script(error)
     answers = await saved_up.succeeds("text cured; answer")
@@ -147,5 +147,5 @@ async def test_row_21_is_repeated_before_the_first_token(saved_up: World, error:
 
 
 async def test_row_21_error_body(world: World) -> None:
-    """A whole error body with the status 200 is the same failure."""
+    """A response of status 200 whose body is an error object is UPSTREAM_ERROR."""
     await world.fails(f"status 200 {BODY}", UNAVAILABLE, "UPSTREAM_ERROR")

@@ -1,4 +1,4 @@
-"""Row 45: a bug of our own, or of a model's library."""
+"""Row 45: bugs in this service or in a model's library."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ REQUEST_ID = "request-45"
 
 
 class Bugs:
-    """Raises whatever is put into it, wherever it is called."""
+    """The function that BuggyModel calls to raise an exception, and when it calls it."""
 
     def __init__(self) -> None:
         self.raise_: Callable[[], None] = lambda: None
@@ -33,7 +33,7 @@ class Bugs:
 
 
 class BuggyModel:
-    """A model with bugs in it."""
+    """A model that raises an exception, before or after its first token."""
 
     def __init__(self, model: ChatModel, bugs: Bugs) -> None:
         self._model = model
@@ -72,7 +72,7 @@ def exhaust_the_stack() -> None:
 
 def raiser(kind: type[BaseException], *more: object) -> Callable[[], None]:
     def raise_() -> None:
-        # A new one each time: it holds on to everything that it passes through.
+        # Raise a new exception each time, because it keeps its traceback's frames alive.
         raise kind("canary", *more)
 
     return raise_
@@ -94,7 +94,7 @@ SURPRISES: dict[str, Callable[[], None]] = {
 
 
 def bugs_in(log: str) -> list[dict[str, Any]]:
-    """Return the log's entries above the level of ordinary life, without those of calls."""
+    """Return the log entries above the level "info", except those of calls."""
     entries = [json.loads(line) for line in log.splitlines()]
     alarming = [entry for entry in entries if entry["level"] not in ("debug", "info")]
     return [entry for entry in alarming if entry["event"] != "call ended"]
@@ -105,10 +105,10 @@ def bugs_in(log: str) -> list[dict[str, Any]]:
 async def test_row_45_a_bug(
     world: World, bugs: Bugs, surprise: str, *, after_a_token: bool
 ) -> None:
-    """Whatever is raised, the caller gets fixed text at once, and one log entry tells where."""
+    """After any exception, the caller gets a fixed status, and one log entry has the frames."""
     bugs.raise_ = SURPRISES[surprise]
     bugs.after_a_token = after_a_token
-    # The deadline only ends a test that would hang.
+    # The deadline ends the test if the call hangs.
     answers, error = await world.ended(
         world.send(timeout=10, metadata=(("x-request-id", REQUEST_ID),))
     )
@@ -131,7 +131,7 @@ async def test_row_45_a_bug(
 async def test_row_45_a_bug_in_what_follows_a_call(
     monkeypatch: pytest.MonkeyPatch, bugs: Bugs
 ) -> None:
-    """A call that is answered well stays so, even if the log of it fails."""
+    """A call whose answer was delivered succeeds even if logging it fails."""
     log_call = call_log.log_call
 
     def log_buggily(call: CallRecord) -> None:

@@ -1,4 +1,4 @@
-"""Why a connection to the upstream failed is in log and metric, in fixed words."""
+"""The log and a metric contain the cause of a failed upstream connection, from a fixed list."""
 
 import asyncio
 import errno
@@ -23,14 +23,14 @@ UNREACHABLE = "UPSTREAM_UNREACHABLE"
 
 
 def entry_of(world: World) -> dict[str, Any]:
-    """Return the log's line of the latest call."""
+    """Return the log entry of the latest call."""
     lines = map(json.loads, world.log.getvalue().splitlines())
     entry: dict[str, Any] = [line for line in lines if line["event"] == "call ended"][-1]
     return entry
 
 
 async def fails_by(world: World, cause: Cause, reason: str = UNREACHABLE) -> dict[str, Any]:
-    """Check that a call fails, and that log and metric tell this cause; return the log's line."""
+    """Check that a call fails, and that the log and the metric have `cause`; return the entry."""
     counter = f'tokenwire_upstream_connection_failures_total{{cause="{cause.value}"}}'
     before = value_of(world, counter)
     answers, error = await world.ended(world.send())
@@ -46,7 +46,7 @@ async def fails_by(world: World, cause: Cause, reason: str = UNREACHABLE) -> dic
 
 
 def value_of(world: World, series: str) -> float:
-    """Return the value of a series, which must be there."""
+    """Return the value of a series, which must exist."""
     [value] = [
         line.rpartition(" ")[2]
         for line in world.metrics().splitlines()
@@ -75,13 +75,13 @@ async def silent() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def nowhere() -> AsyncIterator[str]:
-    """A name that does not exist."""
+    """A host name that does not exist."""
     yield f"{CANARY}.invalid"
 
 
 @asynccontextmanager
 async def plaintext() -> AsyncIterator[str]:
-    """A server that speaks no TLS."""
+    """A server that does not speak TLS."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -102,7 +102,7 @@ async def plaintext() -> AsyncIterator[str]:
 async def test_a_connection_that_is_not_made(
     monkeypatch: pytest.MonkeyPatch, place: Any, scheme: str, cause: Cause
 ) -> None:
-    """What stopped the connection is told; nothing was sent."""
+    """The log and the metric have the cause of a failed connect, and no request was sent."""
     async with place() as host:
         base_url = f"{scheme}://{host}/{CANARY}-host/v1"
         async with open_world(monkeypatch, base_url=base_url, connect_timeout_seconds=0.5) as world:
@@ -127,7 +127,7 @@ async def test_a_connection_that_is_not_made(
 async def test_a_connection_that_ends(
     monkeypatch: pytest.MonkeyPatch, pieces: Any, cause: Cause, reason: str
 ) -> None:
-    """How the connection ended is told, before the response and within it."""
+    """The log and the metric have the cause of an early end, before and within the response."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         raw.pieces = pieces
         entry = await fails_by(world, cause, reason)
@@ -136,7 +136,7 @@ async def test_a_connection_that_ends(
 
 @pytest.mark.parametrize("plan", ["reset", "tokens 3; reset"])
 async def test_a_reset(world: World, plan: str) -> None:
-    """A reset is told from an ordinary end."""
+    """The cause of a reset connection is RESET, not EOF."""
     await world.succeeds("tokens 1; finish; close")
     world.upstream.script(plan)
     await fails_by(
@@ -145,7 +145,7 @@ async def test_a_reset(world: World, plan: str) -> None:
 
 
 async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that will not connect to the upstream is told from an upstream that is away."""
+    """If the proxy rejects the connection, the cause is PROXY."""
     async with raw_upstream() as proxy:
         host = proxy.base_url.split("/")[2]
         proxy.pieces = (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",)
@@ -157,7 +157,7 @@ async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def read_head(reader: asyncio.StreamReader) -> None:
-    """Read a request without a body."""
+    """Read the head of a request."""
     await reader.readuntil(b"\r\n\r\n")
 
 
@@ -174,13 +174,13 @@ async def read_head(reader: asyncio.StreamReader) -> None:
     ],
 )
 def test_the_systems_errors_have_their_cause(number: int, cause: Cause) -> None:
-    """Each error of the system is one of the causes."""
+    """Each error number of the system has its cause."""
     key: Any = None
     assert cause_of(aiohttp.ClientConnectorError(key, OSError(number, "x")), None) is cause
 
 
 def test_of_several_addresses_the_failure_that_says_most_is_told() -> None:
-    """Where IPv6 is missing and IPv4 is refused, the upstream is down."""
+    """If IPv6 is unavailable and IPv4 is refused, the cause is REFUSED."""
     key: Any = None
     both = OSError("Multiple exceptions: [Errno 99] Cannot assign, [Errno 111] Connect call failed")
     assert cause_of(aiohttp.ClientConnectorError(key, both), None) is Cause.REFUSED
@@ -190,7 +190,7 @@ def test_of_several_addresses_the_failure_that_says_most_is_told() -> None:
 async def test_a_rejection_leaves_status_and_id(
     monkeypatch: pytest.MonkeyPatch, header: str
 ) -> None:
-    """The log has the upstream's status and its id of the response, for its support."""
+    """The log entry has the upstream's status and response id."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         head = f"HTTP/1.1 503 Away\r\n{header}: req_4711\r\ncontent-length: 0\r\n\r\n"
         raw.pieces = (head.encode(),)
@@ -208,7 +208,7 @@ async def test_a_rejection_leaves_status_and_id(
     "value", ["two words", "x" * 129, "naïve", f"id-{KEY}", "\x01", ""], ids=repr
 )
 async def test_what_is_no_id_is_dropped(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """A sentence, something long, something unprintable or the key itself is not logged."""
+    """A response id that is long, contains the key or has unexpected characters is not logged."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         head = f"HTTP/1.1 503 Away\r\nx-request-id: {value}\r\ncontent-length: 0\r\n\r\n"
         raw.pieces = (head.encode(),)
@@ -218,7 +218,7 @@ async def test_what_is_no_id_is_dropped(monkeypatch: pytest.MonkeyPatch, value: 
 
 
 async def test_attempts_are_counted(saved_up: World) -> None:
-    """A repeated request is counted, and what the log tells is of the last."""
+    """The log entry counts a retry as an attempt, and has the status of the last attempt."""
     saved_up.upstream.script("status 503")
     await saved_up.succeeds("answer")
     entry = entry_of(saved_up)

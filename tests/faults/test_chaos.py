@@ -1,7 +1,7 @@
-"""Everything at once: hundreds of calls of every kind, drawn by a seed.
+"""Hundreds of concurrent calls of all kinds, drawn from a seed.
 
-`make chaos` plays fresh seeds. `CHAOS_SEED=7` draws the calls of seed 7 again. What they meet
-depends on the machine's timing too, so a failure may take a few runs.
+`make chaos` uses new seeds. `CHAOS_SEED=7` draws the calls of seed 7 again. Their results also
+depend on timing, so a failure may take several runs to reproduce.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from support.world import World, assert_clean, open_world
 CALLS: Final = 300
 AT_ONCE: Final = 30
 HANG_SECONDS: Final = 20
-"""Each call ends far earlier, within the timeouts of LIMITS."""
+"""The timeouts of LIMITS end each call much earlier."""
 SPANS_SECONDS: Final = 5
 
 LIMITS: Final = {
@@ -33,19 +33,18 @@ LIMITS: Final = {
 }
 
 FAILED_BEFORE: Final = (338_587_973, 260_083_747, 247_298_779, 471_199_792)
-"""Seeds that have found a bug: each of these had a call that got no status, because it had
-ended within its first write."""
+"""Seeds that found a bug: a call that ended during its first write got no status."""
 
 
 @pytest.mark.parametrize("seed", seeds(*FAILED_BEFORE), ids="seed-{}".format)
 async def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever calls mix, each ends by the table, and nothing of them is left at rest."""
-    print(f"CHAOS_SEED={seed}")  # noqa: T201 - how to see it again
-    rng = random.Random(seed)  # noqa: S311 - no secret
+    """Any mix of calls ends as the failure table specifies and leaves nothing behind."""
+    print(f"CHAOS_SEED={seed}")  # noqa: T201 - to reproduce a failure
+    rng = random.Random(seed)  # noqa: S311 - not a secret
     max_streams = rng.randrange(6, AT_ONCE)
     limits = {**LIMITS, "max_streams": max_streams, "max_queue": rng.randrange(8)}
     async with open_world(monkeypatch, **limits) as world:
-        # As many connections to the upstream as there can be: they are the baseline.
+        # The baseline includes as many upstream connections as there can be.
         await world.warm_up(max_streams)
         planned_calls = [random_call(rng) for _ in range(CALLS)]
         endings = await meet(world, planned_calls)
@@ -59,7 +58,7 @@ async def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def meet(world: World, planned_calls: list[PlannedCall]) -> list[CallResult]:
-    """Run all calls, so many at once; return their results in the same order."""
+    """Run all calls, at most AT_ONCE at a time; return their results in the same order."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(planned: PlannedCall) -> CallResult:
@@ -74,7 +73,7 @@ async def meet(world: World, planned_calls: list[PlannedCall]) -> list[CallResul
 
 
 async def check(world: World, endings: list[CallResult]) -> None:
-    """Assert what must hold when all calls have ended; those that connected count too."""
+    """Check the metrics, the log and the spans after all calls have ended."""
     metrics = await world.at_rest()
     counts = count(metrics)
     started = total(counts, "grpc_server_started_total")
@@ -86,7 +85,7 @@ async def check(world: World, endings: list[CallResult]) -> None:
     assert seen["OK", ""] <= succeeded
     for (code, reason), number in seen.items():
         if reason:
-            # A caller who leaves while its failure is on the way does not see it.
+            # A caller that disconnects before its failure arrives does not receive it.
             series = f'tokenwire_errors_total{{grpc_code="{code}",reason="{reason}"}}'
             assert number <= counts[series]
 
@@ -100,7 +99,7 @@ async def check(world: World, endings: list[CallResult]) -> None:
 
 
 def count(metrics: str) -> Counter[str]:
-    """Return the value of each counter of calls, by its series."""
+    """Return the values of the counters of calls, by series."""
     lines = re.findall(r"(?m)^((?:grpc_server|tokenwire_errors)\S*_total\S*) (\S+)$", metrics)
     return Counter({series: round(float(value)) for series, value in lines})
 

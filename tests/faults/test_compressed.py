@@ -1,4 +1,4 @@
-"""Row 26, for responses that come compressed although nobody asked for it."""
+"""Row 26: responses that are compressed although the request did not ask for it."""
 
 import asyncio
 import gzip
@@ -32,7 +32,7 @@ ANSWER = event("Zoë ") + event("日本 ") + event("🙂") + FINISH + DONE
 def answer_with(
     raw: RawUpstream, *body: bytes | asyncio.Event, encoding: str, status: str = "200 OK"
 ) -> None:
-    """Answer from now on with this body, and tell that it is encoded so."""
+    """Make the upstream answer with this body and this content encoding."""
     head = (
         f"HTTP/1.1 {status}\r\ncontent-type: text/event-stream\r\n"
         f"content-encoding: {encoding}\r\nconnection: close\r\n\r\n"
@@ -67,7 +67,7 @@ async def failure_from(world: World, code: grpc.StatusCode, reason: str) -> None
 
 
 def flushed(*parts: bytes) -> list[bytes]:
-    """Compress as a proxy does that sends on each event at once."""
+    """Compress like a proxy that flushes after each event."""
     stream = zlib.compressobj(wbits=31)
     pieces = [stream.compress(part) + stream.flush(zlib.Z_SYNC_FLUSH) for part in parts]
     return [*pieces, stream.flush()]
@@ -75,7 +75,7 @@ def flushed(*parts: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "deflate"])
 async def test_row_26_honest_compression(world: World, raw: RawUpstream, encoding: str) -> None:
-    """A compressed answer arrives as it was before, in one piece or byte by byte."""
+    """A compressed answer is decompressed, whether it arrives in one piece or byte by byte."""
     packed = zlib.compress(ANSWER) if encoding == "deflate" else gzip.compress(ANSWER)
     for body in ([packed], [packed[at : at + 1] for at in range(len(packed))]):
         answer_with(raw, *body, encoding=encoding)
@@ -83,7 +83,7 @@ async def test_row_26_honest_compression(world: World, raw: RawUpstream, encodin
 
 
 async def test_row_26_each_event_compressed_at_once(world: World, raw: RawUpstream) -> None:
-    """Events that were compressed one by one do not wait for each other."""
+    """An event that was flushed by itself is delivered before the next one arrives."""
     first, *others = flushed(event("first"), event(" second"), FINISH)
     rest = asyncio.Event()
     answer_with(raw, first, rest, *others, encoding="gzip")
@@ -104,7 +104,7 @@ async def test_row_26_several_members(world: World, raw: RawUpstream) -> None:
 
 
 async def test_row_26_cut_off_compression(world: World, raw: RawUpstream) -> None:
-    """A compressed body that breaks off is a truncated answer, or a whole one."""
+    """A truncated compressed body is UPSTREAM_TRUNCATED, or OK if it has the finish reason."""
     answer_with(raw, *flushed(event("half"), FINISH)[:1], encoding="gzip")
     await failure_from(world, grpc.StatusCode.ABORTED, "UPSTREAM_TRUNCATED")
     answer_with(raw, *flushed(event("whole"), FINISH)[:2], encoding="gzip")
@@ -113,19 +113,19 @@ async def test_row_26_cut_off_compression(world: World, raw: RawUpstream) -> Non
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "aws-chunked", "gzip", "deflate"])
 async def test_row_26_unreadable_compression(world: World, raw: RawUpstream, encoding: str) -> None:
-    """An unknown encoding, or a body that is not in its encoding, is against the protocol."""
+    """An unknown content encoding, or a body that does not match it, is a protocol error."""
     answer_with(raw, ANSWER, encoding=encoding)
     await failure_from(world, INTERNAL, "UPSTREAM_PROTOCOL_ERROR")
 
 
 async def test_row_26_junk_after_compression(world: World, raw: RawUpstream) -> None:
-    """What follows the compressed body is not kept, however much it is."""
+    """Data of any size after the compressed body fails the call and is not buffered."""
     answer_with(raw, gzip.compress(event("half")), b"junk" * 1_000_000, encoding="gzip")
     await failure_from(world, INTERNAL, "UPSTREAM_PROTOCOL_ERROR")
 
 
 async def test_row_26_compressed_error_body(world: World, raw: RawUpstream) -> None:
-    """The body of an error tells its reason also when it is compressed."""
+    """The body of an error is decompressed to find its reason."""
     body = json.dumps({"error": {"code": "context_length_exceeded"}}).encode()
     answer_with(raw, gzip.compress(body), status="400 Bad Request", encoding="gzip")
     await failure_from(world, grpc.StatusCode.INVALID_ARGUMENT, "PROMPT_TOO_LONG")
@@ -143,9 +143,9 @@ async def test_row_26_compressed_error_body(world: World, raw: RawUpstream) -> N
 async def test_row_26_bomb_of_nothing(
     world: World, raw: RawUpstream, bomb: bytes, ending: tuple[grpc.StatusCode, str]
 ) -> None:
-    """A bomb that is no long line comes to an end too, and until then others are served."""
+    """A bomb without a long line fails too, and the server answers other calls meanwhile."""
     sent = asyncio.Event()
-    # Small enough to be read at once: only what unpacks it can make room for others.
+    # The body is small enough for one read, so only decompression can yield to other calls.
     answer_with(raw, gzip.compress(bomb), sent, encoding="gzip")
     call = asyncio.ensure_future(world.ended(world.send()))
     health: Any = health_pb2_grpc.HealthStub(world.channel)
@@ -161,7 +161,7 @@ async def test_row_26_bomb_of_nothing(
 
 @pytest.mark.parametrize("size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES])
 def test_row_26_all_that_arrived_is_unpacked(size: int) -> None:
-    """Nothing stays inside the decompressor that the bytes so far have made."""
+    """The decompressor returns all data that its input so far contains, in bounded parts."""
     stream = zlib.compressobj(level=9, wbits=31)
     packed = stream.compress(b"x" * size) + stream.flush(zlib.Z_SYNC_FLUSH)
     inflate = inflater("gzip")

@@ -1,4 +1,4 @@
-"""Connections end some day, and no answer with them; how many calls one may have at once."""
+"""Limits on the age of a connection and on the number of its concurrent calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ AGE = 1.0
 
 
 async def peers(world: World) -> AsyncIterator[str]:
-    """Yield the address that each call comes from; none may fail."""
+    """Make calls that must succeed; yield the peer address of each."""
     while True:
         before = len(world.log.getvalue())
         await collect(world.stub.Send(HELLO))
@@ -33,7 +33,7 @@ async def peers(world: World) -> AsyncIterator[str]:
 async def test_running_answers_finish_on_an_old_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """New calls go to a new connection without a failure, and the answer that runs ends well."""
+    """New calls move to a new connection without a failure, and the running answer completes."""
     async with open_world(monkeypatch, connection_age_seconds=AGE) as world:
         await world.warm_up(2)
         world.upstream.script("tokens 1; barrier running; answer")
@@ -41,7 +41,7 @@ async def test_running_answers_finish_on_an_old_connection(
         await world.upstream.barrier("running").reached()
         seen: list[str] = []
         async with asyncio.timeout(30):
-            # Two that came after: the answer outlives its connection's age, and more.
+            # Two newer connections show that the answer outlives the age of its own.
             async for peer in peers(world):
                 seen.append(peer)
                 if len(set(seen)) == 3:
@@ -54,7 +54,7 @@ async def test_running_answers_finish_on_an_old_connection(
 
 
 async def test_an_old_connection_is_asked_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is old is told so in good order, and closed once it has no call left."""
+    """The server ends an old connection by a graceful GOAWAY, and closes it once it is idle."""
     async with open_world(monkeypatch, connection_age_seconds=AGE) as world:
         async with http2.connect(world.app.address) as caller:
             async with asyncio.timeout(10):
@@ -66,14 +66,14 @@ async def test_an_old_connection_is_asked_to_end(monkeypatch: pytest.MonkeyPatch
 async def test_the_age_leaves_time_for_the_longest_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An answer that begins just before its connection's end may still take its whole time."""
+    """An answer that begins just before its connection expires may use its full duration."""
     limits = {"connection_age_seconds": AGE, "stream_timeout_seconds": 4, "keepalive_seconds": 60}
     async with open_world(monkeypatch, **limits) as world:
         await world.fails("tokens 1; stall", grpc.StatusCode.ABORTED, "STREAM_DURATION_LIMIT")
 
 
 async def test_a_client_waits_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call beyond those that a connection may have is sent when another has ended."""
+    """A call over the connection's limit is sent when another call has ended."""
     async with open_world(monkeypatch, max_streams_per_connection=2) as world:
         await world.warm_up(2)
         world.upstream.script(*["barrier held; answer"] * 3)
@@ -88,7 +88,7 @@ async def test_a_client_waits_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_row_47_no_more_of_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the calls that a connection begins beyond its number each is refused at once."""
+    """The server rejects each call over the connection's limit at once."""
     async with open_world(monkeypatch, max_streams_per_connection=10) as world:
         async with http2.connect(world.app.address) as caller:
             await caller.send(*map(http2.call, range(1, 101, 2)))
@@ -102,12 +102,12 @@ async def test_row_47_no_more_of_one_connection(monkeypatch: pytest.MonkeyPatch)
 
 
 def waiting(world: World) -> float:
-    """Return how many calls wait for their message, as the metrics tell it."""
+    """Return the number of calls that wait for their message, according to the metrics."""
     return sample(world.metrics(), "tokenwire_incomplete_requests") or 0
 
 
 async def test_row_47_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """19,000 calls without a message, on 10 connections, take little memory, even at the worst."""
+    """19,000 calls without a message, on 10 connections, take at most 60 MB."""
     async with open_world(monkeypatch) as world, AsyncExitStack() as stack:
         before = reset_peak_memory()
         callers = []
@@ -119,7 +119,7 @@ async def test_row_47_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         for caller in callers:
             await caller.send(*map(http2.call, range(201, 3_801, 2)))
         for caller in callers:
-            # gRPC refuses those beyond as many as a connection may have.
+            # gRPC rejects the calls over the connection's limit.
             await caller.was_reset()
         assert peak_memory() - before <= 60 * MB
         await stack.aclose()

@@ -1,4 +1,4 @@
-"""Rows 42 to 44: more callers than the service has room for."""
+"""Rows 42 to 44: more callers than the server has slots for."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ HEALTH = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
 
 
 async def health_p99(world: World) -> float:
-    """Return the seconds within which 99 of 100 health checks are answered."""
+    """Return the 99th percentile of the seconds that a health check takes."""
     async with grpc.aio.insecure_channel(
         world.app.address, options=[("grpc.use_local_subchannel_pool", 1)]
     ) as channel:
@@ -37,9 +37,9 @@ async def health_p99(world: World) -> float:
 
 
 async def test_row_42_health_at_full_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every place taken, and callers turned away without a pause, health stays quick."""
+    """At full load, with callers rejected continuously, health checks take at most 0.1 s (p99)."""
     places, callers = 100, 10
-    # All of them on one connection, and those that are turned away too.
+    # Allow all calls on one connection, including those that are rejected.
     room = {"max_streams_per_connection": places + callers}
     async with open_world(monkeypatch, max_streams=places, max_queue=0, **room) as world:
         await world.warm_up(places)
@@ -62,7 +62,7 @@ async def test_row_42_health_at_full_load(monkeypatch: pytest.MonkeyPatch) -> No
         async with asyncio.TaskGroup() as group:
             for _ in range(callers):
                 group.create_task(insist())
-            # The best of a few, because other programs share the machine.
+            # Take the best of several measurements, because other programs share the machine.
             p99 = [await health_p99(world)]
             while min(p99) > 0.1 and len(p99) < 5:
                 p99.append(await health_p99(world))
@@ -76,7 +76,7 @@ async def test_row_42_health_at_full_load(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_row_43_two_thousand_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 2,000 clients that connect at once each is answered or told to come later."""
+    """Each of 2,000 clients that connect at once is answered or rejected as SERVER_OVERLOADED."""
     crowd.allow_descriptors(8_000)
     async with open_world(monkeypatch, max_streams=100) as world:
         await world.warm_up(100)
@@ -90,14 +90,14 @@ async def test_row_43_two_thousand_clients(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def peak_requests(upstream: DemoUpstream) -> int:
-    """Return how many requests the upstream has answered at once, at most."""
+    """Return the highest number of requests that the upstream answered at the same time."""
     changes = [(request.started, 1) for request in upstream.requests]
     changes += [(request.ended, -1) for request in upstream.requests if request.ended]
     return max(accumulate(change for _, change in sorted(changes)))
 
 
 async def test_row_44_rapid_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that are begun and cancelled by the thousand keep no other from its answer."""
+    """Thousands of calls that are begun and cancelled at once do not prevent other answers."""
     async with open_world(monkeypatch, max_streams=20) as world:
         await world.warm_up(20)
         message = pb.Message(content="[[demo: tokens 1; stall]]").SerializeToString()
@@ -115,7 +115,7 @@ async def test_row_44_rapid_reset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_44_reset_in_waves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for calls that get as far as upstream before they are cancelled."""
+    """Calls that are cancelled after they reached the upstream do not prevent others either."""
     async with open_world(monkeypatch, max_streams=20) as world:
         await world.warm_up(20)
         message = pb.Message(content="[[demo: tokens 1; stall]]").SerializeToString()
@@ -133,12 +133,12 @@ async def test_row_44_reset_in_waves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def unharmed(world: World) -> None:
-    """Check that the upstream never had more calls than places, and that all is at rest."""
+    """Check that the upstream never had more calls than slots, and that nothing is left."""
     assert peak_requests(world.upstream) <= 20
     await world.at_rest()
     log = world.log.getvalue()
     lines = [json.loads(line) for line in log.splitlines()]
-    # A slow machine rejects some of a flood before anything else is done for them.
+    # A slow machine sheds part of a flood, which has a log line of its own.
     told = [line for line in lines if line["event"] != "calls rejected"]
     assert {line["level"] for line in told} <= {"debug", "info"}
     assert_clean(log, world.metrics())

@@ -1,4 +1,4 @@
-"""Rows 40 and 41: what a stop becomes for those who call."""
+"""Rows 40 and 41: how calls end when the server stops."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ HEALTH = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
 
 
 async def drain_seconds(world: World) -> float:
-    """Drain; return how long it took."""
+    """Drain the server; return how long it took."""
     started = time.monotonic()
     await world.app.drain()
     return time.monotonic() - started
@@ -36,7 +36,7 @@ async def drain_seconds(world: World) -> float:
 
 @asynccontextmanager
 async def draining(world: World) -> AsyncIterator["asyncio.Task[None]"]:
-    """Begin to drain; the block is entered once a watch has been told."""
+    """Begin to drain; enter the block once a health watch has received NOT_SERVING."""
     watch = health_of(world.channel).Watch(HEALTH)
     assert (await watch.read()).status == SERVING
     task = asyncio.create_task(world.app.drain())
@@ -55,7 +55,7 @@ def refuses_connections(world: World) -> bool:
 
 
 async def test_row_40_before_the_listener_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Health says NOT_SERVING already, and calls on old and new connections are answered."""
+    """Until the listener closes, health is NOT_SERVING and all calls are still answered."""
     async with open_world(monkeypatch, drain_seconds=HOUR) as world:
         own_connection = [("grpc.use_local_subchannel_pool", 1)]
         async with (
@@ -70,7 +70,7 @@ async def test_row_40_before_the_listener_closes(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_row_40_running_answers_finish(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the listener has closed, running answers finish, and the stop waits for them."""
+    """After the listener has closed, running answers complete before the server stops."""
     async with open_world(monkeypatch, grace_seconds=HOUR) as world:
         world.upstream.script("tokens 1; barrier running; answer")
         running = asyncio.create_task(world.ended(world.send()))
@@ -87,7 +87,7 @@ async def test_row_40_running_answers_finish(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("plan", ["barrier here", "headers; barrier here"])
 async def test_row_41_before_the_first_token(monkeypatch: pytest.MonkeyPatch, plan: str) -> None:
-    """When the grace is over, a call without a token is UNAVAILABLE: it may be repeated."""
+    """A call without a token at the end of the grace period is UNAVAILABLE."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         world.upstream.script(plan)
         call = asyncio.create_task(world.ended(world.send()))
@@ -101,7 +101,7 @@ async def test_row_41_before_the_first_token(monkeypatch: pytest.MonkeyPatch, pl
 
 
 async def test_row_41_after_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the grace is over, half an answer is ABORTED, and its last Answer says why."""
+    """At the end of the grace period, a begun answer is ABORTED; its last Answer has the reason."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         world.upstream.script("tokens 3; stall")
         call = world.send()
@@ -115,7 +115,7 @@ async def test_row_41_after_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_41_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the grace is over, queued calls end too, and none of them gets upstream."""
+    """At the end of the grace period, queued calls are UNAVAILABLE; none reaches the upstream."""
     limits = {"max_streams": 1, "max_queue": 2, "queue_timeout_seconds": HOUR}
     async with open_world(monkeypatch, grace_seconds=GRACE, **limits) as world:
         world.upstream.script("barrier here")
@@ -131,7 +131,7 @@ async def test_row_41_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_41_between_any_two_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However fast tokens flow when the grace is over, each call is told why it ends."""
+    """At any token rate, each call gets its status and reason at the end of the grace period."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         await world.warm_up(20)
         world.upstream.script(*["drip every=0"] * 20)
@@ -148,8 +148,8 @@ async def test_row_41_between_any_two_tokens(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_row_40_a_crowd_when_the_listener_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call that was sent before the listener closes is answered, or told to come again."""
-    # With room for all of them on the connection: a client sends none before it may.
+    """Each call sent before the listener closes is answered or UNAVAILABLE."""
+    # A client sends no calls beyond the connection's limit, so the limit admits all of them.
     room = {"max_streams_per_connection": 400}
     async with open_world(monkeypatch, grace_seconds=HOUR, **room) as world:
         await world.warm_up(20)

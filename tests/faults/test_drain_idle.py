@@ -1,4 +1,4 @@
-"""Row 40: what is no answer does not hold a stop."""
+"""Row 40: calls other than answers do not delay a stop."""
 
 import asyncio
 import time
@@ -27,12 +27,12 @@ UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
 
 HOUR = 3_600
 AT_ONCE = 1.0
-"""Well above what a stop takes when it waits for nothing."""
+"""Well above the duration of a stop that waits for nothing."""
 
 
 @asynccontextmanager
 async def stopped_at_once(world: World) -> AsyncIterator[None]:
-    """Begin to stop, with an hour of grace; after the block it must be done."""
+    """Begin a stop with an hour of grace; after the block, check that it ends at once."""
     started = time.monotonic()
     stopping = asyncio.create_task(world.app.drain())
     try:
@@ -40,7 +40,7 @@ async def stopped_at_once(world: World) -> AsyncIterator[None]:
         await stopping
     finally:
         stopping.cancel()
-    # Turning new callers away takes a moment, whatever else there is.
+    # Rejecting new callers takes a moment in any case.
     assert time.monotonic() - started < AT_ONCE
 
 
@@ -52,7 +52,7 @@ def waiting(world: World) -> float:
 async def test_row_40_a_call_without_a_message(
     monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """A call whose message has not come is told to go elsewhere when the listener closes."""
+    """A call whose message has not arrived is UNAVAILABLE when the listener closes."""
     async with open_world(monkeypatch, grace_seconds=HOUR) as world:
         async with http2.connect(world.app.address) as caller:
             await caller.send(http2.call(1, method))
@@ -63,7 +63,7 @@ async def test_row_40_a_call_without_a_message(
 
 
 async def test_row_40_an_idle_reflection_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reflection stream that is open ends well when the listener closes."""
+    """An open reflection stream ends with OK when the listener closes."""
     async with open_world(monkeypatch, grace_seconds=HOUR) as world:
         reflect: Any = world.channel.stream_stream(REFLECT)
         stream = reflect()
@@ -76,7 +76,7 @@ async def test_row_40_an_idle_reflection_stream(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_row_40_a_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watch of health is told NOT_SERVING, and ends well when the listener closes."""
+    """A health watch receives NOT_SERVING, and ends with OK when the listener closes."""
     async with open_world(monkeypatch, grace_seconds=HOUR) as world:
         watch = health_of(world.channel).Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == SERVING
@@ -88,7 +88,7 @@ async def test_row_40_a_watch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_40_beside_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending what is no answer leaves the answers alone."""
+    """Ending the other calls does not affect a running answer."""
     async with open_world(monkeypatch, grace_seconds=HOUR) as world:
         world.upstream.script("tokens 1; barrier running; answer")
         running = asyncio.create_task(world.ended(world.send()))
@@ -107,11 +107,11 @@ async def test_row_40_beside_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_40_a_watcher_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watcher that takes nothing, not even the end, is given up soon after."""
+    """A health watch whose client reads nothing, not even the status, is soon abandoned."""
     async with open_world(monkeypatch, grace_seconds=HOUR) as world:
         async with http2.connect(world.app.address, window=0) as watcher:
             await watcher.send(http2.call(1, WATCH), http2.message(1, b""))
-            # The headers need no window; the message behind them waits for ever.
+            # Headers need no window; the message after them blocks.
             await watcher.reader.readuntil(b"grpc-accept-encoding")
             async with asyncio.timeout(5):
                 await world.app.drain()

@@ -1,4 +1,4 @@
-"""Rows 40 and 41 as an orchestrator sees them: a process that gets a signal."""
+"""Rows 40 and 41 for a process that receives SIGTERM from its orchestrator."""
 
 import asyncio
 import signal
@@ -26,7 +26,7 @@ LAST_ANSWER = pb.Answer(error="SERVER_SHUTTING_DOWN")
 async def serve(
     upstream: DemoUpstream, drain_seconds: float, grace_seconds: float
 ) -> AsyncIterator[tuple[ServerProcess, grpc.aio.Channel]]:
-    """Run a server of this upstream, with a channel to it."""
+    """Run a server in front of `upstream`; yield it and a channel to it."""
     env = {
         "OPENAI_BASE_URL": upstream.base_url,
         "TOKENWIRE_MODEL": MODEL,
@@ -41,7 +41,7 @@ async def serve(
 
 
 def assert_calm(server: ServerProcess, lost: int = 0) -> None:
-    """Assert that only so many lost calls ask for attention, and that the log ends as it should."""
+    """Assert that only `lost` calls are logged above "info", and that the log ends with "exit"."""
     assert len(server.entries) == len(server.log_lines)
     alarming = [entry["event"] for entry in server.entries if entry["level"] != "info"]
     assert alarming == ["call ended"] * lost
@@ -49,7 +49,7 @@ def assert_calm(server: ServerProcess, lost: int = 0) -> None:
 
 
 async def test_row_40_fifty_streams(upstream: DemoUpstream) -> None:
-    """Fifty running streams all complete: NOT_SERVING comes first, the exit last, with 0."""
+    """Fifty running streams complete after NOT_SERVING, and then the process exits with 0."""
     upstream.script(*["tokens 1; barrier all; answer"] * STREAMS)
     async with serve(upstream, drain_seconds=0.5, grace_seconds=3600) as (server, channel):
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
@@ -59,7 +59,7 @@ async def test_row_40_fifty_streams(upstream: DemoUpstream) -> None:
         assert (await watch.read()).status == SERVING
         server.signal(signal.SIGTERM)
         assert (await watch.read()).status == NOT_SERVING
-        # The watch ends when the listener closes: what is left has only the grace.
+        # The watch ends when the listener closes; the grace period begins then.
         assert await watch.read() is grpc.aio.EOF
         upstream.barrier("all").release()
         for answers in await asyncio.gather(*(collect(call) for call in calls)):
@@ -71,7 +71,7 @@ async def test_row_40_fifty_streams(upstream: DemoUpstream) -> None:
 
 
 async def test_row_41_fifty_streams(upstream: DemoUpstream) -> None:
-    """With a grace too short each stream is told so by us, before or after its first token."""
+    """Streams longer than the grace period get our status, before and after their first token."""
     silent, begun = STREAMS // 2, STREAMS - STREAMS // 2
     async with serve(upstream, drain_seconds=0, grace_seconds=0.5) as (server, channel):
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
@@ -102,7 +102,7 @@ async def test_row_41_fifty_streams(upstream: DemoUpstream) -> None:
 
 
 async def test_row_40_callers_who_keep_calling(upstream: DemoUpstream) -> None:
-    """Callers at full speed are answered until they are told to go elsewhere; none is cancelled."""
+    """Callers without a pause are answered until they get UNAVAILABLE; no call is cancelled."""
     async with serve(upstream, drain_seconds=0.5, grace_seconds=10) as (server, channel):
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
 

@@ -1,4 +1,4 @@
-"""Row 41: callers that do not read, or do not even ask, do not hold a stop."""
+"""Row 41: callers that do not read, or do not send their message, do not delay a stop."""
 
 import time
 
@@ -17,7 +17,7 @@ SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
 
 GRACE = 0.3
 MARGIN = STATUS_GRACE_SECONDS + 0.5
-"""For the statuses, and for closing everything after that."""
+"""For sending the statuses, and then for closing everything."""
 
 MESSAGE = http2.message(1, pb.Message(content="hello").SerializeToString())
 TWO_TOKENS = "text a; barrier first; text b; barrier second"
@@ -25,7 +25,7 @@ ONE_ANSWER = len(pb.Answer(content="a").SerializeToString()) + 5
 
 
 async def drain(world: World) -> None:
-    """Drain, within the grace and the margin."""
+    """Drain, and check that it takes at most the grace and the margin."""
     started = time.monotonic()
     await world.app.drain()
     assert time.monotonic() - started < GRACE + MARGIN
@@ -35,7 +35,7 @@ async def drain(world: World) -> None:
     "window", [0, ONE_ANSWER], ids=["within the first token", "within the second"]
 )
 async def test_row_41_a_reader_that_stalls(monkeypatch: pytest.MonkeyPatch, window: int) -> None:
-    """A caller that takes nothing more is ended as any other, but cannot be told."""
+    """A stalled reader's call is ABORTED like others, although its status cannot be delivered."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         world.upstream.script(TWO_TOKENS)
         async with http2.connect(world.app.address, window=window) as caller:
@@ -50,7 +50,7 @@ async def test_row_41_a_reader_that_stalls(monkeypatch: pytest.MonkeyPatch, wind
 
 
 async def test_row_41_a_reader_that_stalled_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that has ended as SLOW_CONSUMER, and still cannot be told, does not hold the stop."""
+    """A SLOW_CONSUMER call whose status is still undelivered does not delay the stop."""
     async with open_world(monkeypatch, grace_seconds=GRACE, reader_timeout_seconds=0.1) as world:
         world.upstream.script("tokens 1; stall")
         async with http2.connect(world.app.address, window=0) as caller:
@@ -61,7 +61,7 @@ async def test_row_41_a_reader_that_stalled_before(monkeypatch: pytest.MonkeyPat
 
 
 async def test_row_41_a_watcher_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watcher of health that takes nothing keeps neither others from the news nor the stop."""
+    """A stalled health watch delays neither the updates of other watches nor the stop."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         request = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
         async with http2.connect(world.app.address, window=0) as watcher:
@@ -69,7 +69,7 @@ async def test_row_41_a_watcher_that_stalls(monkeypatch: pytest.MonkeyPatch) -> 
                 http2.call(1, "/grpc.health.v1.Health/Watch"),
                 http2.message(1, request.SerializeToString()),
             )
-            # The headers need no window; the message behind them waits for ever.
+            # Headers need no window; the message after them blocks.
             await watcher.reader.readuntil(b"grpc-accept-encoding")
             await drain(world)
         await world.check_all([])

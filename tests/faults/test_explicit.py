@@ -1,4 +1,4 @@
-"""Row 31: what a call holds is closed by the call, never by the garbage collector."""
+"""Row 31: a call closes its own resources; none is left to the garbage collector."""
 
 import gc
 import sys
@@ -20,10 +20,9 @@ FLOOD = f"filler 100000 {'x' * 500}"
 
 @contextmanager
 def nothing_collected() -> Iterator[list[str]]:
-    """Turn the collector off; yield the asynchronous generators that somebody forgets to close.
+    """Disable the garbage collector; yield the list of async generators that were not closed.
 
-    Nor does anything else close them meanwhile: the event loop, which is told of
-    each and would do so, is not.
+    Meanwhile, the finalizer of the event loop, which would close them, is replaced.
     """
     forgotten: list[str] = []
 
@@ -43,7 +42,7 @@ def nothing_collected() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_row_31_without_the_collector(world: World, phase: str) -> None:
-    """Without a garbage collector the upstream is closed as soon, and nothing is left open."""
+    """Without the garbage collector, the upstream connection closes as fast; nothing stays open."""
 
     async def leave() -> float:
         visit = Visit(world, phase)
@@ -75,7 +74,7 @@ async def test_row_31_without_the_collector(world: World, phase: str) -> None:
     ],
 )
 async def test_row_31_every_ending_without_the_collector(world: World, plan: str) -> None:
-    """However an answer ends, all that it held has been closed."""
+    """However an answer ends, all its resources are closed."""
     world.upstream.script(plan)
     with nothing_collected() as forgotten:
         await world.ended(world.send())
@@ -85,7 +84,7 @@ async def test_row_31_every_ending_without_the_collector(world: World, plan: str
 
 @pytest.mark.parametrize("start", ["tokens 3", "tokens 3; finish"])
 async def test_row_31_leaving_while_text_waits(world: World, start: str) -> None:
-    """A caller who leaves while text waits for its turn, even after the finish reason, likewise."""
+    """All resources are closed if the caller leaves while text is waiting to be sent to it."""
     world.upstream.script(f"{start}; {FLOOD}")
     with nothing_collected() as forgotten:
         call = world.send()

@@ -24,7 +24,7 @@ ANSWER = "[[demo: wait 0.3; answer]]"
 
 @asynccontextmanager
 async def connections(world: World, count: int) -> AsyncIterator[list[Stub]]:
-    """Connect so many more clients."""
+    """Connect `count` more clients."""
     async with AsyncExitStack() as stack:
         channels = [
             grpc.aio.insecure_channel(
@@ -48,11 +48,11 @@ async def is_served(world: World, stub: Stub, content: str) -> bool:
 
 
 class Greedy:
-    """A client that asks again at once, whatever it hears, with many calls at a time.
+    """A client with many concurrent calls that calls again at once after each of them.
 
     Attributes:
-        served: How many of its calls were answered.
-        rejected: How many were rejected.
+        served: The number of its calls that were answered.
+        rejected: The number of its calls that were rejected.
     """
 
     def __init__(self, world: World) -> None:
@@ -62,7 +62,7 @@ class Greedy:
         self.stopped = False
 
     async def insist(self) -> None:
-        """Make one call after the other."""
+        """Make one call after another."""
         while not self.stopped:
             if await is_served(self._world, self._world.stub, ANSWER):
                 self.served += 1
@@ -72,30 +72,30 @@ class Greedy:
                 self._ended.notify_all()
 
     async def has_given_up(self, slots: int) -> None:
-        """Return when so many more of its calls have been answered."""
+        """Return when `slots` more of its calls have been answered."""
         enough = self.served + slots
         async with self._ended:
             await self._ended.wait_for(lambda: self.served >= enough)
 
 
 async def come_back(world: World, stub: Stub, greedy: Greedy) -> int:
-    """Make the calls of a client that waits before it comes back; return its rejections."""
+    """Make a client's calls, with a wait after each rejection; return the number of rejections."""
     rejected = 0
     for _ in range(ROUNDS):
         while not await is_served(world, stub, ANSWER):
             rejected += 1
-            # It holds more than these, because the others hold one each.
+            # The greedy client holds more slots than this, because the others hold one each.
             await greedy.has_given_up(POLITE)
     return rejected
 
 
 async def test_row_35_a_greedy_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside 60 calls without a pause, ten clients are served when they come back.
+    """Ten clients are served when they retry beside 60 concurrent calls without a pause.
 
-    A client that was rejected is served as soon as answers of the other have ended,
-    however often the other has asked meanwhile.
+    A rejected client is served as soon as answers of the greedy client have ended, however often
+    that client has called meanwhile.
     """
-    # Not a matter of how fast this machine is.
+    # This makes the result independent of the speed of the machine.
     monkeypatch.setattr(admission, "CLAIM_SECONDS", 60.0)
     async with open_world(monkeypatch, max_streams=2 * POLITE, max_queue=0) as world:
         await world.warm_up(2 * POLITE)
@@ -106,21 +106,21 @@ async def test_row_35_a_greedy_connection(monkeypatch: pytest.MonkeyPatch) -> No
             rejections = await asyncio.gather(*(come_back(world, stub, greedy) for stub in polite))
             greedy.stopped = True
         assert greedy.rejected > GREEDY_CALLS
-        # The answers that it waited for may have ended, unread, before its call came.
+        # The answers that it waited for may have ended, still unread, before its call arrived.
         assert max(rejections) <= 2 * ROUNDS
         served, rejected = greedy.served + POLITE * ROUNDS, greedy.rejected + sum(rejections)
         await world.check_all([OK] * served + [OVERLOADED] * rejected)
 
 
 async def waits(world: World, stub: Stub, content: str, length: int) -> "asyncio.Task[Any]":
-    """Begin a call of this client, which makes the queue so long."""
+    """Begin a call of this client, which makes the queue `length` calls long."""
     call = asyncio.create_task(is_served(world, stub, content))
     await within(5, f"{length} in the queue", lambda: queue_length(world) == length)
     return call
 
 
 async def test_row_35_the_queue_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of those who wait the connection with the fewest answers is next, not who came first."""
+    """The next queued call is one of the connection with the fewest slots, not the oldest call."""
     async with open_world(monkeypatch, **LONG) as world:
         held = await hold(world, 1)
         async with connections(world, 1) as [polite]:
@@ -137,7 +137,7 @@ async def test_row_35_the_queue_in_turn(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_row_35_a_queue_full_of_one_connections_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A full queue has room for a connection that has fewer places, at the cost of the other."""
+    """A full queue rejects one of its calls to admit a call of a connection with fewer calls."""
     async with open_world(monkeypatch, **LONG) as world:
         held = await hold(world, 1)
         async with connections(world, 1) as [polite]:
@@ -145,7 +145,7 @@ async def test_row_35_a_queue_full_of_one_connections_calls(
             call = asyncio.create_task(is_served(world, polite, "polite"))
             assert not await greedy.pop()
             assert queue_length(world) == 3
-            # A second would leave the other with fewer.
+            # A second call would leave the other connection with fewer.
             assert not await is_served(world, polite, "polite")
             await let_go(world, held)
             assert await asyncio.gather(call, *greedy) == [True] * 3

@@ -1,4 +1,4 @@
-"""Row 19 and what stands behind a finish reason: it is not yet the end of the stream."""
+"""Row 19: what follows a finish reason, which does not yet end the stream."""
 
 import json
 import time
@@ -20,12 +20,12 @@ BEYOND_REST = "wait 0.4"
 
 @pytest.fixture
 def _short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let usage come for a short time only, so that tests need not wait for long."""
+    """Shorten the wait for usage, so that tests take less time."""
     monkeypatch.setattr(openai, "USAGE_SECONDS", REST)
 
 
 def chunk(text: str, reason: str | None) -> str:
-    """Return the step that sends a text and a finish reason in one chunk."""
+    """Return a step that sends text and a finish reason in one chunk."""
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
     return "data " + json.dumps(json.dumps({"id": "a", "choices": [choice]}))
 
@@ -40,7 +40,7 @@ def assert_ends(answers: list[pb.Answer], text: str, reason: "pb.FinishReason.Va
 async def test_text_behind_a_finish_reason_is_part_of_the_answer(
     world: World, writes: str, end: str
 ) -> None:
-    """Text and usage behind a finish reason count, and the stream's end is the end."""
+    """Text and usage after a finish reason are part of the answer, which ends with the stream."""
     answers = await world.succeeds(
         f"writes {writes}; text a; finish; text b; text c; usage 5 7; {end}"
     )
@@ -50,7 +50,7 @@ async def test_text_behind_a_finish_reason_is_part_of_the_answer(
 
 @pytest.mark.parametrize("writes", ["batch", "event"])
 async def test_a_finish_reason_in_every_chunk(world: World, writes: str) -> None:
-    """An upstream that writes `stop` into each chunk loses none of its text."""
+    """No text is lost if the upstream writes the finish reason `stop` into each chunk."""
     steps = "; ".join(chunk(text, "stop") for text in "abc")
     answers = await world.succeeds(f"writes {writes}; {steps}; done")
     assert_ends(answers, "abc", pb.FINISH_REASON_STOP)
@@ -61,7 +61,7 @@ async def test_a_finish_reason_in_every_chunk(world: World, writes: str) -> None
 async def test_text_that_goes_on_for_long_behind_a_finish_reason(
     monkeypatch: pytest.MonkeyPatch, reason: str | None
 ) -> None:
-    """Text behind a finish reason has the time between tokens, not only that of the usage."""
+    """The idle timeout applies to text after a finish reason, not the shorter wait for usage."""
     async with open_world(monkeypatch, idle_timeout_seconds=5) as world:
         pieces = f"; {BEYOND_REST if reason is None else 'wait 0.2'}; ".join(
             chunk(text, reason) for text in "bcd"
@@ -84,13 +84,13 @@ async def test_text_that_goes_on_for_long_behind_a_finish_reason(
 async def test_the_last_reason_that_is_not_empty_wins(
     world: World, reasons: str, expected: "pb.FinishReason.ValueType", writes: str
 ) -> None:
-    """Of several finish reasons the last one holds, and an empty one is none."""
+    """The last of several finish reasons counts, and an empty one is ignored."""
     answers = await world.succeeds(f"writes {writes}; text a; {reasons}; done")
     assert answers[-1].finish_reason == expected
 
 
 async def test_a_filter_behind_a_finish_reason(world: World) -> None:
-    """A filter that speaks last has ended the answer, whatever reason stood before."""
+    """A content filter after another finish reason fails the answer."""
     answers, _ = await world.fails(
         "text a; finish; finish content_filter; usage; done",
         grpc.StatusCode.FAILED_PRECONDITION,
@@ -113,14 +113,14 @@ async def test_a_filter_behind_a_finish_reason(world: World) -> None:
 async def test_text_behind_a_finish_reason_takes_it_back(
     monkeypatch: pytest.MonkeyPatch, writes: str, end: str, code: grpc.StatusCode, reason: str
 ) -> None:
-    """With text behind the finish reason the answer is whole no more, and may fail."""
+    """An answer with text after its finish reason is not complete, and can still fail."""
     async with open_world(monkeypatch, idle_timeout_seconds=0.5 if end == "stall" else 30) as world:
         world.upstream.script(f"writes {writes}; text a; finish; text b; barrier read; {end}")
         call = aiter(world.send())
         text = ""
         while text != "ab":
             text += (await anext(call)).content
-        # A reset takes with it what has not been read.
+        # A reset discards what has not been read.
         world.upstream.barrier("read").release()
         answers, error = await world.ended(call)
         assert answers == [pb.Answer(error=reason)]
@@ -140,7 +140,7 @@ async def test_text_behind_a_finish_reason_takes_it_back(
 async def test_what_breaks_between_two_texts_is_a_failure(
     world: World, writes: str, broken: str, code: grpc.StatusCode, reason: str
 ) -> None:
-    """Text behind an event that could not be read shows that the answer has a gap."""
+    """Text after an unreadable event means that the answer has a gap, so it fails."""
     plan = f"writes {writes}; text a; finish; {broken}; text b; finish; done"
     answers, _ = await world.fails(plan, code, reason)
     assert text_of(answers) == "a"
@@ -154,7 +154,7 @@ LAST_WORDS = 'data: {"choices":[{"delta":{"content":"b"},"finish_reason":"length
 async def test_the_end_of_the_stream_completes_an_event(
     world: World, before: str, line_end: str
 ) -> None:
-    """An event whose data is whole counts, though its last line end is missing."""
+    """An event with complete data counts even if its last line has no end."""
     answers = await world.succeeds(f"{before}; raw {json.dumps(LAST_WORDS + line_end)}; eof")
     assert_ends(answers, "ab", pb.FINISH_REASON_LENGTH)
 
@@ -165,13 +165,13 @@ async def test_the_end_of_the_stream_completes_an_event(
 async def test_a_stream_that_ends_within_an_event(
     world: World, before: str, length: int, line_end: str
 ) -> None:
-    """An event that is cut off leaves an answer that is not whole without its end."""
+    """A truncated event fails an answer that has no finish reason after its text."""
     plan = f"{before}; raw {json.dumps(LAST_WORDS[:length] + line_end)}; eof"
     await world.fails(plan, ABORTED, "UPSTREAM_TRUNCATED")
 
 
 async def test_a_whole_answer_that_ends_within_an_event(world: World) -> None:
-    """What is cut off behind the finish reason leaves the answer whole."""
+    """A truncated event after the finish reason leaves the answer complete."""
     answers = await world.succeeds(f"text a; finish; raw {json.dumps(LAST_WORDS[:45])}; eof")
     assert_ends(answers, "a", pb.FINISH_REASON_STOP)
 
@@ -180,13 +180,13 @@ async def test_a_whole_answer_that_ends_within_an_event(world: World) -> None:
 async def test_what_breaks_behind_the_finish_reason_alone_is_none(
     world: World, broken: str
 ) -> None:
-    """Where no text follows, what breaks behind the finish reason leaves the answer whole."""
+    """Errors after the finish reason leave the answer complete if no text follows."""
     answers = await world.succeeds(f"writes batch; text a; finish; {broken}; done")
     assert_ends(answers, "a", pb.FINISH_REASON_STOP)
 
 
 async def test_an_event_too_large_to_be_usage_behind_a_finish_reason(world: World) -> None:
-    """An event over the limit can be nothing but text, so the answer is not whole."""
+    """An event over the size limit after the finish reason must be text, so the answer fails."""
     reason = "UPSTREAM_EVENT_TOO_LARGE"
     answers, _ = await world.fails("text a; finish; big-delta 2MB; done", INTERNAL, reason)
     assert text_of(answers) == "a"
@@ -195,7 +195,7 @@ async def test_an_event_too_large_to_be_usage_behind_a_finish_reason(world: Worl
 @pytest.mark.usefixtures("_short_rest")
 @pytest.mark.parametrize("end", ["stall", "comments", "drip-of-reasons"])
 async def test_the_wait_for_usage_is_bounded(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
-    """Without text behind it the finish reason ends the answer soon, whatever else comes."""
+    """An answer without text after its finish reason ends soon, whatever else arrives."""
     async with open_world(monkeypatch, idle_timeout_seconds=0.1) as world:
         if end == "drip-of-reasons":
             end = "; ".join([f"{chunk('', 'stop')}; wait 0.1"] * 20) + "; stall"

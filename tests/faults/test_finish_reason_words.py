@@ -1,4 +1,4 @@
-"""A finish reason is judged by its meaning, in any provider's words."""
+"""Finish reasons are recognized by their meaning, in the terms of any provider."""
 
 import json
 
@@ -26,7 +26,7 @@ FILTERED = ("sensitive", "SAFETY", "RECITATION", "PROHIBITED_CONTENT")
 async def test_reasons_of_a_whole_answer(
     world: World, said: str, reason: "pb.FinishReason.ValueType"
 ) -> None:
-    """Other names, cases and separators of the same reasons are the same."""
+    """Finish reasons match under other names, in other cases and with other separators."""
     answers = await world.succeeds(f"text a; finish {said}; done")
     assert text_of(answers) == "a"
     assert answers[-1].finish_reason == reason
@@ -34,7 +34,7 @@ async def test_reasons_of_a_whole_answer(
 
 @pytest.mark.parametrize("said", BROKEN_OFF)
 async def test_an_answer_that_was_broken_off(world: World, said: str) -> None:
-    """A reason that tells of an interruption never makes half an answer a success."""
+    """A finish reason that means an interruption fails the answer."""
     answers, _ = await world.fails(
         f"text half; finish {said}; usage; done", grpc.StatusCode.ABORTED, "UPSTREAM_ERROR"
     )
@@ -42,7 +42,7 @@ async def test_an_answer_that_was_broken_off(world: World, said: str) -> None:
 
 
 async def test_an_answer_that_was_broken_off_before_it_began(world: World) -> None:
-    """Before any text the call can be repeated."""
+    """An interruption before any text is UNAVAILABLE."""
     answers, _ = await world.fails(
         "finish error; done", grpc.StatusCode.UNAVAILABLE, "UPSTREAM_ERROR"
     )
@@ -51,7 +51,7 @@ async def test_an_answer_that_was_broken_off_before_it_began(world: World) -> No
 
 @pytest.mark.parametrize("said", FILTERED)
 async def test_filters(world: World, said: str) -> None:
-    """A filter by any name is a filter, also before any text."""
+    """A filter under any name is CONTENT_FILTERED, also before any text."""
     for before in ("text so; ", ""):
         await world.fails(
             f"{before}finish {said}; done",

@@ -1,4 +1,4 @@
-"""Row 49: bytes that nobody asked for never reach another caller."""
+"""Row 49: bytes that no request asked for never reach another caller."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ async def stub(start_app: StartApp, raw: KeepAliveUpstream) -> AsyncIterator[Stu
 
 
 async def ask(stub: Stub, content: str) -> str:
-    """Return the answer's text; the call must end well."""
+    """Return the text of an answer; the call must succeed."""
     async with asyncio.timeout(SECONDS):
         return text_of(await collect(stub.Send(pb.Message(content=content))))
 
@@ -70,11 +70,11 @@ async def ask(stub: Stub, content: str) -> str:
 async def test_row_49_right_behind_an_answer(
     stub: Stub, raw: KeepAliveUpstream, stray: bytes, response: Any, *, head_alone: bool
 ) -> None:
-    """What comes in one packet with an answer's end closes the connection; both calls are OK."""
+    """Bytes that arrive right after an answer close the connection, and both calls are OK."""
 
     async def behave(line: Line, content: str) -> None:
         if content != "first":
-            # The rest of what was begun, if this is the same connection.
+            # If the connection is reused, this completes the stray response.
             await line.send(whole(FOREIGN) * line.reused + whole(content))
             return
         data = response(content)
@@ -93,7 +93,7 @@ async def test_row_49_right_behind_an_answer(
 async def test_row_49_on_an_idle_connection(
     stub: Stub, raw: KeepAliveUpstream, stray: bytes
 ) -> None:
-    """What comes while a connection is idle closes it, and the next call goes out on another."""
+    """Bytes on an idle connection close it, and the next call uses another connection."""
     assert await ask(stub, "first") == "first"
     await raw.lines[0].send(stray)
     async with asyncio.timeout(SECONDS):
@@ -103,7 +103,7 @@ async def test_row_49_on_an_idle_connection(
 
 
 async def test_a_good_connection_is_used_again(stub: Stub, raw: KeepAliveUpstream) -> None:
-    """Where nothing is wrong, one connection serves call after call, whatever the framing."""
+    """Without stray bytes, calls reuse one connection, whatever their framing."""
     for content, response in (("a", whole), ("b", sized), ("c", with_trailers), ("d", hinted)):
 
         async def behave(line: Line, content: str, response: Any = response) -> None:
@@ -120,13 +120,13 @@ def with_trailers(content: str) -> bytes:
 
 
 def hinted(content: str) -> bytes:
-    """Return a response behind an informational one."""
+    """Return a response after an informational one."""
     return b"HTTP/1.1 103 Early Hints\r\n\r\n" + whole(content)
 
 
 @pytest.mark.parametrize("length", [2, 100_000])
 async def test_row_49_an_errors_body(stub: Stub, raw: KeepAliveUpstream, length: int) -> None:
-    """The rest of an error's body that was not read to its end is no response to anybody."""
+    """The unread rest of an error body is not taken for the next response."""
     error = b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n" % length
 
     async def behave(line: Line, content: str) -> None:
@@ -140,7 +140,7 @@ async def test_row_49_an_errors_body(stub: Stub, raw: KeepAliveUpstream, length:
 
 
 async def test_row_49_a_cancelled_answer(stub: Stub, raw: KeepAliveUpstream) -> None:
-    """The rest of an answer whose caller has left reaches nobody."""
+    """The rest of a cancelled answer reaches no other caller."""
     left = asyncio.Event()
 
     async def behave(line: Line, content: str) -> None:
@@ -162,7 +162,7 @@ async def test_row_49_a_cancelled_answer(stub: Stub, raw: KeepAliveUpstream) -> 
 
 
 async def text_from(upstream: Upstream, content: str) -> str:
-    """Return the text of an answer, asked for without a server between."""
+    """Return the text of an answer that is requested without a server in between."""
     payload = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
     text = ""
     with await upstream.open(payload, Attempts()) as events:
@@ -172,11 +172,11 @@ async def text_from(upstream: Upstream, content: str) -> str:
 
 
 async def test_row_49_bytes_still_in_the_kernel(raw: KeepAliveUpstream) -> None:
-    """Bytes that have arrived, but that no event loop has read yet, count as well."""
+    """Stray bytes are found even if they are still in the kernel's buffer."""
     upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
     assert "first" in await text_from(upstream, "first")
     raw.lines[0].write(whole(FOREIGN))
-    # No other task runs before this one has taken a connection.
+    # No other task runs until this one has taken a connection.
     text = await text_from(upstream, "second")
     assert "second" in text
     assert FOREIGN not in text
@@ -187,7 +187,7 @@ async def test_row_49_bytes_still_in_the_kernel(raw: KeepAliveUpstream) -> None:
 async def test_row_49_bytes_before_the_request(
     raw: KeepAliveUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bytes that come after a connection was taken and before the request was written, too."""
+    """Stray bytes that arrive between taking a connection and writing the request are found too."""
     upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
     assert "first" in await text_from(upstream, "first")
     write = Request.write_bytes
@@ -206,7 +206,7 @@ async def test_row_49_bytes_before_the_request(
 
 
 async def test_row_49_a_caught_upstream_is_not_trusted(stub: Stub, raw: KeepAliveUpstream) -> None:
-    """After one stray byte no connection is used again for a while: the next may come too late."""
+    """After one stray byte, no connection is reused for a while, because more may arrive late."""
     assert await ask(stub, "first") == "first"
     await raw.lines[0].send(b"H")
     async with asyncio.timeout(SECONDS):

@@ -1,6 +1,6 @@
-"""Row 49 at random: unique texts over reused connections, whatever the upstream does on them.
+"""Row 49: distinct texts over reused connections, on which the upstream misbehaves at random.
 
-`make chaos` plays fresh seeds. `CHAOS_SEED=7` draws the faults of seed 7 again.
+`make chaos` uses new seeds. `CHAOS_SEED=7` draws the faults of seed 7 again.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 CALLS: Final = {False: 3_500, True: 1_500}
-"""Without TLS and with it, on each of two event loops: 10,000 in all."""
+"""Without and with TLS, on each of two event loops: 10,000 in all."""
 CALLS_OF_SERVER: Final = 1_000
 AT_ONCE: Final = 25
 SECONDS: Final = 20.0
 LOOPS: Final = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 Ask: TypeAlias = Callable[[str], Coroutine[Any, Any, tuple[str, str]]]
-"""Asks for an answer with this text; returns its text, and how it ended."""
+"""Requests an answer with the given text; returns the text received and how the call ended."""
 
 STRAYS: Final[tuple[Callable[[str], bytes], ...]] = (
     whole,
@@ -61,17 +61,17 @@ STRAYS: Final[tuple[Callable[[str], bytes], ...]] = (
     lambda _: b"\r\n",
     lambda _: b"garbage",
 )
-"""What comes unasked for; it has the text of the caller before, where it has one."""
+"""Stray bytes. They contain the text of the previous caller where they contain any."""
 
 
 at_random: Final = pytest.mark.parametrize("seed", seeds(49), ids="seed-{}".format)
 
 
 class Misbehaviour:
-    """Answers each request with its own text, and does something else on the connection."""
+    """Answers each request with its own text, and misbehaves on the connection."""
 
     def __init__(self, drawn: int) -> None:
-        self._random = random.Random(drawn)  # noqa: S311 - no secret
+        self._random = random.Random(drawn)  # noqa: S311 - not a secret
 
     async def __call__(self, line: Line, content: str) -> None:
         """Answer one request."""
@@ -86,7 +86,7 @@ class Misbehaviour:
             await line.send(response[: draw.randrange(len(response))])
             line.reset()
             return
-        # The end comes by itself or with all the rest, and something may come with it.
+        # The end arrives alone or with the rest, and stray bytes may arrive with it.
         stray = draw.choice(STRAYS)(content) if draw.random() < 0.4 else b""
         at_end = draw.randrange(len(stray) + 1) if stray else 0
         if draw.random() < 0.7:
@@ -97,13 +97,13 @@ class Misbehaviour:
         if stray[at_end:]:
             await asyncio.sleep(draw.choice((0.0, 0.0, 0.001, 0.003)))
             if not line.is_asked():
-                # What is sent later looks like a response, whoever reads it.
+                # Later bytes would be a valid response to the next request.
                 await line.send(stray[at_end:])
 
 
 @pytest.fixture(autouse=True)
 def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let connections be used again, however often the upstream is caught."""
+    """Let connections be reused even after stray bytes."""
     monkeypatch.setattr("tokenwire.upstreams.http.pool.NO_REUSE_SECONDS", 0.0)
 
 
@@ -113,7 +113,7 @@ def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_row_49_at_random(
     seed: int, loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bool
 ) -> None:
-    """Of thousands of answers none holds a byte of another's, on both event loops, with TLS too."""
+    """No answer contains bytes of another one, on both event loops, without and with TLS."""
     context = None
     if tls:
         authority = trustme.CA()
@@ -137,7 +137,7 @@ def test_row_49_at_random(
 
 @at_random
 async def test_row_49_at_random_through_the_server(seed: int, start_app: StartApp) -> None:
-    """It is the same for callers of the server."""
+    """No answer contains bytes of another one for callers of the server either."""
     async with keepalive_upstream() as raw:
         raw.behave = Misbehaviour(seed)
         app = await start_app(base_url=raw.base_url)
@@ -158,7 +158,7 @@ async def test_row_49_at_random_through_the_server(seed: int, start_app: StartAp
 
 
 async def ask_all(calls: int, ask: Ask) -> Counter[str]:
-    """Make so many calls, some at once; return how they ended."""
+    """Make `calls` calls, AT_ONCE at a time; return how they ended."""
     endings: Counter[str] = Counter()
     numbers = iter(range(calls))
 
@@ -168,7 +168,7 @@ async def ask_all(calls: int, ask: Ask) -> Counter[str]:
             async with asyncio.timeout(SECONDS):
                 text, ending = await ask(content)
             endings[ending] += 1
-            # A failure may come before the text, but not in the middle: it is one event.
+            # A call may fail before the text but not within it, because the text is one event.
             assert text in ((content,) if ending == "OK" else (content, "")), (content, ending)
 
     async with asyncio.TaskGroup() as group:
@@ -194,7 +194,7 @@ async def text_from(upstream: Upstream, content: str) -> tuple[str, str]:
 
 
 def check(raw: KeepAliveUpstream, endings: Counter[str]) -> None:
-    """Assert that the calls have met what they were to meet."""
+    """Assert that most calls succeeded, and that enough of them reused a connection."""
     reused = sum(len(line.requests) - 1 for line in raw.lines)
     calls = endings.total()
     print(f"{endings}, {reused} requests on reused connections")  # noqa: T201 - for a failure

@@ -1,4 +1,4 @@
-"""Row 17 where the connection holds, but HTTP breaks on it."""
+"""Row 17: HTTP framing breaks on a connection that stays open."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ AT_ONCE_SECONDS = 1
 
 
 async def test_row_17_broken_framing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body whose chunks do not parse ends the answer at once, not when patience ends."""
+    """A body with an invalid chunk ends the answer at once, not after a timeout."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         token = ANSWER[: ANSWER.index(b": a comment")]
         head = HEAD + b"%x\r\n%b\r\n" % (len(token), token)

@@ -1,4 +1,4 @@
-"""After every row: what a call held is free at once, not when the garbage collector comes."""
+"""A call that has ended frees its memory at once, without the garbage collector."""
 
 import gc
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ def _no_collector() -> Iterator[None]:
 
 
 def readers() -> int:
-    """Return how many readers of events there are; each may hold a large one."""
+    """Return the number of event readers, each of which may hold a large event."""
     return sum(isinstance(each, EventReader) for each in gc.get_objects())
 
 
 @pytest.mark.usefixtures("_no_collector")
 @pytest.mark.parametrize("plan", PLANS)
 async def test_all_rows_free_what_they_held(monkeypatch: pytest.MonkeyPatch, plan: str) -> None:
-    """A call that has ended, well or not, holds nothing of the upstream's in memory."""
+    """A call that has ended, with any status, holds no upstream data in memory."""
     async with open_world(monkeypatch, idle_timeout_seconds=0.2) as world:
         before = readers()
         await play(world, plan)

@@ -1,4 +1,4 @@
-"""Whatever bytes come from a caller or from the upstream, a call ends by the table."""
+"""Any bytes from a caller or the upstream lead to a result of the failure table."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from support.world import World, assert_clean, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 HANG_SECONDS: Final = 10
-"""Below every timeout of the server: none may be needed once the upstream is gone."""
+"""Below all timeouts of the server, none of which may be needed once the upstream has left."""
 
 one_world_for_all = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-"""A call leaves nothing behind in the world, and a world for each would take minutes."""
+"""A call leaves nothing behind in the world, and one world for each call would take minutes."""
 
 TEXTS = st.text(max_size=20)
 NUMBERS = st.floats(width=32) | st.floats(0, 1, width=32)
@@ -49,7 +49,7 @@ REQUESTS = st.one_of(
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
         *(st.none(), st.booleans(), st.integers(), st.floats()),
-        st.text(st.characters(), max_size=9),  # with lone surrogates, which JSON can carry
+        st.text(st.characters(), max_size=9),  # with lone surrogates, which JSON can contain
         st.sampled_from(["", "stop", "length", "content_filter", "tool_calls", 0, 2**53, 2**64]),
     ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
@@ -58,7 +58,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 def object_of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return objects that have each field or not, as it should be or as anything else."""
+    """Return objects in which each field may be missing, valid or of any other value."""
     either = {name: st.one_of(value, value, JSON) for name, value in fields.items()}
     return st.one_of(*[st.fixed_dictionaries({}, optional=either)] * 8, JSON)
 
@@ -126,7 +126,7 @@ async def raw_world(monkeypatch: pytest.MonkeyPatch, raw: RawUpstream) -> AsyncI
 
 
 async def send(world: World, request: bytes) -> None:
-    """Make a call and check that it ends, by the table, and with a clean log."""
+    """Make a call and check that it ends as the failure table specifies, with a clean log."""
     planned = PlannedCall("fuzz", request, frozenset(ROWS) - {31, 32, 33})
     async with asyncio.timeout(HANG_SECONDS):
         ending = await run(planned, world.app.address, world.channel)
@@ -147,14 +147,14 @@ async def answered_with(world: World, raw: RawUpstream, pieces: Sequence[bytes])
 @one_world_for_all
 @given(request=REQUESTS)
 async def test_fuzz_requests(world: World, request: bytes) -> None:
-    """Any bytes as a request are answered, or refused by the table."""
+    """A request of any bytes is answered, or rejected as the failure table specifies."""
     await send(world, request)
 
 
 @one_world_for_all
 @given(pieces=in_pieces(mutated(st.just(ANSWER)) | st.binary(max_size=200)))
 async def test_fuzz_bodies(raw_world: World, raw: RawUpstream, pieces: list[bytes]) -> None:
-    """A damaged body, torn anyhow, is an answer all the same or fails by the table."""
+    """A damaged body, split anywhere, is an answer or a failure of the table."""
     await answered_with(raw_world, raw, [HEAD, *pieces])
 
 
@@ -163,7 +163,7 @@ async def test_fuzz_bodies(raw_world: World, raw: RawUpstream, pieces: list[byte
 @example(events=b"data: " + b"[" * 100_000 + b"\n\n")
 @example(events=b'data: {"usage": {"prompt_tokens": ' + b"9" * 5_000 + b"}}\n\n")
 async def test_fuzz_chunks(raw_world: World, raw: RawUpstream, events: bytes) -> None:
-    """Chunks with anything in any field make an answer or fail by the table."""
+    """Chunks with any value in any field lead to an answer or a failure of the table."""
     await answered_with(raw_world, raw, [HEAD, events])
 
 
@@ -171,5 +171,5 @@ async def test_fuzz_chunks(raw_world: World, raw: RawUpstream, events: bytes) ->
 @example(pieces=[b"H", b"TTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n", b"no chunk"])
 @given(pieces=in_pieces(RESPONSES | mutated(RESPONSES)))
 async def test_fuzz_responses(raw_world: World, raw: RawUpstream, pieces: list[bytes]) -> None:
-    """Any HTTP, or what is none, becomes an answer or a failure of the table."""
+    """Any response, even if it is not HTTP, leads to an answer or a failure of the table."""
     await answered_with(raw_world, raw, pieces)

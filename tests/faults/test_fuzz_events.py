@@ -1,4 +1,4 @@
-"""The reader of server-sent events against the letter of the HTML specification."""
+"""The reader of server-sent events, compared to the HTML specification."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from support.raw_upstream import ANSWER
 from tokenwire.upstreams.http.sse import Event, EventReader
 
 NEVER = b"\r"
-"""No event's data: it would have ended a line, and lines are joined by LF."""
+"""Never the data of an event, because CR ends a line and lines are joined by LF."""
 
 LINES = st.lists(
     st.sampled_from(
@@ -32,10 +32,10 @@ STREAMS = st.one_of(
 
 
 def read_by_the_letter(stream: bytes) -> list[Event]:
-    """Return the events of a whole stream, step by step as the specification words it.
+    """Return the events of a complete stream, following the steps of the specification.
 
-    https://html.spec.whatwg.org/multipage/server-sent-events.html, "Interpreting
-    an event stream". Bytes stay bytes: decoding is another's job.
+    See "Interpreting an event stream" in
+    https://html.spec.whatwg.org/multipage/server-sent-events.html. Bytes are not decoded.
     """
     if stream.startswith(b"\xef\xbb\xbf"):
         stream = stream[3:]
@@ -67,7 +67,7 @@ def read_by_the_letter(stream: bytes) -> list[Event]:
 @example(pieces=[b"data: a\r", b"", b"\n\r\n"])
 @example(pieces=[b"event: ping\n\ndata: after an event without data\n\n"])
 def test_fuzz_events_are_those_of_the_specification(pieces: list[bytes]) -> None:
-    """Whatever the bytes and however they are cut, the events are the specification's."""
+    """For any bytes, split anywhere, the events are those of the specification."""
     reader = EventReader(1 << 20, last=NEVER)
     events = [event for piece in pieces for event in reader.feed(piece)]
     assert events == read_by_the_letter(b"".join(pieces))
@@ -75,7 +75,7 @@ def test_fuzz_events_are_those_of_the_specification(pieces: list[bytes]) -> None
 
 @given(pieces=in_pieces(st.builds(lambda a, b: a + b"\n\ndata: end\n\n" + b, STREAMS, STREAMS)))
 def test_fuzz_events_end_with_the_last(pieces: list[bytes]) -> None:
-    """Events up to the one that ends the stream are returned, and none after it."""
+    """The reader returns the events before the one that ends the stream, and none after it."""
     reader = EventReader(1 << 20, last=b"end")
     events = [event for piece in pieces for event in reader.feed(piece)]
     expected = read_by_the_letter(b"".join(pieces))

@@ -1,4 +1,4 @@
-"""Row 33: the caller's process is killed, or frozen."""
+"""Row 33: the caller's process is killed or frozen."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ CANCELLED = grpc.StatusCode.CANCELLED
 
 @asynccontextmanager
 async def caller(world: World, visit: Visit) -> AsyncIterator[Process]:
-    """Let another process make the call of `visit`; yield it once the phase is reached."""
+    """Make the call of `visit` in another process; yield it once the phase is reached."""
     arguments = (world.app.address, str(visit.tokens))
     async with started(sys.executable, CLIENT, *arguments) as process:
         assert process.stdout
@@ -33,7 +33,7 @@ async def caller(world: World, visit: Visit) -> AsyncIterator[Process]:
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_row_33_killed(world: World, phase: str) -> None:
-    """A caller's process that is killed, in any phase, frees the upstream within 50 ms."""
+    """Killing the caller's process, in any phase, closes the upstream connection within 50 ms."""
 
     async def leave() -> float:
         visit = Visit(world, phase)
@@ -48,7 +48,7 @@ async def test_row_33_killed(world: World, phase: str) -> None:
 
 @pytest.mark.parametrize("phase", ["before-first-token", "mid-stream", "blocked-in-write"])
 async def test_row_33_frozen(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
-    """A caller's process that is frozen is given up when it does not answer a ping."""
+    """The call of a frozen process ends when its keepalive ping times out."""
     async with open_world(monkeypatch, keepalive_seconds=1, keepalive_timeout_seconds=0.5) as world:
         visit = Visit(world, phase)
         async with caller(world, visit) as process:
@@ -59,14 +59,14 @@ async def test_row_33_frozen(monkeypatch: pytest.MonkeyPatch, phase: str) -> Non
 
 
 async def test_row_33_silent_but_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller's process that answers pings is waited for, however long nothing is said."""
+    """A caller that answers keepalive pings is waited for, however long no data flows."""
     async with open_world(
         monkeypatch, keepalive_seconds=0.5, keepalive_timeout_seconds=0.5
     ) as world:
         visit = Visit(world, "mid-stream")
         in_flight = "tokenwire_streams_in_flight"
         async with caller(world, visit):
-            # Several times the keepalive and its timeout.
+            # Longer than several keepalive intervals and timeouts.
             await asyncio.sleep(3)
             assert world.upstream.active_requests == 1
             visit.release()

@@ -1,4 +1,4 @@
-"""Rows 25 and 26: an upstream that sends more than anybody can want."""
+"""Rows 25 and 26: an upstream that sends too much data."""
 
 import itertools
 import json
@@ -17,11 +17,11 @@ INTERNAL = grpc.StatusCode.INTERNAL
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 HALF_AN_EVENT = 'data: {"choices":[{"delta":{"content":"'
-"""Begins as an event does; what follows it is its text."""
+"""The beginning of an event, whose text follows."""
 
 
 def endless(piece: bytes, start: bytes = b"") -> Iterator[bytes]:
-    """Yield the start, then the piece for ever."""
+    """Yield `start`, then `piece` without end."""
     yield start
     yield from itertools.repeat(piece)
 
@@ -29,7 +29,7 @@ def endless(piece: bytes, start: bytes = b"") -> Iterator[bytes]:
 @pytest.mark.parametrize("before", ["", "tokens 3; "])
 @pytest.mark.parametrize("writes", ["auto", "batch"])
 async def test_row_25_big_delta(world: World, before: str, writes: str) -> None:
-    """A delta of 10 MB is over the limit of an event, and the text before it has arrived."""
+    """A delta of 10 MB is UPSTREAM_EVENT_TOO_LARGE, after the text before it."""
     plan = f"writes {writes}; {before}barrier sent; big-delta 10MB; answer"
     world.upstream.barrier("sent").release()
     answers, _ = await world.fails(plan, INTERNAL, "UPSTREAM_EVENT_TOO_LARGE")
@@ -37,14 +37,14 @@ async def test_row_25_big_delta(world: World, before: str, writes: str) -> None:
 
 
 async def test_row_25_big_event_of_many_lines(world: World) -> None:
-    """An event whose lines are small is over the limit all the same, once it is large."""
+    """The size limit of an event also applies to many small lines."""
     lines = "data: 0123456789\n" * 100
     plan = "; ".join([f"raw {json.dumps(lines)}"] * 1000)
     await world.fails(f"headers; {plan}", INTERNAL, "UPSTREAM_EVENT_TOO_LARGE")
 
 
 async def test_row_25_a_large_event_is_no_fault(world: World) -> None:
-    """An event below the limit arrives whole."""
+    """An event below the size limit is delivered complete."""
     answers = await world.succeeds("big-delta 1000000; finish; usage; done")
     assert text_of(answers) == "x" * 1_000_000
 
@@ -61,7 +61,7 @@ async def test_row_25_a_large_event_is_no_fault(world: World) -> None:
 )
 @pytest.mark.parametrize("before", ["", "tokens 3; "])
 async def test_row_26_endless_line(world: World, plan: str, before: str) -> None:
-    """A line without end, compressed or not, is a response that is too large."""
+    """A line without end, compressed or not, is UPSTREAM_RESPONSE_TOO_LARGE."""
     if plan.startswith("gzip"):
         before = ""
     await world.fails(before + plan, INTERNAL, "UPSTREAM_RESPONSE_TOO_LARGE")
@@ -79,13 +79,13 @@ async def test_row_26_endless_line(world: World, plan: str, before: str) -> None
 async def test_row_26_huge_error_body(
     world: World, status: str, code: grpc.StatusCode, reason: str
 ) -> None:
-    """A huge error body changes nothing: the status decides, compressed or not."""
+    """The status of a response decides the failure, however large its error body is."""
     await world.fails(f"status {status} body=flood", code, reason)
     await world.fails(f"gzip-bomb 1GB status={status}", code, reason)
 
 
 async def test_row_26_endless_error_body(world: World) -> None:
-    """An error body that never comes to its end holds up nobody for long."""
+    """An error body without end delays the failure by less than 2 s."""
     world.upstream.script("headers 500; comments every=0.01")
     started = time.monotonic()
     _, error = await world.ended(world.send())
@@ -108,7 +108,7 @@ async def test_row_26_endless_error_body(world: World) -> None:
 async def test_row_26_endless_head(
     monkeypatch: pytest.MonkeyPatch, pieces: Iterator[bytes]
 ) -> None:
-    """A response whose head does not end is no response."""
+    """A response whose head does not end is UPSTREAM_UNREACHABLE."""
     async with (
         raw_upstream() as raw,
         open_world(monkeypatch, base_url=raw.base_url) as world,
@@ -122,7 +122,7 @@ async def test_row_26_endless_head(
 
 @pytest.mark.parametrize("size", [7, 64])
 def test_row_25_many_small_pieces(size: int) -> None:
-    """The time to read a large event does not grow with the square of its pieces."""
+    """The time to read a large event is not quadratic in the number of its pieces."""
     event = b"data: " + b"x" * 1_000_000 + b"\n\n"
     reader = EventReader(1 << 20, last=b"[DONE]")
     started = time.process_time()

@@ -1,4 +1,4 @@
-"""Rows 20, 22 and 26, for JSON that is made to hurt whoever decodes it."""
+"""Rows 20, 22 and 26: JSON that is expensive or dangerous to decode."""
 
 import json
 import time
@@ -13,11 +13,11 @@ from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai import chunks
 
 NAME_BYTES = 256
-"""The longest model or id that is passed on."""
+"""The longest model or id that is forwarded."""
 
 
 def chunk(usage: str = "null", more: str = "") -> str:
-    """Return the plan's step for a chunk with the text "a"."""
+    """Return a step that sends a chunk with the text "a"."""
     data = '{"choices":[{"delta":{"content":"a"}}],"usage":' + usage + more + "}"
     return f"data {json.dumps(data)}"
 
@@ -40,14 +40,14 @@ def chunk(usage: str = "null", more: str = "") -> str:
     ],
 )
 async def test_row_22_usage_that_is_none(world: World, usage: str) -> None:
-    """What cannot be counts of tokens is no usage, and spoils no answer."""
+    """Invalid token counts are ignored, and the answer succeeds."""
     answers = await world.succeeds(f"{chunk(usage)}; finish; done")
     assert text_of(answers) == "a"
     assert not answers[-1].HasField("usage")
 
 
 async def test_row_22_the_largest_usage(world: World) -> None:
-    """A count up to 2**53 is passed on exactly."""
+    """A token count of up to 2**53 is forwarded exactly."""
     usage = '{"prompt_tokens":1,"prompt_tokens":9007199254740992,"completion_tokens":7}'
     [*_, last] = await world.succeeds(f"{chunk(usage)}; finish; done")
     assert (last.usage.input_tokens, last.usage.output_tokens) == (2**53, 7)
@@ -63,7 +63,7 @@ async def test_row_22_the_largest_usage(world: World) -> None:
     ],
 )
 async def test_row_20_nested_without_end(world: World, more: str) -> None:
-    """JSON nested too deeply is no chunk."""
+    """JSON that is nested too deeply is a protocol error."""
     await world.fails(
         f"{chunk(more=more)}; finish; done",
         grpc.StatusCode.INTERNAL,
@@ -73,7 +73,7 @@ async def test_row_20_nested_without_end(world: World, more: str) -> None:
 
 @pytest.mark.parametrize("field", ["model", "id"])
 async def test_row_26_a_name_without_end(world: World, field: str) -> None:
-    """A model or id that is too long for a name is not passed on; the answer is."""
+    """A model or id over NAME_BYTES is dropped, and the answer succeeds."""
     fits, does_not = "é" * (NAME_BYTES // 2), "é" * (NAME_BYTES // 2) + "x"
     for name, expected in ((fits, fits), (does_not, ""), ("x" * 900_000, "")):
         begin = chunk(more=f',"{field}":{json.dumps(name)}')
@@ -85,7 +85,7 @@ async def test_row_26_a_name_without_end(world: World, field: str) -> None:
 
 @pytest.mark.parametrize("field", ["usage", "error", "x"])
 def test_row_26_many_small_values(field: str) -> None:
-    """An event full of tiny lists costs no more than its bytes: nothing of it is built."""
+    """An event with many empty lists takes little time, because the lists are not built."""
     event = Event(b"", f'{{"{field}":[{"[]," * 300_000}0]}}'.encode())
     answer = chunks.ChunkReader()
     started = time.process_time()

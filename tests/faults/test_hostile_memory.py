@@ -1,4 +1,4 @@
-"""Rows 25, 26 and 34: what it costs in memory, measured in a server of its own."""
+"""Rows 25, 26 and 34: the memory that they take, measured in a separate server process."""
 
 import asyncio
 import gzip
@@ -24,16 +24,16 @@ HELLO = pb.Message(content="hello")
 
 
 class Memory:
-    """How much memory a process takes from now on."""
+    """The memory that a process takes from now on."""
 
     def __init__(self, pid: int) -> None:
         self._directory = Path(f"/proc/{pid}")
-        # Lets the peak start anew (proc(5)).
+        # This resets the peak (proc(5)).
         (self._directory / "clear_refs").write_text("5")
         self._before = self._bytes("VmRSS")
 
     def grown(self) -> int:
-        """Return the bytes that it held more at its peak."""
+        """Return the bytes by which the peak exceeds the initial memory."""
         return self._bytes("VmHWM") - self._before
 
     def _bytes(self, name: str) -> int:
@@ -45,7 +45,7 @@ class Memory:
 
 @asynccontextmanager
 async def server(base_url: str, **settings: str) -> AsyncIterator[tuple[ServerProcess, Stub]]:
-    """Run a server before the upstream at `base_url`, and a client of it."""
+    """Run a server in front of the upstream at `base_url`; yield it and a client of it."""
     env = {"OPENAI_BASE_URL": base_url, "TOKENWIRE_LOG_LEVEL": "info"} | settings
     async with (
         ServerProcess(env=env) as process,
@@ -68,7 +68,7 @@ async def server(base_url: str, **settings: str) -> AsyncIterator[tuple[ServerPr
     ],
 )
 async def test_rows_25_and_26_memory(upstream: DemoUpstream, plan: str, reason: str) -> None:
-    """Whatever the upstream sends, the server takes at most 10 MB for it."""
+    """The server takes at most 10 MB for any response of the upstream."""
     async with server(upstream.base_url) as (process, stub):
         await collect(stub.Send(HELLO))
         memory = Memory(process.pid)
@@ -93,7 +93,7 @@ async def test_rows_25_and_26_memory(upstream: DemoUpstream, plan: str, reason: 
     ids=["lines", "junk", "members", "head", "usage", "error", "text", "comments"],
 )
 async def test_row_26_memory_of_odd_floods(pieces: tuple[bytes, ...]) -> None:
-    """Floods of other kinds take at most 10 MB too."""
+    """Other kinds of floods also take at most 10 MB."""
     async with raw_upstream() as raw, server(raw.base_url) as (process, stub):
         await collect(stub.Send(HELLO))
         memory = Memory(process.pid)
@@ -103,7 +103,7 @@ async def test_row_26_memory_of_odd_floods(pieces: tuple[bytes, ...]) -> None:
 
 
 async def test_row_34_memory_of_stalled_readers(upstream: DemoUpstream) -> None:
-    """A reader who stalls before an endless flood takes at most 1.5 MB of the server."""
+    """A reader that stalls during an endless answer takes at most 1.5 MB of the server."""
     readers = 50
     async with server(upstream.base_url) as (process, stub):
         await asyncio.gather(*(collect(stub.Send(HELLO)) for _ in range(readers)))
@@ -114,7 +114,7 @@ async def test_row_34_memory_of_stalled_readers(upstream: DemoUpstream) -> None:
         before = -1
         while (sent := sum(request.tokens_sent for request in upstream.requests)) != before:
             before = sent
-            # Nobody is told that a write blocks; it shows in that nothing goes on.
+            # A blocked write cannot be observed, except that the counters stop.
             await asyncio.sleep(0.5)
         assert upstream.active_requests == readers
         assert memory.grown() < readers * 1_500_000

@@ -1,4 +1,4 @@
-"""Row 48: the largest requests that are allowed, and those that hold too much, block nobody."""
+"""Row 48: the largest allowed requests, and requests over a bound, do not block other calls."""
 
 import asyncio
 import math
@@ -18,23 +18,23 @@ from support.world import World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 LONGEST_ROUND: Final = 0.02
+"""The longest time, in seconds, for which one request may block all others."""
 ATTEMPTS: Final = 3
-"""The best of which counts: other programs slow down a shared core, its CPU time included."""
-"""Seconds that one request may keep all others waiting."""
+"""The best attempt counts, because other programs slow down a shared core and its CPU time."""
 LARGEST: Final = 4 * MB
-"""What the server accepts by default."""
+"""The server's default limit of a request."""
 MAX_TURNS: Final = 4_096
 CROWD: Final = 30
-"""Large requests that fit into the server at once."""
+"""The number of large requests that fit into the server at once."""
 
-# Fields of a Message, a Turn or Params: their number and wire type.
+# Fields of a Message, a Turn or Params: number and wire type.
 CONTENT, PARAMS, HISTORY, UNKNOWN = b"\x12", b"\x1a", b"\x22", b"\x30"
 ROLE_USER, MODEL, STOP = b"\x08\x01", b"\x0a", b"\x2a"
 HELLO: Final = b"\x12\x05hello"
 
 
 def delimited(tag: bytes, content: bytes) -> bytes:
-    """Return a field that carries its own length."""
+    """Return a length-delimited field."""
     return tag + b"".join(_varint(len(content))) + content
 
 
@@ -45,7 +45,7 @@ def _varint(number: int) -> list[bytes]:
 
 
 def filled(unit: bytes, size: int = LARGEST - 64) -> bytes:
-    """Return as many of these as fit into a request."""
+    """Return `unit`, repeated as often as fits into a request."""
     return unit * (size // len(unit))
 
 
@@ -55,7 +55,7 @@ def text(characters: str) -> str:
 
 
 def conversation(content: str) -> bytes:
-    """Return as many turns as are allowed, each with this content."""
+    """Return a request with the maximum of turns, each with this content."""
     roles = (pb.ROLE_USER, pb.ROLE_ASSISTANT)
     history = [pb.Turn(role=roles[turn % 2], content=content) for turn in range(MAX_TURNS)]
     return pb.Message(content="hello", history=history).SerializeToString()
@@ -118,7 +118,7 @@ TOO_MANY: Final = [
 
 @pytest.fixture
 async def raw_world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """A world whose upstream takes any request, at no cost to the event loop."""
+    """A world whose upstream accepts any request and takes no time of the event loop."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as opened:
         yield opened
 
@@ -127,7 +127,7 @@ async def raw_world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 async def test_row_48_the_largest_request_blocks_nobody(
     raw_world: World, request_: bytes | pb.Message
 ) -> None:
-    """A request of any shape, as large as allowed, keeps others waiting for less than 20 ms."""
+    """A request of the maximum size, of any shape, blocks other calls for less than 20 ms."""
     data = request_ if isinstance(request_, bytes) else request_.SerializeToString()
     assert len(data) <= LARGEST
     longest: list[float] = []
@@ -144,9 +144,9 @@ async def test_row_48_the_largest_request_blocks_nobody(
 async def test_row_48_capturing_a_large_request_blocks_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A span that holds what a request says is written in pieces too."""
+    """Capturing a large request in a span blocks other calls for less than 20 ms."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
-    # Or the collector would not take the span.
+    # Without this limit, the collector would reject the span.
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1000")
     data = pb.Message(content=text("\x01")).SerializeToString()
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
@@ -163,7 +163,7 @@ async def test_row_48_capturing_a_large_request_blocks_nobody(
 
 @pytest.mark.timeout(180)
 async def test_row_48_many_large_requests_block_nobody(raw_world: World) -> None:
-    """Large requests at once take turns: together they keep others waiting no longer than one."""
+    """Many large requests at once block other calls for no longer than one does."""
     data = pb.Message(content=text("\x01")).SerializeToString()
     longest: list[float] = []
     while min(longest, default=math.inf) >= LONGEST_ROUND and len(longest) < ATTEMPTS:
@@ -171,7 +171,7 @@ async def test_row_48_many_large_requests_block_nobody(raw_world: World) -> None
             calls = []
             for _ in range(CROWD):
                 calls.append(asyncio.create_task(send_bytes(raw_world, data)))
-                # For gRPC's client to copy each request in a round of its own.
+                # Lets gRPC's client copy each request in a separate round of the event loop.
                 await asyncio.sleep(0)
             endings = await asyncio.gather(*calls)
         assert [error for _, error in endings] == [None] * CROWD
@@ -181,7 +181,7 @@ async def test_row_48_many_large_requests_block_nobody(raw_world: World) -> None
 
 @pytest.mark.parametrize(("field", "request_"), TOO_MANY)
 async def test_row_48_too_many_of_a_field(world: World, field: str, request_: bytes) -> None:
-    """A list over its bound is INVALID_PARAMETER, found before anything is made of it."""
+    """A list over its bound is INVALID_PARAMETER, and is found before the request is decoded."""
     assert len(request_) <= LARGEST
     before = reset_peak_memory()
     with watch_loop() as watch:
@@ -190,12 +190,12 @@ async def test_row_48_too_many_of_a_field(world: World, field: str, request_: by
     error = await check_refused(world, ending, "INVALID_PARAMETER")
     assert violated_fields_of(error) == [field]
     assert watch.longest < LONGEST_ROUND
-    # The request itself, at the client and at the server, on its way in pieces.
+    # Allow for copies of the request in the client, in the server and in between.
     assert peak - before <= 6 * LARGEST
 
 
 async def test_row_48_a_large_request_arrives_whole(world: World) -> None:
-    """What is sent in pieces is to the upstream the request that it would be in one."""
+    """A request that is written in pieces reaches the upstream unchanged."""
     turns = [
         pb.Turn(role=pb.ROLE_USER, content="\x01\u00fc" * 200_000),
         pb.Turn(role=pb.ROLE_ASSISTANT, content='"\U0001f600\\' * 100_000),

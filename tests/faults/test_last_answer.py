@@ -1,4 +1,4 @@
-"""Row 19 and law 4: nothing of ours fails an answer whose last Answer is being written."""
+"""Row 19 and law 4: no limit fails an answer whose last Answer is being written."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,14 +25,14 @@ PLANS = {
     "after text": ("text a; barrier read; finish; done", len(TEXT) + 5),
     "alone": ("role; barrier read; finish; done", 0),
 }
-"""What the upstream does, and how much of it the caller takes: all but the last Answer."""
+"""The upstream's plan, and the bytes that the caller takes: all before the last Answer."""
 
 
 @asynccontextmanager
 async def last_write(
     world: World, plan: str
 ) -> AsyncIterator[tuple[http2.Connection, CallDeadline]]:
-    """Bring a call to the write of its last Answer, which its caller does not take yet."""
+    """Bring a call to the write of its last Answer, which the caller does not take yet."""
     script, window = PLANS[plan]
     world.upstream.script(script)
     async with http2.connect(world.app.address, window=window) as caller:
@@ -48,7 +48,7 @@ async def last_write(
 
 
 async def reads_on(caller: http2.Connection) -> None:
-    """Take what is left, which must be the last Answer and the status OK."""
+    """Read the rest, which must be the last Answer and the status OK."""
     await caller.send(http2.more_window(1))
     async with asyncio.timeout(5):
         seen = await caller.reader.readuntil(STOP)
@@ -57,7 +57,7 @@ async def reads_on(caller: http2.Connection) -> None:
 
 
 async def ended(world: World) -> None:
-    """Wait until the record of the call is closed, which is when its place is free."""
+    """Wait until the call has been recorded, which is when its slot is free."""
     await within(5, "the call ended", lambda: "call ended" in world.log.getvalue())
 
 
@@ -65,7 +65,7 @@ async def ended(world: World) -> None:
 async def test_row_19_grace_ends_within_the_last_write(
     monkeypatch: pytest.MonkeyPatch, plan: str
 ) -> None:
-    """A caller that takes the last Answer just after the grace gets it, and OK."""
+    """A caller that reads the last Answer just after the grace period gets it, and OK."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         world.log.truncate(0)
         async with last_write(world, plan) as (caller, watchdog):
@@ -86,7 +86,7 @@ async def test_row_19_grace_ends_within_the_last_write(
 async def test_row_34_a_reader_that_stalls_within_the_last_write(
     monkeypatch: pytest.MonkeyPatch, plan: str, limit: dict[str, Any]
 ) -> None:
-    """The call gives up its place in time, and a caller that reads on later gets all, and OK."""
+    """The call releases its slot in time, and a caller that reads on later still gets OK."""
     async with open_world(monkeypatch, max_streams=1, **limit) as world:
         world.log.truncate(0)
         async with last_write(world, plan) as (caller, _):
@@ -102,7 +102,7 @@ async def test_row_34_a_reader_that_stalls_within_the_last_write(
 async def test_row_41_a_reader_that_takes_the_last_answer_while_connections_close(
     monkeypatch: pytest.MonkeyPatch, plan: str
 ) -> None:
-    """Between the last write's time and the end of the connection the whole answer still goes."""
+    """The last Answer is still delivered after its write has timed out, until connections close."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         world.log.truncate(0)
         async with last_write(world, plan) as (caller, _):
@@ -117,7 +117,7 @@ async def test_row_41_a_reader_that_takes_the_last_answer_while_connections_clos
 async def test_row_41_a_reader_that_never_takes_the_last_answer(
     monkeypatch: pytest.MonkeyPatch, plan: str
 ) -> None:
-    """It does not hold the stop, and the call was whole."""
+    """A last Answer that is never read does not delay the stop, and the call is recorded as OK."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         async with last_write(world, plan):
             async with asyncio.timeout(10):
@@ -127,7 +127,7 @@ async def test_row_41_a_reader_that_never_takes_the_last_answer(
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_row_31_a_caller_that_leaves_within_the_last_write(world: World, plan: str) -> None:
-    """A caller that leaves before it took the last Answer has cancelled."""
+    """A call whose caller leaves before it has read the last Answer is CANCELLED."""
     async with last_write(world, plan) as (caller, _):
         await caller.send(http2.reset(1))
         await ended(world)
@@ -138,7 +138,7 @@ async def test_row_31_a_caller_that_leaves_within_the_last_write(world: World, p
 async def test_row_34_a_reader_that_stalls_within_the_last_write_and_leaves(
     monkeypatch: pytest.MonkeyPatch, plan: str
 ) -> None:
-    """Once the call has given up its place nothing is left of it when its caller leaves."""
+    """After the call has released its slot, nothing of it is left when its caller leaves."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
         tasks = len(asyncio.all_tasks())
         world.log.truncate(0)
@@ -153,7 +153,7 @@ async def test_row_34_a_reader_that_stalls_within_the_last_write_and_leaves(
 async def test_row_7_the_stream_limit_ends_while_usage_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A text that is whole stays so when a limit ends before its usage comes, or does not come."""
+    """A limit that expires during the wait for usage does not fail a complete text."""
     async with open_world(monkeypatch, stream_timeout_seconds=0.5) as world:
         answers = await world.succeeds("text a; finish; wait 1; usage 5 7; done")
         assert answers[-1].usage.output_tokens == 7
@@ -169,7 +169,7 @@ async def test_row_7_the_stream_limit_ends_while_usage_is_waited_for(
 async def test_row_41_the_grace_ends_while_usage_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same holds for a shutdown."""
+    """The end of the grace period during the wait for usage does not fail a complete text."""
     async with open_world(monkeypatch, grace_seconds=GRACE) as world:
         world.upstream.script("text a; finish; barrier usage; usage 5 7; done")
         call = asyncio.create_task(world.ended(world.send()))

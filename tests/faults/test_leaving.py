@@ -1,4 +1,4 @@
-"""Rows 31 and 32: the caller cancels, or the caller's deadline passes."""
+"""Rows 31 and 32: the caller cancels, or its deadline passes."""
 
 import asyncio
 import json
@@ -22,14 +22,14 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def tokens_counted(world: World) -> float:
-    """Return how many output tokens the metrics know of."""
+    """Return the number of output tokens, according to the metrics."""
     labels = {"gen_ai_request_model": MODEL, "gen_ai_token_type": "output"}
     return sample(await scrape(world.app), "tokenwire_tokens_total", **labels) or 0
 
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_row_31_cancel(world: World, phase: str) -> None:
-    """A caller who cancels, in any phase, frees the upstream within 50 ms."""
+    """A cancellation, in any phase, closes the upstream connection within 50 ms."""
     tokens = 0
 
     async def leave() -> float:
@@ -50,7 +50,7 @@ async def test_row_31_cancel(world: World, phase: str) -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_row_32_deadline(world: World, phase: str) -> None:
-    """The caller's deadline, in any phase, frees the upstream within 50 ms."""
+    """The caller's deadline, in any phase, closes the upstream connection within 50 ms."""
 
     async def leave() -> float:
         before = await tokens_counted(world)
@@ -67,22 +67,22 @@ async def test_row_32_deadline(world: World, phase: str) -> None:
         await world.check(grpc.StatusCode[code])
         counted = await tokens_counted(world) - before
         assert counted == visit.tokens or (phase == "blocked-in-write" and counted > visit.tokens)
-        # On a busy machine the caller's clock may begin so much earlier than the server's
-        # that the caller's leaving looks like a cancellation.
+        # On a busy machine, the caller's clock may start so much earlier than the server's
+        # that the deadline looks like a cancellation.
         return seconds if code == "DEADLINE_EXCEEDED" else math.inf
 
     await promptly(leave)
 
 
 async def test_row_31_tokens_whose_write_is_blocked(world: World) -> None:
-    """A token that waits for its reader when that one leaves is counted: it has been received."""
+    """A token whose write is blocked when its reader leaves is counted, because it was received."""
     before = await tokens_counted(world)
     steps = [f"big-delta 900kB; barrier token-{number}" for number in range(30)]
     world.upstream.script("; ".join(steps))
     call = world.send()
     for number in range(len(steps)):
         await world.upstream.barrier(f"token-{number}").reached()
-        # Time to take the token; nobody is told that a write blocks.
+        # Allow time to read the token, because a blocked write cannot be observed.
         await asyncio.sleep(0.1)
         [watchdog] = world.app._outcome._running
         if watchdog._error is SlowConsumer:
@@ -97,7 +97,7 @@ async def test_row_31_tokens_whose_write_is_blocked(world: World) -> None:
 async def test_rows_31_and_32_in_the_queue(
     monkeypatch: pytest.MonkeyPatch, ending: grpc.StatusCode
 ) -> None:
-    """A caller who leaves the queue was never heard of by the upstream, nor holds a place."""
+    """A caller that leaves the queue has caused no upstream request, and holds no slot."""
     async with open_world(monkeypatch, max_streams=1, queue_timeout_seconds=30) as world:
         visit = Visit(world, "before-headers")
         first = world.send()
@@ -119,7 +119,7 @@ async def test_rows_31_and_32_in_the_queue(
 
 
 async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller who cancels while the upstream takes no more of the prompt frees it too."""
+    """Cancelling while the upstream does not read the rest of the prompt closes its connection."""
     taken, over = asyncio.Event(), asyncio.Event()
     well_behaved = RawUpstream()
 
@@ -141,7 +141,7 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
         before = count_descriptors()
         call = world.send("x" * 20_000_000)
         await taken.wait()
-        # Time to fill the buffers on the way; nobody is told that a write blocks.
+        # Allow time to fill the buffers, because a blocked write cannot be observed.
         await asyncio.sleep(0.2)
         assert count_descriptors() == before + 2
         call.cancel()
@@ -151,13 +151,13 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_row_31_cancel_9_s_before_a_deadline_of_15_minutes(world: World) -> None:
-    """A cancel long before the deadline is a cancel, however long the deadline is."""
+    """A cancellation long before the deadline is CANCELLED, however long the deadline is."""
     begun: list[CallRecord] = []
     world.app._outcome._on_start = begun.append
     visit = Visit(world, "mid-stream")
     call = world.send(timeout=9)
     await visit.reached(call)
-    # As if the call had begun so long ago.
+    # Pretend that the call began earlier.
     begun[0].started -= 900 - 9
     call.cancel()
     await visit.seconds_open_after(0)
@@ -165,7 +165,7 @@ async def test_row_31_cancel_9_s_before_a_deadline_of_15_minutes(world: World) -
 
 
 async def test_row_32_deadline_before_the_call_begins(world: World) -> None:
-    """Calls whose time is up about when they begin leave no complaint in the log."""
+    """Calls whose deadline passes as they begin cause no warning in the log."""
     timeouts = [0.004 + 0.0004 * step for step in range(50)]
     for _ in range(10):
         await asyncio.gather(*(world.ended(world.send(timeout=each)) for each in timeouts))

@@ -1,4 +1,4 @@
-"""Row 51: a log that nobody reads, or that cannot be written, holds up nothing."""
+"""Row 51: a log that is not read, or that cannot be written, blocks nothing."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
 CALLS = 6_000
-"""Their lines, of 280 bytes each, do not fit into the pipe and the queue of 1 MiB."""
+"""Their lines, of 280 bytes each, exceed the pipe and the queue of 1 MiB."""
 AT_ONCE = 100
 DROPPED = "tokenwire_log_lines_dropped_total"
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -39,7 +39,7 @@ def environment(upstream: DemoUpstream) -> dict[str, str]:
 async def health(channel: grpc.aio.Channel) -> int:
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest()
-    answer = await stub.Check(request, wait_for_ready=True, timeout=SECONDS)  # type: ignore[attr-defined] # unknown to the type stubs
+    answer = await stub.Check(request, wait_for_ready=True, timeout=SECONDS)  # type: ignore[attr-defined] # missing from the type stubs
     return int(answer.status)
 
 
@@ -53,7 +53,7 @@ async def dropped(metrics_address: str, reason: str, metric: str = DROPPED) -> f
 
 
 async def reject(channel: grpc.aio.Channel, calls: int) -> None:
-    """Make calls that end at once, each with its line."""
+    """Make calls that fail at once, each with a line in the log."""
     stub = chatgpt_pb2_grpc.ChatgptStub(channel)
 
     async def some() -> None:
@@ -85,7 +85,7 @@ async def test_row_51_a_log_that_nobody_reads(upstream: DemoUpstream, workers: s
 
 
 async def test_row_51_a_log_that_is_read_again(upstream: DemoUpstream) -> None:
-    """Once lines flow again, each is whole, and one says how many are missing."""
+    """Once the log is read again, every line is complete, and one reports how many were lost."""
     async with (
         ServerProcess(env=environment(upstream)) as server,
         grpc.aio.insecure_channel(server.address) as channel,
@@ -110,7 +110,7 @@ async def test_row_51_a_log_that_is_read_again(upstream: DemoUpstream) -> None:
 async def serving(
     upstream: DemoUpstream, redirection: str, stderr: int | None = None
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, grpc.aio.Channel, str]]:
-    """Serve with stderr as a shell redirects it.
+    """Run a server whose stderr is redirected by a shell.
 
     Yields:
         The process, a channel to it, and the address of its metrics.
@@ -135,7 +135,7 @@ async def serving(
 
 
 async def accepts(address: str) -> None:
-    """Return once somebody listens there; its log cannot tell."""
+    """Return once a server listens at `address`; its log cannot be read."""
     host, _, port = address.rpartition(":")
     async with asyncio.timeout(SECONDS):
         while True:
@@ -156,7 +156,7 @@ async def end(process: asyncio.subprocess.Process) -> int:
 
 @pytest.mark.parametrize("redirection", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 async def test_row_51_a_log_that_is_closed(upstream: DemoUpstream, redirection: str) -> None:
-    """A process started without stderr serves and ends as any other, and no socket gets lines."""
+    """A process without stderr serves and ends normally, and no socket receives lines."""
     async with serving(upstream, redirection) as (process, channel, _):
         await reject(channel, AT_ONCE)
         streams = Path(f"/proc/{process.pid}/fd")
@@ -165,17 +165,17 @@ async def test_row_51_a_log_that_is_closed(upstream: DemoUpstream, redirection: 
 
 
 async def test_row_51_a_log_on_a_full_disk(upstream: DemoUpstream) -> None:
-    """Lines that a full disk does not take are counted, and nothing else happens."""
+    """Lines that a full disk rejects are counted, without other effects."""
     async with serving(upstream, "2>/dev/full") as (process, channel, metrics):
         await reject(channel, AT_ONCE)
         assert await health(channel) == SERVING
-        # The last ones may be on their way.
+        # The last lines may still be queued.
         assert await dropped(metrics, "write") > 0
         assert await end(process) == 0
 
 
 async def test_row_51_a_log_whose_reader_is_gone(upstream: DemoUpstream) -> None:
-    """Lines into a broken pipe are counted, and nothing else happens."""
+    """Lines for a broken pipe are counted, without other effects."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -190,7 +190,7 @@ async def test_row_51_a_log_whose_reader_is_gone(upstream: DemoUpstream) -> None
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
 async def test_row_51_bad_settings_with_such_a_log(redirection: str) -> None:
-    """A process that cannot start says so by its exit code, wherever its line goes."""
+    """The exit code of a process that cannot start is 2, wherever its log goes."""
     command = ("sh", "-c", f'exec "$@" {redirection}', "sh", *TOKENWIRE, "serve")
     process = await asyncio.create_subprocess_exec(
         *command, env={**os.environ, "TOKENWIRE_LISTEN": "nowhere"}

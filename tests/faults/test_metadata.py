@@ -1,4 +1,4 @@
-"""Metadata that is not what it should be: no library logs it, however often it comes."""
+"""Invalid metadata: no library logs its values, and a flood of it is logged only a few times."""
 
 import json
 
@@ -16,14 +16,14 @@ MESSAGE = pb.Message(content="hello").SerializeToString()
 
 
 def call_with(stream: int, name: str, value: bytes) -> bytes:
-    """Return the headers that begin a call, with one more field."""
+    """Return the headers that begin a call, with an additional field."""
     frame = http2.call(stream)
     block = frame[9:] + b"\0" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value
     return len(block).to_bytes(3, "big") + frame[3:9] + block
 
 
 async def test_row_51_metadata_that_grpc_cannot_decode(world: World) -> None:
-    """A value that is not UTF-8 is in no line, and a flood of them in a few lines only."""
+    """Metadata that is not UTF-8 is not logged, and many such calls cause only a few lines."""
     rate = LINES_DROPPED.labels("rate")
     before = rate._value.get()
     world.upstream.script(*["answer"] * CALLS)
@@ -42,7 +42,7 @@ async def test_row_51_metadata_that_grpc_cannot_decode(world: World) -> None:
 
 
 async def test_row_51_baggage_that_opentelemetry_cannot_read(world: World) -> None:
-    """Broken trace context and baggage are in no line."""
+    """Invalid trace context and baggage are not logged."""
     broken = (
         ("baggage", f"{CANARY} without a key"),
         ("baggage", f"{CANARY}=" + "x" * 5_000),
@@ -62,5 +62,5 @@ def entries(world: World) -> list[dict[str, str]]:
 
 
 def ended(world: World) -> list[dict[str, str]]:
-    """Return the lines of calls after the first, which warmed up."""
+    """Return the log entries of all calls except the warm-up."""
     return [line for line in entries(world) if line["event"] == "call ended"][1:]

@@ -1,4 +1,4 @@
-"""Row 54: slow, many or odd requests to the metrics port cost a fixed number of threads."""
+"""Row 54: slow, many or invalid requests to the metrics port use a fixed number of threads."""
 
 import asyncio
 import resource
@@ -24,7 +24,7 @@ from tokenwire_demo import DemoUpstream
 CROWD = 1_010
 DESCRIPTORS = 1_024
 SOME_THREADS = 8
-"""What gRPC may start meanwhile for reasons of its own."""
+"""Threads that gRPC may start meanwhile."""
 FILLING = 16 << 20
 """More than the buffers of a connection hold."""
 
@@ -39,7 +39,7 @@ def _room_for_the_crowd() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_room_for_the_crowd")
 async def test_row_54_a_crowd_of_half_requests_costs_grpc_nothing(upstream: DemoUpstream) -> None:
-    """With 1,010 half-sent scrapes and 1,024 descriptors calls, health and scrapes go on."""
+    """With 1,010 incomplete scrapes and 1,024 descriptors, calls, health and scrapes work."""
     env = {"OPENAI_BASE_URL": upstream.base_url}
     async with (
         ServerProcess(env=env) as server,
@@ -71,7 +71,7 @@ async def test_row_54_a_crowd_of_half_requests_costs_grpc_nothing(upstream: Demo
 
 
 async def test_row_54_resets_and_garbage_leave_no_traceback(upstream: DemoUpstream) -> None:
-    """Peers that reset, or speak TLS or nonsense, leave no line in the log."""
+    """Peers that reset the connection, or send TLS or garbage, cause no line in the log."""
     texts = [
         *(b"", HALF, GET, b"\r\n" * 1_000, b"\xff\xfe \r\n\r\n", b"GET /" + b"x" * 100_000),
         *(b"\x16\x03\x01\x02\x00\x01\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -84,7 +84,7 @@ async def test_row_54_resets_and_garbage_leave_no_traceback(upstream: DemoUpstre
         for text in texts:
             with socket.create_connection((host, int(number))) as peer:
                 peer.sendall(text)
-                # So that closing it resets the connection.
+                # Closing the socket then resets the connection.
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert (await client.get("/metrics")).status_code == httpx2.codes.OK
         server.signal(signal.SIGINT)
@@ -94,7 +94,7 @@ async def test_row_54_resets_and_garbage_leave_no_traceback(upstream: DemoUpstre
 
 
 async def test_row_54_who_sends_nothing_makes_room() -> None:
-    """Over the limit the connection that has been silent longest goes; a scrape is answered."""
+    """At the limit, a new connection replaces the one that has been silent for the longest time."""
     async with port(connections=3, request_seconds=3_600) as served:
         silent = [await served.open(HALF) for _ in range(3)]
         assert b"gated" in await (await served.open(GET)).everything()
@@ -105,12 +105,12 @@ async def test_row_54_who_sends_nothing_makes_room() -> None:
 
 
 async def test_row_54_who_does_not_read_makes_room() -> None:
-    """Peers that ask for much and read nothing keep nobody out."""
+    """Peers that request large responses and do not read them do not keep others out."""
     async with port(connections=2, response_seconds=3_600) as served:
         served.gate.size = FILLING
         unread = [await served.open(GET) for _ in range(2)]
         for peer in unread:
-            # Once its headers are here, the rest waits in the server.
+            # Once the headers have arrived, the rest waits in the server.
             await peer.reader.readuntil(b"\r\n\r\n")
         served.gate.size = 1
         assert b"gated" in await (await served.open(GET)).everything()
@@ -118,7 +118,7 @@ async def test_row_54_who_does_not_read_makes_room() -> None:
 
 
 async def test_row_54_a_full_port_refuses() -> None:
-    """While all connections wait for their text, one more is closed at once, and counted."""
+    """While all connections wait for their text, a new one is closed at once, and counted."""
     async with port(connections=1) as served:
         served.gate.opened.clear()
         waiting = await served.open(GET)
@@ -130,7 +130,7 @@ async def test_row_54_a_full_port_refuses() -> None:
 
 
 async def test_row_54_a_request_has_its_time() -> None:
-    """A request that does not become whole, or of which one byte comes now and then, is ended."""
+    """A request that is not complete in time is dropped, even if bytes keep arriving."""
     async with port(request_seconds=0.2) as served:
         half, silent = await served.open(HALF), await served.open()
         for peer in (half, silent):
@@ -144,7 +144,7 @@ async def test_row_54_a_request_has_its_time() -> None:
 
 
 async def test_row_54_a_response_has_its_time() -> None:
-    """A response that is not read is ended, and what was sent of it is not whole."""
+    """A response that is not read in time is dropped, and is incomplete."""
     async with port(response_seconds=0.2) as served:
         served.gate.size = FILLING
         peer = await served.open(GET)
@@ -154,14 +154,14 @@ async def test_row_54_a_response_has_its_time() -> None:
 
 
 async def test_row_54_scrapes_at_once_share_a_text() -> None:
-    """Thirty scrapes that come during one cost one more, on two threads in all."""
+    """Thirty scrapes that arrive during another one share one text, and use two threads in all."""
     before = set(threading.enumerate())
     async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
         served.gate.opened.clear()
         first = asyncio.create_task(client.get("/metrics"))
         assert await asyncio.to_thread(served.gate.entered.wait, SECONDS)
         more = [await served.open(GET) for _ in range(30)]
-        # One that comes behind them has been taken up, so they have been too.
+        # Connections are accepted in order, so the scrapes before this request have begun.
         assert (await client.get("/healthz")).text == "ok\n"
         served.gate.opened.set()
         texts = {(await peer.everything()).partition(b"\r\n\r\n")[2] for peer in more}
@@ -175,7 +175,7 @@ async def test_row_54_scrapes_at_once_share_a_text() -> None:
 
 
 async def test_row_54_a_scrape_waits_so_long_and_no_longer() -> None:
-    """A scrape whose text does not come in time hears 503, and when to come back."""
+    """A scrape whose text is not ready in time gets 503 with Retry-After."""
     async with (
         port(wait_seconds=0.2) as served,
         httpx2.AsyncClient(base_url=served.url, timeout=SECONDS) as client,
@@ -189,7 +189,7 @@ async def test_row_54_a_scrape_waits_so_long_and_no_longer() -> None:
 
 
 async def test_row_54_a_port_without_descriptors_comes_back(upstream: DemoUpstream) -> None:
-    """While there are none it accepts nothing and says so by its name; then it answers again."""
+    """A port without descriptors logs EMFILE, and serves again once descriptors are free."""
     async with (
         ServerProcess(env={"OPENAI_BASE_URL": upstream.base_url}) as server,
         httpx2.AsyncClient(base_url=f"http://{server.metrics_address}", timeout=SECONDS) as client,

@@ -1,4 +1,4 @@
-"""Rows 46 and 47: calls without the one message that a request has."""
+"""Rows 46 and 47: calls whose request message is missing or incomplete."""
 
 import asyncio
 from typing import Any
@@ -28,13 +28,13 @@ HOUR = 3_600
 
 
 def waiting(world: World) -> float:
-    """Return how many calls wait for their message, as the metrics tell it."""
+    """Return the number of calls that wait for their message, according to the metrics."""
     return sample(world.metrics(), "tokenwire_incomplete_requests") or 0
 
 
 @pytest.mark.parametrize("method", [SEND, CHECK, WATCH])
 async def test_row_46_half_closed_without_a_message(world: World, method: str) -> None:
-    """A call that ends without a message is INVALID_ARGUMENT within a second."""
+    """A call that is half-closed without a message is INVALID_ARGUMENT within a second."""
     async with http2.connect(world.app.address) as caller:
         await caller.send(http2.call(1, method, end=True))
         async with asyncio.timeout(1):
@@ -45,7 +45,7 @@ async def test_row_46_half_closed_without_a_message(world: World, method: str) -
 @pytest.mark.parametrize("end", [True, False], ids=["second message", "no end"])
 @pytest.mark.parametrize("method", [SEND, CHECK])
 async def test_the_first_message_is_the_request(world: World, method: str, *, end: bool) -> None:
-    """What follows the first message is not waited for, and not read."""
+    """Anything after the first message is neither awaited nor read."""
     message = MESSAGE if method == SEND else b""
     async with http2.connect(world.app.address) as caller:
         await caller.send(
@@ -59,7 +59,7 @@ async def test_the_first_message_is_the_request(world: World, method: str, *, en
 
 @pytest.mark.parametrize("method", [CHECK, WATCH, REFLECT])
 async def test_row_46_a_message_that_does_not_parse(world: World, method: str) -> None:
-    """What is no message of another service either is INVALID_ARGUMENT, without a traceback."""
+    """An invalid message to another service is INVALID_ARGUMENT, without a traceback in the log."""
     async with http2.connect(world.app.address) as caller:
         await caller.send(http2.call(1, method), http2.message(1, b"\xde\xad"))
         await caller.status(grpc.StatusCode.INVALID_ARGUMENT.value[0])
@@ -71,7 +71,7 @@ async def test_row_46_a_message_that_does_not_parse(world: World, method: str) -
 async def test_row_47_the_message_never_comes(
     monkeypatch: pytest.MonkeyPatch, method: str, parts: int
 ) -> None:
-    """A request that is not whole in time is RESOURCE_EXHAUSTED; until then it is counted."""
+    """A request that is not complete in time is RESOURCE_EXHAUSTED; until then it is counted."""
     async with open_world(monkeypatch, request_timeout_seconds=0.5) as world:
         requests = world.upstream.requests_seen
         async with http2.connect(world.app.address) as caller:
@@ -85,7 +85,7 @@ async def test_row_47_the_message_never_comes(
 
 
 async def test_row_47_a_message_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that comes while its call waits is answered."""
+    """A message that arrives while its call waits is answered."""
     async with open_world(monkeypatch, request_timeout_seconds=HOUR) as world:
         async with http2.connect(world.app.address) as caller:
             await caller.send(http2.call(1))
@@ -96,7 +96,7 @@ async def test_row_47_a_message_in_time(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_row_47_the_caller_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller who leaves before the message leaves nothing behind, and is no failure."""
+    """A caller that leaves before its message leaves nothing behind, and counts as no failure."""
     async with open_world(monkeypatch, request_timeout_seconds=HOUR) as world:
         async with http2.connect(world.app.address) as caller:
             await caller.send(http2.call(1), http2.call(3))
@@ -108,7 +108,7 @@ async def test_row_47_the_caller_leaves(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_row_47_no_more_in_all_than_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that wait are bounded in all: those that waited longest make room for others."""
+    """Waiting calls are limited in number; those that have waited longest are ended first."""
     monkeypatch.setattr(app, "MIN_HELD_CALLS", 20)
     async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=20) as world:
         async with (
@@ -128,13 +128,13 @@ async def test_row_47_no_more_in_all_than_answers(monkeypatch: pytest.MonkeyPatc
 
 
 def ended(world: World) -> float:
-    """Return how many calls have ended because their message did not come."""
+    """Return the number of calls that ended because their message did not arrive."""
     labels = {"grpc_code": TIMEOUT[0].name, "reason": TIMEOUT[1]}
     return sample(world.metrics(), "tokenwire_errors_total", **labels) or 0
 
 
 async def test_row_35_a_crowd_at_a_small_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that come at once are no flood: each is answered or rejected, however few may run."""
+    """A hundred calls at once to a server with one slot are each answered or rejected."""
     async with open_world(monkeypatch, max_streams=1, max_queue=0) as world:
         calls = await asyncio.gather(*(world.ended(world.send()) for _ in range(100)))
         endings = [OK if error is None else (error.code(), reason_of(error)) for _, error in calls]
@@ -143,7 +143,7 @@ async def test_row_35_a_crowd_at_a_small_server(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_row_47_health_is_checked_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Health checks without a message keep no whole one from its answer."""
+    """Health checks without a message do not prevent the answer to a complete one."""
     monkeypatch.setattr(app, "MIN_HELD_CALLS", 5)
     async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=5) as world:
         async with http2.connect(world.app.address) as caller:

@@ -1,4 +1,4 @@
-"""Row 44: calls that are cancelled faster than they can be taken."""
+"""Row 44: calls that are cancelled faster than the server accepts them."""
 
 import asyncio
 from itertools import count
@@ -16,7 +16,7 @@ OK = (grpc.StatusCode.OK, "")
 
 
 async def test_row_44_faster_than_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most calls that are cancelled at once are refused by gRPC and never wait to be taken."""
+    """Most calls that are cancelled at once are rejected by gRPC and do not wait for the server."""
     async with open_world(monkeypatch) as world:
         streams = range(1, 2 * STREAMS, 2)
         flood = [http2.call(stream) + http2.reset(stream) for stream in streams]
@@ -32,7 +32,7 @@ async def test_row_44_faster_than_taken(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_row_44_as_many_as_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller that always has as many calls as it may have is never refused for that."""
+    """A caller that always has as many calls as allowed is never rejected for it."""
     async with open_world(monkeypatch, max_streams_per_connection=10) as world:
         await world.warm_up(10)
         numbers = count()

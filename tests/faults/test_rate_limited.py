@@ -1,4 +1,4 @@
-"""Row 14: the upstream answers 429, and says when to come back."""
+"""Row 14: the upstream responds with 429, and may request a delay."""
 
 import asyncio
 import time
@@ -19,18 +19,18 @@ RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 REASON = "UPSTREAM_RATE_LIMITED"
 
 LONGEST_DELAY = 365 * 86_400
-"""Seconds: nobody means more."""
+"""The limit of a delay, in seconds."""
 
 
 def pushback_of(error: grpc.aio.AioRpcError) -> str | None:
-    """Return what tells gRPC's own retry policy when to come back."""
+    """Return the pushback for gRPC's own retry policy."""
     return next(
         (str(value) for key, value in error.trailing_metadata() or () if key == PUSHBACK), None
     )
 
 
 async def limited(world: World, retry_after: str) -> float | None:
-    """Return the delay that the caller is told where the upstream says `retry_after`."""
+    """Return the delay in RetryInfo if the upstream's Retry-After is `retry_after`."""
     plan = f'status 429 retry-after="{retry_after}" message=canary-body'
     answers, error = await world.fails(plan, RESOURCE_EXHAUSTED, REASON)
     assert answers == []
@@ -39,7 +39,7 @@ async def limited(world: World, retry_after: str) -> float | None:
 
 @pytest.mark.parametrize("seconds", [0, 7, 86_400])
 async def test_row_14_seconds(world: World, seconds: int) -> None:
-    """429 is UPSTREAM_RATE_LIMITED, and RetryInfo is the upstream's Retry-After."""
+    """429 is UPSTREAM_RATE_LIMITED, and RetryInfo has the upstream's Retry-After."""
     assert await limited(world, str(seconds)) == seconds
 
 
@@ -51,7 +51,7 @@ async def test_row_14_date(world: World) -> None:
 
 
 async def test_row_14_past_date(world: World) -> None:
-    """A date that is over means now."""
+    """A date in the past becomes a delay of 0."""
     assert await limited(world, "Wed, 21 Oct 2015 07:28:00 GMT") == 0
 
 
@@ -68,23 +68,23 @@ async def test_row_14_past_date(world: World) -> None:
     ],
 )
 async def test_row_14_garbage(world: World, garbage: str) -> None:
-    """A Retry-After that makes no sense is as good as none."""
+    """An invalid Retry-After is ignored."""
     assert await limited(world, garbage) is None
 
 
 @pytest.mark.parametrize("digits", [12, 30, 400, 5_000])
 async def test_row_14_huge(world: World, digits: int) -> None:
-    """A Retry-After beyond all measure is cut to a year."""
+    """A Retry-After of more than a year is reduced to a year."""
     assert await limited(world, "9" * digits) == LONGEST_DELAY
 
 
 async def test_row_14_leaves_no_headers(world: World) -> None:
-    """A rate limit is Trailers-Only, so the caller's own retry policy may act on it."""
+    """A rate limit is Trailers-Only, so the caller's own retry policy can retry it."""
     assert await attempts(world, "status 429", RESOURCE_EXHAUSTED) == ATTEMPTS
 
 
 async def test_row_14_retry_waits_as_told(saved_up: World) -> None:
-    """Our own repetition comes no sooner than the upstream asks for."""
+    """The service's retry waits for as long as the upstream requests."""
     saved_up.upstream.script("status 429 retry-after=1")
     await saved_up.succeeds("answer", timeout=30)
     first, second = saved_up.upstream.requests[-2:]
@@ -104,7 +104,7 @@ async def test_row_14_retry_waits_as_told(saved_up: World) -> None:
 async def test_row_14_no_wait_beyond_the_deadline(
     monkeypatch: pytest.MonkeyPatch, overrides: dict[str, float], options: dict[str, float]
 ) -> None:
-    """Where the delay does not fit into the time that is left, the caller is told at once."""
+    """If the delay exceeds the remaining time, the call fails at once."""
     async with open_world(monkeypatch, **overrides) as world:
         await save_up(world)
         before = world.upstream.requests_seen
@@ -136,7 +136,7 @@ async def test_row_14_no_wait_beyond_the_deadline(
 async def test_rows_13_14_and_16_a_long_wait_is_the_callers(
     saved_up: World, ending: tuple[int, grpc.StatusCode, str], headers: str, seconds: float
 ) -> None:
-    """A wait of over 2 s, in every form, is told at once, and holds no place here."""
+    """A delay of more than 2 s, in any form, is left to the caller, and the call fails at once."""
     status, code, reason = ending
     before, started = saved_up.upstream.requests_seen, time.monotonic()
     _, error = await saved_up.fails(f"status {status} {headers}", code, reason)
@@ -148,7 +148,7 @@ async def test_rows_13_14_and_16_a_long_wait_is_the_callers(
 
 @pytest.mark.parametrize("headers", ["retry-after=1.5", "retry-after-ms=300", ""])
 async def test_row_14_a_short_wait_is_ours(saved_up: World, headers: str) -> None:
-    """A wait of up to 2 s is waited, and one repetition cures the call."""
+    """After a delay of up to 2 s, the service retries once, and the call succeeds."""
     before = saved_up.upstream.requests_seen
     saved_up.upstream.script(f"status 429 {headers}")
     await saved_up.succeeds("answer")
@@ -156,21 +156,21 @@ async def test_row_14_a_short_wait_is_ours(saved_up: World, headers: str) -> Non
 
 
 async def test_row_14_no_wait_no_pushback(world: World) -> None:
-    """Where nobody asks for a wait gRPC's own back-off holds."""
+    """Without a requested delay there is no pushback, so gRPC's own backoff applies."""
     _, error = await world.fails("status 429", RESOURCE_EXHAUSTED, REASON)
     assert retry_delay_of(error) is None
     assert pushback_of(error) is None
 
 
 async def test_row_14_a_pushback_fits_every_client(world: World) -> None:
-    """A wait beyond 31 bits of milliseconds is cut there, which is all that Java reads."""
+    """A pushback is at most 2**31 - 1 ms, the largest value that Java reads."""
     plan = f"status 429 retry-after={LONGEST_DELAY}"
     _, error = await world.fails(plan, RESOURCE_EXHAUSTED, REASON)
     assert pushback_of(error) == str(2**31 - 1)
 
 
 async def test_row_14_grpcs_own_retries_come_when_told(world: World) -> None:
-    """A caller that leaves retries to gRPC comes back after the wait, not after its back-off."""
+    """A caller that leaves retries to gRPC retries after the delay, not after its own backoff."""
     first = world.upstream.requests_seen
     assert await attempts(world, "status 429 retry-after-ms=700", RESOURCE_EXHAUSTED) == ATTEMPTS
     starts = [request.started for request in world.upstream.requests[first:]]
@@ -178,7 +178,7 @@ async def test_row_14_grpcs_own_retries_come_when_told(world: World) -> None:
 
 
 async def test_row_14_a_wait_repeats_no_other_code(world: World) -> None:
-    """A wait does not make a client repeat a code that its policy does not name."""
+    """A delay does not make a client retry a status code that its policy does not name."""
     before = world.upstream.requests_seen
     world.upstream.script("status 429 retry-after-ms=700")
     async with retrying_stub(world.app.address, UNAVAILABLE) as stub:
@@ -189,7 +189,7 @@ async def test_row_14_a_wait_repeats_no_other_code(world: World) -> None:
 
 
 async def test_row_35_says_the_same_to_grpcs_own_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever RetryInfo says when to come back the pushback says it too."""
+    """A call with a RetryInfo has the same delay in its pushback."""
     async with open_world(monkeypatch, max_streams=1, max_queue=0) as world:
         world.upstream.script("barrier held; answer")
         first = asyncio.create_task(world.ended(world.send()))

@@ -1,4 +1,4 @@
-"""Rows 8 to 16: the upstream answers with a status of its own."""
+"""Rows 8 to 16: the upstream responds with an error status."""
 
 import grpc
 import pytest
@@ -20,7 +20,7 @@ BODY = "message=canary-body"
 async def fails_once(
     world: World, plan: str, code: grpc.StatusCode, reason: str
 ) -> grpc.aio.AioRpcError:
-    """Check that the rejection reaches the caller without a token and without a repetition."""
+    """Check that the call fails as given, without a token or a retry; return the error."""
     before = world.upstream.requests_seen
     answers, error = await world.fails(plan, code, reason)
     assert answers == []
@@ -29,7 +29,7 @@ async def fails_once(
 
 
 async def is_repeated(world: World, plan: str) -> None:
-    """Check that one repetition cures the rejection."""
+    """Check that the call succeeds after one retry."""
     before = world.upstream.requests_seen
     world.upstream.script(plan)
     answers = await world.succeeds("text cured; answer")
@@ -39,13 +39,13 @@ async def is_repeated(world: World, plan: str) -> None:
 
 @pytest.mark.parametrize("status", ["400 code=context_length_exceeded", "413", "413 body=html"])
 async def test_row_8_prompt_too_long(saved_up: World, status: str) -> None:
-    """A prompt over the model's context is the caller's to shorten, and is not repeated."""
+    """A prompt over the model's context is PROMPT_TOO_LONG, and is not retried."""
     await fails_once(saved_up, f"status {status} {BODY}", INVALID_ARGUMENT, "PROMPT_TOO_LONG")
 
 
 @pytest.mark.parametrize("code", ["content_policy_violation", "content_filter"])
 async def test_row_9_prompt_rejected(saved_up: World, code: str) -> None:
-    """A prompt against the upstream's policy is the caller's to change, and is not repeated."""
+    """A prompt against the upstream's policy is PROMPT_REJECTED, and is not retried."""
     plan = f"status 400 code={code} {BODY}"
     await fails_once(saved_up, plan, INVALID_ARGUMENT, "PROMPT_REJECTED")
 
@@ -54,14 +54,14 @@ async def test_row_9_prompt_rejected(saved_up: World, code: str) -> None:
     "status", ["400", "400 code=unknown_parameter", "400 body=html", "400 body=empty", "422"]
 )
 async def test_row_10_rejected_request(saved_up: World, status: str) -> None:
-    """Any other 400, and 422, is a fault between us and the upstream, and is not repeated."""
+    """Any other 400, and 422, is UPSTREAM_REJECTED_REQUEST, and is not retried."""
     plan = f"status {status} {BODY}"
     await fails_once(saved_up, plan, INTERNAL, "UPSTREAM_REJECTED_REQUEST")
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 async def test_row_10_redirect(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    """A redirect is not followed: its target gets no request, not even a connection."""
+    """A redirect is not followed: its target gets no request, and no connection."""
     async with DemoUpstream() as target, open_world(monkeypatch) as world:
         url = target.base_url.replace("/v1", "/canary-elsewhere/v1")
         plan = f"redirect {url}/chat/completions {status}"
@@ -73,28 +73,28 @@ async def test_row_10_redirect(monkeypatch: pytest.MonkeyPatch, status: int) -> 
 
 @pytest.mark.parametrize("url", ["/elsewhere", "http://[::1", "http://host:99999/", "//"])
 async def test_row_10_redirect_within_the_upstream(world: World, url: str) -> None:
-    """A redirect to the same host, or to no host at all, is no more followed than any other."""
+    """A redirect to the same host, or with an invalid URL, is not followed either."""
     await fails_once(world, f"redirect {url}", INTERNAL, "UPSTREAM_REJECTED_REQUEST")
     assert len({request.path for request in world.upstream.requests}) == 1
 
 
 @pytest.mark.parametrize("status", ["401", "403", "403 body=html"])
 async def test_row_11_authentication(saved_up: World, status: str) -> None:
-    """Rejected credentials are ours, not the caller's: never UNAUTHENTICATED."""
+    """Rejected credentials are UPSTREAM_AUTH_REJECTED, never UNAUTHENTICATED."""
     plan = f"status {status} {BODY}"
     await fails_once(saved_up, plan, FAILED_PRECONDITION, "UPSTREAM_AUTH_REJECTED")
 
 
 @pytest.mark.parametrize("status", ["404", "404 body=html"])
 async def test_row_12_model_not_found(saved_up: World, status: str) -> None:
-    """A model that the upstream does not know is a fault of the configuration."""
+    """A model that the upstream does not know is UPSTREAM_MODEL_NOT_FOUND."""
     plan = f"status {status} {BODY}"
     await fails_once(saved_up, plan, FAILED_PRECONDITION, "UPSTREAM_MODEL_NOT_FOUND")
 
 
 @pytest.mark.parametrize("status", ["408", "504", "504 body=html"])
 async def test_row_13_timeout(saved_up: World, status: str) -> None:
-    """A timeout at the upstream is named as one, and not repeated: the time is spent."""
+    """A timeout at the upstream is UPSTREAM_TIMEOUT, and is not retried."""
     await fails_once(saved_up, f"status {status} {BODY}", UNAVAILABLE, "UPSTREAM_TIMEOUT")
 
 
@@ -104,25 +104,25 @@ async def test_row_13_conflict(world: World) -> None:
 
 
 async def test_row_13_conflict_is_repeated(saved_up: World) -> None:
-    """A conflict is over soon, so one repetition is worth its price."""
+    """A conflict is retried once."""
     await is_repeated(saved_up, f"status 409 {BODY}")
 
 
 @pytest.mark.parametrize("status", ["408", "409", "500"])
 async def test_rows_13_and_16_leave_no_headers(world: World, status: str) -> None:
-    """UNAVAILABLE is Trailers-Only, so the caller's own retry policy acts on it."""
+    """UNAVAILABLE is Trailers-Only, so the caller's own retry policy applies."""
     assert await attempts(world, f"status {status}", UNAVAILABLE) == ATTEMPTS
 
 
 async def test_row_15_quota(saved_up: World) -> None:
-    """An exhausted quota tells every retry policy to stop, and is not repeated by ours."""
+    """An exhausted quota is not retried, and its pushback stops the caller's retries."""
     plan = f"status 429 code=insufficient_quota retry-after=1 {BODY}"
     error = await fails_once(saved_up, plan, RESOURCE_EXHAUSTED, "UPSTREAM_QUOTA_EXHAUSTED")
     assert ("grpc-retry-pushback-ms", "-1") in tuple(error.trailing_metadata() or ())
 
 
 async def test_row_15_quota_stops_the_callers_retries(world: World) -> None:
-    """A caller whose policy repeats RESOURCE_EXHAUSTED repeats a rate limit, but no quota."""
+    """A caller that retries RESOURCE_EXHAUSTED does not retry an exhausted quota."""
     quota = "status 429 error-type=insufficient_quota"
     assert await attempts(world, quota, RESOURCE_EXHAUSTED) == 1
 
@@ -135,13 +135,13 @@ async def test_row_15_quota_stops_the_callers_retries(world: World) -> None:
     ],
 )
 async def test_row_16_server_error(world: World, status: str) -> None:
-    """A failure at the upstream is UNAVAILABLE, whatever its body holds."""
+    """An error of the upstream is UNAVAILABLE, whatever its body contains."""
     await fails_once(world, f"status {status} {BODY}", UNAVAILABLE, "UPSTREAM_ERROR")
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "Text/HTML;charset=utf-8", "text/html "])
 async def test_row_16_html_page(world: World, content_type: str) -> None:
-    """A page in the place of an answer comes from something before the upstream that failed."""
+    """An HTML page instead of an answer is UPSTREAM_ERROR."""
     plan = f'status 200 body=html content-type="{content_type}" {BODY}'
     await fails_once(world, plan, UNAVAILABLE, "UPSTREAM_ERROR")
 
@@ -150,12 +150,12 @@ async def test_row_16_html_page(world: World, content_type: str) -> None:
     "status", ["500", "503 retry-after=0", "529", "200 body=html", "425", "498", "523"]
 )
 async def test_row_16_is_repeated(saved_up: World, status: str) -> None:
-    """Another attempt may meet a healthier upstream, so one repetition is worth its price."""
+    """An error of the upstream is retried once."""
     await is_repeated(saved_up, f"status {status} {BODY}")
 
 
 async def test_row_16_is_repeated_once(saved_up: World) -> None:
-    """A repetition that fails too is the last."""
+    """A call is retried only once."""
     before = saved_up.upstream.requests_seen
     await saved_up.fails(f"status 500 {BODY}", UNAVAILABLE, "UPSTREAM_ERROR")
     assert saved_up.upstream.requests_seen == before + 2

@@ -1,4 +1,4 @@
-"""Rows 8 to 16 in the words of many upstreams, and rows 10 and 12 where the caller is to blame."""
+"""Rows 8 to 16 in the wording of many upstreams; rows 10 and 12 where the caller is at fault."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def says(message: str, **fields: Any) -> dict[str, Any]:
 async def fails_once(
     world: World, plan: str, code: grpc.StatusCode, reason: str, **options: Any
 ) -> grpc.aio.AioRpcError:
-    """Check that the rejection reaches the caller without a token and without a repetition."""
+    """Check that the call fails as given, without a token or a retry; return the error."""
     before = world.upstream.requests_seen
     answers, error = await world.fails(plan, code, reason, **options)
     assert answers == []
@@ -40,13 +40,13 @@ async def fails_once(
 
 
 async def test_row_8_in_other_words(saved_up: World) -> None:
-    """A prompt that is too long in another upstream's words is PROMPT_TOO_LONG."""
+    """A prompt that is too long, in another upstream's wording, is PROMPT_TOO_LONG."""
     body = says("maximum prompt length is 1000 but the request contains 1200 tokens")
     await fails_once(saved_up, status(400, body), INVALID_ARGUMENT, "PROMPT_TOO_LONG")
 
 
 async def test_row_8_is_no_throttling(world: World) -> None:
-    """Too many tokens in too short a time are no fault of the prompt's length."""
+    """Throttling because of too many tokens is UPSTREAM_RATE_LIMITED, not PROMPT_TOO_LONG."""
     body = says("Too many tokens, please wait", type="ThrottlingException")
     plan = status(400, body)
     await fails_once(world, plan, RESOURCE_EXHAUSTED, "UPSTREAM_RATE_LIMITED")
@@ -60,7 +60,7 @@ async def test_row_8_is_no_throttling(world: World) -> None:
     ],
 )
 async def test_row_9_in_other_words(saved_up: World, body: object) -> None:
-    """A prompt against a policy in another upstream's words is PROMPT_REJECTED."""
+    """A prompt against a policy, in another upstream's wording, is PROMPT_REJECTED."""
     await fails_once(saved_up, status(400, body), INVALID_ARGUMENT, "PROMPT_REJECTED")
 
 
@@ -81,7 +81,7 @@ PARAMETERS = [
 async def test_row_10_a_parameter_of_the_caller(
     saved_up: World, param: str, params: pb.Params, field: str
 ) -> None:
-    """A parameter that the caller set and the upstream refuses is the caller's, by its name."""
+    """A parameter of the caller that the upstream rejects is INVALID_PARAMETER, with its name."""
     plan = f"status 400 param={param} message=canary-body"
     options = {"params": params}
     error = await fails_once(saved_up, plan, INVALID_ARGUMENT, "INVALID_PARAMETER", **options)
@@ -100,7 +100,7 @@ async def test_row_10_a_parameter_of_the_caller(
 async def test_row_10_a_parameter_that_the_caller_did_not_set(
     monkeypatch: pytest.MonkeyPatch, param: str, params: pb.Params
 ) -> None:
-    """What the settings filled in, or nobody, is not the caller's fault."""
+    """A rejected parameter that the caller did not set is UPSTREAM_REJECTED_REQUEST."""
     async with open_world(monkeypatch, temperature=1.5) as world:
         plan = f"status 400 param={param} message=canary-body"
         await fails_once(world, plan, INTERNAL, "UPSTREAM_REJECTED_REQUEST", params=params)
@@ -108,7 +108,7 @@ async def test_row_10_a_parameter_that_the_caller_did_not_set(
 
 @pytest.mark.parametrize("number", [404, 403, 400])
 async def test_row_12_a_model_of_the_caller(saved_up: World, number: int) -> None:
-    """A model that the caller named freely and the upstream lacks is UNKNOWN_MODEL."""
+    """A model that only the caller named and the upstream lacks is UNKNOWN_MODEL."""
     plan = f"status {number} code=model_not_found message=canary-body"
     options = {"params": pb.Params(model="invented")}
     error = await fails_once(saved_up, plan, INVALID_ARGUMENT, "UNKNOWN_MODEL", **options)
@@ -117,7 +117,7 @@ async def test_row_12_a_model_of_the_caller(saved_up: World, number: int) -> Non
 
 @pytest.mark.parametrize("model", ["", MODEL, "listed"])
 async def test_row_12_a_model_of_the_settings(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
-    """A model that the settings name is theirs, also where the caller names it too."""
+    """A missing model of the settings is UPSTREAM_MODEL_NOT_FOUND, even if the caller names it."""
     async with open_world(monkeypatch, models="listed") as world:
         params = pb.Params(model=model)
         reason = "UPSTREAM_MODEL_NOT_FOUND"
@@ -134,7 +134,7 @@ async def test_row_12_a_model_of_the_settings(monkeypatch: pytest.MonkeyPatch, m
 async def test_rows_10_and_12_leave_the_objective_alone(
     world: World, plan: str, params: pb.Params, reason: str
 ) -> None:
-    """What the caller caused counts as rejected, not as an error, of us or of the upstream."""
+    """A failure caused by the caller counts as a rejection, not as an error."""
     await world.fails(plan, INVALID_ARGUMENT, reason, params=params)
     metrics = await scrape(world.app)
     assert sample(metrics, "tokenwire_rejected_total", reason=reason) == 1
@@ -155,6 +155,6 @@ async def test_rows_10_and_12_leave_the_objective_alone(
     ],
 )
 async def test_row_15_in_other_words(saved_up: World, plan: str) -> None:
-    """Money that is used up is UPSTREAM_QUOTA_EXHAUSTED, and nobody repeats."""
+    """An exhausted balance or quota is UPSTREAM_QUOTA_EXHAUSTED, and is not retried."""
     error = await fails_once(saved_up, plan, RESOURCE_EXHAUSTED, "UPSTREAM_QUOTA_EXHAUSTED")
     assert dict(error.trailing_metadata() or ())[PUSHBACK] == "-1"

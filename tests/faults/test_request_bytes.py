@@ -1,4 +1,4 @@
-"""Row 35 by bytes: what the requests of all calls hold is bounded, and let go when it can be."""
+"""Row 35: the bytes of all requests in memory are limited, and released as early as possible."""
 
 import asyncio
 import gc
@@ -17,9 +17,9 @@ from support.world import PROMPT, SYSTEM, World, open_world, within
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SIZE: Final = len(pb.Message(content=PROMPT, system=SYSTEM).SerializeToString())
-"""Of the request of `World.send`."""
+"""The size of the request of `World.send`."""
 LEAST: Final = 1_024
-"""What the settings allow at least."""
+"""The lowest limit that the settings allow."""
 LIMITS: Final = {"max_request_bytes": LEAST, "max_request_bytes_in_flight": LEAST}
 FIRST, REST = ANSWER[: ANSWER.index(b": a comment")], ANSWER[ANSWER.index(b": a comment") :]
 
@@ -29,14 +29,14 @@ def bytes_in_flight(world: World) -> float | None:
 
 
 def large(size: int) -> bytes:
-    """Return a request of so many bytes."""
+    """Return a request of `size` bytes."""
     request = pb.Message(content="x" * (size - 3)).SerializeToString()
     assert len(request) == size
     return request
 
 
 async def rejected(world: World, request: bytes) -> None:
-    """Make a call that must be rejected at once, and that goes nowhere."""
+    """Check that a call is rejected at once and causes no upstream request."""
     requests = world.upstream.requests_seen
     answers, error = await send_bytes(world, request)
     assert answers == []
@@ -47,7 +47,7 @@ async def rejected(world: World, request: bytes) -> None:
 
 
 async def test_row_35_over_the_bytes_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that does not fit beside the others is rejected; one that fits is answered."""
+    """A request over the remaining bytes is rejected; one that fits is answered."""
     async with open_world(monkeypatch, **LIMITS) as world:
         await world.warm_up(2)
         [held] = await hold(world, 1)
@@ -64,7 +64,7 @@ async def test_row_35_over_the_bytes_in_flight(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_row_35_bytes_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that waits for a place holds its request, which counts like the others."""
+    """The request of a queued call counts like the others."""
     limits = {"max_streams": 1, "max_queue": 3, "queue_timeout_seconds": 30}
     async with open_world(monkeypatch, **LIMITS, **limits) as world:
         held = await hold(world, 1)
@@ -77,7 +77,7 @@ async def test_row_35_bytes_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("plan", ["answer", "status 500", "tokens 1; reset", "stall"])
 async def test_row_35_bytes_never_leak(world: World, plan: str) -> None:
-    """However a call ends, the bytes of its request are given back."""
+    """However a call ends, the bytes of its request are released."""
     world.upstream.script(plan, plan)
     await world.ended(world.send(timeout=0.2 if plan == "stall" else None))
     await within(1, "nothing is held", lambda: bytes_in_flight(world) == 0)
@@ -103,9 +103,9 @@ async def raw() -> AsyncIterator[RawUpstream]:
 async def test_row_35_what_is_sent_is_let_go(
     monkeypatch: pytest.MonkeyPatch, raw: RawUpstream
 ) -> None:
-    """Once its answer has begun, a call holds no more of its request than gRPC does."""
+    """After its answer has begun, a call holds no more of its request than gRPC does."""
     calls, over = 4, asyncio.Event()
-    # As text it takes four times the memory, and as JSON five times.
+    # Its text takes four times the memory, and its JSON five times.
     request = pb.Message(content="\U0001f600" + "\x01" * (MB - 10)).SerializeToString()
     async with open_world(monkeypatch, base_url=raw.base_url) as world:
         raw.pieces = (HEAD, FIRST, over, REST)

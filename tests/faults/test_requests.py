@@ -1,4 +1,4 @@
-"""Rows 36 to 39: requests that cannot be served as they are."""
+"""Rows 36 to 39: requests that are invalid or too large."""
 
 import zlib
 
@@ -50,7 +50,7 @@ async def test_row_36_malformed_request(world: World, request_: bytes) -> None:
 
 
 async def test_row_36_unknown_fields(world: World) -> None:
-    """A valid request with fields of a later contract is answered."""
+    """A valid request with fields of a later version of the API is answered."""
     later = b"\xf8\x07\x01" + b"\xfa\x07\x03abc" + b"\x1a\x04\xfa\x07\x01a"
     answers, error = await send_bytes(world, VALID.SerializeToString() + later)
     assert error is None
@@ -82,13 +82,13 @@ async def test_row_38_unknown_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def unharmed(world: World, requests: int) -> None:
-    """Check that no call went upstream, nothing is left, and the next one is answered."""
+    """Check that there was no upstream request, nothing is left, and the next call is answered."""
     assert world.upstream.requests_seen == requests
     await world.succeeds("answer")
 
 
 async def test_row_39_oversize_message(world: World) -> None:
-    """A request over the size limit is RESOURCE_EXHAUSTED, and never gets upstream."""
+    """A request over the size limit is RESOURCE_EXHAUSTED, and causes no upstream request."""
     requests = world.upstream.requests_seen
     answers, error = await world.ended(world.send("canary" * MB))
     assert answers == []
@@ -99,7 +99,7 @@ async def test_row_39_oversize_message(world: World) -> None:
 
 
 async def test_row_39_oversize_message_announced(world: World) -> None:
-    """A request that only says it is large is RESOURCE_EXHAUSTED before anything is set aside."""
+    """A request that announces a large size is RESOURCE_EXHAUSTED before memory is allocated."""
     requests = world.upstream.requests_seen
     before = reset_peak_memory()
     async with http2.connect(world.app.address) as connection:
@@ -122,7 +122,7 @@ async def test_row_39_oversize_metadata(world: World, size: int) -> None:
 
 
 async def test_row_39_gzip_bomb(world: World) -> None:
-    """A small request that unpacks to 60 MB is RESOURCE_EXHAUSTED, and is never unpacked whole."""
+    """A small request that unpacks to 60 MB is RESOURCE_EXHAUSTED, and not unpacked completely."""
     packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
     bomb = b"".join(packer.compress(bytes(MB)) for _ in range(60)) + packer.flush()
     requests = world.upstream.requests_seen

@@ -1,4 +1,4 @@
-"""Row 53: descriptors or threads run out, and nobody else is blamed for it."""
+"""Row 53: file descriptors or threads run out, and no other party is blamed for it."""
 
 import asyncio
 import errno
@@ -31,7 +31,7 @@ OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
 class FewFiles(ServerProcess):
-    """A server that may have few files open."""
+    """A server with a low limit of open files."""
 
     def __init__(self, soft: int, hard: int, **env: str) -> None:
         super().__init__(env=env)
@@ -40,7 +40,7 @@ class FewFiles(ServerProcess):
 
 
 async def test_row_53_few_files(upstream: DemoUpstream) -> None:
-    """Of 40 calls where 48 files may be open each is OK or row 53; health answers meanwhile."""
+    """With 48 open files, each of 40 calls is OK or fails as in row 53, and health answers."""
     upstream.script(*["barrier held; answer"] * CALLS)
     async with FewFiles(FILES, FILES, OPENAI_BASE_URL=upstream.base_url) as server:
         async with grpc.aio.insecure_channel(server.address) as channel:
@@ -54,7 +54,7 @@ async def test_row_53_few_files(upstream: DemoUpstream) -> None:
                 ends = Counter(await asyncio.gather(*calls))
             assert set(ends) == {"OK", REASON}
             assert await ending(channel) == "OK"
-        # All that is idle was closed, so that another caller can connect.
+        # Idle connections were closed, so that another caller can connect.
         assert await ending_of_another(server.address) == "OK"
         failed = [entry for entry in server.entries if entry.get("reason") == REASON]
         assert len(failed) == ends[REASON]
@@ -66,7 +66,7 @@ async def test_row_53_few_files(upstream: DemoUpstream) -> None:
 
 
 async def test_row_53_few_files_for_many_callers(upstream: DemoUpstream) -> None:
-    """It is the same where each caller has a connection of its own."""
+    """The same holds for callers that each have their own connection."""
     upstream.script(*["wait 0.2; answer"] * CALLS)
     async with FewFiles(FILES, FILES, OPENAI_BASE_URL=upstream.base_url) as server:
         async with asyncio.timeout(SECONDS):
@@ -76,7 +76,7 @@ async def test_row_53_few_files_for_many_callers(upstream: DemoUpstream) -> None
 
 
 async def ending_of_another(address: str) -> str:
-    """Return how a call ends whose caller has a connection of its own."""
+    """Return how a call on a new connection ends."""
     async with grpc.aio.insecure_channel(address, options=OWN_CONNECTION) as channel:
         return await ending(channel)
 
@@ -94,7 +94,7 @@ async def ending(channel: grpc.aio.Channel) -> str:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_the_soft_limit_is_raised(upstream: DemoUpstream, workers: str) -> None:
-    """A process, and each worker of several, may open as many files as the hard limit lets it."""
+    """A process, and each worker, raises its soft limit of open files to the hard limit."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     env = {
         "OPENAI_BASE_URL": upstream.base_url,
@@ -109,17 +109,17 @@ async def test_the_soft_limit_is_raised(upstream: DemoUpstream, workers: str) ->
 
 
 def no_thread(*_: Any, **__: Any) -> None:
-    """Fail as a pool of threads does that cannot start one."""
+    """Fail like a thread pool that cannot start a thread."""
     raise RuntimeError("can't start new thread")
 
 
 def no_descriptor(*_: Any, **__: Any) -> None:
-    """Fail as opening a socket does where the process has no descriptor left."""
+    """Fail like opening a socket in a process without free descriptors."""
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 async def check_row_53(world: World, cause: str) -> None:
-    """Check that a call fails as row 53 says."""
+    """Check that a call fails as in row 53."""
     answers, error = await world.ended(world.send())
     assert not answers
     assert error is not None
@@ -141,12 +141,12 @@ HOST = "upstream.test"
 
 
 def known_name(host: Any, *arguments: Any, **options: Any) -> Any:
-    """Look a name up as if HOST were one of this machine."""
+    """Resolve HOST as the address of this machine."""
     return GETADDRINFO("127.0.0.1" if host == HOST else host, *arguments, **options)
 
 
 def unknown_name(host: Any, *arguments: Any, **options: Any) -> Any:
-    """Fail, for HOST, as a lookup does that cannot open its files."""
+    """Fail, for HOST, like a lookup that cannot open its files."""
     if host == HOST:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     return GETADDRINFO(host, *arguments, **options)
@@ -170,11 +170,11 @@ async def test_row_53_while_connecting(
     patches: dict[str, Any],
     cause: str,
 ) -> None:
-    """What runs out is named, whether it is needed for the lookup or the connection."""
+    """The cause names the missing resource, both for the lookup and for the connection."""
     monkeypatch.setattr("aiohttp.connector._DNSCacheTable.expired", lambda *_: True)
     monkeypatch.setattr("socket.getaddrinfo", known_name)
     base_url = upstream.base_url.replace("127.0.0.1", HOST)
-    # The warm-up's connection is not one to be used again.
+    # This keeps the connection of the warm-up from being reused.
     upstream.script("tokens 1; finish; close")
     async with open_world(monkeypatch, base_url=base_url) as world:
         with monkeypatch.context() as patch:
@@ -189,7 +189,7 @@ async def test_row_53_while_connecting(
 async def test_a_name_that_is_unknown_is_no_want_of_descriptors(
     monkeypatch: pytest.MonkeyPatch, upstream: DemoUpstream
 ) -> None:
-    """Where descriptors are left, a failed lookup is the name's."""
+    """A failed lookup is UPSTREAM_UNREACHABLE if descriptors are left."""
     monkeypatch.setattr("socket.getaddrinfo", unknown_name)
     async with open_world(
         monkeypatch, base_url=upstream.base_url.replace("127.0.0.1", HOST)
@@ -203,7 +203,7 @@ async def test_a_name_that_is_unknown_is_no_want_of_descriptors(
 def test_a_limit_that_the_kernel_refuses_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the limit cannot be raised the process starts all the same, and says what is short."""
+    """If the limit cannot be raised, the process still starts, and logs how many files it needs."""
 
     def refuse(*_: Any) -> None:
         raise ValueError("not allowed to raise maximum limit")

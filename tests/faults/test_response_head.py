@@ -1,4 +1,4 @@
-"""The head of a response: as large as proxies make it, and no larger."""
+"""The limit of a response head allows for large headers of proxies."""
 
 import grpc
 import pytest
@@ -11,7 +11,7 @@ LIMIT = 65_536
 
 
 def head(size: int, fields: int) -> bytes:
-    """Return a head of so many bytes in all, most of them in so many headers."""
+    """Return a head of `size` bytes in all, mostly in `fields` headers."""
     room = size - len(HEAD)
     each = room // fields
     made = b"".join(b"x-%04d: %b\r\n" % (n, b"v" * (each - 10)) for n in range(fields))
@@ -34,10 +34,10 @@ async def test_a_large_head_is_no_fault(
 
 @pytest.mark.parametrize("fields", [1, 1_000])
 async def test_a_larger_head_is_no_response(monkeypatch: pytest.MonkeyPatch, fields: int) -> None:
-    """A head that is larger in all, even in no single header, is not read any further."""
+    """A head over the limit is UPSTREAM_UNREACHABLE, even if each of its headers is below it."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         large = head(LIMIT + 1_000, fields)
-        # In pieces, as it comes over a network, and without an end.
+        # In pieces, as they arrive over a network, and without an end.
         raw.pieces = [large[at : at + 5_000] for at in range(0, len(large) - 4, 5_000)]
         answers, error = await world.ended(world.send())
         assert not answers
@@ -50,7 +50,7 @@ HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
 
 
 async def test_interim_responses_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Responses that announce another one are skipped, however they are cut."""
+    """Informational responses are skipped, wherever they are split."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         whole = HINTS * 10 + HEAD + ANSWER
         for size in (1, 7, len(HINTS), len(whole)):
@@ -69,7 +69,7 @@ async def test_interim_responses_are_no_fault(monkeypatch: pytest.MonkeyPatch) -
 async def test_interim_responses_are_bounded(
     monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
 ) -> None:
-    """They count as part of the response's head."""
+    """Informational responses count toward the limit of the response head."""
     async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
         raw.pieces = [*pieces, HEAD, ANSWER]
         answers, error = await world.ended(world.send())

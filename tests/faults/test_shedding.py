@@ -1,4 +1,4 @@
-"""Rows 35 and 43: calls that wait in gRPC, before the server takes them."""
+"""Rows 35 and 43: calls that wait in gRPC before the server accepts them."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tokenwire.server.request_id import REQUEST_ID
 
 CROWD = 600
 SHUTTING_DOWN = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
-# With room for all of a crowd on the connection: a client sends none before it may.
+# A client sends no calls beyond the connection's limit, so the limit admits a whole crowd.
 FULL = {"max_streams": 1, "max_queue": 0, "max_streams_per_connection": CROWD + 1}
 
 
@@ -42,7 +42,7 @@ def endings(errors: list[grpc.aio.AioRpcError]) -> list[tuple[grpc.StatusCode, s
 
 
 async def test_row_43_a_crowd_is_rejected_at_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a crowd each call hears the same as any that is rejected, and the answer goes on."""
+    """Each call of a crowd gets the usual status of a rejected call, and the answer continues."""
     async with open_world(monkeypatch, **FULL) as world:
         held = await hold(world, 1)
         errors = await call_all(world)
@@ -56,7 +56,7 @@ async def test_row_43_a_crowd_is_rejected_at_the_door(monkeypatch: pytest.Monkey
 
 
 async def test_row_43_a_crowd_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that are shed are in every count of calls, and together have a line in the log."""
+    """Shed calls are included in all counts of calls, and share a line in the log."""
     async with open_world(monkeypatch, **FULL) as world:
         held = await hold(world, 1)
         await call_all(world)
@@ -67,7 +67,7 @@ async def test_row_43_a_crowd_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
             "grpc_service": "openai.Chatgpt",
             "grpc_method": "Send",
         }
-        # One more of each to warm up.
+        # Each count includes the call of the warm-up and the held one.
         all_calls = CROWD + 2
         assert value(world, "grpc_server_started_total", **method) == all_calls
         assert value(world, "grpc_server_handling_seconds_count", **method) == all_calls
@@ -84,13 +84,13 @@ async def test_row_43_a_crowd_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def told(world: World) -> list[int]:
-    """Return the numbers of calls in the log's lines about those that were shed."""
+    """Return the numbers of calls in the log lines about shed calls."""
     lines = [json.loads(line) for line in world.log.getvalue().splitlines()]
     return [line["calls"] for line in lines if line["event"] == "calls rejected"]
 
 
 async def test_row_35_the_wait_in_grpc_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls behind others tell how long they waited; one that comes alone did not wait."""
+    """The metric of the wait in gRPC is high for calls behind others, and low for a single call."""
     async with open_world(monkeypatch, **FULL) as world:
         for _ in range(3):
             await world.ended(world.send())
@@ -106,12 +106,12 @@ async def test_row_35_the_wait_in_grpc_is_known(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_row_43_a_crowd_at_a_server_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the server stops, a crowd is told so: the callers' balancer takes another at once."""
+    """A crowd at a stopping server gets SERVER_SHUTTING_DOWN, so balancers use another one."""
     async with open_world(monkeypatch, drain_seconds=0, grace_seconds=5, **FULL) as world:
         held = await hold(world, 1)
         stopping = asyncio.create_task(world.app.drain())
         await within(5, "draining", lambda: value(world, "tokenwire_draining") == 1)
-        # One after the draining began is the first of those that are refused.
+        # Wait until the first call after the start of the draining is rejected.
         while await ending_of_one(world) != SHUTTING_DOWN:
             pass
         assert endings(await call_all(world)) == [SHUTTING_DOWN] * CROWD
@@ -127,7 +127,7 @@ async def ending_of_one(world: World) -> tuple[grpc.StatusCode, str]:
 
 
 async def test_row_35_a_request_id_at_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call of a crowd hears its own request id, in the text and in the metadata."""
+    """Each call of a crowd gets its request id, in the message and in the metadata."""
     async with open_world(monkeypatch, **FULL) as world:
         held = await hold(world, 1)
         errors = await call_all(world, metadata=((REQUEST_ID, "mine"),))
@@ -142,7 +142,7 @@ async def test_row_35_a_request_id_at_the_door(monkeypatch: pytest.MonkeyPatch) 
     "error", [ServerOverloaded(retry_after=1.5), UpstreamQuotaExhausted()], ids=lambda e: e.reason
 )
 def test_a_fixed_status_is_the_same(error: Any) -> None:
-    """A status that was packed beforehand is the same to the byte."""
+    """A prepared status is identical, byte by byte, to one made for the call."""
     status = to_status(error, code_of(type(error)), "request")
     trailers = (*status.trailing_metadata, *extra_trailers(error))
     assert FixedStatus(error).for_call("request") == (status.details, trailers)

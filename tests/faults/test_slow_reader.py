@@ -18,7 +18,7 @@ BLOCKED = "blocked-in-write"
 
 
 async def ending_of(call: Any) -> tuple[list[pb.Answer], grpc.aio.AioRpcError]:
-    """Read what is left of a call whose reader had stalled, and how it ended."""
+    """Return the remaining answers of a call whose reader had stalled, and its error."""
     answers = []
     try:
         while (answer := await call.read()) is not grpc.aio.EOF:
@@ -34,7 +34,7 @@ async def errors_counted(world: World, reason: str) -> float:
 
 
 async def test_row_34_stalled_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stalled reader is ended: the upstream is closed and the place free before it reads on."""
+    """A stalled call is ended, and frees its upstream connection and its slot before it is read."""
     async with open_world(
         monkeypatch, reader_timeout_seconds=0.5, max_streams=1, queue_timeout_seconds=30
     ) as world:
@@ -44,7 +44,7 @@ async def test_row_34_stalled_reader(monkeypatch: pytest.MonkeyPatch) -> None:
         world.upstream.script("text next; finish; done")
         waiting = asyncio.ensure_future(world.ended(world.send()))
         await visit.seconds_open_after(0)
-        # The status of the stalled call is still on its way; another call has its place.
+        # The status of the stalled call is not delivered yet, and another call has its slot.
         answers, error = await waiting
         assert error is None
         assert text_of(answers) == "next"
@@ -58,10 +58,10 @@ async def test_row_34_stalled_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_34_first_answer_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that does not even take the first Answer gets it, and its status, when it does."""
+    """A reader that takes even the first Answer late still gets it, and then the status."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
         world.upstream.script("big-delta 900kB; stall")
-        # Windows that do not grow to what is sent.
+        # This keeps the windows from growing to the size of what is sent.
         options = (("grpc.http2.bdp_probe", 0),)
         async with grpc.aio.insecure_channel(world.app.address, options=options) as channel:
             call = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content=PROMPT), timeout=5)
@@ -76,12 +76,12 @@ async def test_row_34_first_answer_stalls(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_row_34_a_slow_upstream_is_no_slow_reader(
     monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
-    """The reader's time runs only while an Answer waits for the caller."""
+    """The reader's timeout runs only while an Answer waits for the caller."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.1) as world:
         visit = Visit(world, phase)
         call = asyncio.ensure_future(world.ended(world.send()))
         await visit.reached()
-        # Several times the reader's time.
+        # Several times the reader's timeout.
         await asyncio.sleep(0.5)
         visit.release()
         _, error = await call
@@ -90,7 +90,7 @@ async def test_row_34_a_slow_upstream_is_no_slow_reader(
 
 
 async def test_row_34_a_reader_that_goes_on_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that is slow but reads on gets the whole answer."""
+    """A slow reader that continues before its timeout gets the whole answer."""
     async with open_world(monkeypatch, reader_timeout_seconds=2) as world:
         world.upstream.script(f"filler 5000 {'x' * 500}; finish; done")
         call = world.send()
@@ -99,7 +99,7 @@ async def test_row_34_a_reader_that_goes_on_in_time(monkeypatch: pytest.MonkeyPa
         while (answer := await call.read()) is not grpc.aio.EOF:
             assert isinstance(answer, pb.Answer)
             text += answer.content
-            # Within the reader's time, which is the promise.
+            # Below the reader's timeout.
             await asyncio.sleep(pause)
             pause = 0
         assert len(text.split()) == 5000
@@ -107,7 +107,7 @@ async def test_row_34_a_reader_that_goes_on_in_time(monkeypatch: pytest.MonkeyPa
 
 
 async def test_row_34_a_stalled_reader_who_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stalled reader who leaves, rather than read why it was ended, leaves nothing behind."""
+    """A stalled reader that disconnects instead of reading its status leaves nothing behind."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.5) as world:
         visit = Visit(world, BLOCKED)
         call = world.send()

@@ -1,4 +1,4 @@
-"""Row 51: spans on a stdout that nobody reads hold up nothing."""
+"""Row 51: spans on a stdout that is not read block nothing."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
 CALLS = 2_000
-"""Their spans do not fit into the pipe and the queue of 1 MiB."""
+"""Their spans exceed the pipe and the queue of 1 MiB."""
 LOST_SPANS = "tokenwire_spans_dropped_total"
 CONSOLE = {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "20"}
 
 
 @pytest.fixture
 def unread() -> Iterator[int]:
-    """A pipe's end for writing, whose other end is open."""
+    """The write end of a pipe that is open but not read."""
     reader, writer = os.pipe()
     yield writer
     os.close(writer)
@@ -47,7 +47,7 @@ async def test_row_51_spans_that_nobody_reads(upstream: DemoUpstream, unread: in
 
 
 async def test_spans_are_lines_of_json(upstream: DemoUpstream, tmp_path: Path) -> None:
-    """All spans are on stdout when the process has ended, a JSON object a line."""
+    """After the process has ended, stdout has all spans, as one JSON object per line."""
     path = tmp_path / "spans"
     with path.open("w") as stdout:
         async with (

@@ -1,4 +1,4 @@
-"""Row 50: a connection of the pool that has died costs nothing."""
+"""Row 50: pooled connections that have died cause no failures."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ async def world(monkeypatch: pytest.MonkeyPatch, raw: KeepAliveUpstream) -> Asyn
 
 
 async def answer_of(world: World, content: str) -> str:
-    """Return the answer's text; the call must end well."""
+    """Return the text of an answer; the call must succeed."""
     answers, error = await world.ended(world.send(content))
     assert error is None, f"{error.code()}: {error.details()}" if error else ""
     return text_of(answers)
@@ -53,7 +53,7 @@ async def answer_of(world: World, content: str) -> str:
 async def test_row_50_closed_upon_the_second_request(
     world: World, raw: KeepAliveUpstream, end: Callable[[Line], None]
 ) -> None:
-    """An upstream that closes each connection upon its second request fails none of 400 calls."""
+    """None of 400 calls fails if the upstream closes each connection at its second request."""
 
     async def behave(line: Line, content: str) -> None:
         if line.reused:
@@ -66,12 +66,12 @@ async def test_row_50_closed_upon_the_second_request(
     for number in range(400):
         assert await answer_of(world, f"call {number}") == f"call {number}"
     await world.check(grpc.StatusCode.OK, calls=400)
-    # The first and every other call afterwards finds a connection that dies.
+    # The first call and every second call after it use a connection that dies.
     assert len(raw.requests) - before == 800
 
 
 async def test_row_50_is_repeated_once(world: World, raw: KeepAliveUpstream) -> None:
-    """Where the fresh connection dies too, the call fails, and nothing more is sent."""
+    """If the new connection dies too, the call fails, and there is no further request."""
 
     async def behave(line: Line, _: str) -> None:
         line.reset()
@@ -80,14 +80,14 @@ async def test_row_50_is_repeated_once(world: World, raw: KeepAliveUpstream) -> 
     before = len(raw.requests)
     await failed(world, "UPSTREAM_UNREACHABLE")
     assert len(raw.requests) - before == 2
-    # Now there is no connection to use again, so there is nothing to repeat either.
+    # No connection is left to reuse, so nothing is sent again.
     await failed(world, "UPSTREAM_UNREACHABLE")
     assert len(raw.requests) - before == 3
 
 
 @pytest.mark.parametrize("begun", [CHUNKED[:1], CHUNKED[:-2], b"HTTP/1.1 100 Continue\r\n\r\n"])
 async def test_row_50_not_after_a_byte(world: World, raw: KeepAliveUpstream, begun: bytes) -> None:
-    """Once any byte of a response has come, nothing is repeated."""
+    """After any byte of a response, the request is not sent again."""
 
     async def behave(line: Line, _: str) -> None:
         await line.send(begun)
@@ -103,7 +103,7 @@ async def test_row_50_not_after_a_byte(world: World, raw: KeepAliveUpstream, beg
 async def test_row_49_closed_while_idle(
     world: World, raw: KeepAliveUpstream, end: Callable[[Line], None]
 ) -> None:
-    """A connection that the upstream closes while it is idle is not used again."""
+    """A connection that the upstream closes while it is idle is not reused."""
     [line] = raw.lines
     end(line)
     async with asyncio.timeout(SECONDS):
@@ -113,7 +113,7 @@ async def test_row_49_closed_while_idle(
 
 
 async def test_row_50_an_idle_timeout_meets_a_request(world: World, raw: KeepAliveUpstream) -> None:
-    """A 408 that closes a reused connection is about its idleness, so the request goes again."""
+    """A 408 that closes a reused connection is an idle timeout, so the request is sent again."""
 
     async def behave(line: Line, content: str) -> None:
         await line.send(IDLE_TIMEOUT if line.reused else whole(content))
@@ -129,7 +129,7 @@ async def test_row_50_an_idle_timeout_meets_a_request(world: World, raw: KeepAli
 async def test_row_13_a_timeout_of_the_request(
     world: World, raw: KeepAliveUpstream, *, reused: bool
 ) -> None:
-    """A 408 about the request itself is UPSTREAM_TIMEOUT, and nothing is repeated."""
+    """A 408 about the request itself is UPSTREAM_TIMEOUT, and the request is not sent again."""
     if not reused:
         raw.lines[0].close()
         await raw.lines[0].closed.wait()
@@ -157,7 +157,7 @@ async def failed(world: World, reason: str) -> None:
 async def test_an_idle_connection_is_not_kept_for_long(
     raw: KeepAliveUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """We leave an idle connection before a common server does, which is after 5 s."""
+    """The service closes idle connections before common servers do, which is after 5 s."""
     assert pool.KEEPALIVE_SECONDS < 5
     monkeypatch.setattr(pool, "KEEPALIVE_SECONDS", 0.02)
     upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
@@ -168,7 +168,7 @@ async def test_an_idle_connection_is_not_kept_for_long(
 
 
 async def test_the_record_tells_of_a_stale_connection(raw: KeepAliveUpstream) -> None:
-    """Both requests are counted, and the dead connection is the pool's trouble, not a failure."""
+    """The record counts both requests, and lists the dead connection as STALE, not as the cause."""
 
     async def behave(line: Line, content: str) -> None:
         if line.reused:

@@ -1,4 +1,4 @@
-"""Rows 3 to 7: the upstream takes its time, and what runs out is named."""
+"""Rows 3 to 7: timeouts of the upstream, and the reason of each."""
 
 import time
 
@@ -13,7 +13,7 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 LONG_BEFORE_ANY_OTHER = 10
-"""Seconds: whatever else could end these calls is set to three times that at least."""
+"""In seconds. All other limits of these calls are at least three times as long."""
 
 BEFORE_HEADERS = "stall"
 BEFORE_FIRST_TOKEN = ["headers; stall", "role; stall", "null-content; empty-choices; stall"]
@@ -37,7 +37,7 @@ async def times_out(
 
 
 async def test_row_3_before_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a response in time the call is UPSTREAM_TIMEOUT."""
+    """A response that does not arrive in time is UPSTREAM_TIMEOUT."""
     async with open_world(monkeypatch, first_token_timeout_seconds=0.2) as world:
         seconds = await times_out(world, BEFORE_HEADERS, "UPSTREAM_TIMEOUT", timeout=30)
     assert 0.2 <= seconds < LONG_BEFORE_ANY_OTHER
@@ -45,14 +45,14 @@ async def test_row_3_before_headers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("plan", BEFORE_FIRST_TOKEN)
 async def test_row_4_before_first_token(monkeypatch: pytest.MonkeyPatch, plan: str) -> None:
-    """Headers, a role and empty chunks are no token: without one in time it is the same."""
+    """Headers, a role and empty chunks do not count as the first token."""
     async with open_world(monkeypatch, first_token_timeout_seconds=0.2) as world:
         seconds = await times_out(world, plan, "UPSTREAM_TIMEOUT", timeout=30)
     assert 0.2 <= seconds < LONG_BEFORE_ANY_OTHER
 
 
 async def test_row_4_repetitions_included(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time to the first token is one for both attempts; a repetition gets what is left."""
+    """Both attempts share the first-token timeout, so a retry gets only the remaining time."""
     async with open_world(monkeypatch, first_token_timeout_seconds=1) as world:
         await save_up(world)
         world.upstream.script("wait 0.8; status 500")
@@ -61,7 +61,7 @@ async def test_row_4_repetitions_included(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_row_5_mid_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a next token in time the call is UPSTREAM_IDLE_TIMEOUT."""
+    """A pause between tokens that exceeds the idle timeout is UPSTREAM_IDLE_TIMEOUT."""
     async with open_world(monkeypatch, idle_timeout_seconds=0.2) as world:
         reason = "UPSTREAM_IDLE_TIMEOUT"
         seconds = await times_out(world, MID_STREAM, reason, tokens=3, timeout=30)
@@ -69,7 +69,7 @@ async def test_row_5_mid_stream(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_5_each_token_resets_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The idle time is that between two tokens: a slow but steady answer may take many times it."""
+    """Each token resets the idle timeout, so a slow answer may take many times as long."""
     async with open_world(monkeypatch, idle_timeout_seconds=1) as world:
         plan = "; wait 0.4; ".join(["tokens 1"] * 5) + "; finish; done"
         answers = await world.succeeds(plan)
@@ -80,14 +80,14 @@ async def test_row_5_each_token_resets_the_timer(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_row_6_comments_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comments are no token, however many come: the call is UPSTREAM_TIMEOUT."""
+    """Comments do not count as the first token."""
     async with open_world(monkeypatch, first_token_timeout_seconds=0.2) as world:
         seconds = await times_out(world, COMMENTS_FIRST, "UPSTREAM_TIMEOUT", timeout=30)
     assert 0.2 <= seconds < LONG_BEFORE_ANY_OTHER
 
 
 async def test_row_6_comments_mid_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comments between tokens do not reset the timer either."""
+    """Comments between tokens do not reset the idle timeout."""
     async with open_world(monkeypatch, idle_timeout_seconds=0.2) as world:
         reason = "UPSTREAM_IDLE_TIMEOUT"
         seconds = await times_out(world, COMMENTS_MID_STREAM, reason, tokens=3, timeout=30)
@@ -96,7 +96,7 @@ async def test_row_6_comments_mid_stream(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("deadline", [None, 30, 1_000_000_000], ids=["none", "longer", "huge"])
 async def test_row_7_endless_drip(monkeypatch: pytest.MonkeyPatch, deadline: float | None) -> None:
-    """An answer without an end is STREAM_DURATION_LIMIT, and no deadline lifts that ceiling."""
+    """An endless answer is STREAM_DURATION_LIMIT, whatever deadline the caller sets."""
     async with open_world(monkeypatch, stream_timeout_seconds=0.5) as world:
         begun = time.monotonic()
         plan, reason = "drip every=0.05", "STREAM_DURATION_LIMIT"
@@ -112,7 +112,7 @@ async def test_row_7_endless_drip(monkeypatch: pytest.MonkeyPatch, deadline: flo
 async def test_row_7_ceiling_before_the_first_token(
     monkeypatch: pytest.MonkeyPatch, plan: str
 ) -> None:
-    """Where the ceiling runs out first, it is what is named; without a token as UNAVAILABLE."""
+    """If the duration limit passes before the first token, the call is UNAVAILABLE."""
     async with open_world(monkeypatch, stream_timeout_seconds=0.2) as world:
         await times_out(world, plan, "STREAM_DURATION_LIMIT", timeout=30)
 
@@ -129,7 +129,7 @@ async def test_row_7_ceiling_before_the_first_token(
     ],
 )
 async def test_rows_3_to_7_callers_deadline_wins(world: World, plan: str) -> None:
-    """A caller's deadline that is shorter than any time of ours is DEADLINE_EXCEEDED."""
+    """A caller's deadline that passes before all other timeouts is DEADLINE_EXCEEDED."""
     world.upstream.script(plan)
     _, error = await world.ended(world.send(timeout=0.3))
     assert error is not None

@@ -1,4 +1,4 @@
-"""Row 52: callers who do not take the status of their call."""
+"""Row 52: callers that do not read the status of their call."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -29,28 +29,28 @@ def message(plan: str) -> bytes:
 
 
 def undelivered(world: World) -> float:
-    """Return how many statuses wait for their callers, as the metrics tell it."""
+    """Return the number of undelivered statuses, according to the metrics."""
     return sample(world.metrics(), "tokenwire_undelivered_statuses") or 0
 
 
 def reset(world: World) -> float:
-    """Return how many calls were reset."""
+    """Return the number of calls that were reset."""
     return sample(world.metrics(), "tokenwire_streams_reset_total") or 0
 
 
 def failed(world: World) -> float:
-    """Return how many calls took too long."""
+    """Return the number of calls that exceeded the duration limit."""
     labels = {"grpc_code": DURATION[0].name, "reason": DURATION[1]}
     return sample(world.metrics(), "tokenwire_errors_total", **labels) or 0
 
 
 async def next_call(world: World) -> None:
-    """Let gRPC accept another call, until when it holds on to the one before."""
+    """Make gRPC accept another call, because it keeps the previous one until then."""
     assert (await health_of(world.channel).Check(health_pb2.HealthCheckRequest())).status == SERVING
 
 
 async def test_row_52_readers_that_stall_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 200 callers who stop reading nothing is left once they had their time twice."""
+    """All of 200 stalled calls are reset after twice the reader's timeout, and nothing is left."""
     limits = {"max_streams": 20, "max_queue": 200, "queue_timeout_seconds": HOUR}
     async with (
         open_world(monkeypatch, reader_timeout_seconds=0.2, **limits) as world,
@@ -78,9 +78,9 @@ async def test_row_52_readers_that_stall_for_ever(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_row_52_the_stream_alone_is_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other calls of the connection, which may be those of others, go on."""
+    """The reset of a stalled call does not affect other calls of its connection."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
-        # Room for few small answers, not for a large one.
+        # This window holds several small answers, but not a large one.
         async with http2.connect(world.app.address, window=2_000) as caller:
             held = message("tokens 1; barrier held; answer")
             await caller.send(http2.call(1), http2.message(1, held))
@@ -96,7 +96,7 @@ async def test_row_52_the_stream_alone_is_reset(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_row_52_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more statuses wait than answers may run at once, however much time they have."""
+    """The number of undelivered statuses is limited, however long the reader's timeout is."""
     limits = {"max_streams": 5, "reader_timeout_seconds": HOUR, "stream_timeout_seconds": 1}
     monkeypatch.setattr(app, "MIN_HELD_CALLS", 5)
     async with open_world(monkeypatch, **limits) as world:
@@ -118,9 +118,9 @@ async def test_row_52_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_row_52_answers_of_other_services(
     monkeypatch: pytest.MonkeyPatch, method: str, request_: bytes
 ) -> None:
-    """An answer about health or of reflection that is not taken ends as a status does."""
+    """An unread answer of the health or reflection service is reset like a status."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
-        # gRPC holds on to the very first call of some methods.
+        # gRPC keeps the very first call of some methods.
         async with http2.connect(world.app.address) as caller:
             await caller.send(http2.call(1, method), http2.message(1, request_))
             await caller.status(grpc.StatusCode.OK.value[0])

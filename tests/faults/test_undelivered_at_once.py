@@ -1,4 +1,4 @@
-"""Row 52: many callers who stop reading at the same time."""
+"""Row 52: many callers that stop reading at the same time."""
 
 import pytest
 
@@ -13,7 +13,7 @@ CALLS = 100
 
 
 async def test_row_52_stalled_watches_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All tasks are not searched once for each of many calls that end at the same time."""
+    """Many calls that end at the same time share a few searches of all tasks."""
     searches = 0
     reset_streams = undelivered.reset_streams
 
@@ -30,7 +30,7 @@ async def test_row_52_stalled_watches_end_together(monkeypatch: pytest.MonkeyPat
 
 
 async def _stall(world: World) -> None:
-    """Open watches that nobody reads, and return when all were reset."""
+    """Open watches that are not read, and return when all were reset."""
     async with http2.connect(world.app.address, window=0) as caller:
         for stream in range(1, 2 * CALLS, 2):
             await caller.send(http2.call(stream, WATCH), http2.message(stream, b""))

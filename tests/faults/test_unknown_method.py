@@ -1,4 +1,4 @@
-"""Calls of methods that the server does not have."""
+"""Calls of methods that do not exist."""
 
 import grpc
 import pytest
@@ -15,17 +15,17 @@ METHODS = {
     "not UTF-8": "/openai.Chatgpt/\udcff\udcfe",
     "one byte": "\udc80",
 }
-"""The surrogates stand for bytes that are not UTF-8."""
+"""Surrogates stand for bytes that are not UTF-8."""
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 async def test_unknown_method(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """A method that does not exist, whatever its name, ends its own call and no other."""
+    """A call of an unknown method, under any name, is UNIMPLEMENTED and affects no other call."""
     async with open_world(monkeypatch) as world:
         world.upstream.script("tokens 1; barrier held; answer")
         running = world.send()
         await world.upstream.barrier("held").reached()
-        # Also before the message, which may never come.
+        # The status also comes without a message, which may never arrive.
         for message in (http2.message(1, b""), b""):
             async with http2.connect(world.app.address) as caller:
                 await caller.send(http2.call(1, method), message)

@@ -1,4 +1,4 @@
-"""Rows 1 and 2: there is no upstream, or it hangs up without a word."""
+"""Rows 1 and 2: the upstream cannot be reached, or disconnects before it responds."""
 
 import asyncio
 import socket
@@ -22,19 +22,19 @@ TLS = Path(__file__).parents[1] / "tls"
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A port that refuses connections, and that nobody else can take."""
+    """A port that refuses connections and that no other program can take."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
 
 
 async def empty_the_pool(world: World) -> None:
-    """Leave no connection to be used again: what happens on one that was is told by row 50."""
+    """Empty the connection pool, because row 50 applies to reused connections."""
     await world.succeeds("tokens 1; finish; close")
 
 
 async def is_unreachable(world: World) -> None:
-    """Check that a call fails at once where no request arrives anywhere."""
+    """Check that a call fails and that no request was sent."""
     answers, _ = await world.fails("answer", UNAVAILABLE, REASON)
     assert answers == []
     assert world.upstream.connections == []
@@ -48,24 +48,24 @@ async def test_row_1_refused(monkeypatch: pytest.MonkeyPatch, port: int) -> None
 
 
 async def test_row_1_refused_proxy(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
-    """A proxy that cannot be reached is as bad, and nothing goes around it."""
+    """A proxy that cannot be reached is UPSTREAM_UNREACHABLE, and is not bypassed."""
     async with open_world(monkeypatch, proxy=f"http://127.0.0.1:{port}") as world:
         await is_unreachable(world)
 
 
 @pytest.mark.parametrize("host", [f"{CANARY}-host.invalid", f"{CANARY}{'x' * 70}.invalid"])
 async def test_row_1_no_such_name(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """A name that cannot be resolved is UPSTREAM_UNREACHABLE, and is told to nobody."""
+    """A name that cannot be resolved is UPSTREAM_UNREACHABLE, and is not disclosed."""
     async with open_world(monkeypatch, base_url=f"http://{host}/v1") as world:
         await is_unreachable(world)
 
 
 async def test_row_1_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that does not answer is given up after the time for connecting."""
+    """A host that does not answer is UPSTREAM_UNREACHABLE after the connect timeout."""
     with socket.socket() as full, socket.socket() as first:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        # The kernel queues one connection and lets the next ones wait for ever.
+        # The kernel queues one connection and lets the next ones wait forever.
         first.connect(full.getsockname())
         base_url = f"http://127.0.0.1:{full.getsockname()[1]}/{CANARY}-host/v1"
         overrides = {"base_url": base_url, "connect_timeout_seconds": 0.2}
@@ -74,7 +74,7 @@ async def test_row_1_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_row_1_tls_with_a_plaintext_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TLS towards a server that speaks none fails, before it hears a word of the request."""
+    """TLS to a server without TLS fails before any of the request is sent."""
     async with DemoUpstream() as plain:
         base_url = plain.base_url.replace("http:", "https:").replace("/v1", f"/{CANARY}-host/v1")
         async with open_world(monkeypatch, base_url=base_url) as world:
@@ -84,7 +84,7 @@ async def test_row_1_tls_with_a_plaintext_server(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_row_1_tls_with_an_untrusted_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate that nobody trusts fails, before its owner hears a word of the request."""
+    """An untrusted certificate fails the call before any of the request is sent."""
     trusting: list[asyncio.StreamReader] = []
 
     async def after_handshake(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -101,17 +101,17 @@ async def test_row_1_tls_with_an_untrusted_certificate(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("ending", ["reset", "close", "garbage"])
 async def test_row_2_before_headers(world: World, ending: str) -> None:
-    """An upstream that hangs up before its headers is UPSTREAM_UNREACHABLE."""
+    """An upstream that disconnects before its headers is UPSTREAM_UNREACHABLE."""
     await empty_the_pool(world)
     before = world.upstream.requests_seen
     answers, _ = await world.fails(ending, UNAVAILABLE, REASON)
     assert answers == []
-    assert world.upstream.requests_seen == before + 1  # no budget, no repetition
+    assert world.upstream.requests_seen == before + 1  # no budget, so no retry
 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])
 async def test_row_2_is_repeated(saved_up: World, ending: str) -> None:
-    """Where the budget allows it, one repetition hides a broken connection from the caller."""
+    """If the budget allows it, one retry hides a broken connection from the caller."""
     await empty_the_pool(saved_up)
     before = saved_up.upstream.requests_seen
     saved_up.upstream.script(ending)
@@ -121,7 +121,7 @@ async def test_row_2_is_repeated(saved_up: World, ending: str) -> None:
 
 
 async def test_row_2_is_repeated_once(saved_up: World) -> None:
-    """A repetition that breaks too is the last."""
+    """A call is retried only once."""
     await empty_the_pool(saved_up)
     before = saved_up.upstream.requests_seen
     await saved_up.fails("reset", UNAVAILABLE, REASON)
@@ -129,14 +129,14 @@ async def test_row_2_is_repeated_once(saved_up: World) -> None:
 
 
 async def test_row_2_leaves_no_headers(world: World) -> None:
-    """The failure is Trailers-Only, so the caller's own retry policy acts on it."""
+    """The failure is Trailers-Only, so the caller's own retry policy applies."""
     await empty_the_pool(world)
     assert await attempts(world, "reset", UNAVAILABLE) == ATTEMPTS
 
 
 @pytest.mark.parametrize("at_once", [1, 25])
 async def test_row_2_an_outage_is_not_amplified(world: World, at_once: int) -> None:
-    """A hundred calls during an outage cost the upstream at most ten more requests."""
+    """A hundred calls during an outage cause at most ten additional requests."""
     await empty_the_pool(world)
     calls = 100
     before = world.upstream.requests_seen
@@ -150,7 +150,7 @@ async def test_row_2_an_outage_is_not_amplified(world: World, at_once: int) -> N
 
 
 async def test_row_2_saved_budget_does_not_amplify_either(saved_up: World) -> None:
-    """What a good time saved is spent once, and then every outage costs a tenth at most."""
+    """A saved retry budget is spent once; after that, retries add at most a tenth."""
     for _ in range(2):
         await save_up(saved_up)
     await empty_the_pool(saved_up)
@@ -159,5 +159,5 @@ async def test_row_2_saved_budget_does_not_amplify_either(saved_up: World) -> No
     for _ in range(9):
         await saved_up.ended(saved_up.send())
     await saved_up.check(UNAVAILABLE, REASON, calls=9)
-    # 31 calls and the warm-up paid for three repetitions, and the 9 calls for the fourth.
+    # The 31 calls and the warm-up paid for three retries, and the 9 calls for the fourth.
     assert saved_up.upstream.requests_seen - before == 9 + 4

@@ -1,4 +1,4 @@
-"""The servers that the fixtures of tests/conftest.py start: how, and who calls them."""
+"""Types of the fixtures in tests/conftest.py that start servers and clients."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""Records of calls that no server makes."""
+"""Call records without a server."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ METHOD = Method("tests.Service", "Method", MethodType.SERVER_STREAM)
 
 
 def new_call(seconds: float = math.inf) -> CallRecord:
-    """Return the record of a call that asks a model now, and whose caller waits so long."""
+    """Return a record of a call that began now, with a deadline in `seconds`."""
     now = asyncio.get_running_loop().time()
     call = CallRecord("id-1", METHOD, "", CallDeadline(), callers_deadline=now + seconds)
     call.attempts.started = now

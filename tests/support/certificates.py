@@ -1,4 +1,4 @@
-"""Certificates for tests of TLS, in files as Kubernetes mounts them."""
+"""Certificates for tests of TLS, in files like those that Kubernetes mounts."""
 
 import datetime as dt
 import itertools
@@ -21,14 +21,14 @@ class Pair:
     """A certificate and its key, in PEM.
 
     Args:
-        ca: The authority at its root; a new one without.
-        name: A host's name, or an address.
-        not_after: When it expires; in many years without.
+        ca: The root authority; a new one by default.
+        name: A host name or an address.
+        not_after: The time of expiry; many years from now by default.
 
     Attributes:
-        authority: The root that vouches for the certificate.
-        certificate: With the intermediate authorities up to the root.
-        key: Not encrypted.
+        authority: The certificate of the root authority.
+        certificate: The certificate with its intermediate authorities, without the root.
+        key: The key, not encrypted.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class Pair:
 
 
 class Mount:
-    """A folder of files behind links, all of which are replaced at once, as the kubelet does it.
+    """A folder of files behind symbolic links, all replaced at once, as the kubelet does.
 
     Args:
-        folder: Where it is made.
+        folder: The existing folder of the files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,14 +57,14 @@ class Mount:
         (folder / "..data").symlink_to("..nothing")
 
     def put(self, pair: Pair, client_ca: bytes | None = None) -> Self:
-        """Replace all files."""
+        """Replace all files by those of `pair` and `client_ca`."""
         files = {"tls.crt": pair.certificate, "tls.key": pair.key}
         if client_ca is not None:
             files["ca.crt"] = client_ca
         return self.put_files(files)
 
     def put_files(self, files: dict[str, bytes]) -> Self:
-        """Replace all files by these."""
+        """Replace all files by `files`."""
         version = self._folder / f"..version_{next(self._versions)}"
         version.mkdir()
         for name, content in files.items():
@@ -82,7 +82,7 @@ class Mount:
 
     @property
     def settings(self) -> dict[str, Path]:
-        """The settings of a server with these files, by their fields."""
+        """The settings of a server that uses these files, by field."""
         fields = {"tls_certificate_file": "tls.crt", "tls_key_file": "tls.key"}
         if self["ca.crt"].exists():
             fields["tls_client_ca_file"] = "ca.crt"
@@ -90,23 +90,23 @@ class Mount:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The same by their variables."""
+        """The same settings, by environment variable."""
         return {variables(field)[0]: str(path) for field, path in self.settings.items()}
 
 
 def mounted(folder: Path, pair: Pair) -> Mount:
-    """Make a folder that holds these files."""
+    """Make a folder with the files of `pair`."""
     folder.mkdir()
     return Mount(folder).put(pair)
 
 
 def caller(address: str, authority: bytes | None, shown: Pair | None = None) -> Client:
-    """Return a client with a connection of its own.
+    """Return a client with its own connection.
 
     Args:
-        address: Of the server.
-        authority: Whom it trusts; nobody means plaintext.
-        shown: The certificate that it shows the server, if any.
+        address: The address of the server.
+        authority: The authority that the client trusts; None means plaintext.
+        shown: The client's certificate, if any.
     """
     pair = (shown.key, shown.certificate) if shown else (None, None)
     return Client(
@@ -124,7 +124,7 @@ async def answer_of(client: Client) -> str:
 
 
 async def serves(app: App, pair: Pair, shown: Pair | None = None) -> bool:
-    """Tell whether a new connection finds this certificate."""
+    """Report whether the server uses this certificate on a new connection."""
     try:
         text = await answer_of(caller(app.address, pair.authority, shown))
     except ChatError:

@@ -1,4 +1,4 @@
-"""A real browser without a window: Debian's Chromium."""
+"""Runs Debian's Chromium without a window."""
 
 import tempfile
 from pathlib import Path
@@ -7,7 +7,7 @@ from support.programs import run
 
 OPTIONS = (
     "--headless",
-    "--no-sandbox",  # root has none
+    "--no-sandbox",  # root has no sandbox
     "--disable-gpu",
     "--disable-dev-shm-usage",  # containers have little of it
     "--disable-quic",
@@ -16,17 +16,17 @@ OPTIONS = (
     "--disable-sync",
     "--no-first-run",
     "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # it reaches nothing else
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host is reachable
 )
 
 
 async def dom_of(url: str, milliseconds: int = 10_000) -> str:
-    """Return a page as it is after so much time of its scripts', which do not really wait."""
+    """Return the DOM of a page after `milliseconds` of its scripts' virtual time."""
     return await _chromium(f"--virtual-time-budget={milliseconds}", "--dump-dom", url)
 
 
 async def screenshot(url: str, into: Path, milliseconds: int = 10_000) -> None:
-    """Write what a page looks like into a PNG file."""
+    """Write a screenshot of a page to a PNG file."""
     size = "--window-size=1240,1500"
     budget = f"--virtual-time-budget={milliseconds}"
     await _chromium(budget, size, f"--screenshot={into}", url)

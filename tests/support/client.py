@@ -1,7 +1,7 @@
-"""A caller as a process of its own: `python client.py ADDRESS WORDS`.
+"""A caller in a separate process: `python client.py ADDRESS WORDS`.
 
-It makes one call, reads so many words of the answer, says so on its standard
-output, and reads no more.
+It makes one call, reads WORDS words of the answer, prints "read" to its standard output, and
+reads no more.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 
 
 async def main(address: str, words: int) -> None:
-    """Be that caller until killed."""
+    """Make the call, and wait until the process is killed."""
     async with grpc.aio.insecure_channel(address) as channel:
         call: Any = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello"))
         text = ""
         while len(text.split()) < words:
             text += (await call.read()).content
-        print("read", flush=True)  # noqa: T201 - how the test hears of it
+        print("read", flush=True)  # noqa: T201 - the test waits for this line
         await call.code()
 
 

@@ -1,4 +1,4 @@
-"""A caller that leaves retries to gRPC, as its service config lets it."""
+"""A caller that leaves retries to gRPC, by its service config."""
 
 import json
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ ATTEMPTS = 3
 
 @asynccontextmanager
 async def retrying_stub(address: str, code: grpc.StatusCode) -> AsyncIterator[Stub]:
-    """Open a client whose gRPC library makes up to 3 attempts where a call fails with `code`."""
+    """Open a client whose gRPC library makes up to 3 attempts of a call that fails with `code`."""
     policy = {
         "maxAttempts": ATTEMPTS,
         "initialBackoff": "0.01s",
@@ -33,10 +33,10 @@ async def retrying_stub(address: str, code: grpc.StatusCode) -> AsyncIterator[St
 
 
 async def attempts(world: World, plan: str, code: grpc.StatusCode) -> int:
-    """Return how many attempts a call took whose client retries `code`, all meeting `plan`.
+    """Return the number of attempts of a call whose client retries `code`, all answered by `plan`.
 
-    gRPC repeats an attempt only if it ended Trailers-Only: one whose response
-    headers had come is committed. So this shows what no API of a client does.
+    gRPC retries an attempt only if it ended Trailers-Only; an attempt with response headers is
+    committed. No API of a client exposes this, so the attempts are counted.
     """
     before = world.upstream.requests_seen
     world.upstream.script(*[plan] * ATTEMPTS)

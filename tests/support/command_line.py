@@ -1,4 +1,4 @@
-"""Runs the subcommands as users do: as programs, with pipes or on a terminal."""
+"""Runs the subcommands as programs, with pipes or on a terminal."""
 
 import asyncio
 import os
@@ -16,8 +16,8 @@ TOKENWIRE = (sys.executable, "-m", "tokenwire")
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 
-# Seconds; long enough for a busy machine, short enough to beat pytest's own
-# timeout, which could not show what was on the screen.
+# In seconds. Long enough for a busy machine, and shorter than pytest's own timeout,
+# which could not show the contents of the screen.
 _PATIENCE = 30
 
 
@@ -29,14 +29,14 @@ class Finished:
 
 
 async def run(*command: str, stdin: bytes = b"") -> Finished:
-    """Run a program to its end, with `stdin` piped into it."""
+    """Run a program until it ends, with `stdin` piped into it."""
     process = await start(*command)
     stdout, stderr = await process.communicate(stdin)
     return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 
 def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Finished:
-    """Run a subcommand in this process: what rejects its arguments needs no other."""
+    """Run a subcommand in this process, which suffices where its arguments are rejected."""
     try:
         parsed = build_parser().parse_args(arguments)
         code: int | str | None = parsed.run(parsed)
@@ -52,8 +52,8 @@ async def start(*command: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
-# Makes the terminal on stdin the new session's own, so that Ctrl-C typed into
-# it becomes SIGINT, and then becomes the program itself.
+# Makes the terminal on stdin the controlling terminal of the new session, so that Ctrl-C
+# typed into it becomes SIGINT, and then executes the program.
 _ON_A_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -62,7 +62,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 class Terminal:
-    """A program running on a terminal of its own; leaving the block kills it."""
+    """A program that runs on its own terminal; leaving the block kills it."""
 
     def __init__(self, *command: str) -> None:
         self._command = command
@@ -98,17 +98,17 @@ class Terminal:
         self._transport.close()
 
     def type(self, keys: str) -> None:
-        """Type `keys`; a newline is Enter, CTRL_C and CTRL_D are those."""
+        """Type `keys`; a newline is Enter, and CTRL_C and CTRL_D are those keys."""
         os.write(self._master, keys.encode())
 
     async def expect(self, text: str) -> str:
-        """Wait until `text` appears below what was expected before.
+        """Wait until `text` appears after the previously expected text.
 
         Returns:
-            What appeared before it.
+            The text between them.
 
         Raises:
-            AssertionError: The program ended, or fell silent, without showing it.
+            AssertionError: The program ended, or the time passed, before `text` appeared.
         """
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -124,7 +124,7 @@ class Terminal:
         return before
 
     async def exit_code(self) -> int:
-        """Wait until the program has ended by itself."""
+        """Wait until the program ends by itself; return its exit code."""
         while await self._read():
             pass
         return await self._process.wait()
@@ -132,7 +132,7 @@ class Terminal:
     async def _read(self) -> bool:
         try:
             data = await self._reader.read(4096)
-        except OSError:  # how Linux says that the program has let go of its terminal
+        except OSError:  # how Linux reports that the program has closed its terminal
             return False
         self.screen += data.decode().replace("\r\n", "\n")
         return bool(data)

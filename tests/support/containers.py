@@ -1,4 +1,4 @@
-"""The image in containers, as Kubernetes would run it: with what the chart says of the pod."""
+"""Runs the image in containers with the options that the chart sets in Kubernetes."""
 
 import itertools
 import json
@@ -13,7 +13,7 @@ from support.programs import ROOT, Outcome, run
 
 IMAGE: Final = "localhost/tokenwire:local"
 DEMO: Final = f"{IMAGE}-demo"
-"""The same with the simulator."""
+"""The same image with the simulator."""
 CANARY: Final = "canary-b51f"
 LEAKS: Final = {
     "OPENAI_API_KEY": f"sk-{CANARY}",
@@ -21,10 +21,10 @@ LEAKS: Final = {
     "GOPRIVATE": f"{CANARY}.invalid/module",
     "NO_PROXY": f"{CANARY}.invalid",
 }
-"""What the builder knows and the image must not."""
+"""Settings of the build environment that must not get into the image."""
 
 NUMBERS: Final = itertools.count()
-# With the machine's network a test needs no bridge and no fixed port.
+# With the network of the host, a test needs no bridge and no fixed port.
 ON_THIS_MACHINE: Final = (
     *("--network", "host"),
     *("--env", "TOKENWIRE_LISTEN=127.0.0.1:0", "--env", "TOKENWIRE_METRICS_LISTEN=127.0.0.1:0"),
@@ -38,7 +38,7 @@ def chart_pod() -> dict[str, Any]:
 
 
 def chart_options(*, tmp: bool = True) -> list[str]:
-    """Return the options of `podman run` that say what the chart says of the container."""
+    """Return the options of `podman run` that match the chart's container."""
     pod = chart_pod()
     [server] = pod["containers"]
     context = pod["securityContext"] | server["securityContext"]
@@ -48,7 +48,7 @@ def chart_options(*, tmp: bool = True) -> list[str]:
         "allowPrivilegeEscalation": "--security-opt=no-new-privileges",
         "capabilities": f"--cap-drop={','.join(context['capabilities']['drop'])}",
     }
-    # Podman's default is the runtime's profile, and the rest is about the user above or volumes.
+    # Podman's default is the runtime's profile; the rest concerns the user above or volumes.
     other = {"seccompProfile", "runAsNonRoot", "runAsGroup", "fsGroup", "fsGroupChangePolicy"}
     assert set(context) == set(own) | other
     [volume] = pod["volumes"]
@@ -66,8 +66,8 @@ class Container(ServerProcess):
     """A container of the image, serving once the block is entered; leaving the block removes it.
 
     Args:
-        options: Of `podman run`.
-        command: What runs in it, in place of the image's own command.
+        options: The options of `podman run`.
+        command: The command to run instead of the image's own.
         image: IMAGE or DEMO.
     """
 
@@ -76,15 +76,15 @@ class Container(ServerProcess):
         self.name = f"tokenwire-test-{os.getpid()}-{next(NUMBERS)}"
         started = container("--rm", "--name", self.name, *options, image, *command)
         self._command = tuple(map(str, started))
-        # Podman would have it repeat the HEALTHCHECK; here a test asks for it.
+        # Podman would run the HEALTHCHECK periodically; here, tests run it.
         self._env = {**os.environ, "DISABLE_HC_SYSTEMD": "true"}
 
     async def exec(self, *command: str) -> Outcome:
-        """Run a command inside."""
+        """Run a command in the container."""
         return await run(*podman("exec", self.name, *command))
 
     async def healthcheck(self) -> int:
-        """Run the image's own HEALTHCHECK and return its exit code."""
+        """Run the image's own HEALTHCHECK; return its exit code."""
         return (await run(*podman("healthcheck", "run", self.name))).code
 
     async def _close(self) -> None:
@@ -93,25 +93,25 @@ class Container(ServerProcess):
 
 
 def build() -> None:
-    """Build both images by `make image`, or nothing if they are there; minutes at first."""
+    """Build both images by `make image` if they do not exist; the first build takes minutes."""
     make = ["make", "image", "ENGINE=local"]
     subprocess.run(make, cwd=ROOT, env={**os.environ, **LEAKS}, check=True)
 
 
 def inspected(image: str = IMAGE) -> dict[str, Any]:
-    """Return what an image says of itself."""
+    """Return the metadata of an image."""
     shown = subprocess.run(podman("image", "inspect", image), check=True, stdout=subprocess.PIPE)
     images: list[dict[str, Any]] = json.loads(shown.stdout)
     return images[0]
 
 
 async def output_of(*options: str, command: tuple[str, ...], image: str = IMAGE) -> str:
-    """Run a container to its end and return what it printed; it must exit with 0."""
+    """Run a container until it ends; return what it printed. It must exit with 0."""
     done = await ended(*options, command=command, image=image)
     assert done.code == 0, done.stderr
     return done.stdout
 
 
 async def ended(*options: str, command: tuple[str, ...], image: str = IMAGE) -> Outcome:
-    """Run a container to its end."""
+    """Run a container until it ends."""
     return await run(*container("--rm", "--no-healthcheck", *options, image, *command))

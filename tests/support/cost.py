@@ -1,6 +1,6 @@
-"""What relaying a token costs, in counts that are the same on every machine.
+"""The cost of relaying a token, in counts that are the same on every machine.
 
-Run as a program, it records them anew: `make record-costs`.
+Run as a program, it records the counts: `make record-costs`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ WARM = 30
 SINGLE = 200
 BLOCKS = 20
 BLOCK = 100
-"""Events of a block: few enough bytes to arrive in one read."""
+"""The events of a block, which are small enough to arrive in one read."""
 CALLS = 30
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -40,7 +40,7 @@ END = (CHUNK % ("{}", '"stop"')).encode() + b"data: [DONE]\n\n"
 
 
 class Upstream:
-    """Writes events exactly when it is told to: nothing depends on the time."""
+    """An upstream that writes events only on request, so that nothing depends on time."""
 
     def __init__(self) -> None:
         self._asked: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
@@ -54,7 +54,7 @@ class Upstream:
             yield self
 
     async def request(self) -> asyncio.StreamWriter:
-        """Wait for the next request; return where its answer goes."""
+        """Wait for the next request; return the writer of its response."""
         return await self._asked.get()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,25 +68,25 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Count:
-    """What the server has counted at one moment."""
+    """The counts of the server at one moment."""
 
     calls: int
     blocks: int
 
 
 class CountedServer:
-    """The server in a process of its own, where nothing else is counted."""
+    """The server, in a separate process so that nothing else is counted."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def line(self) -> str:
-        """Read what the server prints."""
+        """Return the next line of the server's output."""
         assert self._process.stdout
         return (await self._process.stdout.readline()).decode()
 
     async def count(self) -> Count:
-        """Ask what has been counted so far."""
+        """Return the current counts."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
         return Count(**json.loads(await self.line()))
@@ -113,7 +113,7 @@ async def counted_server(base_url: str) -> AsyncIterator[tuple[CountedServer, st
 
 
 class Relay:
-    """One answer on its way through the server."""
+    """One answer that the server relays."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Relay:
         self.messages = 0
 
     async def pass_on(self, tokens: int) -> None:
-        """Write so many events at once and read until all their text has come."""
+        """Write `tokens` events at once, and read until all their text has arrived."""
         self._writer.write(EVENT * tokens)
         while tokens > 0:
             tokens -= (await self._read()).content.count(" ")
@@ -145,7 +145,7 @@ class Relay:
 
 
 async def measure() -> dict[str, float]:
-    """Relay fixed answers and return the counts, by name."""
+    """Relay fixed answers; return the counts by name."""
     found: dict[str, float] = {}
     async with (
         Upstream().listening() as upstream,
@@ -183,7 +183,7 @@ async def measure() -> dict[str, float]:
 
 
 async def measure_most() -> dict[str, float]:
-    """Return the highest of several counts: how tokens fall together varies a little."""
+    """Return the highest counts of several rounds, because batches of tokens vary a little."""
     rounds = [await measure() for _ in range(ROUNDS)]
     return {name: max(each[name] for each in rounds) for name in rounds[0]}
 

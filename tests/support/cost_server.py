@@ -1,7 +1,7 @@
-"""A real server whose function calls are counted; tests/support/cost.py runs it.
+"""A server that counts its function calls; tests/support/cost.py runs it.
 
-It says its address, then answers each line on standard input with what it has
-counted so far, and ends when that closes.
+It prints its address, then responds to each line on standard input with its current counts, and
+ends when standard input closes.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ calls = 0
 
 
 def count(_frame: object, event: str, _argument: object) -> None:
-    """Count a call of a function, be it Python's or C's."""
-    global calls  # noqa: PLW0603 - the profiler's hook has nowhere else to put it
+    """Count a call of a Python or C function."""
+    global calls  # noqa: PLW0603 - the profiler's hook has no other place for it
     if event in ("call", "c_call"):
         calls += 1
 
 
 def say(line: str) -> None:
-    """Tell tests/support/cost.py something."""
+    """Print a line for tests/support/cost.py."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

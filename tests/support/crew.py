@@ -1,4 +1,4 @@
-"""A server of two workers, and what its tests say in the same words."""
+"""A server with two workers, and helpers of its tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +18,7 @@ from tokenwire_demo import DemoUpstream
 
 WORKERS = 2
 CONNECTIONS = 40
-"""The kernel deals them out by chance; that all come to one worker is out of the question."""
+"""Enough that both workers get some, because the kernel assigns connections at random."""
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 HELLO = pb.Message(content="hello")
 STARTED = "grpc_server_started_total"
@@ -30,7 +30,7 @@ IN_FLIGHT = "tokenwire_streams_in_flight"
 async def crew(
     upstream: DemoUpstream, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[ServerProcess]:
-    """Run a server of two workers in front of this upstream."""
+    """Run a server with two workers in front of `upstream`."""
     values = {
         "OPENAI_BASE_URL": upstream.base_url,
         "TOKENWIRE_MODEL": MODEL,
@@ -43,7 +43,7 @@ async def crew(
 
 @asynccontextmanager
 async def many_stubs(server: ServerProcess) -> AsyncIterator[list[Stub]]:
-    """Return stubs that have a connection each."""
+    """Yield stubs, each with its own connection."""
     async with AsyncExitStack() as stack:
         channels = [
             await stack.enter_async_context(
@@ -57,7 +57,7 @@ async def many_stubs(server: ServerProcess) -> AsyncIterator[list[Stub]]:
 
 
 async def call_all(server: ServerProcess) -> list[pb.Answer]:
-    """Call once on each of many new connections; return the last Answer of each call."""
+    """Make a call on each of many new connections; return the last Answer of each call."""
     async with many_stubs(server) as stubs:
         calls = (collect(stub.Send(HELLO)) for stub in stubs)
         return [answers[-1] for answers in await asyncio.gather(*calls)]
@@ -67,7 +67,7 @@ async def call_all(server: ServerProcess) -> list[pb.Answer]:
 async def held_streams(
     server: ServerProcess, upstream: DemoUpstream
 ) -> AsyncIterator[list[AsyncIterator[pb.Answer]]]:
-    """Begin a stream on each of many connections; the barrier `held` keeps them from ending."""
+    """Begin a stream on each of many connections, all of which wait at the barrier `held`."""
     upstream.script(*["tokens 1; barrier held; answer"] * CONNECTIONS)
     async with many_stubs(server) as stubs:
         calls = [aiter(stub.Send(HELLO)) for stub in stubs]
@@ -78,7 +78,7 @@ async def held_streams(
 
 
 async def read(server: ServerProcess, query: str = "") -> dict[str, Metric]:
-    """Read the metrics by their families' names."""
+    """Return the metrics by the names of their families."""
     async with httpx2.AsyncClient() as client:
         url = f"http://{server.metrics_address}/metrics{query}"
         text = (await client.get(url, headers=OPENMETRICS)).text
@@ -98,7 +98,7 @@ async def by_worker(server: ServerProcess, name: str, **labels: str) -> dict[str
 
 
 def pid_of(server: ServerProcess, worker: int) -> int:
-    """Return the id of a worker's latest process."""
+    """Return the process id of a worker's latest process."""
     found = [
         entry["pid"]
         for entry in server.entries

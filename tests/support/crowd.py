@@ -1,7 +1,7 @@
-"""Many clients in a process of their own: `python crowd.py ADDRESS COUNT`.
+"""Many clients in a separate process: `python crowd.py ADDRESS COUNT`.
 
-Each has its own connection, and all begin their one call at once. It prints how
-often each code and reason came, as JSON.
+Each client has its own connection, and all of them make one call at the same time. The process
+prints how often each status code and reason occurred, as JSON.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 
 
 def allow_descriptors(count: int) -> None:
-    """Let this process open so many files and connections, if the system does."""
+    """Raise this process's limit of open files to `count`, or as far as the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, most), most))
 
@@ -38,8 +38,8 @@ async def call(address: str, begin: asyncio.Event) -> str:
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """Return the reason of a failure, or its text where it has none."""
-    status = rpc_status.from_call(error)  # type: ignore[arg-type] # its types know no aio
+    """Return the reason of a failure, or its message if it has no reason."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type] # its types lack grpc.aio
     info = error_details_pb2.ErrorInfo()
     if status and any(detail.Unpack(info) for detail in status.details):
         return str(info.reason)
@@ -47,7 +47,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 
 
 async def main(address: str, count: int) -> None:
-    """Let them all call."""
+    """Make all calls at the same time, and print how they ended."""
     allow_descriptors(count + 1_000)
     begin = asyncio.Event()
     calls = [asyncio.create_task(call(address, begin)) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""What the metrics endpoint exposes, parsed by Prometheus' own client."""
+"""The metrics of the metrics endpoint, parsed by Prometheus' own client."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -14,10 +14,10 @@ from tokenwire.app import App
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 OF_THE_PROCESS = ("process", "python", "tokenwire_log_lines_dropped")
-"""Counters that all servers of one process share, and so all tests."""
+"""Counters that all servers of a process share, and therefore all tests."""
 
 Series: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
-"""A name and its labels, in the order of the alphabet."""
+"""A name and its labels, in alphabetical order."""
 
 
 def series(name: str, **labels: str) -> Series:
@@ -25,11 +25,11 @@ def series(name: str, **labels: str) -> Series:
 
 
 class Exposed:
-    """One reading of all metrics.
+    """All metrics at one moment.
 
     Attributes:
-        values: Every sample.
-        exemplars: Those of the buckets that have one.
+        values: The value of every sample.
+        exemplars: The exemplars of the buckets that have one.
     """
 
     def __init__(self, families: list[Metric]) -> None:
@@ -44,7 +44,7 @@ class Exposed:
         return self.values[series(name, **labels)]
 
     def total(self, name: str, **labels: str) -> float:
-        """Return the sum of all series of this name that have these labels."""
+        """Return the sum of all series with this name and these labels."""
         return sum(
             value
             for (each, its), value in self.values.items()
@@ -61,7 +61,7 @@ class Exposed:
 
 
 async def read(app: App, accept: str = "text/plain") -> Exposed:
-    """Read the metrics as Prometheus would."""
+    """Read the metrics like Prometheus does."""
     async with httpx2.AsyncClient() as client:
         response = await client.get(
             f"http://{app.metrics_address}/metrics", headers={"accept": accept}

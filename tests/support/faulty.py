@@ -1,4 +1,4 @@
-"""A service for each fault, each a job of its own under one Prometheus."""
+"""One service per fault, each of which is a job of one Prometheus."""
 
 import asyncio
 import contextlib
@@ -35,22 +35,22 @@ FROM_THE_START = {
     ("expiring", "TokenwireCertificateExpiresSoon"),
     ("expiring", "TokenwireCertificateExpiresNow"),
 }
-"""Of services that cannot be started well."""
+"""Alerts of services that have their fault from the start."""
 A_FEW = 20
-"""Calls, which at five a second are more than a minute's."""
+"""At five calls a second, more than a minute of traffic in the scaled time of the rules."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """How a service is called, and what its upstream answers.
+    """How a service is called, and how its upstream answers.
 
     Attributes:
-        plan: The upstream's.
-        content: What callers ask.
-        count: How many calls there are; None is for ever.
-        timeout: The callers' deadline in seconds.
-        patience: Seconds after which they cancel.
-        every: Seconds from one call to the next.
+        plan: The plan of the upstream.
+        content: The prompt of the callers.
+        count: The number of calls; None means no limit.
+        timeout: The deadline of the callers in seconds.
+        patience: The seconds after which the callers cancel.
+        every: The seconds between the starts of two calls.
     """
 
     plan: str = WHOLE
@@ -65,10 +65,10 @@ USUAL = Traffic()
 
 
 class Services:
-    """Starts services, each a job; `begin` begins their faults.
+    """Starts services, each as a job; `begin` begins their faults.
 
     Attributes:
-        targets: Address of the metrics of each service, by job.
+        targets: The addresses of the metrics, by job.
     """
 
     def __init__(self, stack: AsyncExitStack, folder: Path) -> None:
@@ -78,7 +78,7 @@ class Services:
         self.targets: dict[str, list[str]] = {}
 
     async def start(self) -> None:
-        """Start every service, all of them well."""
+        """Start every service without its fault."""
         await self._called("well")
         await self._called("failing", Traffic("status 500"))
         await self._called("late", Traffic(LATE))
@@ -98,7 +98,7 @@ class Services:
         self._faults += await start_tls(self._served, self._folder)
 
     async def begin(self) -> None:
-        """Begin to call the services, and all faults."""
+        """Begin the calls of the services, and all faults."""
         running = [asyncio.ensure_future(fault()) for fault in self._faults]
 
         async def end() -> None:
@@ -109,7 +109,7 @@ class Services:
         self._stack.push_async_callback(end)
 
     async def _called(self, job: str, traffic: Traffic = USUAL, **overrides: Any) -> App:
-        """Start a server that is called again and again."""
+        """Start a server that is called periodically."""
         app = await self._served(job, traffic.plan, **overrides)
         message = pb.Message(content=traffic.content)
 
@@ -163,7 +163,7 @@ class Services:
 
 
 async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]", patience: float | None) -> None:
-    """Read a call to its end, or for `patience` seconds, as clients do that have a clock."""
+    """Read a call until it ends, or for `patience` seconds like a client with its own timeout."""
     with contextlib.suppress(grpc.aio.AioRpcError, TimeoutError):
         async with asyncio.timeout(patience):
             async for _ in call:
@@ -172,7 +172,7 @@ async def _ended(call: "grpc.aio.UnaryStreamCall[Any, Any]", patience: float | N
 
 @asynccontextmanager
 async def faulty(folder: Path) -> AsyncIterator[Prometheus]:
-    """Run every service under a Prometheus whose rules have short times, with all faults."""
+    """Run every service under a Prometheus whose rules have short times; then begin all faults."""
     async with AsyncExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")

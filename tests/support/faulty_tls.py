@@ -1,4 +1,4 @@
-"""Services with faults of TLS."""
+"""Services with TLS faults."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,12 @@ from tokenwire.app import App
 from tokenwire_client import ChatError
 
 Serve = Callable[..., Awaitable[App]]
-"""Starts a server as a job, with settings of its own."""
+"""Starts a server as a job, with the given settings."""
 Fault = Callable[[], Awaitable[None]]
 
 
 async def start_tls(serve: Serve, folder: Path) -> list[Fault]:
-    """Start a server for each fault, and return what begins the faults."""
+    """Start a server for each fault; return the functions that begin the faults."""
     hour = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
     pair = Pair()
     well = mounted(folder / "tls-well", pair)
@@ -37,7 +37,7 @@ async def start_tls(serve: Serve, folder: Path) -> list[Fault]:
 
 
 async def _connect_again_and_again(app: App, authority: bytes) -> None:
-    """Make a call on a new connection each second."""
+    """Make a call on a new connection every second."""
     async with asyncio.TaskGroup() as group:
         while True:
             group.create_task(_call(app, authority))

@@ -1,4 +1,4 @@
-"""Fenced blocks of the documents, whose commands and snippets tests run."""
+"""Fenced code blocks of the documentation, whose commands and snippets are tested."""
 
 import re
 from typing import Final
@@ -7,5 +7,5 @@ BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def fenced(text: str, language: str) -> list[str]:
-    """Return a document's blocks in a language, in their order."""
+    """Return the blocks of a document in one language, in order."""
     return [code.strip() for each, code in BLOCK.findall(text) if each == language]

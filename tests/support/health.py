@@ -1,4 +1,4 @@
-"""The health service, as a test asks it."""
+"""The health service for tests."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def health_of(channel: grpc.aio.Channel) -> Any:
-    """Return the health stub, whose methods the type stubs do not know."""
+    """Return the health stub, whose methods its type stubs lack."""
     return health_pb2_grpc.HealthStub(channel)

@@ -1,4 +1,4 @@
-"""The Helm chart as tests see it: rendered by the real helm."""
+"""Helpers for tests of the Helm chart, which the real helm renders."""
 
 import functools
 import json
@@ -17,12 +17,12 @@ CI_NAMES: Final = [path.name.removesuffix("-values.yaml") for path in CI]
 
 
 def ci(name: str) -> Path:
-    """Return the values file of this name."""
+    """Return the path of the values file with this name."""
     return CHART / "ci" / f"{name}-values.yaml"
 
 
 def helm(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run helm to its end."""
+    """Run helm until it ends."""
     return subprocess.run(
         [BIN / "helm", *arguments],
         input=stdin,
@@ -36,7 +36,7 @@ def helm(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess
 
 @functools.cache
 def rendering(values: Path, *options: str) -> str:
-    """Return what helm makes of the chart with these values, as text."""
+    """Return the manifests that helm renders with these values, as text."""
     done = helm("template", "llm", CHART, "--namespace", "models", "--values", values, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -64,7 +64,7 @@ def pod_specs(text: str) -> dict[str, dict[str, Any]]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return a values file."""
+    """Return the contents of a values file."""
     loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8")) or {}
     return loaded
 

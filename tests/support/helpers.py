@@ -1,4 +1,4 @@
-"""What many tests say in the same words."""
+"""Helpers that many tests share."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def text_of(answers: list[pb.Answer]) -> str:
 async def failure_of(
     call: AsyncIterable[pb.Answer],
 ) -> tuple[list[pb.Answer], grpc.aio.AioRpcError]:
-    """Return the answers of a call that fails, and how it fails."""
+    """Return the answers and the error of a call that fails."""
     answers: list[pb.Answer] = []
 
     async def read() -> None:
@@ -60,7 +60,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 
 
 def retry_delay_of(error: grpc.aio.AioRpcError) -> float | None:
-    """Return the seconds of the failure's google.rpc.RetryInfo."""
+    """Return the delay in the failure's google.rpc.RetryInfo, in seconds."""
     retry = error_details_pb2.RetryInfo()
     if not _unpack(details_of(error).details, retry):
         return None
@@ -68,7 +68,7 @@ def retry_delay_of(error: grpc.aio.AioRpcError) -> float | None:
 
 
 def violated_fields_of(error: grpc.aio.AioRpcError) -> list[str]:
-    """Return the fields that the failure's google.rpc.BadRequest names."""
+    """Return the fields in the failure's google.rpc.BadRequest."""
     bad_request = error_details_pb2.BadRequest()
     assert _unpack(details_of(error).details, bad_request)
     return [violation.field for violation in bad_request.field_violations]
@@ -79,13 +79,13 @@ def _unpack(details: Iterable[any_pb2.Any], into: Message) -> bool:
 
 
 async def scrape(app: App) -> str:
-    """Return what Prometheus would read."""
+    """Return the text that Prometheus would scrape."""
     async with httpx2.AsyncClient() as client:
         return (await client.get(f"http://{app.metrics_address}/metrics")).text
 
 
 async def run_python(*arguments: str, cwd: Path | None = None) -> str:
-    """Run Python in a process of its own and return what it printed; it must exit with 0."""
+    """Run Python in a separate process; return what it printed. It must exit with 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=cwd, stdout=subprocess.PIPE
     )
@@ -95,7 +95,7 @@ async def run_python(*arguments: str, cwd: Path | None = None) -> str:
 
 
 def sample(metrics: str, name: str, **labels: str) -> float | None:
-    """Return the value of one series, or None if there is no such series."""
+    """Return the value of one series, or None if it does not exist."""
     for line in metrics.splitlines():
         match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
         if match and match[1] == name and labels.items() == _labels(match[2]).items():

@@ -1,4 +1,4 @@
-"""HTTP/2 by hand: what no well-behaved gRPC client would send."""
+"""A minimal HTTP/2 client, which sends what no correct gRPC client would send."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,14 +13,14 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
 MAX_FRAME_BYTES = 16_384
 WINDOW_BYTES = 65_535
-"""How much of a stream either side takes without having said more."""
+"""The initial flow-control window of a stream, in bytes."""
 
 
 class Connection:
     """One connection to a gRPC server.
 
     Attributes:
-        reader: The bytes that come, frames and all.
+        reader: The received bytes, including the frame headers.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,17 +33,17 @@ class Connection:
         await self._writer.drain()
 
     async def status(self, code: int) -> None:
-        """Return once a call has ended with this code; headers come as plain text."""
+        """Return once a call has ended with this status code; headers arrive as plain text."""
         await self.reader.readuntil(b"grpc-status" + _text(str(code)))
 
     async def frames(self) -> AsyncIterator[tuple[int, int, bytes]]:
-        """Yield the kind, the stream and the payload of what comes, until the end."""
+        """Yield the type, the stream and the payload of each frame until the connection ends."""
         with suppress(asyncio.IncompleteReadError):
             while True:
                 yield _parts(await _read_frame(self.reader))
 
     async def was_reset(self) -> int:
-        """Return the stream that the server resets next; what else comes is lost."""
+        """Return the stream that the server resets next; other frames are discarded."""
         while True:
             kind, stream, _ = _parts(await _read_frame(self.reader))
             if kind == RST_STREAM:
@@ -55,8 +55,8 @@ async def connect(address: str, window: int = WINDOW_BYTES) -> AsyncIterator[Con
     """Connect; leaving the block drops the connection.
 
     Args:
-        address: The server's, HOST:PORT.
-        window: How many bytes of each stream the server may send.
+        address: The HOST:PORT of the server.
+        window: The number of bytes that the server may send on each stream.
     """
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -78,9 +78,9 @@ def call(
     *,
     end: bool = False,
 ) -> bytes:
-    """Return the headers that begin a call; `stream` is odd and above all before it.
+    """Return the headers that begin a call; `stream` is odd and higher than all before it.
 
-    With `end` they are all that the caller sends.
+    With `end`, the caller sends nothing after them.
     """
     fields = {
         ":method": "POST",
@@ -103,13 +103,13 @@ def message(
     length: int | None = None,
     end: bool = True,
 ) -> bytes:
-    """Return a message of a call, its last unless `end` is false.
+    """Return a message of a call.
 
     Args:
-        stream: The call's.
+        stream: The stream of the call.
         data: The message.
-        compressed: Whether the message says that it is.
-        length: In place of its true length.
+        compressed: Whether the message is marked as compressed.
+        length: The length to announce instead of the actual one.
         end: Whether the caller sends nothing after it.
     """
     size = len(data) if length is None else length
@@ -122,19 +122,19 @@ def message(
 
 
 def reset(stream: int) -> bytes:
-    """Return what cancels a call."""
+    """Return the frame that cancels a call."""
     return _frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
 
 
 def more_window(stream: int, size: int = WINDOW_BYTES) -> bytes:
-    """Return what lets the server send so many bytes more of a call."""
+    """Return the frame that lets the server send `size` more bytes of a call."""
     return _frame(WINDOW_UPDATE, 0, stream, size.to_bytes(4, "big"))
 
 
 async def _answer_pings(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: asyncio.StreamReader
 ) -> None:
-    """Pass on all frames; answer pings, without which a server takes the caller for dead."""
+    """Forward all frames, and answer pings to keep the server from dropping the connection."""
     try:
         while True:
             frame = await _read_frame(reader)
@@ -152,7 +152,7 @@ async def _read_frame(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parts(frame: bytes) -> tuple[int, int, bytes]:
-    """Return the kind, the stream and the payload of a frame."""
+    """Return the type, the stream and the payload of a frame."""
     return frame[3], int.from_bytes(frame[5:HEAD_BYTES], "big"), frame[HEAD_BYTES:]
 
 
@@ -162,6 +162,6 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    # Longer ones would have another encoding.
+    # Longer texts have a different encoding.
     assert len(text) < 127
     return bytes((len(text),)) + text.encode(errors="surrogateescape")

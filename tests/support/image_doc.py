@@ -1,4 +1,4 @@
-"""The commands of docs/image.md, by what runs them."""
+"""The commands of docs/image.md, by program."""
 
 import itertools
 import shlex
@@ -15,6 +15,6 @@ RUNS: Final = [command for command in COMMANDS if command.startswith("docker run
 
 
 def options(command: str, option: str) -> list[str]:
-    """Return the values of an option that may be given several times."""
+    """Return the values of an option that may occur several times."""
     words = shlex.split(command)
     return [value for name, value in itertools.pairwise(words) if name == option]

@@ -1,4 +1,4 @@
-"""The Dockerfile as tests see it."""
+"""The parts of the Dockerfile that tests check."""
 
 import re
 from typing import Final

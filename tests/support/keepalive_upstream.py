@@ -1,4 +1,4 @@
-"""An upstream that keeps connections alive, and misbehaves on them in any way it is told to."""
+"""An upstream that keeps connections alive, and misbehaves on them as a test defines."""
 
 import asyncio
 import json
@@ -21,9 +21,9 @@ class Line:
     """One connection, as the upstream sees it.
 
     Attributes:
-        number: How many connections there were before.
-        requests: What was asked on it: the contents of the last messages.
-        closed: Set once the other side has closed it.
+        number: The number of connections before it.
+        requests: The contents of the last messages of its requests.
+        closed: Set once the other side has closed the connection.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Line:
 
     @property
     def reused(self) -> bool:
-        """Whether this is not its first request."""
+        """Whether the connection had a request before the current one."""
         return len(self.requests) > 1
 
     def is_asked(self) -> bool:
-        """Whether any byte of another request has arrived."""
+        """Report whether any byte of another request has arrived."""
         sock = self._writer.get_extra_info("socket")
         if sock is None or self._writer.is_closing():
             return False
@@ -63,35 +63,35 @@ class Line:
         return content
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the kernel, at once if it takes them."""
+        """Pass bytes to the kernel, immediately if it accepts them."""
         self._writer.write(data)
 
     async def send(self, data: bytes) -> None:
-        """Write bytes, and let the other side read them by themselves."""
+        """Write bytes so that the other side reads them separately from later ones."""
         self._writer.write(data)
         await self._writer.drain()
         await asyncio.sleep(0.001)
 
     def close(self) -> None:
-        """Close in the ordinary way."""
+        """Close the connection normally."""
         self._writer.close()
 
     def reset(self) -> None:
-        """Close with a reset."""
+        """Close the connection with a reset."""
         reset(self._writer)
 
 
 Behaviour: TypeAlias = Callable[[Line, str], Awaitable[None]]
-"""Answers one request on a line; the content of its last message is given."""
+"""Answers one request on a connection, given the content of its last message."""
 
 
 class KeepAliveUpstream:
     """Answers each request with the content of its last message.
 
     Attributes:
-        base_url: For the server's settings.
-        behave: How each request is answered.
-        lines: Every connection so far on which a request came, in order.
+        base_url: The base URL for the server's settings.
+        behave: Answers each request.
+        lines: All connections so far on which a request arrived, in order.
     """
 
     def __init__(self) -> None:
@@ -101,11 +101,11 @@ class KeepAliveUpstream:
 
     @property
     def requests(self) -> list[str]:
-        """What was asked on all connections."""
+        """The contents of the requests on all connections."""
         return [content for line in self.lines for content in line.requests]
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection, request after request."""
+        """Serve the requests of one connection."""
         line = Line(len(self.lines), reader, writer)
         try:
             content = await line.read_request()
@@ -118,7 +118,7 @@ class KeepAliveUpstream:
 
 
 def events(content: str) -> bytes:
-    """Return the events of an answer, without those that end it."""
+    """Return the events of an answer, except those that end it."""
     chunk = {"id": "k", "model": "m", "choices": [{"index": 0, "delta": {"content": content}}]}
     return f"data: {json.dumps(chunk)}\n\n".encode()
 
@@ -132,18 +132,18 @@ def chunk(data: bytes) -> bytes:
 
 
 def whole(content: str) -> bytes:
-    """Return a response with an answer, chunked."""
+    """Return a chunked response with an answer."""
     return CHUNKED + chunk(events(content)) + chunk(END) + LAST_CHUNK
 
 
 def sized(content: str) -> bytes:
-    """Return a response with an answer, whose length its head tells."""
+    """Return a response with an answer and a content-length header."""
     body = events(content) + END
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def echo(line: Line, content: str) -> None:
-    """Answer well."""
+    """Answer without a fault."""
     await line.send(whole(content))
 
 

@@ -1,4 +1,4 @@
-"""The commands of docs/kubernetes.md, by what runs them."""
+"""The commands of docs/kubernetes.md, by program."""
 
 import shlex
 from typing import Final
@@ -35,14 +35,14 @@ KINDS: Final = (
 
 
 def words(command: str) -> list[str]:
-    """Return a command's words."""
+    """Return the words of a command."""
     return shlex.split(command)
 
 
 def rendering_options(command: str) -> list[str]:
-    """Return the options of an installation that say what is rendered.
+    """Return the options of an installation that affect what is rendered.
 
-    `--reset-then-reuse-values` stands for those of the installation before: here the demo's.
+    `--reset-then-reuse-values` stands for the values of the previous installation: here the demo's.
     """
     options = words(command)[words(command).index("deploy/helm/tokenwire") + 1 :]
     kept = [
