@@ -155,13 +155,13 @@ async def test_proxies_of_the_environment_have_no_effect(
         "OPENAI_BASE_URL": upstream.base_url,
     }
     async with ServerProcess(env=env) as server:
-        # The environment of this process has no proxies.
+        # The client runs in this process, which has another environment.
         assert await ask(server.address)
         assert not [line for line in server.log_lines if "proxy" in line.lower()]
 
 
 async def test_a_proxy_never_sees_the_key(start_app: StartApp) -> None:
-    """The proxy of an HTTPS upstream receives its host name and none of its credentials."""
+    """The proxy of an HTTPS upstream receives the host name, but no credentials of the upstream."""
     heads = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

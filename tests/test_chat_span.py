@@ -14,7 +14,7 @@ from tokenwire_demo import DemoUpstream
 async def test_a_whole_answer_is_told(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """The span of an answer is below the call's span and has request and response attributes."""
+    """The span is a child of the call's and has request and response data, but no address."""
     upstream.script('text "canary-text"; finish length; usage 10 5 4 2; done')
     await collect(traced_stub.Send(CANARIES))
     [server] = await collector.received(1)
@@ -50,7 +50,7 @@ async def test_a_whole_answer_is_told(
 async def test_a_failed_answer_is_told(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """The span of a failed answer has the reason and status ERROR."""
+    """The span of a failed answer has the reason and status ERROR, whatever the call's code."""
     upstream.script("status 429 message=canary-body")
     await failure_of(traced_stub.Send(CANARIES))
     [span] = await collector.answered(1)

@@ -186,7 +186,7 @@ async def test_a_value_that_does_not_fit_is_not_sent() -> None:
 
 
 async def test_failure_is_one_line() -> None:
-    """A failed call is exit code 1 and a line with code, reason, message, field and request ID."""
+    """A failed call exits with 1 and prints code, reason, message, field and ID in one line."""
     script = fails(
         grpc.StatusCode.INVALID_ARGUMENT,
         "a parameter is out of range",

@@ -42,7 +42,7 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_serves_until_a_signal_and_exits_with_0(number: signal.Signals) -> None:
-    """It prints its address in one line, and a signal ends it with exit code 0."""
+    """One line names the simulator and its address, and a signal ends it with exit code 0."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, "demo-upstream", "--listen", "127.0.0.1:0"),
         *("--plan", "text hello"),
@@ -92,7 +92,7 @@ def test_bad_arguments_are_refused(
 
 
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """If the port is in use, one line is printed and the command returns 1."""
+    """If it cannot listen, it prints one line without a traceback and returns 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         args = parse("--listen", f"127.0.0.1:{port}")

@@ -1,4 +1,4 @@
-"""Commands without a reader, when interrupted, or in an unusual environment."""
+"""Commands that have no reader, are interrupted, or start in an unusual environment."""
 
 import asyncio
 import os

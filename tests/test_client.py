@@ -132,7 +132,7 @@ async def test_rejects_a_bad_turn(subtests: pytest.Subtests) -> None:
         with subtests.test(turn=turn):
             async with Client("127.0.0.1:1") as client:
                 with pytest.raises(ValueError, match="use Turn messages or pairs") as caught:
-                    client.send("hi", history=[turn])  # type: ignore[list-item] # tested here
+                    client.send("hi", history=[turn])  # type: ignore[list-item] # the mistake under test
             assert repr(turn) in str(caught.value)
 
 

@@ -58,7 +58,7 @@ async def test_every_command_has_help(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("serve", "--nonsense")])
 async def test_bad_arguments_are_2(arguments: tuple[str, ...]) -> None:
-    """A missing or unknown command, or an unknown option, is exit code 2 and a usage line."""
+    """A missing or unknown command or an unknown option prints a usage line and exits with 2."""
     finished = await run_tokenwire(*arguments)
     assert finished.code == 2
     assert finished.stdout == ""

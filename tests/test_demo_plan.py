@@ -58,7 +58,7 @@ SAME_PLANS = [
 
 
 def test_one_plan_may_be_written_in_several_ways(subtests: pytest.Subtests) -> None:
-    """Positions, names, units, quotes and spaces may vary in equivalent plans."""
+    """Equivalent plans may differ in positions, names, units, quotes and spaces."""
     for one, other in SAME_PLANS:
         with subtests.test(one=one, other=other):
             assert parse_plan(one).steps == parse_plan(other).steps

@@ -10,7 +10,7 @@ from tool import TOOLS
 
 DEFINITIONS: Final = TOOLS / "crds"
 VERSIONS: Final = ("1.27.0", "1.31.0", "1.34.0", "1.37.0")
-"""From the oldest that the chart installs on to the newest that kubernetes-validate has."""
+"""From the oldest version that the chart supports to the newest in kubernetes-validate."""
 
 
 def of_kubernetes(folder: Path) -> str:
@@ -31,7 +31,7 @@ def of_kubernetes(folder: Path) -> str:
 
 
 def of_definitions(folder: Path) -> str:
-    """From the oldest version that the chart supports to the newest in kubernetes-validate."""
+    """Write a schema for each custom resource into `folder` and return kubeconform's pattern."""
     for path in DEFINITIONS.glob("*.yaml"):
         [definition] = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
         for version in definition["spec"]["versions"]:

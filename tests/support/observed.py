@@ -27,9 +27,9 @@ PRICED = "priced"
 HELLO = pb.Message(content="hello")
 WHOLE = "tokens 3; finish; usage 10 3 4 1; done"
 SLOW = "wait 1.2; tokens 1; wait 1.5; tokens 1; finish length; usage 1000 2 200; done"
-"""First token after 1.2 s, the next after 1.5 s: far from the upper bounds of their buckets."""
+"""The first token after 1.2 s, the next after 1.5 s, both far from the bounds of their buckets."""
 LATE = f"wait 2.6; {WHOLE}"
-"""Both times are far from the upper bounds of their buckets."""
+"""Later than the objective of 2.5 s."""
 
 
 @asynccontextmanager

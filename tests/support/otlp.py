@@ -34,7 +34,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     async def stop(self) -> None:
         await self._server.stop(None)
 
-    async def Export(  # noqa: N802 - the name in the contract
+    async def Export(  # noqa: N802 - the contract's name
         self, request: trace_service_pb2.ExportTraceServiceRequest, context: Any
     ) -> trace_service_pb2.ExportTraceServiceResponse:
         del context

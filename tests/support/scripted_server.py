@@ -74,7 +74,7 @@ class _Servicer(chatgpt_pb2_grpc.ChatgptServicer):
     def __init__(self, server: ScriptedServer) -> None:
         self._server = server
 
-    async def Send(  # noqa: N802 - the name in the contract
+    async def Send(  # noqa: N802 - the contract's name
         self, request: Message, context: Any
     ) -> AsyncIterator[Answer]:
         self._server.requests.append(request)
