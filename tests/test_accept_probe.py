@@ -1,4 +1,4 @@
-"""The probes by which the server knows how long calls wait in gRPC."""
+"""The probes with which the server measures how long calls wait in gRPC."""
 
 import stat
 import tempfile
@@ -32,14 +32,14 @@ def is_anything_in(directory: Path) -> bool:
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place of this test's own for temporary directories."""
+    """A separate folder for the test's temporary directories."""
     with tempfile.TemporaryDirectory() as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         yield Path(short)
 
 
 async def test_the_socket_is_this_users_alone(temporary: Path, start_app: StartApp) -> None:
-    """No other user can open the socket, and it is gone when the server has stopped."""
+    """No other user can open the socket, and it is removed when the server stops."""
     app = await start_app()
     [socket] = sockets_below(temporary)
     assert stat.S_IMODE(socket.parent.stat().st_mode) == stat.S_IRWXU
@@ -50,7 +50,7 @@ async def test_the_socket_is_this_users_alone(temporary: Path, start_app: StartA
 async def test_probes_are_no_calls(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Probes come through all the time, and neither a metric nor the upstream sees one."""
+    """Probes run continuously, but no metric counts them and none reaches the upstream."""
     monkeypatch.setattr(accept_probe, "IDLE_INTERVAL_SECONDS", 0.01)
     came = 0
     is_probe = AcceptProbe.is_probe
@@ -70,7 +70,7 @@ async def test_probes_are_no_calls(
 
 
 async def test_nobody_else_can_make_a_probe(app: App) -> None:
-    """A call that only looks like a probe is a call like any other."""
+    """A call that imitates a probe is handled as an ordinary call."""
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         blank = stub.Send(pb.Message(), metadata=((PROBE_KEY, f"{'0' * 32}-1"),))
@@ -82,9 +82,9 @@ async def test_nobody_else_can_make_a_probe(app: App) -> None:
 async def test_a_root_that_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp
 ) -> None:
-    """Without a temporary directory, or with too long a path, the socket is in memory."""
-    before = set(sockets_below(Path("/dev/shm")))  # noqa: S108 - where it must be
-    for place in ("/nowhere", f"/tmp/{'long' * 30}"):  # noqa: S108 - not made
+    """If the temporary directory is missing or its path too long, the socket is in /dev/shm."""
+    before = set(sockets_below(Path("/dev/shm")))  # noqa: S108 - the fallback under test
+    for place in ("/nowhere", f"/tmp/{'long' * 30}"):  # noqa: S108 - not created
         monkeypatch.setattr(tempfile, "tempdir", place)
         app = await start_app()
         assert len(set(sockets_below(Path("/dev/shm"))) - before) == 1  # noqa: S108 - the same
@@ -94,7 +94,7 @@ async def test_a_root_that_cannot_be_written(
 async def test_no_place_for_the_socket(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With no place for the socket at all the server says so, and serves."""
+    """If no socket can be created, the server logs this and serves."""
 
     def fail(**_: object) -> None:
         raise PermissionError

@@ -1,4 +1,4 @@
-"""The upstream's URL is sent as the operator wrote it, or refused at the start."""
+"""The upstream's URL is sent as configured, or rejected at startup."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "grpc_proxy",
 
 
 async def ask(address: str, content: str = "hello") -> str:
-    """Return the answer of the server there; the call must end well."""
+    """Return the answer of the server at `address`; the call must succeed."""
     async with grpc.aio.insecure_channel(address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         return text_of(await collect(stub.Send(pb.Message(content=content))))
@@ -47,7 +47,7 @@ PATHS = [
 async def test_path_and_query_are_sent_as_written(
     start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """Path and query stay as they are; the endpoint's own path is not put there twice."""
+    """Path and query are sent unchanged, and the endpoint's path is not added twice."""
     for path, sent in PATHS:
         with subtests.test(path=path, sent=sent):
             before = upstream.requests_seen
@@ -62,7 +62,7 @@ USERS = [("me:s%40cret", "me:s@cret"), ("me:", "me:"), ("me", "me:"), ("me:p%3Aw
 async def test_user_and_password_are_sent_as_basic(
     start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """User and password of the URL go as Authorization: Basic, decoded first."""
+    """User and password of the URL are decoded and sent as Authorization: Basic."""
     for user_info, sent in USERS:
         with subtests.test(user_info=user_info, sent=sent):
             before = upstream.requests_seen
@@ -86,7 +86,7 @@ async def test_user_and_password_are_sent_as_basic(
 async def test_what_cannot_be_sent_is_refused_at_the_start(
     base_url: str, key: str, said: str
 ) -> None:
-    """A URL with a password beside a key, or with a fragment, is exit 2 and one line."""
+    """A URL with a fragment, or with a password beside a key, is rejected with exit code 2."""
     env = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": key}
     finished = await run_tokenwire("serve", env=env)
     assert finished.code == 2
@@ -103,7 +103,7 @@ async def test_a_line_end_behind_the_key_is_not_part_of_it(
     tmp_path: Path,
     source: str,
 ) -> None:
-    """A key with CR LF at its end, as editors leave it, is sent without."""
+    """A CR LF at the end of the key, as editors write it, is not sent."""
     if source == "variable":
         monkeypatch.setenv("OPENAI_API_KEY", "key-1\r\n")
     else:
@@ -116,7 +116,7 @@ async def test_a_line_end_behind_the_key_is_not_part_of_it(
 
 @pytest.fixture
 async def local_port(upstream: DemoUpstream, request: pytest.FixtureRequest) -> AsyncIterator[int]:
-    """A port of one loopback address alone, which leads to the upstream."""
+    """A port on a single loopback address that forwards to the upstream."""
     address: str = request.param
     target = upstream.base_url.split("/")[2].split(":")
 
@@ -130,7 +130,7 @@ async def local_port(upstream: DemoUpstream, request: pytest.FixtureRequest) -> 
 
 
 async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the end."""
+    """Copy until the end of the stream."""
     try:
         while data := await reader.read(1 << 16):
             writer.write(data)
@@ -140,7 +140,7 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @pytest.mark.parametrize("local_port", ["127.0.0.1", "::1"], indirect=True)
 async def test_localhost_is_either_loopback_address(start_app: StartApp, local_port: int) -> None:
-    """An upstream that listens on one of the two is found as localhost."""
+    """An upstream that listens on only one loopback address is reachable as localhost."""
     app = await start_app(base_url=f"http://localhost:{local_port}/v1")
     assert await ask(app.address)
 
@@ -149,19 +149,19 @@ async def test_localhost_is_either_loopback_address(start_app: StartApp, local_p
 async def test_proxies_of_the_environment_have_no_effect(
     upstream: DemoUpstream, scheme: str
 ) -> None:
-    """The server asks its upstream directly, whatever proxy the environment names."""
+    """The server connects to its upstream directly, whatever proxy the environment sets."""
     env = {
         **dict.fromkeys(PROXIES, f"{scheme}://127.0.0.1:1"),
         "OPENAI_BASE_URL": upstream.base_url,
     }
     async with ServerProcess(env=env) as server:
-        # The client of this process has another environment.
+        # The client runs in this process, which has another environment.
         assert await ask(server.address)
         assert not [line for line in server.log_lines if "proxy" in line.lower()]
 
 
 async def test_a_proxy_never_sees_the_key(start_app: StartApp) -> None:
-    """What a proxy is told to reach an HTTPS upstream is its name, and nothing of who asks."""
+    """The proxy of an HTTPS upstream receives the host name, but no credentials of the upstream."""
     heads = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -184,7 +184,7 @@ async def test_a_proxy_never_sees_the_key(start_app: StartApp) -> None:
 
 
 def test_the_endpoint_holds_no_credentials() -> None:
-    """User and password are in no URL that is sent or told."""
+    """User and password are removed from the URL of the endpoint."""
     base_url = str(config.load(base_url="http://me:s%40cret@host/v1").base_url)
     assert str(endpoint(base_url)) == "http://host/v1/chat/completions"
     assert "authorization" not in headers("http://host/v1", Credentials())

@@ -1,4 +1,4 @@
-"""A caller that cancels is told from one whose deadline has passed."""
+"""A cancelled call is distinguished from one whose deadline has passed."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ LONG_TIMEOUTS = [999.9, 1000, 3595, 3600, 9999, 10_001, 86_400, 100_001, 3_600_0
 
 
 class Listener(grpc.GenericRpcHandler):
-    """Notes how much time each call has, and who makes it."""
+    """Records the remaining time and the user agent of each call."""
 
     def __init__(self) -> None:
         self.left = 0.0
@@ -33,7 +33,7 @@ class Listener(grpc.GenericRpcHandler):
 
 
 async def test_the_deadline_of_a_c_core_client_is_known_whatever_its_digits() -> None:
-    """When a client's deadline passes, the server's own may lie ahead by gRPC's rounding."""
+    """A C-core client's deadline has passed if the server's is within gRPC's rounding of it."""
     listener = Listener()
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((listener,))
@@ -56,19 +56,19 @@ async def test_the_deadline_of_a_c_core_client_is_known_whatever_its_digits() ->
 def test_a_cancel_further_ahead_than_the_rounding_is_a_cancel(
     timeout: float, rounding: float
 ) -> None:
-    """The tolerance is one unit of the last of three digits, and 50 ms."""
+    """The tolerance is one unit of the last of three digits, plus 50 ms."""
     assert deadline_passed(rounding, timeout, CORE)
     assert not deadline_passed(rounding + SLACK, timeout, CORE)
 
 
 @pytest.mark.parametrize("user_agent", [GO, "", "grpc-node-js/1.14.0"])
 def test_other_clients_deadlines_are_exact(user_agent: str) -> None:
-    """Clients that send eight digits need no tolerance but that for latency."""
+    """The deadlines of clients that send eight digits have only the latency tolerance."""
     assert deadline_passed(0.04, 900, user_agent)
     assert not deadline_passed(SLACK, 900, user_agent)
 
 
 @pytest.mark.parametrize("total", [-1.0, 0.0, 1e-9])
 def test_a_deadline_that_passed_before_the_call_began(total: float) -> None:
-    """A timeout of nothing has passed."""
+    """A deadline that is not in the future has passed."""
     assert deadline_passed(total, total, CORE)

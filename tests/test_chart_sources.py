@@ -1,4 +1,4 @@
-"""What the chart has from elsewhere is what is there."""
+"""The chart's copies match their sources."""
 
 import json
 import re
@@ -15,13 +15,13 @@ FILES = ROOT / CHART / "files"
 
 
 def test_the_chart_has_the_projects_version() -> None:
-    """Chart and image carry the version of the package."""
+    """Chart and image have the version of the package."""
     head = yaml.safe_load((ROOT / CHART / "Chart.yaml").read_text("utf-8"))
     assert (head["version"], head["appVersion"]) == (__version__, __version__)
 
 
 def test_the_chart_packages_every_rule_and_dashboard_and_nothing_else() -> None:
-    """No file of rules or dashboards is missing in the chart, and none is left over."""
+    """The chart contains every file of rules and dashboards, and no others."""
     rules = {path.name for path in rule_files()}
     dashboards = {path.name for path in (ROOT / DASHBOARDS).glob("*.json")}
     assert {path.name for path in (FILES / "rules").glob("*")} == rules
@@ -31,7 +31,7 @@ def test_the_chart_packages_every_rule_and_dashboard_and_nothing_else() -> None:
 
 
 def test_every_setting_is_a_value() -> None:
-    """The schema knows each setting but those that the chart decides itself."""
+    """The schema contains each setting except those that the chart sets itself."""
     schema = json.loads((ROOT / CHART / "values.schema.json").read_text("utf-8"))
     known = set(schema["properties"]["settings"]["properties"])
     for field in Settings.model_fields:
@@ -40,14 +40,14 @@ def test_every_setting_is_a_value() -> None:
 
 @pytest.mark.parametrize("name", ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"])
 def test_the_values_default_is_the_services(name: str) -> None:
-    """The chart computes with the same drain and grace as the service has without it."""
+    """The chart's defaults of drain and grace equal those of the service."""
     values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text("utf-8"))
     field = name.removeprefix("TOKENWIRE_").lower()
     assert values["settings"][name] == Settings.model_fields[field].default
 
 
 def test_no_registry_is_named() -> None:
-    """The image's default name says nothing of a place where it would be published."""
+    """The image's default name contains no registry."""
     values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text("utf-8"))
     assert values["image"]["registry"] == ""
     assert re.fullmatch(r"\w+", values["image"]["repository"])

@@ -1,4 +1,4 @@
-"""The span of an answer, by OpenTelemetry's GenAI conventions, as a collector receives it."""
+"""The span of an answer, according to OpenTelemetry's GenAI conventions, in a collector."""
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -14,7 +14,7 @@ from tokenwire_demo import DemoUpstream
 async def test_a_whole_answer_is_told(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """Its span says what was asked for and what came, below the call's span, and not where from."""
+    """The span is a child of the call's and has request and response data, but no address."""
     upstream.script('text "canary-text"; finish length; usage 10 5 4 2; done')
     await collect(traced_stub.Send(CANARIES))
     [server] = await collector.received(1)
@@ -50,7 +50,7 @@ async def test_a_whole_answer_is_told(
 async def test_a_failed_answer_is_told(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """A failure of the upstream has its reason and status ERROR, whatever the call's own code."""
+    """The span of a failed answer has the reason and status ERROR, whatever the call's code."""
     upstream.script("status 429 message=canary-body")
     await failure_of(traced_stub.Send(CANARIES))
     [span] = await collector.answered(1)
@@ -65,7 +65,7 @@ async def test_a_failed_answer_is_told(
 async def test_a_cancelled_answer_is_told(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """An answer whose caller left is CANCELLED, which is no error."""
+    """The span of an answer whose caller left has error.type CANCELLED and no status ERROR."""
     upstream.script("tokens 1; stall")
     call = traced_stub.Send(CANARIES)
     await call.read()
@@ -80,7 +80,7 @@ async def test_a_cancelled_answer_is_told(
 async def test_an_answer_out_of_time_is_told(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """An answer that the caller's deadline cut short is DEADLINE_EXCEEDED with status ERROR."""
+    """The span of an answer that exceeds the deadline has DEADLINE_EXCEEDED and status ERROR."""
     upstream.script("tokens 1; stall")
     await failure_of(traced_stub.Send(CANARIES, timeout=0.3))
     [span] = await collector.answered(1)
@@ -89,7 +89,7 @@ async def test_an_answer_out_of_time_is_told(
 
 
 async def test_a_rejected_call_has_no_answer(traced_stub: Stub, collector: Collector) -> None:
-    """A call that never reaches the model has a span of its own and none of an answer."""
+    """A call that never reaches the model has a server span and no span of an answer."""
     await failure_of(traced_stub.Send(pb.Message(content=" ")))
     await collector.received(1)
     assert len(collector.spans) == 1
@@ -98,7 +98,7 @@ async def test_a_rejected_call_has_no_answer(traced_stub: Stub, collector: Colle
 async def test_a_retry_is_an_event(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """A repeated request is an event of the one span, with the reason of the first's failure."""
+    """A retry is an event of the span of the answer, with the reason of the first failure."""
     for _ in range(RETRY_COST):
         await collect(traced_stub.Send(pb.Message(content="hello")))
     upstream.script("status 500 message=canary-body", "answer")

@@ -1,4 +1,4 @@
-"""Prompts and answers in spans: only where the conventions' variable asks for them."""
+"""Prompts and answers are in spans only if the conventions' variable enables it."""
 
 import json
 
@@ -23,7 +23,7 @@ async def test_content_is_captured_where_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     value: str,
 ) -> None:
-    """The conventions' variable puts the conversation into the answer's span, and only there."""
+    """If the variable enables it, the conversation is in the span of the answer, and only there."""
     monkeypatch.setenv(CAPTURE, value)
     app = await start_app()
     upstream.script("text canary-; text text; finish stop; done")
@@ -52,7 +52,7 @@ async def test_a_broken_answer_is_captured_too(
     upstream: DemoUpstream,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of an answer that was cut short the span holds what came."""
+    """The span of an interrupted answer contains the text that arrived."""
     monkeypatch.setenv(CAPTURE, "true")
     app = await start_app()
     upstream.script("text half; reset")
@@ -66,7 +66,7 @@ async def test_a_broken_answer_is_captured_too(
 async def test_content_stays_out_otherwise(
     collector: Collector, start_app: StartApp, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """Every other value of the variable keeps the conversation out of all spans."""
+    """With any other value of the variable, no span contains the conversation."""
     monkeypatch.setenv(CAPTURE, value)
     app = await start_app()
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -76,5 +76,5 @@ async def test_content_stays_out_otherwise(
 
 
 def said(messages: str) -> list[tuple[str, str]]:
-    """Return role and text of each message."""
+    """Return the role and text of each message."""
     return [(each["role"], each["parts"][0]["content"]) for each in json.loads(messages)]

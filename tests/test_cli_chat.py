@@ -28,7 +28,7 @@ async def chat(server: ScriptedServer, *options: str, stdin: bytes = b"") -> Fin
 
 
 async def test_stdout_is_the_pure_answer() -> None:
-    """Stdout is the answer and one last newline; statistics are one line on stderr."""
+    """Stdout contains the answer and a final newline; statistics are one line on stderr."""
     usage = Usage(input_tokens=12, output_tokens=3, cached_input_tokens=8, reasoning_tokens=1)
     async with ScriptedServer(says("Grüß", " dich", usage=usage)) as server:
         finished = await chat(server, "hi")
@@ -46,14 +46,14 @@ async def test_adds_no_second_newline() -> None:
 
 
 async def test_says_what_was_not_reported() -> None:
-    """Usage that the upstream does not report is named so, and nothing is made up for it."""
+    """Usage that the upstream does not report is shown as not reported."""
     async with ScriptedServer(says("a", "b")) as server:
         finished = await chat(server, "hi")
     assert finished.stderr.endswith(" pieces/s, usage not reported\n")
 
 
 async def test_names_an_unusual_finish_reason() -> None:
-    """A finish reason other than STOP ends the statistics."""
+    """The statistics end with the finish reason if it is not STOP."""
     script = says("a", finish_reason=FinishReason.FINISH_REASON_LENGTH)
     async with ScriptedServer(script) as server:
         finished = await chat(server, "hi")
@@ -61,14 +61,14 @@ async def test_names_an_unusual_finish_reason() -> None:
 
 
 async def test_empty_answer() -> None:
-    """An answer without text prints nothing on stdout and says so on stderr."""
+    """An answer without text leaves stdout empty and is reported on stderr."""
     async with ScriptedServer(says()) as server:
         finished = await chat(server, "hi")
     assert finished == Finished(0, "", "no text, usage not reported\n")
 
 
 async def test_shows_pieces_as_they_arrive() -> None:
-    """A piece is on stdout before the model has written the next one."""
+    """A piece is on stdout before the next one arrives."""
     seen = asyncio.Event()
 
     async def script(_request: Message, _context: Context) -> AsyncIterator[Answer]:
@@ -86,7 +86,7 @@ async def test_shows_pieces_as_they_arrive() -> None:
 
 
 async def test_sends_its_options() -> None:
-    """Each option arrives in its field of the request."""
+    """Each option sets its field of the request."""
     async with ScriptedServer(says()) as server:
         await chat(
             server,
@@ -116,7 +116,7 @@ async def reasons(_request: Message, _context: Context) -> AsyncIterator[Answer]
 
 
 async def test_reasoning_is_not_the_answer() -> None:
-    """Reasoning goes to stderr on lines of its own; stdout is the answer alone."""
+    """Reasoning is printed to stderr on separate lines; stdout contains only the answer."""
     async with ScriptedServer(reasons) as server:
         finished = await chat(server, "hi", "--think", "--quiet")
     assert finished == Finished(0, "42\n", "hm so\\x1b\n\ncheck\n")
@@ -144,7 +144,7 @@ async def test_reads_the_message_from_stdin(text: list[str]) -> None:
 
 
 async def test_stdin_that_is_no_text() -> None:
-    """Stdin that is not UTF-8 is exit code 1 and says where; nothing is sent."""
+    """Stdin that is not UTF-8 fails with exit code 1 and its position; nothing is sent."""
     async with ScriptedServer(says()) as server:
         finished = await chat(server, stdin=b"ab\xff")
     assert finished == Finished(1, "", "error: stdin is not valid UTF-8 at byte 2\n")
@@ -167,7 +167,7 @@ UNFIT = [
 def test_value_that_does_not_fit(
     capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests
 ) -> None:
-    """A value that its field cannot hold is exit code 2, and names the option."""
+    """A value out of the range of its field fails with exit code 2 and names the option."""
     for option, value, complaint in UNFIT:
         with subtests.test(option=option, value=value):
             finished = run_here(capsys, "chat", option, value, "hi")
@@ -176,7 +176,7 @@ def test_value_that_does_not_fit(
 
 
 async def test_a_value_that_does_not_fit_is_not_sent() -> None:
-    """The program ends with that exit code, and without a call."""
+    """The program ends with exit code 2 and makes no call."""
     option, value, complaint = UNFIT[0]
     async with ScriptedServer(says()) as server:
         finished = await chat(server, option, value, "hi")
@@ -186,7 +186,7 @@ async def test_a_value_that_does_not_fit_is_not_sent() -> None:
 
 
 async def test_failure_is_one_line() -> None:
-    """A failed call is exit code 1 and one line with code, reason, message, field and id."""
+    """A failed call exits with 1 and prints code, reason, message, field and ID in one line."""
     script = fails(
         grpc.StatusCode.INVALID_ARGUMENT,
         "a parameter is out of range",
@@ -204,7 +204,7 @@ async def test_failure_is_one_line() -> None:
 
 
 async def test_failure_after_some_text() -> None:
-    """A call that fails half-way leaves its text on a line of its own."""
+    """A call that fails midway leaves its text on a separate line."""
     script = fails(grpc.StatusCode.ABORTED, "broken", after=("half",))
     async with ScriptedServer(script) as server:
         finished = await chat(server, "hi")
@@ -212,14 +212,14 @@ async def test_failure_after_some_text() -> None:
 
 
 async def test_failure_text_cannot_control_the_terminal() -> None:
-    """Control characters in a status text are shown by their codes."""
+    """Control characters in a status message are escaped."""
     async with ScriptedServer(fails(grpc.StatusCode.INTERNAL, "\x1b[2Jx")) as server:
         finished = await chat(server, "hi")
     assert finished.stderr == "error: INTERNAL: \\x1b[2Jx (request req-7)\n"
 
 
 async def test_refused_connection_says_what_to_do() -> None:
-    """Where no server listens, one line names the address and how to start a server."""
+    """If nothing listens, one line names the address and explains how to start a server."""
     async with ScriptedServer(says()) as server:
         pass
     finished = await chat(server, "hi")
@@ -231,7 +231,7 @@ async def test_refused_connection_says_what_to_do() -> None:
 
 
 async def test_timeout() -> None:
-    """An answer that takes longer than --timeout is given up with DEADLINE_EXCEEDED."""
+    """An answer that takes longer than --timeout fails with DEADLINE_EXCEEDED."""
     async with ScriptedServer(hangs_after()) as server:
         finished = await chat(server, "hi", "--timeout", "300ms")
         assert finished.code == 1
@@ -239,7 +239,7 @@ async def test_timeout() -> None:
 
 
 async def test_tls_with_a_private_authority() -> None:
-    """--ca talks over TLS to a server whose certificate the file vouches for."""
+    """--ca connects over TLS to a server whose certificate the file verifies."""
     certificate = (TLS / "cert.pem").read_bytes()
     secret = grpc.ssl_server_credentials([((TLS / "key.pem").read_bytes(), certificate)])
     async with ScriptedServer(says("safe"), credentials=secret) as server:
@@ -248,7 +248,7 @@ async def test_tls_with_a_private_authority() -> None:
 
 
 async def test_interrupt_cancels_the_answer() -> None:
-    """SIGINT cancels the call, says so and ends with exit code 130."""
+    """SIGINT cancels the call, reports that and ends with exit code 130."""
     async with ScriptedServer(hangs_after("half")) as server:
         process = await start(*TOKENWIRE, "chat", "--address", server.address, "hi")
         assert process.stdout is not None
@@ -260,7 +260,7 @@ async def test_interrupt_cancels_the_answer() -> None:
 
 
 async def test_reader_that_leaves() -> None:
-    """A pipe that closes ends the program quietly and cancels the call."""
+    """If the reader of stdout leaves, the program cancels the call and ends without an error."""
 
     async def endless(_request: Message, _context: Context) -> AsyncIterator[Answer]:
         while True:
@@ -274,7 +274,7 @@ async def test_reader_that_leaves() -> None:
 
 
 async def test_pipe_gets_the_bytes_and_a_terminal_gets_codes() -> None:
-    """Control characters reach a pipe as they are and a terminal as their codes."""
+    """Control characters are written unchanged to a pipe and escaped on a terminal."""
     async with ScriptedServer(says("\x1b]0;title\x07 \x9b2J a\r\tb\n", "end")) as server:
         finished = await chat(server, "hi", "--quiet")
         async with Terminal(*TOKENWIRE, "chat", "--address", server.address, "hi") as terminal:

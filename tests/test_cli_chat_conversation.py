@@ -12,7 +12,7 @@ from tokenwire_client.v1.chatgpt_pb2 import Message
 
 @asynccontextmanager
 async def conversation(server: ScriptedServer, *options: str) -> AsyncIterator[Terminal]:
-    """A conversation that has reached its first prompt."""
+    """Start a conversation and wait for its first prompt."""
     command = (*TOKENWIRE, "chat", "--address", server.address, *options)
     async with Terminal(*command) as terminal:
         await terminal.expect(f"Talking to {server.address}.")
@@ -31,7 +31,7 @@ def turns(*texts: str) -> list[Turn]:
 
 
 async def test_remembers_the_conversation() -> None:
-    """Each message takes along the questions and answers before it."""
+    """Each message includes the previous questions and answers."""
     async with ScriptedServer(repeats) as server, conversation(server) as terminal:
         terminal.type("one\n")
         await terminal.expect("you said one\nfirst token after ")
@@ -56,7 +56,7 @@ async def test_new_forgets_the_conversation() -> None:
 
 
 async def test_ctrl_c_cancels_the_answer_only() -> None:
-    """Ctrl-C during an answer cancels the call, says so, and returns to the prompt."""
+    """Ctrl-C during an answer cancels the call, reports that, and returns to the prompt."""
     async with ScriptedServer(hangs_after("half an ans")) as server, conversation(server) as chat:
         chat.type("one\n")
         await chat.expect("half an ans")
@@ -70,12 +70,12 @@ async def test_ctrl_c_cancels_the_answer_only() -> None:
 
 
 async def test_ctrl_c_at_the_prompt_gives_a_new_prompt() -> None:
-    """Ctrl-C at the prompt drops what was typed, as in a shell."""
+    """Ctrl-C at the prompt discards the input, as in a shell."""
     async with ScriptedServer(repeats) as server, conversation(server) as terminal:
         terminal.type("oops")
         await terminal.expect("oops")
-        # Python notices a Ctrl-C that comes just before it waits for input only
-        # with the end of the line; without Ctrl-C, Enter would send the message.
+        # If Ctrl-C arrives just before Python waits for input, Python notices it only
+        # at the end of the line; without Ctrl-C, Enter would send the message.
         terminal.type(CTRL_C + "\n")
         await terminal.expect("\n> ")
         terminal.type("one\n")
@@ -96,7 +96,7 @@ async def test_ends_with_0(keys: str) -> None:
 
 
 async def test_failure_returns_to_the_prompt() -> None:
-    """A failed answer is one line, and the conversation goes on without it."""
+    """A failed answer is reported in one line and left out of the conversation."""
     async with ScriptedServer(repeats) as server, conversation(server, "--quiet") as terminal:
         terminal.type("one\n")
         await terminal.expect("you said one\n> ")
@@ -110,7 +110,7 @@ async def test_failure_returns_to_the_prompt() -> None:
 
 
 async def test_help_and_unknown_commands() -> None:
-    """/help lists the commands; an unknown one is an error and not a message."""
+    """/help lists the commands; an unknown command is an error and is not sent as a message."""
     async with ScriptedServer(repeats) as server, conversation(server) as terminal:
         terminal.type("/help\n")
         await terminal.expect("/new ")

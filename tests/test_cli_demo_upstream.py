@@ -1,4 +1,4 @@
-"""The subcommand demo-upstream."""
+"""The demo-upstream subcommand."""
 
 import argparse
 import asyncio
@@ -42,7 +42,7 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_serves_until_a_signal_and_exits_with_0(number: signal.Signals) -> None:
-    """One line says where it listens and what it is; a signal ends it cleanly."""
+    """One line names the simulator and its address, and a signal ends it with exit code 0."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, "demo-upstream", "--listen", "127.0.0.1:0"),
         *("--plan", "text hello"),
@@ -64,7 +64,7 @@ async def test_it_serves_until_a_signal_and_exits_with_0(number: signal.Signals)
 
 
 def test_list_scenarios_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """--list-scenarios prints every named plan and exits with 0."""
+    """--list-scenarios prints every named plan and returns 0."""
     args = parse("--list-scenarios")
     assert args.run(args) == 0
     assert capsys.readouterr().out == scenario_table() + "\n"
@@ -82,7 +82,7 @@ BAD_ARGUMENTS = [
 def test_bad_arguments_are_refused(
     capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests
 ) -> None:
-    """A bad value ends the program with 2 and a line that names it."""
+    """An invalid value ends the program with exit code 2 and a line that names it."""
     for arguments, said in BAD_ARGUMENTS:
         with subtests.test(arguments=arguments, said=said):
             with pytest.raises(SystemExit) as caught:
@@ -92,7 +92,7 @@ def test_bad_arguments_are_refused(
 
 
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where it cannot listen it says so and returns 1, without a traceback."""
+    """If it cannot listen, it prints one line without a traceback and returns 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         args = parse("--listen", f"127.0.0.1:{port}")
@@ -103,7 +103,7 @@ def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_it_runs_without_the_server() -> None:
-    """`python -m tokenwire_demo` is the same command, and imports nothing of tokenwire."""
+    """`python -m tokenwire_demo` is the same command and imports nothing from tokenwire."""
     alone = await run(
         sys.executable, "-X", "importtime", "-m", "tokenwire_demo", "--list-scenarios"
     )
@@ -123,7 +123,7 @@ async def test_it_runs_without_the_server() -> None:
     ids=" ".join,
 )
 async def test_without_the_simulator_one_line_says_what_to_install(command: Sequence[str]) -> None:
-    """Each command that needs the simulator ends with code 2 and the name of the extra."""
+    """Each command that needs the simulator fails with exit code 2 and names the missing extra."""
     ended = await run(sys.executable, "-c", HIDDEN, *command)
     assert (ended.code, ended.stdout) == (2, "")
     [line] = ended.stderr.splitlines()
@@ -131,7 +131,7 @@ async def test_without_the_simulator_one_line_says_what_to_install(command: Sequ
 
 
 async def test_without_the_simulator_the_other_commands_work() -> None:
-    """Help lists every command, and the others do not miss it."""
+    """Help lists every command, and the others work without the simulator."""
     ended = await run(sys.executable, "-c", HIDDEN, "--help")
     assert ended.code == 0
     assert "demo-upstream" in ended.stdout
@@ -142,7 +142,7 @@ async def test_without_the_simulator_the_other_commands_work() -> None:
 
 
 def test_the_earlier_name_still_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`tokenwire.demo` is the same simulator, with a DeprecationWarning that names the new one."""
+    """`tokenwire.demo` is the same simulator, with a DeprecationWarning about the new package."""
     monkeypatch.delitem(sys.modules, "tokenwire.demo", raising=False)
     with pytest.warns(DeprecationWarning, match="tokenwire-demo"):
         earlier = importlib.import_module("tokenwire.demo")

@@ -1,4 +1,4 @@
-"""What `chat` and `probe` say of a server that they cannot reach."""
+"""The messages of `chat` and `probe` about a server that they cannot reach."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def mount(tmp_path: Path) -> Mount:
 
 
 async def said(command: str, *options: str) -> str:
-    """Return the only line that a command says on stderr when it fails to connect."""
+    """Return the only line that a command prints to stderr when it fails to connect."""
     finished: Finished = await run(*TOKENWIRE, *COMMANDS[command], *options)
     assert finished.code
     assert finished.stdout == ""
@@ -31,7 +31,7 @@ async def said(command: str, *options: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_plaintext_to_tls(start_app: StartApp, mount: Mount, command: str) -> None:
-    """Without --tls, a server that speaks TLS is told so."""
+    """Without --tls, the message reports that the server uses TLS."""
     app = await start_app(**mount.put(Pair()).settings)
     line = await said(command, "--address", app.address)
     assert f"the server at {app.address} speaks TLS; add --tls" in line
@@ -39,7 +39,7 @@ async def test_plaintext_to_tls(start_app: StartApp, mount: Mount, command: str)
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_tls_to_plaintext(command: str) -> None:
-    """With --tls, a server that speaks plaintext is told so."""
+    """With --tls, the message reports that the server uses plaintext."""
     async with ScriptedServer(says()) as server:
         line = await said(command, "--address", server.address, "--tls")
     assert f"the server at {server.address} speaks plaintext; leave --tls" in line
@@ -47,7 +47,7 @@ async def test_tls_to_plaintext(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_wrong_authority(start_app: StartApp, mount: Mount, command: str) -> None:
-    """A certificate that no trusted authority signed names --ca."""
+    """For a certificate that is not signed by a trusted authority, the message names --ca."""
     app = await start_app(**mount.put(Pair()).settings)
     (mount["other.crt"]).write_bytes(trustme.CA().cert_pem.bytes())
     line = await said(command, "--address", app.address, "--ca", str(mount["other.crt"]))
@@ -57,7 +57,7 @@ async def test_wrong_authority(start_app: StartApp, mount: Mount, command: str) 
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_wrong_name(start_app: StartApp, mount: Mount, command: str) -> None:
-    """A certificate for another name names both the name that was expected and --server-name."""
+    """For a certificate of another name, the message has the expected name and --server-name."""
     pair = Pair(name="tokenwire.models.svc")
     app = await start_app(**mount.put(pair).settings)
     line = await said(command, "--address", app.address, "--ca", str(mount["tls.crt"]))
@@ -67,7 +67,7 @@ async def test_wrong_name(start_app: StartApp, mount: Mount, command: str) -> No
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_missing_client_certificate(start_app: StartApp, mount: Mount, command: str) -> None:
-    """A server that asks for a client's certificate names --cert."""
+    """If the server requires a client certificate, the message names --cert."""
     pair = Pair(trustme.CA())
     app = await start_app(**mount.put(pair, pair.authority).settings)
     line = await said(command, "--address", app.address, "--ca", str(mount["ca.crt"]))
@@ -76,14 +76,14 @@ async def test_missing_client_certificate(start_app: StartApp, mount: Mount, com
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_unknown_name(command: str) -> None:
-    """A name that does not resolve is told so."""
+    """The message reports a name that does not resolve."""
     line = await said(command, "--address", "no-such-host.invalid:1")
     assert "the name 'no-such-host.invalid' cannot be resolved; check --address" in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_nothing_listens(command: str) -> None:
-    """An address where nothing listens asks whether a server runs, and tells how to start one."""
+    """If nothing listens, the message asks whether a server is running and how to start one."""
     async with ScriptedServer(says()) as server:
         pass
     line = await said(command, "--address", server.address)

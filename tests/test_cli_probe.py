@@ -18,7 +18,7 @@ from tokenwire.cli.probe import add_parser
 TLS = Path(__file__).parent / "tls"
 
 
-# Later options win; a busy machine must not turn a success into a timeout.
+# Later options override these; the long timeouts prevent failures on a busy machine.
 PROBE = (*TOKENWIRE, "probe", "--connect-timeout", "30", "--rpc-timeout", "30")
 
 
@@ -27,14 +27,14 @@ async def probe(*options: str) -> Finished:
 
 
 async def test_serving_is_0() -> None:
-    """A serving server is exit code 0 and its status on stdout."""
+    """For a serving server the exit code is 0 and the status is on stdout."""
     async with ScriptedServer(says()) as server:
         finished = await probe("--address", server.address)
     assert finished == Finished(0, "status: SERVING\n", "")
 
 
 async def test_accepts_the_flags_of_grpc_health_probe() -> None:
-    """The long flags of grpc_health_probe mean the same here."""
+    """The long flags of grpc_health_probe have the same meaning."""
     async with ScriptedServer(says()) as server:
         finished = await probe(
             f"--addr={server.address}",
@@ -46,7 +46,7 @@ async def test_accepts_the_flags_of_grpc_health_probe() -> None:
 
 
 async def test_not_serving_is_4() -> None:
-    """A service that is not serving is exit code 4 and one line on stderr."""
+    """For a service that is not serving the exit code is 4, with one line on stderr."""
     async with ScriptedServer(says()) as server:
         await server.health.set("openai.Chatgpt", health_pb2.HealthCheckResponse.NOT_SERVING)
         finished = await probe("--address", server.address, "--service", "openai.Chatgpt")
@@ -54,7 +54,7 @@ async def test_not_serving_is_4() -> None:
 
 
 async def test_unknown_service_is_3() -> None:
-    """A service that the server does not know is exit code 3."""
+    """For a service that the server does not know the exit code is 3."""
     async with ScriptedServer(says()) as server:
         finished = await probe("--address", server.address, "--service", "no.Such")
     assert finished == Finished(3, "", "error: this server does not know the service 'no.Such'\n")
@@ -70,7 +70,7 @@ async def serve(add: Any = None) -> tuple[grpc.aio.Server, str]:
 
 
 async def test_server_without_health_checks_is_3() -> None:
-    """A server that implements no health checks is exit code 3."""
+    """For a server without health checks the exit code is 3."""
     server, address = await serve()
     finished = await probe("--address", address)
     await server.stop(None)
@@ -79,7 +79,7 @@ async def test_server_without_health_checks_is_3() -> None:
 
 
 async def test_silent_health_check_is_3() -> None:
-    """A health check without an answer in time is exit code 3."""
+    """For a health check that is not answered in time the exit code is 3."""
 
     class Silent(health_pb2_grpc.HealthServicer):
         async def Check(self, _request: Any, _context: Any) -> None:  # noqa: N802 - the contract's
@@ -94,7 +94,7 @@ async def test_silent_health_check_is_3() -> None:
 
 
 async def test_refused_connection_is_2() -> None:
-    """An address where nothing listens is exit code 2 and one line on stderr."""
+    """If nothing listens the exit code is 2, with one line on stderr."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     finished = await probe("--address", f"127.0.0.1:{port}", "--connect-timeout", "0.3")
@@ -104,7 +104,7 @@ async def test_refused_connection_is_2() -> None:
 
 
 async def test_frozen_server_is_2() -> None:
-    """A server that accepts connections and never speaks is exit code 2."""
+    """For a server that accepts connections but never responds the exit code is 2."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         finished = await probe("--address", f"127.0.0.1:{port}", "--connect-timeout", "0.3")
@@ -112,7 +112,7 @@ async def test_frozen_server_is_2() -> None:
 
 
 async def test_waits_for_a_server_that_starts() -> None:
-    """A server that starts while the probe tries to connect counts as connected."""
+    """The probe connects to a server that starts while it is trying."""
     tried = asyncio.Event()
 
     async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -150,7 +150,7 @@ BAD_ARGUMENTS = [
 
 
 def test_bad_arguments_are_1(capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests) -> None:
-    """A wrong flag or value is exit code 1, with what is wrong in the last line."""
+    """For an invalid flag or value the exit code is 1, and the last line describes the error."""
     for options, complaint in BAD_ARGUMENTS:
         with subtests.test(options=options):
             finished = run_here(capsys, "probe", *options)
@@ -159,7 +159,7 @@ def test_bad_arguments_are_1(capsys: pytest.CaptureFixture[str], subtests: pytes
 
 
 async def test_bad_arguments_end_the_program_with_1() -> None:
-    """The program ends with that exit code."""
+    """The program ends with exit code 1."""
     options, complaint = BAD_ARGUMENTS[0]
     finished = await probe(*options)
     assert finished.code == 1
@@ -167,7 +167,7 @@ async def test_bad_arguments_end_the_program_with_1() -> None:
 
 
 async def test_help_lists_the_exit_codes() -> None:
-    """Asking for help is exit code 0 and explains every exit code."""
+    """--help ends with exit code 0 and explains every exit code."""
     finished = await probe("--help")
     assert finished.code == 0
     for line in ("  0  serving", "  1  bad", "  2  no conn", "  3  the health", "  4  not serving"):
@@ -175,7 +175,7 @@ async def test_help_lists_the_exit_codes() -> None:
 
 
 async def test_tls_with_a_private_authority() -> None:
-    """--ca connects over TLS to a server whose certificate the file vouches for."""
+    """--ca connects over TLS to a server whose certificate the file verifies."""
     certificate = (TLS / "cert.pem").read_bytes()
     secret = grpc.ssl_server_credentials([((TLS / "key.pem").read_bytes(), certificate)])
     async with ScriptedServer(says(), credentials=secret) as server:
@@ -190,7 +190,7 @@ async def test_tls_with_a_private_authority() -> None:
 
 
 def test_timeouts_are_one_second_by_default() -> None:
-    """Without options the probe waits one second for each step, as grpc_health_probe does."""
+    """By default the probe waits one second for each step, as grpc_health_probe does."""
     subparsers = argparse.ArgumentParser().add_subparsers()
     add_parser(subparsers)
     args = subparsers.choices["probe"].parse_args([])

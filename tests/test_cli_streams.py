@@ -1,4 +1,4 @@
-"""Commands whose output nobody takes, that are interrupted, or that start in an odd environment."""
+"""Commands that have no reader, are interrupted, or start in an unusual environment."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ main()
     ["demo", "--help", "serve --help", "demo-upstream --list-scenarios"],
 )
 async def test_a_reader_that_leaves(arguments: str) -> None:
-    """A reader of stdout that leaves early ends any command without a word on stderr."""
+    """If the reader of stdout leaves early, a command ends without output on stderr."""
     command = shlex.join([*TOKENWIRE, *arguments.split()])
     finished = await run("sh", "-c", f"{command} | head -c 1")
     assert (finished.code, finished.stderr) == (0, "")
@@ -43,14 +43,14 @@ async def test_a_reader_that_leaves(arguments: str) -> None:
 
 
 async def test_a_full_disk() -> None:
-    """Output that the disk has no room for is exit code 1 and one line."""
+    """If the disk is full, the exit code is 1 and one line is on stderr."""
     finished = await run("sh", "-c", f"{shlex.join(TOKENWIRE)} demo > /dev/full")
     assert finished == Finished(1, "", "error: cannot write the output: No space left on device\n")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 async def test_closed_streams(closed: str) -> None:
-    """A command works with any of its standard streams closed; no connection takes their place."""
+    """A command works with any standard stream closed, and no connection reuses its descriptor."""
     finished = await run("sh", "-c", f"{shlex.join(TOKENWIRE)} demo {closed}")
     assert (finished.code, finished.stderr) == (0, "")
     assert finished.stdout.endswith("stopped cleanly\n") == (
@@ -69,32 +69,32 @@ async def test_closed_streams(closed: str) -> None:
     ],
 )
 async def test_interrupt_while_starting(module: str, arguments: list[str]) -> None:
-    """Ctrl-C while a command loads its modules is exit code 130 and no traceback."""
+    """Ctrl-C while a command loads its modules ends it with exit code 130 and no traceback."""
     program = INTERRUPTED_IMPORT.format(module=module, arguments=arguments)
     finished = await run(sys.executable, "-c", program)
     assert finished == Finished(130, "", "")
 
 
 async def test_interrupt_while_the_demo_starts_and_stops() -> None:
-    """Ctrl-C, again and again, ends the demo as a shell's 130 and without a traceback."""
+    """Repeated Ctrl-C ends the demo with exit code 130 and no traceback."""
     process = await start(*TOKENWIRE, "demo")
     assert process.stdout is not None
     await process.stdout.readline()
     while process.returncode is None:
         with suppress(ProcessLookupError):
-            # Not send_signal: it may reap the process, and asyncio then knows no return code.
+            # Not send_signal: it may reap the process, and asyncio then cannot get the return code.
             os.kill(process.pid, signal.SIGINT)
-        # Several times as often as a key that is held down repeats.
+        # Several times the repeat rate of a key that is held down.
         await asyncio.sleep(0.01)
     _, stderr = await process.communicate()
-    # Python has no handler left while it takes itself down.
+    # Python has no handler left during its shutdown.
     assert process.returncode in {130, -signal.SIGINT}
     assert stderr == b""
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "dns:///localhost"])
 async def test_loopback_needs_no_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """`chat`, `probe` and `demo` reach this machine whatever proxy the environment names."""
+    """`chat` and `probe` reach this machine whatever proxy the environment sets."""
     for variable, value in DEAD_PROXY.items():
         monkeypatch.setenv(variable, value)
     async with ScriptedServer(says("near")) as server:
@@ -106,7 +106,7 @@ async def test_loopback_needs_no_proxy(monkeypatch: pytest.MonkeyPatch, name: st
 
 
 async def test_the_demo_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`demo` works whatever proxy the environment names."""
+    """`demo` works whatever proxy the environment sets."""
     for variable, value in DEAD_PROXY.items():
         monkeypatch.setenv(variable, value)
     finished = await run(*TOKENWIRE, "demo")
@@ -114,7 +114,7 @@ async def test_the_demo_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_encoding_without_the_answers_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A character that stdout's encoding lacks is shown by its code, and the answer goes on."""
+    """A character that stdout's encoding cannot represent is escaped, and the answer continues."""
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     async with ScriptedServer(says("\N{SLIGHTLY SMILING FACE}", " ok")) as server:
         finished = await run(*TOKENWIRE, "chat", "--quiet", "--address", server.address, "hi")
@@ -125,7 +125,7 @@ async def test_an_encoding_without_the_answers_characters(monkeypatch: pytest.Mo
 async def test_a_server_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, no_color: str, *, colored: bool
 ) -> None:
-    """NO_COLOR keeps colours out of the log, and Ctrl-C says what a second one does."""
+    """NO_COLOR disables colours in the log, and Ctrl-C explains what a second signal does."""
     env = {**FREE_PORTS, "TOKENWIRE_DRAIN_SECONDS": "0", "NO_COLOR": no_color}
     for variable, value in env.items():
         monkeypatch.setenv(variable, value)

@@ -19,7 +19,7 @@ from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 
 async def test_yields_every_answer_and_the_end() -> None:
-    """Iterating yields each piece in order, then the Answer with the call's end."""
+    """Iterating yields each piece in order, then the Answer that ends the call."""
     usage = Usage(input_tokens=3, output_tokens=2)
     script = says("Hel", "lo", usage=usage)
     async with ScriptedServer(script) as server, Client(server.address) as client:
@@ -30,7 +30,7 @@ async def test_yields_every_answer_and_the_end() -> None:
 
 
 async def test_sends_every_argument() -> None:
-    """Every argument of send arrives in its own field, an explicit zero included."""
+    """Every argument of send is sent in its field, including an explicit zero."""
     async with ScriptedServer(says()) as server, Client(server.address) as client:
         stream = client.send(
             "now",
@@ -101,7 +101,7 @@ async def test_ask_raises_the_failure_of_the_call() -> None:
 
 
 async def test_leaves_unset_what_was_not_given() -> None:
-    """A bare send leaves every optional field unset for the server to decide."""
+    """`send` without options leaves every optional field unset."""
     async with ScriptedServer(says()) as server, Client(server.address) as client:
         async for _ in client.send("now"):
             pass
@@ -111,7 +111,7 @@ async def test_leaves_unset_what_was_not_given() -> None:
 
 
 async def test_sends_metadata_of_client_and_call() -> None:
-    """A call carries the client's metadata and its own."""
+    """A call has the metadata of the client and of the call."""
     async with (
         ScriptedServer(says()) as server,
         Client(server.address, metadata=[("x-team", "red")]) as client,
@@ -125,7 +125,7 @@ async def test_sends_metadata_of_client_and_call() -> None:
 
 
 async def test_options_win_over_the_clients_own() -> None:
-    """A channel option given to the client replaces the one it sets itself."""
+    """A channel option given to the client overrides the client's own."""
     options = [("grpc.primary_user_agent", "mine/1")]
     async with ScriptedServer(says()) as server, Client(server.address, options=options) as client:
         async for _ in client.send("hi"):
@@ -135,7 +135,7 @@ async def test_options_win_over_the_clients_own() -> None:
 
 
 async def test_tells_the_request_id_after_the_end() -> None:
-    """A finished stream knows the server's name of the call."""
+    """A finished stream has the request ID of the server."""
     async with ScriptedServer(says("a")) as server, Client(server.address) as client:
         stream = client.send("hi")
         assert stream.request_id == ""
@@ -146,7 +146,7 @@ async def test_tells_the_request_id_after_the_end() -> None:
 
 
 async def test_ended_stream_stays_ended() -> None:
-    """Iterating a finished stream again yields nothing, and closing it is harmless."""
+    """Iterating a finished stream again yields nothing, and closing it has no effect."""
     async with ScriptedServer(says("a")) as server, Client(server.address) as client:
         stream = client.send("hi")
         assert len([answer async for answer in stream]) == 2
@@ -156,7 +156,7 @@ async def test_ended_stream_stays_ended() -> None:
 
 
 async def test_rejects_a_bad_turn(subtests: pytest.Subtests) -> None:
-    """A turn of another shape or role raises ValueError that names it and what is allowed."""
+    """An invalid turn raises ValueError, which shows the turn and what is allowed."""
     for turn in (("system", "x"), ("user", 3), "user", None):
         with subtests.test(turn=turn):
             async with Client("127.0.0.1:1") as client:
@@ -166,14 +166,14 @@ async def test_rejects_a_bad_turn(subtests: pytest.Subtests) -> None:
 
 
 async def test_rejects_one_text_as_stop() -> None:
-    """A plain text as stop raises TypeError instead of becoming its letters."""
+    """A plain string as `stop` raises TypeError and is not split into characters."""
     async with Client("127.0.0.1:1") as client:
         with pytest.raises(TypeError, match=r"stop=\['END'\]"):
             client.send("hi", stop="END")
 
 
 async def test_use_outside_with_is_an_error() -> None:
-    """Sending on a client that is not open, or no longer, says how to open it."""
+    """Using a client before or after its block raises an error that explains how to open it."""
     client = Client("127.0.0.1:1")
     with pytest.raises(RuntimeError, match="async with"):
         client.send("hi")
@@ -185,7 +185,7 @@ async def test_use_outside_with_is_an_error() -> None:
 
 
 async def test_check_says_whether_it_serves() -> None:
-    """A check is True for a serving service and False for one that is not."""
+    """`check` returns True for a service that is serving and False for one that is not."""
     async with ScriptedServer(says()) as server, Client(server.address) as client:
         assert await client.check()
         assert await client.check("")
@@ -195,7 +195,7 @@ async def test_check_says_whether_it_serves() -> None:
 
 
 async def test_check_of_an_unknown_service_is_an_error() -> None:
-    """A check raises ChatError NOT_FOUND for a service that the server does not know."""
+    """`check` raises ChatError NOT_FOUND for a service that the server does not know."""
     async with ScriptedServer(says()) as server, Client(server.address) as client:
         with pytest.raises(ChatError) as caught:
             await client.check("no.Such")
@@ -203,7 +203,7 @@ async def test_check_of_an_unknown_service_is_an_error() -> None:
 
 
 def test_the_earlier_name_still_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`tokenwire.client` has the names it had, with a DeprecationWarning."""
+    """`tokenwire.client` has its earlier names, with a DeprecationWarning."""
     monkeypatch.delitem(sys.modules, "tokenwire.client", raising=False)
     with pytest.warns(DeprecationWarning, match="tokenwire-client"):
         earlier = importlib.import_module("tokenwire.client")
@@ -212,7 +212,7 @@ def test_the_earlier_name_still_imports(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_import_brings_no_server_libraries() -> None:
-    """Importing the client loads nothing of LangChain, pydantic or OpenTelemetry."""
+    """Importing the client loads neither LangChain nor pydantic nor OpenTelemetry."""
     program = (
         "import sys, tokenwire_client\n"
         "heavy = {'langchain', 'langchain_core', 'openai', 'pydantic', 'opentelemetry'}\n"

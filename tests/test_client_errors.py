@@ -30,11 +30,11 @@ from tokenwire_client.v1.chatgpt_pb2 import Message
 
 async def collect(stream: AnswerStream, into: list[str]) -> None:
     async for answer in stream:
-        into.append(answer.content)  # noqa: PERF401 - keeps what comes before a failure
+        into.append(answer.content)  # noqa: PERF401 - keeps the answers before a failure
 
 
 async def failure(script: Script) -> ChatError:
-    """Make one call against `script` and return how it failed."""
+    """Make one call against `script` and return its error."""
     async with ScriptedServer(script) as server, Client(server.address) as client:
         with pytest.raises(ChatError) as caught:
             await collect(client.send("hello"), [])
@@ -42,7 +42,7 @@ async def failure(script: Script) -> ChatError:
 
 
 async def test_failure_tells_all_details() -> None:
-    """A ChatError carries code, reason, message, request id, retry delay and fields."""
+    """A ChatError has code, reason, message, request ID, retry delay and fields."""
     error = await failure(
         fails(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -65,33 +65,33 @@ async def test_failure_tells_all_details() -> None:
 
 
 async def test_failure_without_details() -> None:
-    """A failure without details has an empty reason and still reads well."""
+    """A failure without details has an empty reason and a readable message."""
     error = await failure(fails(grpc.StatusCode.INTERNAL, "broken,\nbadly"))
     assert (error.reason, error.retry_after, error.fields) == ("", None, ())
     assert str(error) == "INTERNAL: broken, badly (request req-7)"
 
 
 async def test_failure_names_the_request_id_once() -> None:
-    """The request id is not repeated when the status text already has it."""
+    """The request ID is not repeated if the status message contains it."""
     error = await failure(fails(grpc.StatusCode.INTERNAL, f"broken, request {REQUEST_ID}"))
     assert str(error) == f"INTERNAL: broken, request {REQUEST_ID}"
 
 
 async def test_ignores_the_reason_of_other_domains() -> None:
-    """An ErrorInfo of another domain does not become the reason."""
+    """The reason of an ErrorInfo of another domain is ignored."""
     foreign = ErrorInfo(domain="googleapis.com", reason="API_DISABLED")
     error = await failure(fails(grpc.StatusCode.INTERNAL, "broken", foreign))
     assert error.reason == ""
 
 
 async def test_survives_broken_details() -> None:
-    """Details that cannot be decoded leave code and message intact."""
+    """Details that cannot be decoded do not affect code and message."""
     error = await failure(fails_raw(grpc.StatusCode.INTERNAL, "broken", b"\xff\xff\xff"))
     assert (error.code, error.message) == (grpc.StatusCode.INTERNAL, "broken")
 
 
 async def test_remote_cancellation_is_an_error() -> None:
-    """A call that the server side cancels raises ChatError, not CancelledError."""
+    """A call that the server cancels raises ChatError, not CancelledError."""
     error = await failure(fails(grpc.StatusCode.CANCELLED, "went away"))
     assert error.code is grpc.StatusCode.CANCELLED
 
@@ -128,7 +128,7 @@ async def test_refused_connection_is_an_error() -> None:
 
 
 async def test_timeout_is_the_deadline() -> None:
-    """A timeout ends the call with DEADLINE_EXCEEDED and reaches the server."""
+    """A timeout is sent to the server and ends the call with DEADLINE_EXCEEDED."""
     async with ScriptedServer(hangs_after()) as server, Client(server.address) as client:
         with pytest.raises(ChatError) as caught:
             await collect(client.send("hi", timeout=0.2), [])
@@ -137,7 +137,7 @@ async def test_timeout_is_the_deadline() -> None:
 
 
 async def test_keeps_every_piece_before_a_failure() -> None:
-    """A reader slower than the failure still gets all pieces that were sent before it."""
+    """A slow reader gets all pieces that were sent before a failure."""
     pieces = [str(number) for number in range(1000)]
     all_sent = asyncio.Event()
 
@@ -158,7 +158,7 @@ async def test_keeps_every_piece_before_a_failure() -> None:
 
 
 def test_error_survives_pickling() -> None:
-    """A ChatError crosses process borders whole."""
+    """Pickling a ChatError preserves all its attributes."""
     error = ChatError(grpc.StatusCode.ABORTED, "m", "R", "id", 2.0, (("f", "d"),))
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - made one line above
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled on the same line
     assert vars(copy) == vars(error)

@@ -15,7 +15,7 @@ from tokenwire_client import (
 
 
 async def test_break_cancels_at_once() -> None:
-    """Leaving the loop with break cancels the call without waiting for collection."""
+    """Leaving the loop with break cancels the call without waiting for garbage collection."""
     async with ScriptedServer(hangs_after("a")) as server, Client(server.address) as client:
         async for _ in client.send("hi"):
             break
@@ -23,7 +23,7 @@ async def test_break_cancels_at_once() -> None:
 
 
 async def test_aclose_cancels_at_once() -> None:
-    """Closing the stream cancels the call, and the stream yields nothing more."""
+    """Closing the stream cancels the call, and the stream yields nothing afterwards."""
     async with ScriptedServer(hangs_after("a")) as server, Client(server.address) as client:
         stream = client.send("hi")
         await anext(stream)
@@ -41,7 +41,7 @@ async def test_end_of_with_block_cancels() -> None:
 
 
 async def test_cancelled_task_cancels_the_call() -> None:
-    """Cancelling the reading task cancels the call and stays a CancelledError."""
+    """Cancelling the reading task cancels the call and raises CancelledError."""
     async with ScriptedServer(hangs_after("a")) as server, Client(server.address) as client:
         stream = client.send("hi")
         await anext(stream)
@@ -54,7 +54,7 @@ async def test_cancelled_task_cancels_the_call() -> None:
 
 
 async def test_close_from_another_task_ends_the_reader() -> None:
-    """A reader whose stream another task closes sees the end, not a cancellation."""
+    """If another task closes the stream, the reader sees its end and no cancellation."""
     async with ScriptedServer(hangs_after("a")) as server, Client(server.address) as client:
         stream = client.send("hi")
         await anext(stream)
@@ -70,7 +70,7 @@ async def test_close_from_another_task_ends_the_reader() -> None:
 
 
 async def test_closed_client_fails_running_answers() -> None:
-    """A reader whose client is closed gets ChatError CANCELLED, not a cancellation."""
+    """If the client is closed, the reader gets ChatError CANCELLED and no CancelledError."""
     async with ScriptedServer(hangs_after("a")) as server:
         client = Client(server.address)
         async with client:

@@ -21,7 +21,7 @@ async def drain(stream: AnswerStream) -> None:
 
 
 async def test_retries_unavailable_before_the_first_token() -> None:
-    """A call that fails with UNAVAILABLE and no token is tried again and can succeed."""
+    """A call that fails with UNAVAILABLE before any token is retried and can succeed."""
     attempts = 0
 
     async def script(request: Message, context: Context) -> AsyncIterator[Answer]:
@@ -40,7 +40,7 @@ async def test_retries_unavailable_before_the_first_token() -> None:
 
 @pytest.mark.parametrize(("pushback", "expected"), [("300", 2), ("-1", 1)])
 async def test_comes_back_when_the_server_says(pushback: str, expected: int) -> None:
-    """A pushback takes the place of the client's own back-off, and -1 makes a failure final."""
+    """A pushback replaces the client's own back-off, and -1 prevents a retry."""
     times: list[float] = []
 
     async def script(request: Message, context: Context) -> AsyncIterator[Answer]:
@@ -67,7 +67,7 @@ async def test_comes_back_when_the_server_says(pushback: str, expected: int) -> 
     ids=["another code", "after a token"],
 )
 async def test_never_retries_otherwise(code: grpc.StatusCode, after: tuple[str, ...]) -> None:
-    """Another code, or any token, makes the first failure final."""
+    """A failure with another code, or after a token, is not retried."""
     async with (
         ScriptedServer(fails(code, "no", after=after)) as server,
         Client(server.address) as client,
@@ -78,7 +78,7 @@ async def test_never_retries_otherwise(code: grpc.StatusCode, after: tuple[str, 
 
 
 async def test_one_attempt_never_retries() -> None:
-    """max_attempts=1 makes even UNAVAILABLE final."""
+    """With max_attempts=1 even UNAVAILABLE is not retried."""
     script = fails(grpc.StatusCode.UNAVAILABLE, "no")
     async with ScriptedServer(script) as server, Client(server.address, max_attempts=1) as client:
         with pytest.raises(ChatError):
@@ -87,6 +87,6 @@ async def test_one_attempt_never_retries() -> None:
 
 
 def test_rejects_impossible_attempts() -> None:
-    """max_attempts outside 1 to 5 raises ValueError that names both."""
+    """max_attempts outside 1 to 5 raises ValueError with the value and the range."""
     with pytest.raises(ValueError, match="max_attempts is 6; it must be 1 to 5"):
         Client("127.0.0.1:1", max_attempts=6)

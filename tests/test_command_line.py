@@ -1,4 +1,4 @@
-"""The command line: what it prints, and its exit codes."""
+"""The command line: its output and its exit codes."""
 
 import asyncio
 import signal
@@ -58,7 +58,7 @@ async def test_every_command_has_help(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("serve", "--nonsense")])
 async def test_bad_arguments_are_2(arguments: tuple[str, ...]) -> None:
-    """No command, an unknown one or an unknown option is exit code 2 and a usage line."""
+    """A missing or unknown command or an unknown option prints a usage line and exits with 2."""
     finished = await run_tokenwire(*arguments)
     assert finished.code == 2
     assert finished.stdout == ""
@@ -66,7 +66,7 @@ async def test_bad_arguments_are_2(arguments: tuple[str, ...]) -> None:
 
 
 async def test_bad_settings_are_2_and_a_line_each() -> None:
-    """Every bad setting is one line on stderr, and nothing else is."""
+    """Stderr contains one line for each invalid setting, and nothing else."""
     env = {**FREE_PORTS, "TOKENWIRE_MAX_STREAMS": "lots", "TOKENWIRE_LOG_LEVEL": "loud"}
     finished = await run_tokenwire("serve", env=env)
     lines = finished.stderr.splitlines()
@@ -78,7 +78,7 @@ async def test_bad_settings_are_2_and_a_line_each() -> None:
 
 
 async def test_a_missing_key_is_2_and_a_line() -> None:
-    """Without any upstream setting one line tells what to set."""
+    """If no upstream is configured, one line explains what to set."""
     finished = await run_tokenwire("serve", env=FREE_PORTS)
     [line] = finished.stderr.splitlines()
     assert finished.code == 2
@@ -86,7 +86,7 @@ async def test_a_missing_key_is_2_and_a_line() -> None:
 
 
 async def test_bad_settings_of_the_demo_are_2_and_a_line() -> None:
-    """`tokenwire demo` tells a bad setting as `tokenwire serve` does."""
+    """`tokenwire demo` reports an invalid setting as `tokenwire serve` does."""
     finished = await run_tokenwire("demo", env={"TOKENWIRE_TEMPERATURE": "hot"})
     [line] = finished.stderr.splitlines()
     assert finished.code == 2
@@ -95,7 +95,7 @@ async def test_bad_settings_of_the_demo_are_2_and_a_line() -> None:
 
 @pytest.mark.parametrize("variable", FREE_PORTS)
 async def test_a_port_in_use_is_2_and_a_line(taken_address: str, variable: str) -> None:
-    """A port that is taken stops the start with one line that names the setting."""
+    """If a port is in use, the server does not start, and one line names the setting."""
     env = {**FREE_PORTS, "OPENAI_BASE_URL": "http://127.0.0.1:1/v1", variable: taken_address}
     finished = await run_tokenwire("serve", env=env)
     assert finished.code == 2
@@ -117,7 +117,7 @@ async def test_the_demo_shows_it_all() -> None:
 
 
 async def test_ctrl_c_ends_the_demo() -> None:
-    """Ctrl-C in the middle of `tokenwire demo` is exit code 130 without a traceback."""
+    """Ctrl-C during `tokenwire demo` ends it with exit code 130 and no traceback."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*TOKENWIRE, "demo", stdout=pipe, stderr=pipe)
     try:
@@ -133,7 +133,7 @@ async def test_ctrl_c_ends_the_demo() -> None:
 
 
 async def test_the_demo_sends_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the environment holds for a real upstream does not reach the simulator."""
+    """Credentials for a real upstream are not sent to the simulator."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     started: list[DemoUpstream] = []
@@ -152,7 +152,7 @@ async def test_the_demo_sends_no_credentials(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_serving_the_demo_takes_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`serve --demo` has the simulator for its upstream and nobody's credentials."""
+    """`serve --demo` uses the simulator as its upstream and ignores all credentials."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     served: list[Settings] = []
@@ -164,7 +164,7 @@ async def test_serving_the_demo_takes_no_credentials(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(serving, "serve", record)
     monkeypatch.setattr("tokenwire.observability.logs.configure", lambda _: None)
     monkeypatch.setattr("tokenwire.observability.logs.hooks.install", lambda: None)
-    # So that it is undone.
+    # So that the change is undone after the test.
     monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     assert await serve._serve_demo() == 0
     [loaded] = served

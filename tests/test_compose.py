@@ -1,4 +1,4 @@
-"""The compose file and what it mounts, by their structure; nothing is pulled or run."""
+"""The structure of the compose file and of the files that it mounts; nothing is pulled or run."""
 
 import re
 from importlib.metadata import version
@@ -18,7 +18,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def mounts(service: str) -> dict[str, Path]:
-    """Return what is mounted, by its place in the container."""
+    """Return the mounted files and folders by their paths in the container."""
     found = {}
     for volume in SERVICES[service]["volumes"]:
         source, target, mode = volume.split(":")
@@ -32,7 +32,7 @@ def loaded(name: str) -> Any:
 
 
 def test_images_are_pinned() -> None:
-    """Each image that comes from elsewhere has a version for its tag."""
+    """The tag of each external image is a version."""
     for name, service in SERVICES.items():
         assert re.search(r":v?\d+\.\d+\.\d+$|^tokenwire:local-demo$", service["image"]), name
     assert (FOLDER / SERVICES["tokenwire"]["build"]["context"] / "Dockerfile").exists()
@@ -40,14 +40,14 @@ def test_images_are_pinned() -> None:
 
 
 def test_what_is_mounted_is_there() -> None:
-    """Each mounted file or folder is in the repository, and read-only."""
+    """Each mounted file or folder exists in the repository and is mounted read-only."""
     for name, service in SERVICES.items():
         if "volumes" in service:
             assert [path for path in mounts(name).values() if not path.exists()] == []
 
 
 def test_dashboards_are_made_for_the_grafana_that_shows_them() -> None:
-    """Grafana's SDK, by whose schema the dashboards are typed, is the one of that Grafana."""
+    """The Grafana SDK that types the dashboards has the version of the Grafana image."""
     _, _, grafana = SERVICES["grafana"]["image"].rpartition(":")
     sdk = version("grafana-foundation-sdk")
     assert sdk.rpartition("!")[2] == grafana
@@ -55,14 +55,14 @@ def test_dashboards_are_made_for_the_grafana_that_shows_them() -> None:
 
 
 def test_ports_are_for_this_machine_only() -> None:
-    """Nothing listens beyond 127.0.0.1: the demo has no password."""
+    """Ports are published on 127.0.0.1 only, since the demo has no password."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert len(ports) == 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_everybody_is_called_by_a_name_that_is_there() -> None:
-    """Each host that a file of observability/ names is a service of the compose file."""
+    """Each host that a file of observability/ refers to is a service of the compose file."""
     files = ("compose.yml", "prometheus/prometheus.yml", "grafana/datasources.yml")
     text = "\n".join((FOLDER / name).read_text() for name in files)
     hosts = set(re.findall(r"\b([a-z]+):(?:4317|9464|9090|16686|50051|3000)\b", text))
@@ -73,7 +73,7 @@ def test_everybody_is_called_by_a_name_that_is_there() -> None:
 
 
 def test_only_the_server_is_asked_for_its_health() -> None:
-    """Others of the same image have no server that its HEALTHCHECK could ask."""
+    """Other containers of the same image have no server that the HEALTHCHECK could probe."""
     ours = {
         name: each for name, each in SERVICES.items() if each["image"] == "tokenwire:local-demo"
     }
@@ -82,13 +82,13 @@ def test_only_the_server_is_asked_for_its_health() -> None:
 
 
 def test_the_service_gets_settings_that_it_knows() -> None:
-    """Each variable that the service is given is a setting."""
+    """Each environment variable of the service is a known setting."""
     known = {name for field in Settings.model_fields for name in variables(field)}
     assert set(SERVICES["tokenwire"]["environment"]) <= known
 
 
 def test_prometheus_reads_every_rule() -> None:
-    """Its configuration names both files of rules, where they are mounted."""
+    """Prometheus loads both rule files from where they are mounted."""
     assert mounts("prometheus") == {"/etc/prometheus": FOLDER / "prometheus"}
     config = loaded("prometheus/prometheus.yml")
     assert config["rule_files"] == ["rules.yml", "alerts.yml"]
@@ -96,7 +96,7 @@ def test_prometheus_reads_every_rule() -> None:
 
 
 def test_grafana_is_provisioned() -> None:
-    """It finds the dashboards where they are mounted, and leads from exemplars to traces."""
+    """Grafana finds the dashboards where they are mounted and links exemplars to traces."""
     [provider] = loaded("grafana/dashboards.yml")["providers"]
     mounted = mounts("grafana")
     assert mounted[provider["options"]["path"]].resolve() == DASHBOARDS
@@ -108,6 +108,6 @@ def test_grafana_is_provisioned() -> None:
 
 
 def test_the_collector_is_the_one_that_is_tested() -> None:
-    """Its image has the version of which tests build their own."""
+    """The collector's image has the version of the collector that tests build."""
     manifest = yaml.safe_load((ROOT / "tools" / "otelcol" / "manifest.yaml").read_text())
     assert SERVICES["collector"]["image"].endswith(f":{manifest['dist']['version']}")

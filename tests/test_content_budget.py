@@ -1,4 +1,4 @@
-"""What spans hold of prompts and answers is bounded, whatever the collector does."""
+"""The size of prompts and answers held in spans is bounded, whatever the collector does."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ OMITTED = "tokenwire.content_omitted"
 
 
 class Slow(Collector):
-    """Takes no spans until it is told to."""
+    """Accepts no spans until `go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ async def slow() -> AsyncIterator[Slow]:
 async def test_a_slow_collector_does_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp, slow: Slow
 ) -> None:
-    """Spans that wait hold prompts and answers up to a bound; later ones say that they do not."""
+    """Queued spans hold content up to a limit, and later spans are marked as omitting it."""
     monkeypatch.setattr(content_budget, "CONTENT_BYTES", ROOM)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{slow.address}")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
@@ -60,13 +60,13 @@ async def test_a_slow_collector_does_not_fill_the_memory(
         held = [span for span in spans if INPUT in span]
         assert 0 < len(held) <= ROOM // PROMPT
         assert all(OMITTED in span for span in spans if INPUT not in span)
-        # What was exported makes room again, as soon as the exporter lets go of it.
+        # Exported content is subtracted from the limit once the exporter has released it.
         async with asyncio.timeout(30):
             await until_held(send, slow)
 
 
 async def until_held(send: Any, collector: Collector) -> None:
-    """Call until a span holds what was said."""
+    """Make calls until a span contains its prompt."""
     calls = CALLS
     held = False
     while not held:

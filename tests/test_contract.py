@@ -1,4 +1,4 @@
-"""The contract against its stubs, its original and its readers; Python alone."""
+"""The contract compared with its stubs and with the original contract, in Python only."""
 
 import runpy
 import subprocess
@@ -23,7 +23,7 @@ STUBS = Path("client") / "tokenwire_client" / "v1"
 
 
 def compiled(folder: Path, name: str, output: Path) -> FileDescriptorProto:
-    """Compile one proto file into its descriptor, comments included."""
+    """Compile a proto file into its descriptor, including comments."""
     subprocess.run(
         [
             *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}"),
@@ -36,20 +36,20 @@ def compiled(folder: Path, name: str, output: Path) -> FileDescriptorProto:
 
 @pytest.fixture(scope="module")
 def contract(tmp_path_factory: pytest.TempPathFactory) -> FileDescriptorProto:
-    """The contract as it is now."""
+    """The current contract."""
     output = tmp_path_factory.mktemp("contract") / "contract.binpb"
     return compiled(ROOT / "proto", "tokenwire/v1/chatgpt.proto", output)
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> FileDescriptorProto:
-    """The contract that clients have carried since before this project."""
+    """The original contract, which clients have used since before this project."""
     output = tmp_path_factory.mktemp("original") / "original.binpb"
     return compiled(ROOT / "tests", "original.proto", output)
 
 
 def test_the_committed_stubs_are_fresh(tmp_path: Path) -> None:
-    """`make generate` would change no byte of the committed stubs."""
+    """The committed stubs are exactly what `make generate` writes."""
     generate = runpy.run_path(str(ROOT / "tools" / "generate.py"))
     generate["stubs"](tmp_path)
 
@@ -59,18 +59,18 @@ def test_the_committed_stubs_are_fresh(tmp_path: Path) -> None:
 
 
 def test_server_and_client_share_one_copy_of_the_stubs() -> None:
-    """A process that has both registers each message once."""
+    """A process that imports both the server and the client registers each message once."""
     assert tokenwire.v1.chatgpt_pb2 is tokenwire_client.v1.chatgpt_pb2
     assert tokenwire.v1.chatgpt_pb2_grpc is tokenwire_client.v1.chatgpt_pb2_grpc
 
 
 def field_facts(message: DescriptorProto) -> set[tuple[object, ...]]:
-    """What the wire and generated code know of a message's fields."""
+    """Return the parts of a message's fields that affect the wire format or generated code."""
     return {(f.number, f.name, f.type, f.label, f.type_name) for f in message.field}
 
 
 def method_facts(method: MethodDescriptorProto) -> tuple[object, ...]:
-    """What the wire and generated code know of a call."""
+    """Return the parts of a method that affect the wire format or generated code."""
     streams = (method.client_streaming, method.server_streaming)
     return (method.name, method.input_type, method.output_type, *streams)
 
@@ -78,7 +78,7 @@ def method_facts(method: MethodDescriptorProto) -> tuple[object, ...]:
 def test_the_package_is_the_original(
     contract: FileDescriptorProto, original: FileDescriptorProto
 ) -> None:
-    """The package is the original's, for it is in the path of every call."""
+    """The package equals the original's, since it is part of the path of every call."""
     assert contract.package == original.package == "openai"
 
 
@@ -98,7 +98,7 @@ def test_every_original_field_is_still_there(
 def test_every_original_call_is_still_there(
     contract: FileDescriptorProto, original: FileDescriptorProto
 ) -> None:
-    """Each call of the original keeps its service, its types and its streaming."""
+    """Each method of the original keeps its service, its types and its streaming."""
 
     def calls(file: FileDescriptorProto) -> set[tuple[object, ...]]:
         return {(s.name, method_facts(m)) for s in file.service for m in s.method}
@@ -111,7 +111,7 @@ Paths = Iterator[tuple[str, tuple[int, ...]]]
 
 
 def enum_paths(enum: EnumDescriptorProto, path: tuple[int, ...]) -> Paths:
-    """Name an enum and its values, each with its place in the source info."""
+    """Yield an enum and its values by name, each with its path in the source info."""
     yield enum.name, path
     number = EnumDescriptorProto.VALUE_FIELD_NUMBER
     for i, value in enumerate(enum.value):
@@ -119,7 +119,7 @@ def enum_paths(enum: EnumDescriptorProto, path: tuple[int, ...]) -> Paths:
 
 
 def message_paths(message: DescriptorProto, path: tuple[int, ...]) -> Paths:
-    """Name a message and all it holds, each with its place in the source info."""
+    """Yield a message and all its elements by name, each with its path in the source info."""
     yield message.name, path
     for i, field in enumerate(message.field):
         yield f"{message.name}.{field.name}", (*path, DescriptorProto.FIELD_FIELD_NUMBER, i)
@@ -130,7 +130,7 @@ def message_paths(message: DescriptorProto, path: tuple[int, ...]) -> Paths:
 
 
 def element_paths(file: FileDescriptorProto) -> Paths:
-    """Name everything that the contract defines."""
+    """Yield every element of the contract by name, each with its path in the source info."""
     for i, message in enumerate(file.message_type):
         yield from message_paths(message, (FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER, i))
     for i, enum in enumerate(file.enum_type):
@@ -143,7 +143,7 @@ def element_paths(file: FileDescriptorProto) -> Paths:
 
 
 def test_everything_is_commented(contract: FileDescriptorProto) -> None:
-    """Every message, field, enum value, service and call has a comment above it."""
+    """Every message, field, enum value, service and method has a leading comment."""
     comments = {
         tuple(location.path): location.leading_comments.strip()
         for location in contract.source_code_info.location

@@ -1,4 +1,4 @@
-"""What the generators of other languages make of the contract, with protoc alone."""
+"""The code that other languages' generators make of the contract, with protoc only."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ ENUMS = {"Effort", "Role", "FinishReason"}
 
 
 def generated(folder: Path, language: str) -> dict[Path, str]:
-    """Generate the messages of the contract for a language; return each file's text."""
+    """Generate the contract's messages for a language; return the text of each file."""
     subprocess.run(
         [
             *(PROTOC, f"--proto_path={ROOT / 'proto'}", f"--{language}_out={folder}"),
@@ -27,7 +27,7 @@ def generated(folder: Path, language: str) -> dict[Path, str]:
 
 
 def test_java_has_a_file_for_each_type(tmp_path: Path) -> None:
-    """Java's classes are top-level classes of the package `io.tokenwire.v1`."""
+    """Java classes are top-level classes of the package `io.tokenwire.v1`."""
     made = generated(tmp_path, "java")
 
     assert {path.parent for path in made} == {Path("io/tokenwire/v1")}
@@ -37,7 +37,7 @@ def test_java_has_a_file_for_each_type(tmp_path: Path) -> None:
 
 
 def test_csharp_has_the_projects_namespace(tmp_path: Path) -> None:
-    """C#'s classes are in the namespace `Tokenwire.V1`."""
+    """C# classes are in the namespace `Tokenwire.V1`."""
     [text] = generated(tmp_path, "csharp").values()
 
     assert re.findall(r"^namespace (\S+) {$", text, re.MULTILINE) == ["Tokenwire.V1"]

@@ -1,4 +1,4 @@
-"""What a token costs, held to what was recorded: tests/cost.json, by `make record-costs`."""
+"""The cost of a token, compared with tests/cost.json, which `make record-costs` writes."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from support import cost
 
 ALLOWED_RISE = 1.1
 LEEWAY = {"memory": 0.5, "messages": 0.01}
-"""What chance does: an odd allocation, a block of events that arrives in two reads."""
+"""Random variation, such as an extra allocation or a block of events that takes two reads."""
 
 RECORDED: dict[str, float] = json.loads(cost.RECORD.read_text())
 
@@ -20,7 +20,7 @@ def found() -> dict[str, float]:
 
 
 def test_costs_no_more_than_recorded(found: dict[str, float], subtests: pytest.Subtests) -> None:
-    """A count that does not depend on the machine has not risen by more than a tenth."""
+    """No count has risen by more than a tenth; the counts do not depend on the machine."""
     for name, recorded in RECORDED.items():
         with subtests.test(name=name):
             leeway = LEEWAY.get(name.split(maxsplit=1)[0], 0.0)

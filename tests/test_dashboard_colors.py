@@ -1,4 +1,4 @@
-"""What the colours of the dashboards' series mean, and which series are stacked."""
+"""The colours of the dashboards' series, and which series are stacked."""
 
 import json
 import re
@@ -32,7 +32,7 @@ HUES = {
 }
 AMBER = "dark-yellow"
 
-# By hand, from docs/errors.md: what the status code alone tells.
+# Written by hand from docs/errors.md: the outcome that each status code implies.
 CODES = {
     "OK": Outcome.OK,
     "INVALID_ARGUMENT": Outcome.REJECTED,
@@ -61,7 +61,7 @@ REASONS = {
 ENDINGS = {
     f"{code} {reason}": REASONS[reason] for code, reason in failure_outcomes() if reason in REASONS
 } | {
-    # Part of the answer had been sent, so the call had been taken.
+    # The call was accepted: part of the answer had been sent.
     "ABORTED SERVER_SHUTTING_DOWN": Outcome.ERROR,
 }
 LEAVING = {
@@ -86,11 +86,11 @@ MEANINGS: dict[str, dict[str, Outcome]] = {
 OUTCOME_LABELS = {"outcome", "grpc_code", "error_type"}
 
 PARTS_OF_EACH_OTHER = {"overview/Tokens": "cached is a part of input, reasoning of output"}
-"""Series that do not add up, although there are several of one counter."""
+"""Series of the same counter that do not add up to a total."""
 
 
 def color_of(panel: dict[str, Any], name: str) -> str:
-    """Return Grafana's name of the colour that a panel's series gets; the last override counts."""
+    """Return Grafana's colour name of a panel's series; the last matching override applies."""
     color = panel["fieldConfig"]["defaults"].get("color", {}).get("fixedColor", "")
     for override in panel["fieldConfig"]["overrides"]:
         kind, wanted = override["matcher"]["id"], override["matcher"]["options"]
@@ -105,7 +105,7 @@ def color_of(panel: dict[str, Any], name: str) -> str:
 
 @pytest.mark.parametrize("panel", MEANINGS)
 def test_a_color_says_how_calls_ended(panel: str) -> None:
-    """Ok is green, an error red, a rejected call amber, one whose caller left blue or purple."""
+    """Ok is green, an error red, a rejected call amber, a caller that left blue or purple."""
     for name, outcome in MEANINGS[panel].items():
         color = color_of(PANELS[panel], name)
         hue = color.rpartition("-")[2]
@@ -113,14 +113,14 @@ def test_a_color_says_how_calls_ended(panel: str) -> None:
 
 
 def test_the_main_shades_are_those_of_traffic_lights() -> None:
-    """Where outcomes stand side by side, they are Grafana's green, red and amber."""
+    """Side by side, outcomes have Grafana's green, red and amber."""
     panel = PANELS["overview/Calls by outcome"]
     names = ("ok", "error", "rejected")
     assert [color_of(panel, name) for name in names] == ["green", "red", AMBER]
 
 
 def test_every_panel_of_outcomes_has_its_colors() -> None:
-    """No graph shows outcomes, status codes or types of errors in colours that mean nothing."""
+    """Every graph of outcomes, status codes or error types uses the colours of outcomes."""
     for name, panel in GRAPHS.items():
         grouped = re.findall(r"by \(([^)]*)\)", " ".join(each["expr"] for each in panel["targets"]))
         if OUTCOME_LABELS & {label for labels in grouped for label in re.split(", ?", labels)}:
@@ -128,7 +128,7 @@ def test_every_panel_of_outcomes_has_its_colors() -> None:
 
 
 def test_every_failure_has_a_color_of_its_own_kind(subtests: pytest.Subtests) -> None:
-    """A call is coloured alike by its status and reason, whatever the failure."""
+    """Every failure has the colour of an outcome, by its status and reason."""
     for ending in sorted({f"{c} {r}" for c, r in failure_outcomes()}):
         with subtests.test(ending=ending):
             color = color_of(PANELS["overview/Errors by reason"], ending)
@@ -141,7 +141,7 @@ def test_every_failure_has_a_color_of_its_own_kind(subtests: pytest.Subtests) ->
 
 
 def test_figures_turn_red_where_it_is_bad() -> None:
-    """Each coloured figure goes from green over amber to red, or the other way round."""
+    """Each coloured figure changes from green to amber to red, or in reverse order."""
     figures = [panel for panel in PANELS.values() if panel["type"] == "stat"]
     colored = [
         [step["color"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
@@ -154,7 +154,7 @@ def test_figures_turn_red_where_it_is_bad() -> None:
 
 
 def test_parts_of_a_whole_are_stacked(subtests: pytest.Subtests) -> None:
-    """Series are stacked if they are one counter's by a label, and if they add up to all of it."""
+    """Series are stacked exactly if they split one counter by a label and add up to it."""
     for name, panel in GRAPHS.items():
         with subtests.test(name=name):
             stacked = panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
@@ -171,7 +171,7 @@ def test_parts_of_a_whole_are_stacked(subtests: pytest.Subtests) -> None:
 
 
 def test_quantiles_are_paler_the_lower_they_are(subtests: pytest.Subtests) -> None:
-    """Quantiles are shades of one colour that means neither good nor bad."""
+    """Quantiles are shades of one neutral colour, and lower ones are paler."""
     for name in QUANTILES:
         with subtests.test(name=name):
             colors = [color_of(GRAPHS[name], share) for share in ("p50", "p95", "p99")]

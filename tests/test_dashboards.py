@@ -1,4 +1,4 @@
-"""The dashboards' files: what Grafana and whoever is on call need of them."""
+"""The dashboard files: requirements of Grafana and of on-call engineers."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def id_of(query: PanelQuery) -> str:
 
 
 def test_dashboards_can_be_provisioned() -> None:
-    """Each has a uid of its own that stays, and nothing that must be asked for on import."""
+    """Each dashboard has a unique, stable uid and no inputs that an import must supply."""
     assert {each["uid"] for each in loaded()} == {
         "tokenwire-overview",
         "tokenwire-model",
@@ -36,7 +36,7 @@ def test_dashboards_can_be_provisioned() -> None:
 
 
 def test_dashboards_let_choose_what_they_show() -> None:
-    """Data source, namespace, job, instance and model can be chosen, the last four severally."""
+    """The data source and several namespaces, jobs, instances and models can be selected."""
     for dashboard in loaded():
         source, *others = dashboard["templating"]["list"]
         assert (source["name"], source["type"]) == ("datasource", "datasource")
@@ -48,7 +48,7 @@ def test_dashboards_let_choose_what_they_show() -> None:
 
 
 def test_what_can_be_chosen_depends_on_what_was_chosen_before() -> None:
-    """Each variable offers what there is in the chosen namespaces, and jobs, before it."""
+    """Each variable offers only values within the namespaces and jobs selected before it."""
     for dashboard in loaded():
         _, *others = dashboard["templating"]["list"]
         queries = {each["name"]: each["query"]["query"] for each in others}
@@ -59,13 +59,13 @@ def test_what_can_be_chosen_depends_on_what_was_chosen_before() -> None:
 
 
 def shows(dashboard: dict[str, Any], picker: str) -> bool:
-    """Tell whether a dashboard shows the picker of a variable."""
+    """Return whether a dashboard shows the picker of a variable."""
     [variable] = [each for each in dashboard["templating"]["list"] if each["name"] == picker]
     return not variable.get("hide")
 
 
 def test_a_panel_that_ignores_a_picker_says_so() -> None:
-    """Instance and model are in all of a panel's queries, or its description says that all count.
+    """A panel's queries use instance and model, or its description says that it ignores them.
 
     The dashboard of processes has no picker of models that could be ignored.
     """
@@ -88,7 +88,7 @@ def test_a_panel_that_ignores_a_picker_says_so() -> None:
 
 
 def all_of(key: str, node: Any) -> Iterator[Any]:
-    """Yield what stands under a key, anywhere."""
+    """Yield the value of every occurrence of a key."""
     if isinstance(node, dict):
         if key in node:
             yield node[key]
@@ -100,7 +100,7 @@ def all_of(key: str, node: Any) -> Iterator[Any]:
 
 
 def test_panels_explain_themselves() -> None:
-    """Each panel has a title of its own, a description and a unit."""
+    """Each panel has a unique title, a description and a unit."""
     for dashboard in loaded():
         titles = [panel["title"] for panel in dashboard["panels"]]
         assert len(set(titles)) == len(titles)
@@ -110,7 +110,7 @@ def test_panels_explain_themselves() -> None:
 
 
 def test_panels_do_not_overlap() -> None:
-    """No two panels of a dashboard cover the same place, and none is wider than the grid."""
+    """No two panels of a dashboard overlap, and none extends beyond the grid."""
     for dashboard in loaded():
         places = [
             (x, y)
@@ -123,7 +123,7 @@ def test_panels_do_not_overlap() -> None:
 
 
 def test_a_query_obeys_what_is_chosen(subtests: pytest.Subtests) -> None:
-    """Each selector has namespace, job and instance, or is of a recording rule; rates adapt."""
+    """Selectors use namespace, job and instance, or a recording rule; windows are Grafana's own."""
     for query in QUERIES:
         with subtests.test(query=query):
             names = re.findall(r"([a-z_:0-9]+)\{([^}]*)\}", query.expr)
@@ -142,7 +142,7 @@ def test_a_query_obeys_what_is_chosen(subtests: pytest.Subtests) -> None:
 
 
 def test_pictures_show_every_panel(subtests: pytest.Subtests) -> None:
-    """The picture of each dashboard has all its panels, and says that Grafana did not draw it."""
+    """The picture of each dashboard shows all panels and states that Grafana did not draw it."""
     for file in FILES:
         with subtests.test(file=file):
             picture = (ROOT / "docs" / "images" / f"dashboard-{file.stem}.svg").read_text()
@@ -152,7 +152,7 @@ def test_pictures_show_every_panel(subtests: pytest.Subtests) -> None:
 
 
 def test_the_runbook_names_panels_that_are_there() -> None:
-    """Each panel that the runbook sends its reader to is on a dashboard."""
+    """Each panel that the runbook refers to is on a dashboard."""
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     looked_at = re.findall(r"\*\*Look at\.\*\*(.*)", runbook)
     named = {name for line in looked_at for name in re.findall(r'"([^"]+)"', line)}

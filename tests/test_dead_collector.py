@@ -1,4 +1,4 @@
-"""A collector that is down, deaf or slow: the service does not mind, and counts."""
+"""A collector that is down, silent or slow does not affect the service; lost spans are counted."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ LOST = "spans lost"
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches go out, and are given up, after a moment."""
+    """Batches are exported, and exports time out, after a short time."""
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
 
@@ -60,7 +60,7 @@ def lost(app: App, reason: str) -> float | None:
 async def test_it_costs_a_counter_and_one_line(
     start_app: StartApp, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
-    """Answers are whole, each lost span is counted, and the log says it once and not where to."""
+    """Answers are complete, and lost spans are counted and logged once, without the address."""
     monkeypatch.setenv(ENDPOINT, REFUSING)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
     with captured() as stream:
@@ -77,7 +77,7 @@ async def test_it_costs_a_counter_and_one_line(
 
 
 class SlowCollector(Collector):
-    """Takes no spans until it is released."""
+    """Accepts no spans until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ async def slow() -> AsyncIterator[SlowCollector]:
 async def test_what_does_not_fit_is_counted(
     start_app: StartApp, slow: SlowCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the collector is slow, spans are either kept for it or counted as lost, each once."""
+    """With a slow collector, each span is either queued or counted as lost, exactly once."""
     monkeypatch.setenv(ENDPOINT, f"http://{slow.address}")
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
@@ -123,7 +123,7 @@ async def test_what_does_not_fit_is_counted(
 
 @asynccontextmanager
 async def deaf() -> AsyncIterator[str]:
-    """Listen and never say a word; yield where."""
+    """Accept connections without ever responding; yield the URL."""
 
     async def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
@@ -134,13 +134,13 @@ async def deaf() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def unanswering() -> AsyncIterator[str]:
-    """Let nobody connect and nobody know, as a firewall does; yield where."""
+    """Drop connection attempts, as a firewall does; yield the URL."""
     with (
         socket.create_server(("127.0.0.1", 0), backlog=0) as server,
         contextlib.ExitStack() as stack,
     ):
         address = server.getsockname()
-        # A full backlog drops who comes next.
+        # A full backlog drops further connections.
         for _ in range(4):
             caller = stack.enter_context(socket.socket())
             caller.settimeout(0)
@@ -153,7 +153,7 @@ async def unanswering() -> AsyncIterator[str]:
 async def test_it_does_not_hold_up_the_end(
     upstream: DemoUpstream, protocol: str, collector: str
 ) -> None:
-    """With spans that nobody takes, the process ends within about a second of its last answer."""
+    """With spans that cannot be exported, the process ends about a second after its last answer."""
     async with deaf() as silent, unanswering() as dropping:
         addresses = {"refusing": REFUSING, "deaf": silent, "unanswering": dropping}
         env = {

@@ -1,4 +1,4 @@
-"""The demo upstream as a well-behaved OpenAI-compatible server."""
+"""The demo upstream as a valid OpenAI-compatible server."""
 
 import json
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ def events(response: httpx2.Response) -> list[Any]:
 async def test_a_stream_is_role_then_one_token_per_event_then_finish_then_done(
     client: httpx2.AsyncClient,
 ) -> None:
-    """A stream has OpenAI's order: the role, the tokens, the finish reason, [DONE]."""
+    """A stream consists of the role, the tokens, the finish reason and [DONE], in this order."""
     response = await ask(client, question(stream=True))
     role, *content, finish, done = events(response)
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -55,7 +55,7 @@ async def test_a_stream_is_role_then_one_token_per_event_then_finish_then_done(
 
 
 async def test_usage_is_streamed_only_when_asked_for(client: httpx2.AsyncClient) -> None:
-    """A usage chunk comes after the finish reason if and only if the client asks for it."""
+    """A usage chunk follows the finish reason if and only if the client requests it."""
     asked = question(stream=True, stream_options={"include_usage": True})
     *content, usage, _ = events(await ask(client, asked))
     assert usage["choices"] == []
@@ -72,7 +72,7 @@ async def test_usage_is_streamed_only_when_asked_for(client: httpx2.AsyncClient)
 
 
 async def test_the_answer_is_honest_and_depends_on_the_prompt(client: httpx2.AsyncClient) -> None:
-    """The answer says that it is a simulator and shows words, history and system prompt."""
+    """The answer states that it is a simulator and refers to words, history and system prompt."""
     turns = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "before"},
@@ -88,12 +88,12 @@ async def test_the_answer_is_honest_and_depends_on_the_prompt(client: httpx2.Asy
 
 
 async def test_the_same_request_gets_the_same_answer(client: httpx2.AsyncClient) -> None:
-    """The answer is a function of the request alone."""
+    """The answer depends only on the request."""
     assert await answer(client, question()) == await answer(client, question())
 
 
 async def test_a_long_prompt_is_quoted_in_part(client: httpx2.AsyncClient) -> None:
-    """The answer's length does not grow without end with the prompt's."""
+    """The length of the answer is bounded, however long the prompt is."""
     text, _ = await answer(client, question("word " * 1000))
     assert "You sent 1000 words. The first 12 words: " in text
     assert len(text) < 500
@@ -102,7 +102,7 @@ async def test_a_long_prompt_is_quoted_in_part(client: httpx2.AsyncClient) -> No
 async def test_a_token_limit_ends_the_answer(
     client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    """Both names of the limit cut the answer, with finish reason length."""
+    """Both names of the limit end the answer with finish reason length."""
     for field in ("max_tokens", "max_completion_tokens"):
         with subtests.test(field=field):
             assert await answer(client, question(**{field: 2})) == ("This is", "length")
@@ -119,7 +119,7 @@ STOPS: list[tuple[object, str]] = [
 async def test_a_stop_string_ends_the_answer_before_it(
     client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    """The text ends right before the first stop string, even one that spans tokens."""
+    """The text ends just before the first stop string, even if the string spans tokens."""
     for stop, text in STOPS:
         with subtests.test(stop=stop, text=text):
             assert await answer(client, question(stop=stop)) == (text, "stop")
@@ -131,20 +131,20 @@ async def test_a_stop_string_ends_the_answer_before_it(
 
 
 async def test_lone_surrogates_in_a_prompt_do_no_harm(client: httpx2.AsyncClient) -> None:
-    """A prompt that UTF-8 cannot carry is answered with a replacement character."""
+    """Characters of a prompt that UTF-8 cannot encode are replaced in the answer."""
     body = json.dumps(question("a \ud800 b"))
     response = await client.post("/chat/completions", content=body)
     assert '"a ? b"' in response.json()["choices"][0]["message"]["content"]
 
 
 async def test_models_lists_the_demo_model(client: httpx2.AsyncClient) -> None:
-    """GET models answers with a list of one."""
+    """GET /models returns a list of one model."""
     models = (await client.get("/models")).json()
     assert [one["id"] for one in models["data"]] == ["tokenwire-demo"]
 
 
 async def test_any_prefix_is_accepted(upstream: DemoUpstream, client: httpx2.AsyncClient) -> None:
-    """Azure-style paths with a query reach the model, and are logged whole."""
+    """Azure-style paths with a query reach the model and are recorded in full."""
     base = upstream.base_url.removesuffix("/v1")
     path = "/openai/deployments/d/chat/completions?api-version=2024-06-01"
     response = await client.post(base + path, json=question())
@@ -158,7 +158,7 @@ UNKNOWN = [("GET", "/nowhere", 404), ("GET", "/chat/completions", 405), ("POST",
 async def test_unknown_paths_and_methods_get_an_error_object(
     client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    """What is not there is refused with OpenAI's error object."""
+    """Unknown paths and methods get OpenAI's error object."""
     for method, path, status in UNKNOWN:
         with subtests.test(method=method, path=path, status=status):
             response = await client.request(method, path)
@@ -181,7 +181,7 @@ BAD_REQUESTS: list[tuple[object, str]] = [
 async def test_a_bad_request_is_told_what_is_wrong(
     client: httpx2.AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    """A request that cannot be answered gets a 400 that names the field."""
+    """An invalid request gets a 400 that names the field."""
     for body, said in BAD_REQUESTS:
         with subtests.test(body=body, said=said):
             response = await client.post("/chat/completions", json=body)
@@ -190,7 +190,7 @@ async def test_a_bad_request_is_told_what_is_wrong(
 
 
 async def test_a_body_that_is_not_json_is_refused(client: httpx2.AsyncClient) -> None:
-    """Bytes that are not JSON get a 400."""
+    """A body that is not JSON gets a 400."""
     response = await client.post("/chat/completions", content=b"\xff")
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_json"
@@ -199,7 +199,7 @@ async def test_a_body_that_is_not_json_is_refused(client: httpx2.AsyncClient) ->
 async def test_a_connection_is_kept_alive(
     upstream: DemoUpstream, client: httpx2.AsyncClient
 ) -> None:
-    """Requests one after the other share one connection."""
+    """Sequential requests use the same connection."""
     for _ in range(3):
         await ask(client, question(stream=True))
     assert [len(one.requests) for one in upstream.connections] == [3]

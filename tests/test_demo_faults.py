@@ -1,4 +1,4 @@
-"""The faults that the steps of a plan put on the wire."""
+"""The faults that the steps of a plan send."""
 
 import gzip
 import zlib
@@ -11,7 +11,7 @@ from tokenwire_demo import DemoUpstream
 
 
 async def test_headers_come_alone_and_may_be_any(upstream: DemoUpstream) -> None:
-    """A headers step sends status and headers at once, before any event."""
+    """A headers step sends status and headers immediately, before any event."""
     async with connect(upstream) as client:
         await client.ask("headers status=201 x-canary=bird; barrier before-body; tokens 1")
         status, headers = await client.head()
@@ -22,7 +22,7 @@ async def test_headers_come_alone_and_may_be_any(upstream: DemoUpstream) -> None
 
 
 async def test_a_status_has_an_openai_error_object(upstream: DemoUpstream) -> None:
-    """An error of a given code, type and message, with headers, is a whole response."""
+    """A status step sends a complete response with the given code, type, message and headers."""
     plan = "status 429 code=insufficient_quota error-type=quota message=canary retry-after=2"
     response = await ask_whole(upstream, plan)
     assert response.status_code == 429
@@ -38,7 +38,7 @@ async def test_a_status_has_an_openai_error_object(upstream: DemoUpstream) -> No
 
 
 async def test_a_status_may_have_html_or_nothing(upstream: DemoUpstream) -> None:
-    """Gateways answer with a page, or with nothing."""
+    """The body of an error may be an HTML page or empty, as gateways send it."""
     page = await ask_whole(upstream, "status 502 body=html message=canary")
     assert page.headers["content-type"].startswith("text/html")
     assert "<h1>canary</h1>" in page.text
@@ -46,14 +46,14 @@ async def test_a_status_may_have_html_or_nothing(upstream: DemoUpstream) -> None
 
 
 async def test_a_status_may_have_a_body_of_any_size(upstream: DemoUpstream) -> None:
-    """A flood body has exactly the size asked for and begins with the message."""
+    """A flood body has exactly the given size and begins with the message."""
     response = await ask_whole(upstream, "status 500 body=flood size=1MB message=canary")
     assert len(response.content) == 1_000_000
     assert response.content.startswith(b"canaryxxx")
 
 
 async def test_a_redirect_sends_clients_elsewhere(upstream: DemoUpstream) -> None:
-    """A second upstream sees who follows."""
+    """A client that follows the redirect reaches the second upstream."""
     async with DemoUpstream() as trap, httpx2.AsyncClient(follow_redirects=True) as client:
         target = f"{trap.base_url}/chat/completions"
         upstream.script(f"redirect {target}")
@@ -79,7 +79,7 @@ EVENTS = [
 async def test_malformed_events_stand_on_the_wire_as_documented(
     upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """These bytes are exactly what the client gets."""
+    """Each malformed event is sent as exactly these bytes."""
     for step, data in EVENTS:
         with subtests.test(step=step, data=data):
             assert await play(upstream, step) == data
@@ -102,7 +102,7 @@ FLAWS = [
 async def test_malformed_chunks_have_the_documented_flaw(
     upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """The flaw is there, and the answer goes on after it."""
+    """The chunk has the flaw, and the answer continues after it."""
     for step, part in FLAWS:
         with subtests.test(step=step, part=part):
             body = await play(upstream, f"{step}; answer")
@@ -111,21 +111,21 @@ async def test_malformed_chunks_have_the_documented_flaw(
 
 
 async def test_data_may_come_after_done(upstream: DemoUpstream) -> None:
-    """[DONE] does not end the body by itself."""
+    """The body may continue after [DONE]."""
     *_, done, late = decode(await play(upstream, 'answer; text " late"'))
     assert done == "[DONE]"
     assert text_of([late]) == " late"
 
 
 async def test_comments_are_not_events(upstream: DemoUpstream) -> None:
-    """A comments step sends lines that begin with a colon."""
+    """A comments step sends lines that start with a colon."""
     body = await play(upstream, "comments every=0 count=3; text x")
     assert [line[:1] for line in body.splitlines() if line] == [b":"] * 3 + [b"d"] * 2
 
 
 @pytest.mark.parametrize("plan", ["comments every=0", "drip every=0", "drip", "comments"])
 async def test_some_steps_never_end(upstream: DemoUpstream, plan: str) -> None:
-    """They go on until the client has had enough."""
+    """The steps continue until the client leaves."""
     async with connect(upstream) as client:
         await client.ask(plan)
         await client.head()
@@ -136,19 +136,19 @@ async def test_some_steps_never_end(upstream: DemoUpstream, plan: str) -> None:
 
 
 async def test_a_big_delta_has_its_size(upstream: DemoUpstream) -> None:
-    """The text of the one delta has exactly the bytes asked for."""
+    """The text of the only delta has exactly the given size."""
     assert len(text_of(decode(await play(upstream, "big-delta 1MB; done")))) == 1_000_000
 
 
 async def test_a_line_may_be_of_any_length(upstream: DemoUpstream) -> None:
-    """No line end comes in the bytes asked for."""
+    """The given number of bytes contains no line end."""
     body = await play(upstream, "no-newline 1MB")
     assert len(body) == 1_000_000
     assert b"\n" not in body
 
 
 async def test_a_gzip_bomb_unpacks_to_its_size(upstream: DemoUpstream) -> None:
-    """Few bytes on the wire become many."""
+    """A small compressed body decompresses to the given size."""
     async with connect(upstream) as client:
         await client.ask("gzip-bomb 20MB")
         status, headers = await client.head()

@@ -1,4 +1,4 @@
-"""What the demo upstream knows about its connections and requests."""
+"""The log of the demo upstream about its connections and requests."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ import pytest
 from support.raw_client import connect
 from tokenwire_demo import DemoUpstream
 
-# One plan for each phase in which a client may leave.
+# A plan for each phase in which a client may leave.
 PHASES = {
     "before the headers": "stall",
     "before the first token": "headers; stall",
@@ -31,7 +31,7 @@ PHASES = {
 async def test_a_client_that_leaves_is_noticed_in_every_phase(
     upstream: DemoUpstream, plan: str, how: str
 ) -> None:
-    """The log says at once that the client closed, and the request ends as "client gone"."""
+    """The log records at once that the client closed and that the request is "client gone"."""
     async with connect(upstream) as client:
         await client.ask(plan)
         await upstream.wait_for_requests(1)
@@ -69,7 +69,7 @@ async def test_a_client_that_closes_only_its_own_side_is_gone(upstream: DemoUpst
 async def test_a_plan_that_ends_the_connection_is_the_server(
     upstream: DemoUpstream, plan: str, outcome: str
 ) -> None:
-    """The log says that the server closed, and how."""
+    """The log records that the server closed, and how."""
     async with connect(upstream) as client:
         await client.ask(plan)
         await upstream.wait_for_requests(1)
@@ -80,7 +80,7 @@ async def test_a_plan_that_ends_the_connection_is_the_server(
 
 
 async def test_a_request_is_recorded_whole(upstream: DemoUpstream) -> None:
-    """A record holds method, path, headers, decoded body, plan, tokens, times and outcome."""
+    """A record contains method, path, headers, decoded body, plan, tokens, times and outcome."""
     async with connect(upstream) as client:
         await client.ask("tokens 2; done", text="canary")
         await client.body()
@@ -96,7 +96,7 @@ async def test_a_request_is_recorded_whole(upstream: DemoUpstream) -> None:
 
 
 async def test_idle_connections_are_open_but_not_active(upstream: DemoUpstream) -> None:
-    """A kept-alive connection counts as open and its finished request not as active."""
+    """An idle connection counts as open, and its finished request does not count as active."""
     async with connect(upstream) as idle, connect(upstream) as busy:
         await idle.ask("tokens 1")
         await idle.body()
@@ -112,7 +112,7 @@ async def test_idle_connections_are_open_but_not_active(upstream: DemoUpstream) 
 
 
 async def test_a_barrier_holds_all_and_lets_all_go(upstream: DemoUpstream) -> None:
-    """Connections wait at a barrier until its release; later ones pass."""
+    """Connections wait at a barrier until it is released; later ones pass."""
     barrier = upstream.barrier("hold")
     async with connect(upstream) as one, connect(upstream) as two, connect(upstream) as late:
         await one.ask("barrier hold; tokens 1")
@@ -128,14 +128,14 @@ async def test_a_barrier_holds_all_and_lets_all_go(upstream: DemoUpstream) -> No
 
 
 async def test_a_released_barrier_cannot_be_reached(upstream: DemoUpstream) -> None:
-    """A test that would wait for ever is told so."""
+    """Waiting at a released barrier raises an error instead of blocking forever."""
     upstream.barrier("hold").release()
     with pytest.raises(RuntimeError, match="barrier 'hold' is released"):
         await upstream.barrier("hold").reached()
 
 
 async def test_a_client_that_leaves_a_barrier_no_longer_waits(upstream: DemoUpstream) -> None:
-    """The count at a barrier is of connections that are there."""
+    """A barrier counts only open connections."""
     async with connect(upstream) as client:
         await client.ask("barrier hold; tokens 1")
         await upstream.barrier("hold").reached()
@@ -145,7 +145,7 @@ async def test_a_client_that_leaves_a_barrier_no_longer_waits(upstream: DemoUpst
 
 @pytest.mark.parametrize("plan", [*PHASES.values(), "tokens 1"])
 async def test_closing_the_upstream_leaves_nothing_behind(plan: str) -> None:
-    """After aclose no connection and no task is left, whatever was going on."""
+    """After aclose no connection and no task is left, whatever the plan was doing."""
     before = asyncio.all_tasks()
     upstream = DemoUpstream()
     await upstream.start()
@@ -164,7 +164,7 @@ async def test_closing_the_upstream_leaves_nothing_behind(plan: str) -> None:
 async def test_closing_the_upstream_closes_connections_that_it_has_just_accepted(
     iterations: int,
 ) -> None:
-    """A connection that asyncio has not reported yet is closed as well."""
+    """A connection that asyncio has not reported yet is closed too."""
     upstream = DemoUpstream()
     await upstream.start()
     with socket.create_connection(("127.0.0.1", httpx2.URL(upstream.base_url).port)) as client:
@@ -177,7 +177,7 @@ async def test_closing_the_upstream_closes_connections_that_it_has_just_accepted
 
 
 async def test_an_upstream_may_be_started_again_on_its_port() -> None:
-    """An outage can be played: gone, then back under the same address."""
+    """An upstream can be stopped and started again at the same address, as in an outage."""
     upstream = DemoUpstream()
     with pytest.raises(RuntimeError, match="no address before it is started"):
         _ = upstream.base_url
@@ -194,7 +194,7 @@ async def test_an_upstream_may_be_started_again_on_its_port() -> None:
 
 
 async def test_the_log_forgets_the_oldest() -> None:
-    """A long run does not fill the memory; what is open stays."""
+    """The log is bounded, and records of open connections are kept."""
     async with DemoUpstream(log_limit=2) as upstream, connect(upstream) as kept:
         await kept.ask("tokens 1")
         await kept.body()
@@ -210,7 +210,7 @@ async def test_the_log_forgets_the_oldest() -> None:
 
 
 async def test_an_oversized_request_is_cut_off(upstream: DemoUpstream) -> None:
-    """A request body without end is ended by a reset."""
+    """The connection of an oversized request body is reset."""
     async with connect(upstream) as client:
         await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n")
         with pytest.raises(ConnectionResetError):
@@ -220,6 +220,6 @@ async def test_an_oversized_request_is_cut_off(upstream: DemoUpstream) -> None:
 
 @pytest.mark.parametrize("setting", ["time_to_first_token", "tokens_per_second"])
 def test_negative_times_are_refused(setting: str) -> None:
-    """A pace below zero is an error that names the setting."""
+    """A negative pace raises an error that names the setting."""
     with pytest.raises(ValueError, match=f"{setting} must be a number of at least 0, got -1"):
         DemoUpstream(**{setting: -1})  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ BAD_PLANS = [
 
 
 def test_a_bad_plan_is_told_what_is_wrong(subtests: pytest.Subtests) -> None:
-    """An error names the bad step and what is allowed."""
+    """An error names the invalid step and what is allowed."""
     for plan, said in BAD_PLANS:
         with subtests.test(plan=plan, said=said):
             with pytest.raises(PlanError) as caught:
@@ -58,21 +58,21 @@ SAME_PLANS = [
 
 
 def test_one_plan_may_be_written_in_several_ways(subtests: pytest.Subtests) -> None:
-    """Places, names, units, quotes and spaces are ways to write the same steps."""
+    """Equivalent plans may differ in positions, names, units, quotes and spaces."""
     for one, other in SAME_PLANS:
         with subtests.test(one=one, other=other):
             assert parse_plan(one).steps == parse_plan(other).steps
 
 
 async def test_a_plan_may_stand_in_a_header(upstream: DemoUpstream) -> None:
-    """The header x-demo-plan chooses what happens."""
+    """The header x-demo-plan selects the plan."""
     async with connect(upstream) as client:
         await client.ask("tokens 2")
         assert text_of(await client.events()) == "This is"
 
 
 async def test_a_plan_may_stand_in_the_prompt(upstream: DemoUpstream) -> None:
-    """`[[demo: ...]]` in the last user message chooses what happens, and is not quoted back."""
+    """`[[demo: ...]]` in the last user message selects the plan and is not quoted in the answer."""
     async with connect(upstream) as client:
         await client.ask(text='say [[demo: answer; text " end"]]this')
         text = text_of(await client.events())
@@ -81,7 +81,7 @@ async def test_a_plan_may_stand_in_the_prompt(upstream: DemoUpstream) -> None:
 
 
 async def test_a_plan_in_an_earlier_message_is_ignored(upstream: DemoUpstream) -> None:
-    """Only the last user message is looked at."""
+    """Only the last user message is searched for a plan."""
     turns = [
         {"role": "user", "content": "[[demo: status 500]]"},
         {"role": "user", "content": "hello"},
@@ -92,7 +92,7 @@ async def test_a_plan_in_an_earlier_message_is_ignored(upstream: DemoUpstream) -
 
 
 async def test_the_script_goes_before_the_header_before_the_prompt_before_the_default() -> None:
-    """Each source of plans takes precedence over the next, and the script is used up in order."""
+    """Each source of plans takes precedence over the next, and scripted plans are used in order."""
     async with DemoUpstream(plan="text default") as upstream, connect(upstream) as client:
         upstream.script("text first", "text second")
         seen = []
@@ -110,7 +110,7 @@ async def test_the_script_goes_before_the_header_before_the_prompt_before_the_de
 
 
 async def test_a_script_with_a_bad_plan_queues_nothing(upstream: DemoUpstream) -> None:
-    """A mistake in a test's script shows where it is written."""
+    """An invalid plan in a script raises an error, and no plan of the script is queued."""
     with pytest.raises(PlanError):
         upstream.script("tokens 1", "explode")
     async with connect(upstream) as client:
@@ -119,7 +119,7 @@ async def test_a_script_with_a_bad_plan_queues_nothing(upstream: DemoUpstream) -
 
 
 async def test_a_bad_plan_of_a_request_is_a_400(upstream: DemoUpstream) -> None:
-    """A request with a bad plan is told so and the connection lives on."""
+    """A request with an invalid plan gets a 400, and the connection stays open."""
     async with connect(upstream) as client:
         await client.ask("explode")
         status, headers = await client.head()
@@ -131,7 +131,7 @@ async def test_a_bad_plan_of_a_request_is_a_400(upstream: DemoUpstream) -> None:
 
 
 async def test_a_step_that_needs_a_stream_is_refused_without_one(upstream: DemoUpstream) -> None:
-    """A plan of events for a request that does not stream is a 400, not something else."""
+    """A plan that writes events gets a 400 if the request does not stream."""
     async with httpx2.AsyncClient() as client:
         response = await client.post(
             f"{upstream.base_url}/chat/completions",

@@ -12,7 +12,7 @@ from tokenwire_demo import SCENARIOS, DemoUpstream, scenario_table, step_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "demo-upstream.md"
-# These go on until the client leaves, or send more than it cares to read.
+# These continue until the client leaves, or send more than it reads.
 LASTING = {
     "slow",
     "stall-before-headers",
@@ -38,7 +38,7 @@ OUTCOMES = {
 
 
 async def test_a_scenario_plays_its_plan(upstream: DemoUpstream, subtests: pytest.Subtests) -> None:
-    """A prompt can call each scenario by its name, and it ends as its plan says."""
+    """A prompt can select each scenario by name, and the scenario ends as its plan says."""
     for count, scenario in enumerate(SCENARIOS.values(), 1):
         with subtests.test(scenario=scenario.name):
             async with connect(upstream) as client:
@@ -54,12 +54,12 @@ async def test_a_scenario_plays_its_plan(upstream: DemoUpstream, subtests: pytes
 
 
 def test_every_upstream_fault_has_a_scenario() -> None:
-    """Rows 2 to 30 and 49 of the table of failures can each be played by name."""
+    """Rows 2 to 30 and 49 of the table of failures each have a scenario."""
     assert {row for one in SCENARIOS.values() for row in one.rows} == {*range(2, 31), 49}
 
 
 def test_the_documentation_is_what_the_code_makes_it(tmp_path: Path) -> None:
-    """docs/demo-upstream.md has both tables word for word; `make generate` writes them anew."""
+    """docs/demo-upstream.md contains both tables exactly as `make generate` writes them."""
     runpy.run_path(str(ROOT / "tools" / "generate.py"))["demo_upstream"](tmp_path)
     document = DOCUMENT.read_text(encoding="utf-8")
     assert document == (tmp_path / "docs" / DOCUMENT.name).read_text(encoding="utf-8")
@@ -68,9 +68,9 @@ def test_the_documentation_is_what_the_code_makes_it(tmp_path: Path) -> None:
 
 
 async def test_the_example_in_the_documentation_works() -> None:
-    """The Python test that docs/demo-upstream.md shows passes as it stands."""
+    """The Python test in docs/demo-upstream.md passes unchanged."""
     example = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     assert example is not None
     names: dict[str, Any] = {}
-    exec(example[1], names)  # noqa: S102 - the project's own documentation
+    exec(example[1], names)  # noqa: S102 - the project's documentation
     await names["test_a_broken_stream_is_an_error"]()

@@ -1,4 +1,4 @@
-"""The answers that the steps of a plan make up."""
+"""The answers that the steps of a plan produce."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from tokenwire_demo import DemoUpstream
 
 
 async def test_steps_continue_where_the_last_one_stopped(upstream: DemoUpstream) -> None:
-    """Tokens, rest, finish, usage and done together are the well-behaved answer."""
+    """Tokens, rest, finish, usage and done together produce the same answer as `answer`."""
     options = {"include_usage": True}
     apart = decode(await play(upstream, "tokens 2; rest; finish; usage; done"))
     at_once = decode(await play(upstream, "answer", stream_options=options))
@@ -20,14 +20,14 @@ async def test_steps_continue_where_the_last_one_stopped(upstream: DemoUpstream)
 
 
 async def test_text_is_sent_exactly(upstream: DemoUpstream) -> None:
-    """A text step is one delta with precisely this text, NUL and quotes included."""
+    """A text step sends one delta with exactly this text, including NUL and quotes."""
     text = 'a;b ]"\\\n\0é🙂'
     body = await play(upstream, f"text {json.dumps(text)}")
     assert deltas(body)[1:] == [{"content": text}]
 
 
 async def test_filler_has_the_length_asked_for(upstream: DemoUpstream) -> None:
-    """A filler step makes answers of any length, counted in usage."""
+    """A filler step sends a given number of tokens, which usage counts."""
     events = decode(await play(upstream, "filler 300 word=la; finish; usage"))
     assert text_of(events) == " la" * 300
     assert events[-1]["usage"]["completion_tokens"] == 300
@@ -35,7 +35,7 @@ async def test_filler_has_the_length_asked_for(upstream: DemoUpstream) -> None:
 
 
 async def test_refusal_and_reasoning_are_deltas_of_their_own(upstream: DemoUpstream) -> None:
-    """Refusals and reasoning come in their fields, and reasoning counts as such."""
+    """Refusals and reasoning are sent in their own fields, and usage counts reasoning tokens."""
     events = decode(await play(upstream, 'reasoning "a b"; refusal "c d"; finish; usage'))
     assert [one["choices"][0]["delta"] for one in events[1:5]] == [
         {"reasoning_content": "a"},
@@ -49,20 +49,20 @@ async def test_refusal_and_reasoning_are_deltas_of_their_own(upstream: DemoUpstr
 
 
 async def test_reasoning_may_come_in_another_field(upstream: DemoUpstream) -> None:
-    """The field of the reasoning is settable, for the servers differ."""
+    """The field of the reasoning can be set, since servers differ."""
     assert deltas(await play(upstream, "reasoning why field=reasoning"))[1:] == [
         {"reasoning": "why"}
     ]
 
 
 async def test_a_tool_call_names_its_tool(upstream: DemoUpstream) -> None:
-    """A tool-call step is a delta with one call."""
+    """A tool-call step sends a delta with one call."""
     call = deltas(await play(upstream, "tool-call weather"))[1]["tool_calls"][0]
     assert call["function"]["name"] == "weather"
 
 
 async def test_usage_may_be_any_numbers(upstream: DemoUpstream) -> None:
-    """The values given replace the true counts, the others stay true."""
+    """The given values replace the actual counts; the other counts stay actual."""
     usage = decode(await play(upstream, "tokens 4; usage prompt=9 cached=3 reasoning=2"))[-1]
     assert usage["usage"] == {
         "prompt_tokens": 9,
@@ -76,7 +76,7 @@ async def test_usage_may_be_any_numbers(upstream: DemoUpstream) -> None:
 async def test_finish_may_have_any_reason(
     upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """The finish reason given is the one sent."""
+    """The finish step sends the given reason."""
     for reason in ("length", "content_filter", "tool_calls", "anything"):
         with subtests.test(reason=reason):
             event = decode(await play(upstream, f"finish {reason}"))[-1]
@@ -84,7 +84,7 @@ async def test_finish_may_have_any_reason(
 
 
 async def test_times_are_settable_for_the_server_and_for_a_request() -> None:
-    """Time to first token and pace take at least as long as they say; a plan changes both."""
+    """Time to first token and pace take at least as long as set, and a plan can change both."""
     loop = asyncio.get_running_loop()
     async with DemoUpstream(time_to_first_token=0.05, tokens_per_second=100) as upstream:
         started = loop.time()
@@ -99,7 +99,7 @@ async def test_times_are_settable_for_the_server_and_for_a_request() -> None:
 
 
 async def test_plans_work_without_streaming(upstream: DemoUpstream) -> None:
-    """The steps of an answer make one JSON object where the request does not stream."""
+    """If the request does not stream, the steps of an answer produce one JSON object."""
     answer = (await ask_whole(upstream, "reasoning why; tokens 2; finish length; usage")).json()
     assert answer["choices"][0]["message"] == {
         "role": "assistant",

@@ -1,4 +1,4 @@
-"""How the demo upstream cuts and ends what it writes, byte by byte."""
+"""How the demo upstream splits and ends what it writes, byte by byte."""
 
 import json
 
@@ -9,14 +9,14 @@ from tokenwire_demo import DemoUpstream
 
 
 async def test_garbage_is_not_http(upstream: DemoUpstream) -> None:
-    """What comes first is not a status line."""
+    """The response does not start with a status line."""
     async with connect(upstream) as client:
         await client.ask("garbage")
         assert not (await client.reader.read()).startswith(b"HTTP/")
 
 
 async def test_a_reset_is_a_reset(upstream: DemoUpstream) -> None:
-    """The client reads all that came before, then gets ECONNRESET."""
+    """The client can read everything sent before the reset, then gets ECONNRESET."""
     async with connect(upstream) as client:
         await client.ask("tokens 3; reset")
         await client.head()
@@ -28,7 +28,7 @@ async def test_a_reset_is_a_reset(upstream: DemoUpstream) -> None:
 
 @pytest.mark.parametrize("plan", ["reset", "wait 0; reset"])
 async def test_a_reset_may_come_before_the_headers(upstream: DemoUpstream, plan: str) -> None:
-    """A reset alone sends nothing at all."""
+    """A reset without previous steps sends no bytes."""
     async with connect(upstream) as client:
         await client.ask(plan)
         with pytest.raises(ConnectionResetError):
@@ -36,7 +36,7 @@ async def test_a_reset_may_come_before_the_headers(upstream: DemoUpstream, plan:
 
 
 async def test_a_close_leaves_the_body_unfinished(upstream: DemoUpstream) -> None:
-    """The client sees the end of the connection without the last chunk."""
+    """The client sees the connection close without the last chunk."""
     async with connect(upstream) as client:
         await client.ask("tokens 1; close")
         assert not (await client.reader.read()).endswith(b"0\r\n\r\n")
@@ -44,7 +44,7 @@ async def test_a_close_leaves_the_body_unfinished(upstream: DemoUpstream) -> Non
 
 
 async def test_an_eof_is_a_proper_end_and_keeps_the_connection(upstream: DemoUpstream) -> None:
-    """After an answer without finish reason the next request is served."""
+    """After an answer without a finish reason the connection serves the next request."""
     async with connect(upstream) as client:
         for _ in range(2):
             await client.ask("tokens 1; eof")
@@ -55,7 +55,7 @@ async def test_an_eof_is_a_proper_end_and_keeps_the_connection(upstream: DemoUps
 async def test_lines_may_end_in_each_of_the_three_ways(
     upstream: DemoUpstream, ends: str, line: bytes
 ) -> None:
-    """Every line of the event stream ends in the way asked for."""
+    """Every line of the event stream ends with the selected line end."""
     body = await play(upstream, f"line-ends {ends}; error-event; answer")
     assert body.replace(line, b"\n").endswith(b"[DONE]\n\n")
     assert body.count(line) == body.replace(line, b"\n").count(b"\n")
@@ -64,7 +64,7 @@ async def test_lines_may_end_in_each_of_the_three_ways(
 
 @pytest.mark.parametrize("writes", ["auto", "batch"])
 async def test_events_go_out_together(upstream: DemoUpstream, writes: str) -> None:
-    """An answer without pauses is one write."""
+    """An answer without pauses is sent in one write."""
     async with connect(upstream) as client:
         await client.ask(f"writes {writes}; answer")
         await client.head()
@@ -72,7 +72,7 @@ async def test_events_go_out_together(upstream: DemoUpstream, writes: str) -> No
 
 
 async def test_a_batch_waits_even_when_paced(upstream: DemoUpstream) -> None:
-    """With writes batch nothing goes out before the end or a pause of the plan."""
+    """With `writes batch` nothing is sent before a pause or the end of the plan."""
     async with connect(upstream) as client:
         await client.ask("writes batch; pace tokens-per-second=1000; tokens 3; wait 0; rest")
         await client.head()
@@ -81,7 +81,7 @@ async def test_a_batch_waits_even_when_paced(upstream: DemoUpstream) -> None:
 
 
 async def test_events_may_go_out_one_by_one(upstream: DemoUpstream) -> None:
-    """With writes event each event is a chunk of its own."""
+    """With `writes event` each event is a separate chunk."""
     async with connect(upstream) as client:
         await client.ask("writes event; error-event; answer")
         await client.head()
@@ -91,7 +91,7 @@ async def test_events_may_go_out_one_by_one(upstream: DemoUpstream) -> None:
 
 
 async def test_bytes_may_go_out_one_by_one(upstream: DemoUpstream) -> None:
-    """Each byte of the body is a chunk of its own."""
+    """With `writes byte` each byte of the body is a separate chunk."""
     async with connect(upstream) as client:
         await client.ask("writes byte; text é")
         await client.head()
@@ -101,7 +101,7 @@ async def test_bytes_may_go_out_one_by_one(upstream: DemoUpstream) -> None:
 
 
 async def test_characters_may_be_torn(upstream: DemoUpstream) -> None:
-    """Each byte of a multi-byte character goes out in another write."""
+    """With `writes split-utf8` each byte of a multi-byte character is in a separate write."""
     async with connect(upstream) as client:
         await client.ask('writes split-utf8; text "é🙂z"')
         await client.head()
@@ -111,7 +111,7 @@ async def test_characters_may_be_torn(upstream: DemoUpstream) -> None:
 
 
 async def test_paced_tokens_go_out_one_per_write(upstream: DemoUpstream) -> None:
-    """With a pace set, no token waits for the next."""
+    """With a pace, each token is sent without waiting for the next."""
     async with connect(upstream) as client:
         await client.ask("pace tokens-per-second=1000; tokens 5")
         await client.head()
@@ -121,7 +121,7 @@ async def test_paced_tokens_go_out_one_per_write(upstream: DemoUpstream) -> None
 async def test_an_old_client_gets_a_body_that_ends_with_the_connection(
     upstream: DemoUpstream,
 ) -> None:
-    """HTTP/1.0 knows no chunks."""
+    """A response to HTTP/1.0 has no chunks and ends with the connection."""
     body = json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
     )
@@ -134,7 +134,7 @@ async def test_an_old_client_gets_a_body_that_ends_with_the_connection(
 
 
 async def test_requests_may_be_sent_ahead(upstream: DemoUpstream) -> None:
-    """A second request that comes during the first is answered after it."""
+    """A second request that arrives during the first is answered after it."""
     async with connect(upstream) as client:
         await client.ask("tokens 1; barrier ahead")
         await client.ask("tokens 2")
@@ -145,7 +145,7 @@ async def test_requests_may_be_sent_ahead(upstream: DemoUpstream) -> None:
 
 
 async def test_a_client_may_wait_for_100_continue(upstream: DemoUpstream) -> None:
-    """The body is asked for before it is sent."""
+    """The upstream sends 100 Continue before it reads the body."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]})
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
     async with connect(upstream) as client:
@@ -157,7 +157,7 @@ async def test_a_client_may_wait_for_100_continue(upstream: DemoUpstream) -> Non
 
 @pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\r\n\r\n", b"GET\r\n\r\n"])
 async def test_what_is_not_http_gets_a_400_and_a_close(upstream: DemoUpstream, sent: bytes) -> None:
-    """A client that speaks another protocol is told so."""
+    """A client that does not send HTTP gets a 400, and the connection is closed."""
     async with connect(upstream) as client:
         await client.send(sent)
         assert (await client.reader.read()).startswith(b"HTTP/1.1 400 ")
@@ -174,7 +174,7 @@ async def test_what_is_not_http_gets_a_400_and_a_close(upstream: DemoUpstream, s
 async def test_a_stray_follows_a_whole_answer(
     upstream: DemoUpstream, what: str, head: bytes
 ) -> None:
-    """Behind the end of the response comes another head that nobody asked for."""
+    """A complete response is followed by another, unrequested head."""
     async with connect(upstream) as client:
         await client.ask(f"tokens 3; stray {what}")
         await client.body()

@@ -1,4 +1,4 @@
-"""Every method passes the whole chain, whatever it is."""
+"""Every method passes through the whole chain of handlers, including unary ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ LABELS = {"grpc_type": "unary", "grpc_service": "openai.Chatgpt", "grpc_method":
 
 
 async def echo(message: pb.Message, call: CallRecord) -> pb.Answer:
-    """Return what was said, or fail as an upstream would."""
+    """Return the message's content, or fail as an upstream would."""
     if message.content == "unreachable":
         raise UpstreamUnreachable
     if not message.content:
@@ -43,7 +43,7 @@ async def echo(message: pb.Message, call: CallRecord) -> pb.Answer:
 
 @pytest.fixture
 def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add a unary method to the table of methods."""
+    """Add a unary method to the served methods."""
     endpoint = Endpoint(
         ECHO,
         check=lambda _: None,
@@ -71,7 +71,7 @@ async def call_echo(address: str, content: str, **options: Any) -> pb.Answer:
 async def test_a_unary_method_passes_the_chain(
     start_app: StartApp, collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It has an id, a span, a line in the log, and the metrics of every other method."""
+    """A unary call has a request ID, a span, a log line, and the metrics of every other method."""
     caplog.set_level("INFO", "tokenwire.call")
     server = await start_app()
     answer = await call_echo(server.address, "hello", metadata=(("x-request-id", "id-7"),))
@@ -89,7 +89,7 @@ async def test_a_unary_method_passes_the_chain(
 
 @pytest.mark.usefixtures("_echo")
 async def test_a_failed_unary_method_has_its_status(start_app: StartApp) -> None:
-    """A failure has its code, reason and details; one that may pass is UNAVAILABLE."""
+    """A failure has its code, reason and details; a temporary one is UNAVAILABLE."""
     server = await start_app()
     expected = {
         "unreachable": (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNREACHABLE"),
@@ -105,7 +105,7 @@ async def test_a_failed_unary_method_has_its_status(start_app: StartApp) -> None
 
 @pytest.mark.usefixtures("_echo")
 async def test_a_unary_method_needs_a_slot(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """Where another call has the only slot it is rejected as every other call."""
+    """A unary call is rejected like any other if another call occupies the only slot."""
     server = await start_app(max_streams=1, max_queue=0)
     upstream.script("stall")
     async with grpc.aio.insecure_channel(server.address) as channel:
@@ -120,7 +120,7 @@ async def test_a_unary_method_needs_a_slot(start_app: StartApp, upstream: DemoUp
 async def test_every_registered_method_is_covered(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp
 ) -> None:
-    """A method is served through the entry of the chain, or is one of health or reflection."""
+    """Every registered method passes through the chain, except those of health and reflection."""
     registered: dict[str, Any] = {}
 
     def make(*arguments: Any, **named: Any) -> grpc.aio.Server:
@@ -151,5 +151,5 @@ async def test_every_registered_method_is_covered(
 
 
 def test_every_failure_has_a_code() -> None:
-    """No failure is without a status, and no status without a failure."""
+    """Every failure has a status code, and every code belongs to a failure."""
     assert set(FAILURES) == set(CODES)

@@ -1,4 +1,4 @@
-"""How Python environments are made, shown with packages of the tests' own."""
+"""How Python environments are built, with packages that the tests create."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from support.programs import ROOT
 pytestmark = pytest.mark.slow
 
 LOCKED_INSTALLS = {"Dockerfile": 2, "tools/environment.py": 1}
-"""Where pip installs from a lock, and how often."""
+"""The files in which pip installs from a lock, and how often each does."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def publish(index: Path, name: str, version: str, *needs: str) -> str:
-    """Put a package with nothing in it into `index`; return its line of a lock file."""
+    """Add an empty package to `index` and return its line of a lock file."""
     info = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += ["Provides-Extra: extra", *(f"Requires-Dist: {need}" for need in needs)]
@@ -43,7 +43,7 @@ def publish(index: Path, name: str, version: str, *needs: str) -> str:
 
 
 def test_a_lock_holds_whatever_is_published_later(index: Path, tmp_path: Path) -> None:
-    """A pin that another package asks for with an extra is installed, though a newer one is out."""
+    """A pin that another package requires with an extra is installed despite a newer version."""
     lock = tmp_path / "lock"
     lock.write_text(publish(index, "base", "1.0") + publish(index, "user", "1.0", "base[extra]>=1"))
     publish(index, "base", "2.0")
@@ -53,7 +53,7 @@ def test_a_lock_holds_whatever_is_published_later(index: Path, tmp_path: Path) -
 
 
 def test_an_incomplete_lock_is_refused(index: Path, tmp_path: Path) -> None:
-    """An environment that lacks what a package needs is not called made."""
+    """An environment fails to build if the lock lacks a dependency."""
     lock = tmp_path / "lock"
     lock.write_text(publish(index, "user", "1.0", "base>=1"))
     with pytest.raises(subprocess.CalledProcessError, match="check"):
@@ -61,7 +61,7 @@ def test_an_incomplete_lock_is_refused(index: Path, tmp_path: Path) -> None:
 
 
 def test_pip_resolves_nothing_anywhere() -> None:
-    """Every install from a lock tells pip to take the lock's packages and no others."""
+    """Every install from a lock makes pip install the lock's packages and no others."""
     sources = [ROOT / "Dockerfile", ROOT / "Makefile", *ROOT.glob("tools/*.py")]
     texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in sources}
     locked = {file: text.count("--require-hashes") for file, text in texts.items()}
@@ -71,7 +71,7 @@ def test_pip_resolves_nothing_anywhere() -> None:
 
 
 def test_ci_begins_as_a_fresh_machine() -> None:
-    """CI uses the oldest pip that the README allows, built wheels and no cache of earlier runs."""
+    """CI uses the oldest pip that the README allows, built wheels and empty caches."""
     exported = re.findall(r"^export (.*)$", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
     names = {each.partition("=")[0] for line in exported for each in line.split()}
     assert names == {
@@ -86,7 +86,7 @@ def test_ci_begins_as_a_fresh_machine() -> None:
 
 
 def test_wheels_are_installed_where_they_are_asked_for() -> None:
-    """`make WHEELS=yes` installs built wheels, and `make` alone the source folders in place."""
+    """`make WHEELS=yes` installs built wheels; `make` installs the source folders as editable."""
     installs = {}
     for wheels in ("", "yes"):
         command = ("make", "--dry-run", "--always-make", f"WHEELS={wheels}", ".venv/.ready")

@@ -21,7 +21,7 @@ PROTOS = {
 
 @pytest.fixture(params=list(PROTOS.values()), ids=list(PROTOS))
 def original_client(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
-    """The command of the plain example, with stubs generated as its README says."""
+    """The command of the plain example, with stubs generated as its README explains."""
     shutil.copy(request.param, tmp_path / "chatgpt.proto")
     (tmp_path / "gen").mkdir()
     subprocess.run(
@@ -37,7 +37,7 @@ def original_client(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[
 
 
 async def test_original_client_prints_the_answer(original_client: Sequence[str]) -> None:
-    """The article's style of client, with stubs of either contract, prints the whole answer."""
+    """A client written as in the article prints the answer, with stubs of either contract."""
     usage = Usage(input_tokens=1, output_tokens=2)
     async with ScriptedServer(says("blue ", "light", usage=usage)) as server:
         finished = await run(*original_client, server.address, "Why?")
@@ -48,7 +48,7 @@ async def test_original_client_prints_the_answer(original_client: Sequence[str])
 
 
 async def test_original_client_shows_a_failure(original_client: Sequence[str]) -> None:
-    """The plain example ends with exit code 1 and the status on one line when a call fails."""
+    """If a call fails, the plain example prints the status in one line and exits with code 1."""
     script = fails(grpc.StatusCode.INVALID_ARGUMENT, "say something", reason("EMPTY_PROMPT"))
     async with ScriptedServer(script) as server:
         finished = await run(*original_client, server.address, " ")
@@ -56,7 +56,7 @@ async def test_original_client_shows_a_failure(original_client: Sequence[str]) -
 
 
 async def test_client_prints_the_answer_and_usage() -> None:
-    """The example of tokenwire's client prints the answer and what it used."""
+    """The example of tokenwire's client prints the answer and its usage."""
     usage = Usage(input_tokens=1, output_tokens=2)
     async with ScriptedServer(says("blue ", "light", usage=usage)) as server:
         finished = await run(sys.executable, str(EXAMPLES / "client.py"), server.address, "Why?")
@@ -64,7 +64,7 @@ async def test_client_prints_the_answer_and_usage() -> None:
 
 
 async def test_client_shows_a_failure() -> None:
-    """The example of tokenwire's client ends with exit code 1 and the failure on one line."""
+    """If a call fails, the example of tokenwire's client prints one line and exits with code 1."""
     script = fails(grpc.StatusCode.INVALID_ARGUMENT, "say something", reason("EMPTY_PROMPT"))
     async with ScriptedServer(script) as server:
         finished = await run(sys.executable, str(EXAMPLES / "client.py"), server.address, " ")

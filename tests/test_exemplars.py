@@ -1,4 +1,4 @@
-"""From a bucket to a trace that fell into it."""
+"""Exemplars, which link the buckets of histograms to traces."""
 
 import grpc
 import pytest
@@ -22,7 +22,7 @@ LATENCIES = {
 
 
 async def after_a_call(app: App) -> Exposed:
-    """Return what OpenMetrics says after one call of a caller whose trace is sampled."""
+    """Return the OpenMetrics page after one call with a sampled trace."""
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         await collect(stub.Send(pb.Message(content="hello"), metadata=(TRACEPARENT,)))
@@ -31,7 +31,7 @@ async def after_a_call(app: App) -> Exposed:
 
 @pytest.mark.usefixtures("collector")
 async def test_latencies_lead_to_their_trace(start_app: StartApp) -> None:
-    """Each histogram of times has the sampled call's trace id at its bucket, in OpenMetrics."""
+    """In OpenMetrics, each histogram of times has an exemplar with the trace ID of the call."""
     app = await start_app()
     exemplars = (await after_a_call(app)).exemplars
     assert {name.removesuffix("_bucket") for name, _ in exemplars} == LATENCIES
@@ -43,7 +43,7 @@ async def test_latencies_lead_to_their_trace(start_app: StartApp) -> None:
 async def test_there_is_no_way_to_a_trace_that_is_not_kept(
     start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call that is not sampled leaves no exemplar."""
+    """A call that is not sampled has no exemplar."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     exposed = await after_a_call(await start_app())
     assert exposed.exemplars == {}
@@ -51,7 +51,7 @@ async def test_there_is_no_way_to_a_trace_that_is_not_kept(
 
 
 async def test_there_is_none_without_tracing(start_app: StartApp) -> None:
-    """A server that makes no spans leaves no exemplar."""
+    """A server without tracing exposes no exemplars."""
     exposed = await after_a_call(await start_app())
     assert exposed.exemplars == {}
     assert exposed.value("tokenwire_overhead_seconds_count") == 1

@@ -1,4 +1,4 @@
-"""The pages of the metrics port, as scrapers and probes ask for them."""
+"""The pages of the metrics port, as scrapers and probes request them."""
 
 import asyncio
 import gzip
@@ -48,7 +48,7 @@ ACCEPTS = [
 
 
 async def test_any_accept_gets_a_format(subtests: pytest.Subtests) -> None:
-    """Whatever Accept says, the answer is 200 in a format that is well known."""
+    """For any Accept header the response is 200 in a standard format."""
     for accept, expected in ACCEPTS:
         with subtests.test(accept=accept, expected=expected):
             async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
@@ -64,7 +64,7 @@ ENCODINGS = [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("id
 
 
 async def test_a_scraper_gets_gzip_if_it_asks(subtests: pytest.Subtests) -> None:
-    """Compressed or not, it is the same text, and says what it is."""
+    """A gzip response has the same text as a plain one and declares its encoding."""
     for encoding, compressed in ENCODINGS:
         with subtests.test(encoding=encoding, compressed=compressed):
             async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
@@ -78,7 +78,7 @@ async def test_a_scraper_gets_gzip_if_it_asks(subtests: pytest.Subtests) -> None
 
 
 async def test_only_what_is_there_is_found() -> None:
-    """Unknown paths are 404, other methods 405, bodies 413; HEAD is GET without the text."""
+    """Unknown paths get 404, other methods 405, bodies 413; HEAD is GET without the body."""
     async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
         for path in ("/", "/metrics/", "/metricsx", "/favicon.ico", "/..%2fmetrics", "//metrics"):
             assert (await client.get(path)).status_code == httpx2.codes.NOT_FOUND, path
@@ -96,7 +96,7 @@ async def test_only_what_is_there_is_found() -> None:
 
 
 async def test_a_header_has_its_size() -> None:
-    """A longer one is a 400, and so are more of them than anyone needs."""
+    """A header that is too long gets a 400, and so do too many headers."""
     async with port() as served:
         for headers in (b"A: " + b"x" * 10_000, b"\r\n".join(b"A%d: x" % n for n in range(100))):
             peer = await served.open(GET[:-2] + headers + b"\r\n\r\n")
@@ -104,7 +104,7 @@ async def test_a_header_has_its_size() -> None:
 
 
 async def test_old_and_hasty_scrapers_are_answered() -> None:
-    """HTTP/1.0 is answered, and so is one who closes its side as soon as it has asked."""
+    """HTTP/1.0 requests and clients that half-close after their request are answered."""
     async with port() as served:
         for request in (b"GET /metrics HTTP/1.0\r\n\r\n", GET):
             peer = await served.open(request)
@@ -118,7 +118,7 @@ async def test_old_and_hasty_scrapers_are_answered() -> None:
 
 
 async def test_a_connection_carries_one_request() -> None:
-    """It is closed behind the first response, so that none is held between scrapes."""
+    """A connection is closed after its first response, so that none stays open between scrapes."""
     async with port() as served:
         answer = await (await served.open(GET * 3)).everything()
     assert answer.count(b"HTTP/1.1 200 OK") == 1
@@ -126,7 +126,7 @@ async def test_a_connection_carries_one_request() -> None:
 
 
 async def test_a_bug_of_ours_is_a_500_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A collector that fails is told to the log, without a word of it to the scraper."""
+    """If a collector fails, the response is a 500 without details, and the error is logged."""
     async with port() as served, httpx2.AsyncClient(base_url=served.url) as client:
         served.gate.size = -1
         with caplog.at_level(logging.ERROR):
@@ -141,7 +141,7 @@ async def test_a_bug_of_ours_is_a_500_and_a_line(caplog: pytest.LogCaptureFixtur
 async def test_health_is_that_of_the_event_loop(
     start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """/healthz fails while the server's event loop is stuck, and /metrics still answers."""
+    """/healthz fails while the server's event loop is blocked, and /metrics still responds."""
     limits = Limits(stuck_seconds=0.5)
     monkeypatch.setattr("tokenwire.observability.metrics_server.server.LIMITS", limits)
     app = await start_app()
@@ -149,7 +149,7 @@ async def test_health_is_that_of_the_event_loop(
     async with httpx2.AsyncClient(base_url=url) as client:
         assert (await client.get("/healthz")).text == "ok\n"
     with ThreadPoolExecutor(1) as thread:
-        # The event loop is stuck until the thread has its answers.
+        # The event loop is blocked until the thread has its responses.
         metrics = thread.submit(_once_unhealthy, url).result(SECONDS)
     assert metrics == httpx2.codes.OK
     async with httpx2.AsyncClient(base_url=url) as client:
@@ -162,7 +162,7 @@ def _serve(address: str) -> MetricsServer:
 
 
 def _once_unhealthy(url: str) -> int:
-    """Return the status of /metrics as soon as /healthz is 503."""
+    """Wait until /healthz returns 503, then return the status of /metrics."""
     with httpx2.Client(base_url=url, timeout=SECONDS) as client:
         while client.get("/healthz").status_code != httpx2.codes.SERVICE_UNAVAILABLE:
             pass
@@ -171,7 +171,7 @@ def _once_unhealthy(url: str) -> int:
 
 @pytest.mark.parametrize("address", ["[::1]:0", "localhost:0", "[::]:0"])
 async def test_it_listens_where_it_is_told(address: str) -> None:
-    """IPv6 and names are addresses too; the IPv6 address of all takes IPv4 as well."""
+    """IPv6 addresses and host names are accepted; the IPv6 wildcard address accepts IPv4 too."""
     served = _serve(address)
     host, _, number = served.address.rpartition(":")
     assert host == address.rpartition(":")[0]
@@ -185,7 +185,7 @@ async def test_it_listens_where_it_is_told(address: str) -> None:
 async def test_stopping_closes_connections_that_it_has_just_accepted(
     subtests: pytest.Subtests,
 ) -> None:
-    """A connection that asyncio has not reported yet is closed as well."""
+    """A connection that asyncio has not reported yet is closed too."""
     for iterations in range(4):
         with subtests.test(iterations=iterations):
             served = _serve("127.0.0.1:0")
@@ -193,7 +193,7 @@ async def test_stopping_closes_connections_that_it_has_just_accepted(
 
 
 async def _connect(served: MetricsServer, close_after: int) -> None:
-    """Connect while the server's loop is held, and stop it as many iterations of it later."""
+    """Connect while the server's loop is blocked, and stop it after `close_after` iterations."""
     host, _, number = served.address.rpartition(":")
     held = threading.Event()
 
@@ -216,7 +216,7 @@ async def _connect(served: MetricsServer, close_after: int) -> None:
 
 
 async def test_a_bad_address_is_an_os_error() -> None:
-    """One that is taken, not of this machine, or no name at all."""
+    """An address that is in use, not local or not resolvable raises OSError."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for address in (f"127.0.0.1:{taken.getsockname()[1]}", "192.0.2.1:0", "a..b:0"):
             with pytest.raises(OSError, match=r"."):

@@ -1,4 +1,4 @@
-"""Calls that fail: what the caller is told, and that the upstream is spared."""
+"""Failed calls: the status that the caller receives, and whether an upstream request is made."""
 
 import grpc
 import pytest
@@ -21,7 +21,7 @@ from tokenwire_demo import DemoUpstream
 async def test_a_blank_message_is_refused(
     stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """Empty or blank content is EMPTY_PROMPT, and the upstream hears nothing of it."""
+    """Empty or blank content fails with EMPTY_PROMPT and causes no upstream request."""
     for content in ("", " ", "\n\t "):
         with subtests.test(content=content):
             answers, error = await failure_of(stub.Send(pb.Message(content=content)))
@@ -51,7 +51,7 @@ OUT_OF_RANGE = [
 async def test_a_field_out_of_range_is_named(
     stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """A bad field is INVALID_PARAMETER and named, and the upstream hears nothing of it."""
+    """An invalid field fails with INVALID_PARAMETER, is named, and causes no upstream request."""
     for field, message in OUT_OF_RANGE:
         with subtests.test(field=field, message=message):
             message.content = "hello"
@@ -65,7 +65,7 @@ async def test_a_field_out_of_range_is_named(
 async def test_a_model_beyond_the_offered_ones_is_refused(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Where the settings list models, any other is UNKNOWN_MODEL."""
+    """If the settings list models, any other model fails with UNKNOWN_MODEL."""
     app = await start_app(models=frozenset({"second-model"}))
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
@@ -95,7 +95,7 @@ async def test_a_rejecting_upstream_becomes_a_status(
     code: grpc.StatusCode,
     reason: str,
 ) -> None:
-    """A failure before the first token has its code and reason, and no initial metadata."""
+    """A failure before the first token has its own code and reason, and no Answer is sent."""
     upstream.script(*[plan] * 3)
     call = stub.Send(pb.Message(content="hello"))
     answers, error = await failure_of(call)
@@ -107,7 +107,7 @@ async def test_a_rejecting_upstream_becomes_a_status(
 
 
 async def test_an_unreachable_upstream_becomes_a_status(start_app: StartApp) -> None:
-    """A refused connection is UPSTREAM_UNREACHABLE."""
+    """A refused connection fails with UPSTREAM_UNREACHABLE."""
     async with DemoUpstream() as gone:
         base_url = gone.base_url
     app = await start_app(base_url=base_url)
@@ -121,7 +121,7 @@ async def test_an_unreachable_upstream_becomes_a_status(start_app: StartApp) -> 
 async def test_a_broken_stream_is_aborted_and_says_so_in_its_last_answer(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """After tokens were sent a failure is ABORTED, and the last Answer holds its reason."""
+    """A failure after tokens were sent is ABORTED, and the last Answer contains its reason."""
     upstream.script("tokens 3; reset")
     answers, error = await failure_of(stub.Send(pb.Message(content="hello")))
     assert text_of(answers) == "This is tokenwire's"
@@ -133,7 +133,7 @@ async def test_a_broken_stream_is_aborted_and_says_so_in_its_last_answer(
 async def test_an_answer_without_an_end_is_not_a_success(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """A response that ends without a finish reason is UPSTREAM_TRUNCATED, never OK."""
+    """A response without a finish reason fails with UPSTREAM_TRUNCATED."""
     upstream.script("tokens 3; done")
     _, error = await failure_of(stub.Send(pb.Message(content="hello")))
     assert reason_of(error) == "UPSTREAM_TRUNCATED"
@@ -142,7 +142,7 @@ async def test_an_answer_without_an_end_is_not_a_success(
 async def test_nothing_of_the_upstreams_words_reaches_the_caller(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """Status and trailers hold fixed text and the request id, nothing of the upstream's body."""
+    """Status and trailers contain fixed text and the request ID, but no text of the upstream."""
     upstream.script('status 500 message="canary-4711"')
     _, error = await failure_of(
         stub.Send(pb.Message(content="hello"), metadata=(("x-request-id", "call-1"),))
@@ -153,7 +153,7 @@ async def test_nothing_of_the_upstreams_words_reaches_the_caller(
 
 
 async def test_a_full_service_says_so(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """The call over the limit is SERVER_OVERLOADED with a delay, and makes no upstream call."""
+    """A call over the limit fails with SERVER_OVERLOADED and a delay and is not sent upstream."""
     app = await start_app(max_streams=1)
     upstream.script("barrier hold; answer")
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -173,7 +173,7 @@ async def test_a_full_service_says_so(start_app: StartApp, upstream: DemoUpstrea
 async def test_a_cancelled_call_ends_its_upstream_request(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """When the caller leaves, the upstream sees its connection closed by us."""
+    """When the caller leaves, the server closes the connection of the upstream request."""
     upstream.script("tokens 1; stall")
     call = stub.Send(pb.Message(content="hello"))
     await call.read()

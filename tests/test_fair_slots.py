@@ -1,4 +1,4 @@
-"""FairSlots: who gets a slot when there are fewer than are wanted."""
+"""FairSlots: how slots are assigned when there are too few."""
 
 import asyncio
 import random
@@ -11,14 +11,14 @@ FOR_EVER = 3_600.0
 
 
 def filled(slots: int, places: int, key: str = "greedy", claims: float = FOR_EVER) -> FairSlots:
-    """Return slots that one key has all of."""
+    """Return slots that are all held by one key."""
     fair = FairSlots(slots, places, claims)
     assert all(fair.take(key) for _ in range(slots))
     return fair
 
 
 async def enqueue(fair: FairSlots, key: str, count: int = 1) -> list[asyncio.Future[bool]]:
-    """Return places in the queue, all of which there was room for."""
+    """Add `count` calls to the queue, which must have room for them, and return their futures."""
     places = [asyncio.get_running_loop().create_future() for _ in range(count)]
     for place in places:
         assert fair.enqueue(key, place)
@@ -26,7 +26,7 @@ async def enqueue(fair: FairSlots, key: str, count: int = 1) -> list[asyncio.Fut
 
 
 async def test_one_key_alone_may_have_all() -> None:
-    """Where nobody else asks, a key gets every slot, and again after it was rejected."""
+    """A single key can take every slot, even after it was rejected."""
     fair = filled(3, 0)
     assert not fair.take("greedy")
     fair.claim("greedy")
@@ -36,11 +36,11 @@ async def test_one_key_alone_may_have_all() -> None:
 
 
 async def test_the_next_slot_goes_to_who_holds_the_fewest() -> None:
-    """Those who wait get slots by how many their key holds, in turn among equals."""
+    """A free slot goes to the waiting key that holds the fewest; equal keys take turns."""
     fair = filled(4, 10)
     greedy = await enqueue(fair, "greedy", 3)
     first, second = await enqueue(fair, "first", 2), await enqueue(fair, "second", 2)
-    # The last two are given back when each key holds one, and then it is a matter of turns.
+    # Each key holds one slot when the last two are released, so these are assigned in turn.
     for place in (first[0], second[0], greedy[0], first[1]):
         assert not place.done()
         fair.release("greedy")
@@ -49,7 +49,7 @@ async def test_the_next_slot_goes_to_who_holds_the_fewest() -> None:
 
 
 async def test_a_full_queue_gives_places_to_those_with_fewer() -> None:
-    """The key with the most places loses its last one to a key with fewer, down to equal shares."""
+    """A full queue drops the last entry of the key with the most, until the shares are equal."""
     fair = filled(1, 4)
     greedy = await enqueue(fair, "greedy", 4)
     polite = await enqueue(fair, "polite", 2)
@@ -63,7 +63,7 @@ async def test_a_full_queue_gives_places_to_those_with_fewer() -> None:
 
 
 async def test_a_claim_keeps_a_slot() -> None:
-    """What is free goes to a key that was rejected below its share, not to one above its own."""
+    """A free slot is reserved for a key that was rejected below its share."""
     fair = filled(4, 0)
     fair.claim("polite")
     fair.release("greedy")
@@ -71,13 +71,13 @@ async def test_a_claim_keeps_a_slot() -> None:
     assert not fair.take("greedy")
     assert fair.take("polite")
     assert fair.reserved() == 0
-    # Both are below the half that is theirs, or at it, and nobody was rejected.
+    # Each key is at or below its half, and no key was rejected.
     fair.release("greedy")
     assert fair.take("greedy")
 
 
 async def test_who_has_left_has_no_claim() -> None:
-    """A rejected call of a caller who has left, which has no key any more, keeps no slot."""
+    """A rejected call without a key, whose caller has left, reserves no slot."""
     fair = filled(4, 0)
     fair.claim("")
     fair.release("greedy")
@@ -86,7 +86,7 @@ async def test_who_has_left_has_no_claim() -> None:
 
 
 async def test_a_newcomer_below_its_share_needs_no_claim() -> None:
-    """A claim keeps a slot from those at their share, not from others below theirs."""
+    """A claim reserves a slot against keys at their share, not against keys below theirs."""
     fair = filled(4, 0)
     fair.claim("polite")
     fair.release("greedy")
@@ -95,7 +95,7 @@ async def test_a_newcomer_below_its_share_needs_no_claim() -> None:
 
 
 async def test_a_claim_ends() -> None:
-    """A slot that was kept in vain goes to who waits, without anyone asking again."""
+    """When a claim expires, its slot goes to a waiting call without a further request."""
     fair = filled(2, 1, claims=0.01)
     fair.claim("gone")
     fair.release("greedy")
@@ -107,7 +107,7 @@ async def test_a_claim_ends() -> None:
 
 
 async def test_who_leaves_gives_back_what_it_was_given() -> None:
-    """A slot that was handed to one who has just left goes to the next."""
+    """A slot that was assigned to a call that has just left goes to the next one."""
     fair = filled(1, 2)
     [leaving] = await enqueue(fair, "leaving")
     [staying] = await enqueue(fair, "staying")
@@ -119,8 +119,8 @@ async def test_who_leaves_gives_back_what_it_was_given() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_counts_hold_whatever_happens(seed: int) -> None:
-    """After thousands of steps of any kind, by more keys than slots, nothing is kept or lost."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable, and no secret
+    """After thousands of random operations with more keys than slots, the counts are correct."""
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not for security
     slots, places = 5, 7
     fair = FairSlots(slots, places, 0.0)
     held: list[str] = []

@@ -1,4 +1,4 @@
-"""Counting fields on the wire, beside what protobuf's own parser makes of the same bytes."""
+"""Counts fields on the wire and compares the result with protobuf's own parser."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ REQUESTS = mutated(st.builds(pb.Message.SerializeToString, MESSAGES)) | FIELDS
 
 
 def parsed(request: bytes) -> pb.Message | None:
-    """Return what protobuf makes of these bytes."""
+    """Return the message that protobuf parses from these bytes; None if it cannot."""
     try:
         return pb.Message.FromString(request)
     except DecodeError:
@@ -44,7 +44,7 @@ def parsed(request: bytes) -> pb.Message | None:
 
 
 def verdict(request: bytes) -> str:
-    """Return the field of which a request has too many, or what else it is."""
+    """Return the field that a request has too many of, "malformed" or "allowed"."""
     try:
         FieldLimits(MAX_TURNS).check(request)
     except MalformedRequest:
@@ -56,7 +56,7 @@ def verdict(request: bytes) -> str:
 
 @given(request=REQUESTS)
 def test_it_counts_what_the_parser_finds(request: bytes) -> None:
-    """A message that the parser takes is refused exactly if one of its lists is too long."""
+    """A message that the parser accepts is rejected exactly if one of its lists is too long."""
     message = parsed(request)
     found = verdict(request)
     if message is None:
@@ -70,7 +70,7 @@ def test_it_counts_what_the_parser_finds(request: bytes) -> None:
 
 
 def lists_of(message: Descriptor, path: str = "") -> Iterator[str]:
-    """Return the paths of all fields below a message that may occur more than once."""
+    """Yield the paths of all repeated fields of a message and of the messages within it."""
     for field in message.fields:
         if field.is_repeated:
             yield path + field.name
@@ -79,13 +79,13 @@ def lists_of(message: Descriptor, path: str = "") -> Iterator[str]:
 
 
 def test_every_list_of_a_request_has_a_bound() -> None:
-    """No list of the contract can be as long as a caller likes."""
+    """Every list of a request has a limit."""
     assert set(lists_of(pb.Message.DESCRIPTOR)) == set(FieldLimits(MAX_TURNS).lists)
 
 
 @pytest.mark.parametrize("turns", [0, 1, MAX_TURNS])
 def test_as_many_turns_as_are_allowed_are_counted(turns: int) -> None:
-    """A history up to its bound passes, whatever else the message holds."""
+    """A history within its limit is accepted, whatever else the message contains."""
     turn = pb.Turn(role=pb.ROLE_USER, content="x" * 300)
     params = pb.Params(stop=["a", "b", "c", "d"], seed=2**62, temperature=1)
     message = pb.Message(content="x" * 300, history=[turn] * turns, params=params)
@@ -93,7 +93,7 @@ def test_as_many_turns_as_are_allowed_are_counted(turns: int) -> None:
 
 
 def test_a_message_in_parts_has_one_list() -> None:
-    """Parts of `params` are one message to the parser, and their stops one list."""
+    """The parser merges repeated `params` fields, so their stops count as one list."""
     part = pb.Message(params=pb.Params(stop=["a", "b"])).SerializeToString()
     FieldLimits(MAX_TURNS).check(part * 2)
     with pytest.raises(InvalidParameter) as caught:

@@ -1,4 +1,4 @@
-"""Generated files: what is committed is what the generators write."""
+"""The committed generated files equal the generators' output."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +22,8 @@ def name_of(generator: Callable[[Path], None]) -> str:
 def test_what_is_committed_is_what_is_generated(
     generator: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """Run into an empty folder, a generator writes exactly the files that are committed."""
-    # Some generators write into the README, between markers.
+    """Run in an empty folder, a generator writes exactly the committed files."""
+    # Some generators write between markers of the README.
     (tmp_path / README).write_bytes((ROOT / README).read_bytes())
     generator(tmp_path)
     written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
@@ -52,7 +52,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path) -> None:
-    """The table replaces what is between the README's markers, and nothing else of it."""
+    """The table replaces the text between the README's markers and nothing else."""
     readme = tmp_path / README
     readme.write_text(
         "before\n<!-- settings: begin -->\nstale row\n<!-- settings: end -->\nafter\n"
@@ -68,7 +68,7 @@ def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path) -> None:
 
 
 def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
-    """Where the README has no markers, it keeps every byte."""
+    """A README without markers is not changed."""
     readme = tmp_path / README
     readme.write_text("# a title\n")
     settings_table(tmp_path)
@@ -76,7 +76,7 @@ def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_failures_name_those_who_can_end_them() -> None:
-    """What only this service's operator can put right is not laid at the upstream's door."""
+    """Failures that only this service's operator can fix are not attributed to the upstream."""
     rows = error_tables()["The upstream"].splitlines()
     ours = {row.split("`")[1] for row in rows if row.endswith("| this service |")}
     assert ours == {

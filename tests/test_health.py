@@ -1,4 +1,4 @@
-"""grpc.health.v1: what orchestrators see."""
+"""The health service grpc.health.v1, which orchestrators use."""
 
 import asyncio
 from typing import Any
@@ -16,25 +16,25 @@ from tokenwire.server import health
 from tokenwire_demo import DemoUpstream
 
 messages: Any = health_pb2
-"""For those that its published types lack."""
+"""For the messages that the published types lack."""
 
 
 @pytest.mark.parametrize("service", ["", "openai.Chatgpt"])
 async def test_a_running_server_is_serving(channel: grpc.aio.Channel, service: str) -> None:
-    """The process and the service are SERVING once the server is up."""
+    """Once the server runs, the process and the service are SERVING."""
     request = health_pb2.HealthCheckRequest(service=service)
     assert (await health_of(channel).Check(request)).status == SERVING
 
 
 async def test_an_unknown_service_is_not_found(channel: grpc.aio.Channel) -> None:
-    """A name that this server does not offer is NOT_FOUND."""
+    """An unknown service is NOT_FOUND."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await health_of(channel).Check(health_pb2.HealthCheckRequest(service="no.Such"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_draining_server_says_so_first_and_still_answers(upstream: DemoUpstream) -> None:
-    """A watch sees NOT_SERVING at once, and the drain does not wait for the idle watch."""
+    """A watch sees NOT_SERVING immediately, and the drain does not wait for the idle watch."""
     loaded = config.load(
         base_url=upstream.base_url,
         model=MODEL,
@@ -48,13 +48,13 @@ async def test_a_draining_server_says_so_first_and_still_answers(upstream: DemoU
         assert (await watch.read()).status == SERVING
         draining = asyncio.create_task(app.drain())
         assert (await watch.read()).status == NOT_SERVING
-        # The grace is an hour: this ends only because the drain ends the watch.
+        # The grace period is an hour, so this returns only if the drain ends the watch.
         await draining
         assert await watch.code() is grpc.StatusCode.OK
 
 
 async def test_all_services_are_listed(channel: grpc.aio.Channel) -> None:
-    """List tells the health of the process and of the service."""
+    """List returns the health of the process and of the service."""
     request = messages.HealthListRequest()
     statuses = (await health_of(channel).List(request)).statuses
     assert {name: each.status for name, each in statuses.items()} == {
@@ -64,7 +64,7 @@ async def test_all_services_are_listed(channel: grpc.aio.Channel) -> None:
 
 
 async def test_watches_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: StartApp) -> None:
-    """Over the limit a Watch is told so at once, and Check still answers; an end makes room."""
+    """A Watch over the limit is rejected at once; Check still works; a closed one frees a slot."""
     monkeypatch.setattr(health, "MAX_WATCHES", 2)
     app = await start_app()
     request = health_pb2.HealthCheckRequest()
@@ -87,7 +87,7 @@ async def test_watches_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: S
 
 @pytest.mark.parametrize("method", ["Check", "Watch"])
 async def test_a_large_request_is_refused(channel: grpc.aio.Channel, app: App, method: str) -> None:
-    """A request that no name needs is refused, and not held for as long as a Watch."""
+    """A request larger than any service name is rejected, and no Watch keeps it in memory."""
     request = health_pb2.HealthCheckRequest(service="x" * 1_024)
     call = getattr(health_of(channel), method)(request)
     assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -20,7 +20,7 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
 
 @pytest.mark.parametrize("command", MAKES)
 async def test_every_make_target_is_there(command: str) -> None:
-    """Make knows each target that the page names."""
+    """Each target on the page exists in the Makefile."""
     done = await run(*command.split(), "--dry-run")
     assert done.code == 0, done.stderr
     assert " build --" in done.stdout or "tools/image.py" in done.stdout
@@ -28,7 +28,7 @@ async def test_every_make_target_is_there(command: str) -> None:
 
 @pytest.mark.parametrize("command", BUILDS)
 def test_every_build_gives_what_the_dockerfile_takes(command: str) -> None:
-    """Each argument and secret of a build is one of the Dockerfile's."""
+    """Each argument and secret of a build is declared in the Dockerfile."""
     arguments = {each.partition("=")[0] for each in options(command, "--build-arg")}
     secrets = set(re.findall(r"id=(\w+)", " ".join(options(command, "--secret"))))
     assert arguments | secrets

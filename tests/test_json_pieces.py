@@ -1,4 +1,4 @@
-"""JSON in pieces: the same JSON, and no piece that takes long."""
+"""JSON in pieces: the pieces form the same JSON, and no piece takes long to encode."""
 
 import json
 from typing import Any
@@ -11,9 +11,9 @@ from tokenwire.core import json_pieces
 from tokenwire.core.json_pieces import ITEM_WEIGHT, PIECE_WEIGHT, is_large, pieces
 
 ESCAPED = 6
-"""Bytes of a control character."""
+"""The length in bytes of an escaped control character."""
 
-# Without surrogates, which no text of a gRPC message can hold.
+# Without surrogates, which a gRPC message cannot contain.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
@@ -25,7 +25,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=JSON, piece=st.integers(1, 60))
 def test_the_pieces_are_the_json(monkeypatch: pytest.MonkeyPatch, value: Any, piece: int) -> None:
-    """Put together, the pieces of any value are its JSON, however small they are."""
+    """The joined pieces of any value are its JSON, however small they are."""
     monkeypatch.setattr(json_pieces, "PIECE_WEIGHT", piece)
     made = list(pieces(value))
     assert json.loads(b"".join(made)) == value
@@ -41,7 +41,7 @@ LARGE: dict[str, Any] = {
 
 
 def test_no_piece_is_large(subtests: pytest.Subtests) -> None:
-    """Long texts and long lists are cut alike; a piece is about as large as the next."""
+    """Long texts and long lists are split alike, and no piece is much larger than another."""
     for name, value in LARGE.items():
         with subtests.test(value=name):
             sizes = [len(piece) for piece in pieces(value)]
@@ -49,7 +49,7 @@ def test_no_piece_is_large(subtests: pytest.Subtests) -> None:
 
 
 def test_large_is_what_makes_more_than_a_piece() -> None:
-    """Long texts and many small values are both large."""
+    """Both long texts and many small values count as large."""
     assert not is_large({"text": "x" * (PIECE_WEIGHT - 10 * ITEM_WEIGHT)})
     assert is_large({"text": "x" * PIECE_WEIGHT})
     assert is_large([None] * (PIECE_WEIGHT // ITEM_WEIGHT))

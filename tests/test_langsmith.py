@@ -1,4 +1,4 @@
-"""No prompt goes to LangSmith, whatever LangSmith's variables say."""
+"""No prompt is sent to LangSmith, whatever LangSmith's variables are."""
 
 import asyncio
 import signal
@@ -26,16 +26,16 @@ SWITCHES = (
     "LANGCHAIN_TRACING_V2",
     "LANGSMITH_TRACING",
 )
-"""All that LangSmith looks at."""
+"""All variables that LangSmith reads."""
 OLDEST_SWITCH = "LANGCHAIN_TRACING"
-"""Where it is set LangChain's own streams fail; the server does not go that way."""
+"""If it is set, LangChain's own streams fail; the server does not use them."""
 
 
 class LangSmith:
-    """Stands where LangSmith would, and refuses all.
+    """A replacement for LangSmith's server that rejects all requests.
 
     Attributes:
-        received: What was sent to it.
+        received: The bytes that were sent to it.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class LangSmith:
 
 @asynccontextmanager
 async def langsmith(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangSmith]:
-    """Have the environment ask for traces in LangSmith, and listen there."""
+    """Configure the environment to send traces to LangSmith, and listen at its address."""
     trap = LangSmith()
     for name in SWITCHES:
         monkeypatch.setenv(name, "true")
@@ -59,7 +59,7 @@ async def langsmith(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangSmith]
 
 
 async def test_langchain_alone_would_send_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this environment an ordinary LangChain program sends to LangSmith: the trap works."""
+    """This environment makes an ordinary LangChain program send to LangSmith, so the trap works."""
     async with langsmith(monkeypatch) as trap:
         await run_python(*SCRIPT, "langchain", cwd=TESTS)
     assert trap.received
@@ -68,7 +68,7 @@ async def test_langchain_alone_would_send_prompts(monkeypatch: pytest.MonkeyPatc
 async def test_the_server_sends_nothing(
     monkeypatch: pytest.MonkeyPatch, upstream: DemoUpstream
 ) -> None:
-    """The server starts in this environment, answers, and sends nothing to LangSmith."""
+    """The server starts and answers in this environment, and sends nothing to LangSmith."""
     env = {
         "OPENAI_BASE_URL": upstream.base_url,
         "TOKENWIRE_MODEL": MODEL,
@@ -86,7 +86,7 @@ async def test_the_server_sends_nothing(
 
 
 async def test_no_langchain_model_sends_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that goes through other parts of LangChain sends nothing to LangSmith either."""
+    """A model that uses other parts of LangChain sends nothing to LangSmith either."""
     async with langsmith(monkeypatch) as trap:
         await run_python(*SCRIPT, "tokenwire", cwd=TESTS)
     assert trap.received == b""

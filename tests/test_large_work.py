@@ -1,4 +1,4 @@
-"""Large work takes turns with all else, and with its like."""
+"""Large work takes turns with all other work and with other large work."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ async def work(name: str, done: list[str]) -> None:
 
 
 async def test_steps_take_turns() -> None:
-    """Each step comes in a round of its own, first come first served."""
+    """Each step runs in a separate iteration of the event loop, in order of arrival."""
     done: list[str] = []
     tasks = [asyncio.create_task(work(name, done)) for name in "abc"]
     seen = []
@@ -25,7 +25,7 @@ async def test_steps_take_turns() -> None:
 
 
 async def test_who_leaves_holds_up_nobody() -> None:
-    """A task that is cancelled while it waits, or once its step is due, gives its turn away."""
+    """A task that is cancelled while it waits, or once its step is due, passes its turn on."""
     done: list[str] = []
     tasks = [asyncio.create_task(work(name, done)) for name in "abcd"]
     await asyncio.sleep(0)
@@ -33,6 +33,6 @@ async def test_who_leaves_holds_up_nobody() -> None:
     tasks[2].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert done == list("bdbd")
-    # And the next one finds its turn.
+    # The next task gets its turn too.
     await work("e", done)
     assert done[4:] == ["e", "e"]

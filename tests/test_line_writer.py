@@ -1,4 +1,4 @@
-"""The queue of log lines: what is written is whole, what is not is counted."""
+"""The queue of log lines: written lines are complete, and dropped lines are counted."""
 
 import errno
 import io
@@ -18,7 +18,7 @@ SECONDS = 30.0
 
 
 class Counted:
-    """A writer whose drops are counted here."""
+    """A writer with a counter of its dropped lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self.drops: Counter[LineDropReason] = Counter()
@@ -44,7 +44,7 @@ def pipe() -> Iterator[tuple[int, TextIO]]:
 
 
 def test_lines_are_written_in_their_order(tmp_path: Path) -> None:
-    """Many lines, short and longer than a write to a pipe may be, arrive as they were put."""
+    """Lines that are short, or longer than an atomic write to a pipe, are written in order."""
     lines = [b"%d " % number + b"x" * (number % 50) * 200 + b"\n" for number in range(150)]
     with (tmp_path / "log").open("w") as stream:
         counted = Counted(stream)
@@ -54,7 +54,7 @@ def test_lines_are_written_in_their_order(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_drops_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a pipe that nobody reads the queue grows to its limit and no further."""
+    """If nobody reads the pipe, the queue grows to its limit and further lines are dropped."""
     monkeypatch.setattr(line_writer, "REPORT_SECONDS", 0.0)
     line = b"x" * 1023 + b"\n"
     with pipe() as (reader, stream):
@@ -73,7 +73,7 @@ def test_a_full_queue_drops_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_a_line_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a disk is full within a line, the next one that fits begins on a line of its own."""
+    """If the disk becomes full within a line, the next line that fits starts on a new line."""
     monkeypatch.setattr(line_writer, "REPORT_SECONDS", 0.001)
     room = 6
     write = os.write
@@ -120,7 +120,7 @@ def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
 
 
 def test_a_stream_without_a_descriptor_gets_text() -> None:
-    """As tests use it, and after `close` as before."""
+    """A stream without a descriptor gets text, before and after `close`."""
     stream = io.StringIO()
     counted = Counted(stream)
     for text in ("one\n", "two\n"):

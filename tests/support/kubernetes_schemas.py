@@ -1,4 +1,4 @@
-"""JSON schemas for kubeconform, made of what `make tools` has brought."""
+"""JSON schemas for kubeconform, built from what `make tools` downloads."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from tool import TOOLS
 
 DEFINITIONS: Final = TOOLS / "crds"
 VERSIONS: Final = ("1.27.0", "1.31.0", "1.34.0", "1.37.0")
-"""From the oldest that the chart installs on to the newest that kubernetes-validate has."""
+"""From the oldest version that the chart supports to the newest in kubernetes-validate."""
 
 
 def of_kubernetes(folder: Path) -> str:
-    """Write Kubernetes' own schemas, which reject unknown fields; return kubeconform's pattern."""
+    """Write the strict schemas of Kubernetes into `folder` and return kubeconform's pattern."""
     pattern = "lib/python*/site-packages/kubernetes_validate/kubernetes-json-schema"
     [carried] = (TOOLS / "kubernetes").glob(pattern)
     for version in VERSIONS:
@@ -22,7 +22,7 @@ def of_kubernetes(folder: Path) -> str:
         place.mkdir()
         for path in (carried / f"v{version}-local-strict").glob("*.json"):
             schema = json.loads(path.read_text("utf-8").replace("/api/_def", "_def"))
-            # By its name it would look for its definitions in the web, not beside itself.
+            # With these keys, references would be resolved on the web and not beside the file.
             for name in ("$schema", "$id"):
                 schema.pop(name, None)
             (place / path.name).write_text(json.dumps(schema), "utf-8")
@@ -36,14 +36,14 @@ def of_definitions(folder: Path) -> str:
         [definition] = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
         for version in definition["spec"]["versions"]:
             schema = closed(version["schema"]["openAPIV3Schema"])
-            # Every object has them; a definition leaves them open.
+            # Every object has metadata, and definitions do not specify it.
             schema["properties"]["metadata"] = {"type": "object"}
             (folder / f"{path.stem}_{version['name']}.json").write_text(json.dumps(schema))
     return f"{folder}/{{{{.ResourceKind}}}}_{{{{.ResourceAPIVersion}}}}.json"
 
 
 def closed(schema: Any) -> Any:
-    """Return a definition's schema as one that rejects unknown fields, as the API server warns."""
+    """Return a schema that rejects unknown fields, about which the API server warns."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,6 +1,6 @@
-"""A server whose event loop is blocked again and again: `python lagging_server.py`.
+"""A server whose event loop is blocked repeatedly: `python lagging_server.py`.
 
-It prints the address of its metrics, which a thread of its own serves.
+It prints the address of its metrics, which are served by a separate thread.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ BLOCKED_SECONDS = 0.4
 
 
 async def main() -> None:
-    """Be that server until killed."""
+    """Run the server until it is killed."""
     async with DemoUpstream() as upstream:
         loaded = config.load(
             base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
         )
         async with App(loaded) as app:
-            print(app.metrics_address, flush=True)  # noqa: T201 - how the test hears of it
+            print(app.metrics_address, flush=True)  # noqa: T201 - the test reads it
             while True:
                 time.sleep(BLOCKED_SECONDS)  # noqa: ASYNC251 - this is the fault
                 await asyncio.sleep(0)

@@ -1,6 +1,6 @@
-"""Streams from a model made of other parts of LangChain: `-m support.langsmith_script HOW`.
+"""Streams from a model that wraps another LangChain model: `-m support.langsmith_script HOW`.
 
-HOW is `langchain`, as any LangChain program streams, or `tokenwire`, as the server does.
+HOW is `langchain` to stream as any LangChain program does, or `tokenwire` as the server does.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tokenwire.upstreams.progress_timer import Timeouts
 
 
 class Outer(BaseChatModel):
-    """Lets another model answer, by LangChain's public way."""
+    """A model that delegates to another model through LangChain's public API."""
 
     @property
     def _llm_type(self) -> str:

@@ -1,4 +1,4 @@
-"""Callers who leave, each in a certain phase of the call."""
+"""Callers that disconnect, each in a given phase of the call."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ PHASES: Final = {
     "after-finish-reason": "tokens 3; finish; barrier {0}; done",
     "blocked-in-write": f"tokens 3; barrier {{0}}; filler 100000 {'x' * 500}",
 }
-"""The upstream's plan by the phase that it brings a call to."""
+"""The upstream's plan for each phase; it brings a call to that phase."""
 
 _names = (f"held-{number}" for number in itertools.count())
 
@@ -28,12 +28,12 @@ class Visit:
     """One call that is brought to a phase, and its connection to the upstream.
 
     Args:
-        world: Where it happens.
+        world: The world that the call is made in.
         phase: One of PHASES.
 
     Attributes:
-        tokens: How many tokens the caller gets before the upstream holds.
-        connection: The upstream's record, once the phase is reached.
+        tokens: The number of tokens that the caller receives before the upstream holds.
+        connection: The upstream's record of the connection, once the phase is reached.
     """
 
     connection: ConnectionRecord
@@ -47,7 +47,7 @@ class Visit:
         world.upstream.script(plan)
 
     async def reached(self, call: Any = None) -> None:
-        """Return once the phase is reached, and what `call` gets before it is read."""
+        """Wait until the phase is reached and `call` has received the tokens before it."""
         upstream = self._world.upstream
         await self._barrier.reached()
         [self.connection] = [
@@ -61,11 +61,11 @@ class Visit:
             await self._until_blocked()
 
     def release(self) -> None:
-        """Let the upstream go on."""
+        """Let the upstream continue."""
         self._barrier.release()
 
     async def seconds_open_after(self, moment: float) -> float:
-        """Return how long after `moment` our side closed the connection to the upstream."""
+        """Return the seconds from `moment` until our side closed the connection to the upstream."""
         async with asyncio.timeout(10):
             await self._world.upstream.wait_closed(self.connection)
         assert self.connection.closed is not None
@@ -78,19 +78,19 @@ class Visit:
         before = -1
         while request.tokens_sent != before:
             before = request.tokens_sent
-            # Nobody is told that a write blocks; it shows in that nothing goes on.
+            # A blocked write raises no event; it shows only as a lack of progress.
             await asyncio.sleep(0.1)
         assert request.ended is None
 
 
 async def promptly(leave: Callable[[], Awaitable[float]]) -> int:
-    """Assert that the upstream is closed within 50 ms after a caller leaves.
+    """Assert that the upstream connection is closed within 50 ms after a caller leaves.
 
     Args:
-        leave: Makes one call, leaves it and returns the seconds until then.
+        leave: Makes one call, leaves it and returns the seconds until the connection closed.
 
     Returns:
-        How many calls it took to see it: other programs share the machine.
+        The number of calls that were needed, since other programs share the machine.
     """
     for attempt in range(1, ATTEMPTS + 1):
         seconds = await leave()

@@ -1,4 +1,4 @@
-"""A server of this process whose connections are all closed when it ends."""
+"""A server in this process that closes all its connections when it ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ Answer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Await
 
 
 class Connections:
-    """Serves each connection in a task of its own, and closes it when that ends."""
+    """Serves each connection in a separate task and closes it when the task ends."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -19,28 +19,28 @@ class Connections:
         self._errors: list[Exception] = []
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Begin to serve one connection."""
+        """Start serving one connection."""
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks[task] = writer
         task.add_done_callback(self._close)
 
     def _close(self, task: asyncio.Task[None]) -> None:
-        # Here and not in the task, which does not run if it is cancelled before its first step.
-        # What the other side has not read must not hold the connection.
+        # Not in the task itself, which does not run if it is cancelled before its first step.
+        # Unread data must not keep the connection open.
         self._tasks.pop(task).transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # The other side may leave at any moment.
+            # The other side may disconnect at any moment.
             with suppress(OSError, asyncio.IncompleteReadError):
                 await self._answer(reader, writer)
                 writer.close()
                 await writer.wait_closed()
-        except Exception as error:  # noqa: BLE001 - raised where the server is closed
+        except Exception as error:  # noqa: BLE001 - raised again by aclose
             self._errors.append(error)
 
     async def aclose(self) -> None:
-        """End all connections, and raise what went wrong on one."""
+        """Close all connections and raise the first error of a connection."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -56,7 +56,7 @@ class Connections:
 async def listening(
     answer: Answer, host: str = "127.0.0.1", **options: Any
 ) -> AsyncIterator[tuple[str, int]]:
-    """Listen on a free port; yield the address and the port.
+    """Listen on a free port and yield the address and the port.
 
     Args:
         answer: Serves one connection.

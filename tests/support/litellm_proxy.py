@@ -1,4 +1,4 @@
-"""LiteLLM's proxy as a test's upstream: a free port, a mock model, no network."""
+"""The LiteLLM proxy as an upstream of tests, with a free port, a mock model and no network."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ CONFIG = {"model_list": [{"model_name": MODEL, "litellm_params": MOCK}]}
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running proxy: what a client of it must know, and what it will say."""
+    """A running proxy: how to connect to it, and the answer that it gives."""
 
     base_url: str
     api_key: str
@@ -34,7 +34,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
-    """Start the proxy, wait until it is ready, and end it on leaving."""
+    """Start the proxy, wait until it is ready, and stop it when the block ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,15 +45,15 @@ def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
         answer=ANSWER,
     )
     config = folder / "litellm.yaml"
-    config.write_text(json.dumps(CONFIG))  # JSON is YAML too
+    config.write_text(json.dumps(CONFIG))  # JSON is valid YAML
     log = folder / "litellm.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
-            # Nothing of the caller's environment but PATH: no keys, no proxies,
-            # no settings. The rest keeps it from fetching its price list and
-            # header table at the start.
+            # Only PATH is taken from the caller's environment: no keys, proxies or
+            # settings. The last two variables keep the proxy from downloading its price
+            # list and its header table at startup.
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(folder),
@@ -76,7 +76,7 @@ def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Poll the proxy until it answers; say what it logged if it never does."""
+    """Poll the proxy until it is ready; fail with the end of its log if it never is."""
     give_up = time.monotonic() + READY_WITHIN
     while process.poll() is None and time.monotonic() < give_up:
         with contextlib.suppress(httpx2.TransportError):

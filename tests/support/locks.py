@@ -1,4 +1,4 @@
-"""What the lock files list."""
+"""The contents of the lock files."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from packaging.utils import canonicalize_name
 
 
 def locked(lock: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the version of each package that a lock has for an environment.
+    """Return the locked version of each package that an environment needs.
 
     Args:
         lock: A file that `make lock` writes.
-        environment: Values of environment markers in place of this interpreter's own.
+        environment: Values of environment markers that override those of this interpreter.
     """
     lines = re.findall(r"^([a-z0-9].*?) \\$", lock.read_text("utf-8"), re.MULTILINE)
     needs = [Requirement(line) for line in lines]

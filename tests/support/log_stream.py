@@ -1,4 +1,4 @@
-"""What the service logs, read while it runs."""
+"""The log of the service, read while the service runs."""
 
 import asyncio
 import io
@@ -15,7 +15,7 @@ from tokenwire.observability import logs
 
 
 class LogStream(io.StringIO):
-    """Stands in for stderr, in the loop that runs the test."""
+    """A replacement for stderr in the event loop of the test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,25 +27,25 @@ class LogStream(io.StringIO):
         return super().write(text)
 
     def getvalue(self) -> str:
-        """Return all that was logged so far, also what is on its way."""
+        """Return everything logged so far, including entries that are still queued."""
         for handler in logging.getLogger().handlers:
             handler.flush()
         return super().getvalue()
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        """Every line so far; each must be a JSON object."""
+        """All log entries so far; each line must be a JSON object."""
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
     async def text_with(self, words: str) -> str:
-        """Return everything that was logged, once `words` are part of it."""
+        """Wait until the log contains `words` and return the whole log."""
         while words not in self.getvalue():
             self._more.clear()
             await self._more.wait()
         return self.getvalue()
 
     async def entry(self, event: str) -> dict[str, Any]:
-        """Return the only line of this event, once it is there."""
+        """Wait for the only log entry of this event and return it."""
         await self.text_with(f'"event": "{event}"')
         [entry] = [entry for entry in self.entries if entry["event"] == event]
         return entry
@@ -53,7 +53,7 @@ class LogStream(io.StringIO):
 
 @contextmanager
 def captured(log_level: str = "info", log_format: str = "json") -> Iterator[LogStream]:
-    """Log as `tokenwire serve` does, but into the stream; afterwards as before."""
+    """Log to the stream as `tokenwire serve` logs to stderr; restore the handlers afterwards."""
     root, ours = logging.getLogger(), logging.getLogger("tokenwire")
     handlers, levels = root.handlers, (root.level, ours.level)
     loaded = config.load(

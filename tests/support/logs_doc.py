@@ -1,4 +1,4 @@
-"""docs/logs.md as data, and what the code logs as the code says it."""
+"""docs/logs.md as data, and the log entries that the code contains."""
 
 import ast
 import re
@@ -15,18 +15,18 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 LOGGERS = {"log", "call_log"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 ANY = "*"
-"""In the place of an event that is not a constant."""
+"""Replaces an event that is not a constant."""
 
 
 @cache
 def documented_lines() -> dict[str, set[str]]:
-    """Return the fields of each event."""
+    """Return the documented fields of each event."""
     return {_codes(row[0])[0]: set(_codes(row[3])) for row in _table("Lines") if _is_one(row[0])}
 
 
 @cache
 def documented_fields() -> dict[str, str]:
-    """Return the type of each field."""
+    """Return the documented type of each field."""
     types: dict[str, str] = {}
     for names, type_, _ in _table("Fields"):
         kinds = type_.split(", ") if ", " in type_ else [type_] * len(_codes(names))
@@ -35,10 +35,10 @@ def documented_fields() -> dict[str, str]:
 
 
 def logged_lines() -> dict[str, set[str]]:
-    """Return the fields of each event, as the calls of loggers have them."""
+    """Return the fields of each event in the code's calls of loggers."""
     lines: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
-        # The simulator is no part of the service.
+        # The simulator is not part of the service.
         if "demo" not in path.relative_to(PACKAGE).parts:
             for event, fields in _logged_by(ast.parse(path.read_text("utf-8"))):
                 lines.setdefault(event, set()).update(fields)
@@ -88,7 +88,7 @@ def _fields(call: ast.Call, function: ast.AST) -> set[str]:
 
 
 def _keys(value: ast.AST, function: ast.AST) -> set[str]:
-    """Return the keys of a dictionary that is written in the function, in one or more pieces."""
+    """Return the keys of a dictionary that the function builds in one or more steps."""
     if isinstance(value, ast.Dict):
         return {str(key.value) for key in value.keys if isinstance(key, ast.Constant)}
     if isinstance(value, ast.BinOp):
@@ -119,9 +119,9 @@ def _named_keys(name: ast.AST, function: ast.AST) -> set[str]:
 
 
 def _table(title: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading, without its head.
+    """Return the cells of the first table below a heading, without the header row.
 
-    No two rows may begin alike.
+    The first cells of any two rows must differ.
     """
     section = DOCUMENT.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")]

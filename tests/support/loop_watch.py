@@ -1,4 +1,4 @@
-"""How long the event loop is kept from everything else."""
+"""Measures how long the event loop is blocked."""
 
 import asyncio
 import gc
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class LoopWatch:
-    """The longest round of the event loop so far.
+    """Measures the longest iteration of the event loop.
 
     Attributes:
-        longest: Seconds of CPU time, so that a busy machine changes little.
+        longest: Seconds of CPU time, which other processes hardly affect.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class LoopWatch:
 
 @contextmanager
 def watch_loop() -> Iterator[LoopWatch]:
-    """Measure every round of the running event loop within the block."""
-    # As the server does at its start: the tests' own objects are none of its cost.
+    """Measure each iteration of the running event loop within the block."""
+    # The server does the same at startup, so that the tests' own objects add no cost.
     gc.collect()
     gc.freeze()
     watch = LoopWatch()

@@ -1,4 +1,4 @@
-"""A metrics port of its own, and peers that speak to it byte by byte."""
+"""A metrics port, and peers that send raw bytes to it."""
 
 import asyncio
 import threading
@@ -17,17 +17,17 @@ from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMe
 GET = b"GET /metrics HTTP/1.1\r\nHost: me\r\n\r\n"
 HALF = GET[:20]
 SECONDS = 30.0
-"""The longest wait for anything."""
+"""The timeout of each wait."""
 
 
 class Gate(Collector):
-    """A metric that takes as long to collect as its test wants.
+    """A metric whose collection takes as long as the test wants.
 
     Attributes:
-        collected: How often it was asked for.
-        entered: Set when a scrape has come to it.
-        opened: Set to let scrapes pass.
-        size: Of its one label's value, bytes; below 0 it fails.
+        collected: The number of collections.
+        entered: Set when a scrape reaches this metric.
+        opened: Set to let scrapes continue.
+        size: The size of the label value in bytes; collection fails if it is negative.
     """
 
     def __init__(self) -> None:
@@ -50,14 +50,14 @@ class Gate(Collector):
 
 
 class Port:
-    """A metrics port with a gate behind it.
+    """A metrics port whose scrapes collect a gate.
 
     Attributes:
-        gate: What its scrapes collect.
-        lateness: Of the event loop, as it is told.
+        gate: The metric that scrapes collect.
+        lateness: The lateness of the event loop that the server reads.
         server: The server.
-        peers: All connections that were opened here.
-        url: Where it is.
+        peers: All connections that were opened with `open`.
+        url: The URL of the server.
     """
 
     def __init__(self, **limits: Any) -> None:
@@ -74,16 +74,16 @@ class Port:
         self.url = f"http://{self.server.address}"
 
     def dropped(self, reason: str) -> float:
-        """Return how many connections were dropped for this reason."""
+        """Return the number of connections that were dropped for a reason."""
         [family] = self._metrics.dropped[reason].collect()
         return family.samples[0].value
 
     async def until_dropped(self, reason: str, times: int) -> None:
-        """Return once so many connections were dropped."""
+        """Wait until `times` connections were dropped for a reason."""
         await within(SECONDS, "dropped", lambda: self.dropped(reason) == times)
 
     async def open(self, text: bytes = b"") -> "Peer":
-        """Connect, and send this."""
+        """Open a connection and send `text`."""
         host, _, port = self.server.address.rpartition(":")
         peer = Peer(*await asyncio.open_connection(host, int(port)))
         peer.writer.write(text)
@@ -99,7 +99,7 @@ class Peer:
         self.writer = writer
 
     async def everything(self) -> bytes:
-        """Return all that comes until the other side closes; nothing if it resets."""
+        """Read until the other side closes the connection; return nothing after a reset."""
         async with asyncio.timeout(SECONDS):
             try:
                 return await self.reader.read()
@@ -107,7 +107,7 @@ class Peer:
                 return b""
 
     async def drip(self) -> None:
-        """Send one byte of a request after the other, for ever."""
+        """Send a request that never ends, one byte at a time."""
         self.writer.write(b"GET /")
         while True:
             self.writer.write(b"x")
@@ -116,7 +116,7 @@ class Peer:
 
 @asynccontextmanager
 async def port(**limits: Any) -> AsyncIterator[Port]:
-    """Serve a gate within these limits."""
+    """Serve a gate with the given limits."""
     opened = Port(**limits)
     try:
         yield opened
@@ -128,5 +128,5 @@ async def port(**limits: Any) -> AsyncIterator[Port]:
 
 
 def threads_of(pid: int) -> int:
-    """Return how many threads a process has."""
+    """Return the number of threads of a process."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))

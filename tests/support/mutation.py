@@ -59,7 +59,7 @@ OPERATIONS = (_flip, _cut, _end, _duplicate, _splice)
 
 @st.composite
 def mutated(draw: Draw, originals: st.SearchStrategy[bytes]) -> bytes:
-    """Return one of `originals` after up to MOST_OPERATIONS damages."""
+    """Return one of `originals` with up to MOST_OPERATIONS mutations."""
     data: bytes = draw(originals)
     for _ in range(draw(st.integers(0, MOST_OPERATIONS))):
         data = draw(st.sampled_from(OPERATIONS))(data, draw)
@@ -68,7 +68,7 @@ def mutated(draw: Draw, originals: st.SearchStrategy[bytes]) -> bytes:
 
 @st.composite
 def in_pieces(draw: Draw, wholes: st.SearchStrategy[bytes]) -> list[bytes]:
-    """Return one of `wholes` cut into pieces at random places; some may be empty."""
+    """Return one of `wholes`, cut into pieces at random positions; pieces may be empty."""
     data: bytes = draw(wholes)
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=MOST_CUTS)))
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]

@@ -1,7 +1,7 @@
-"""Hooks that fail what would be skipped: `make test-tools` brings every tool.
+"""Hooks that fail skipped tests, since `make test-tools` installs every tool.
 
-tests/tools/conftest.py imports them, so they hold for every test beside it.
-Expected failures count too: they hide a missing tool just as well.
+tests/tools/conftest.py imports them, so they apply to every test in that folder.
+Expected failures fail too, since they would hide a missing tool as well.
 """
 
 from collections.abc import Generator
@@ -11,17 +11,17 @@ import pytest
 HINT = "nothing may skip here; run it by `make test-tools`, which brings every tool"
 
 
-# First, and so outermost: it sees the report after pytest made skips and expected
-# failures of it.
+# First and therefore outermost, so that it sees the report after pytest has handled skips
+# and expected failures.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that skips itself or is expected to fail."""
+    """Fail a test that is skipped or expected to fail."""
     report = yield
     if report.skipped:
         report.outcome = "failed"
-        # pytest counts a failure only if it was not expected.
+        # pytest counts only unexpected failures.
         vars(report).pop("wasxfail", None)
         report.longrepr = f"{item.nodeid} was skipped, but {HINT}: {report.longrepr}"
     return report
@@ -31,7 +31,7 @@ def pytest_runtest_makereport(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Fail a whole file that skips itself, for instance by importorskip."""
+    """Fail a file that is skipped as a whole, for example by importorskip."""
     report = yield
     if report.skipped:
         report.outcome = "failed"

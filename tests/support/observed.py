@@ -1,6 +1,6 @@
-"""Servers that a real Prometheus scrapes, and traffic whose every token is known.
+"""Servers that a real Prometheus scrapes, under traffic with known token counts.
 
-Two servers of one job, as pods are: one process that speaks TLS, and one of two workers.
+The two servers belong to one job, as pods do: one process with TLS, and one with two workers.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ PRICED = "priced"
 HELLO = pb.Message(content="hello")
 WHOLE = "tokens 3; finish; usage 10 3 4 1; done"
 SLOW = "wait 1.2; tokens 1; wait 1.5; tokens 1; finish length; usage 1000 2 200; done"
-"""First token after 1.2 s, the next after 1.5 s: far from the upper bounds of their buckets."""
+"""The first token after 1.2 s, the next after 1.5 s, both far from the bounds of their buckets."""
 LATE = f"wait 2.6; {WHOLE}"
 """Later than the objective of 2.5 s."""
 
 
 @asynccontextmanager
 async def observed(folder: Path) -> AsyncIterator[Prometheus]:
-    """Run both servers under Prometheus, make all calls, and wait until all is seen."""
+    """Run both servers under Prometheus, make all calls, and wait until they are scraped."""
     async with AsyncExitStack() as stack:
         first, second = [await stack.enter_async_context(DemoUpstream()) for _ in range(2)]
         pair = Pair()
@@ -59,7 +59,7 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
         server = await stack.enter_async_context(crew(second, env))
         targets = {JOB: [app.metrics_address, server.metrics_address]}
         prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, interval=1))
-        await prometheus.scraped()  # so that every counter was seen at 0
+        await prometheus.scraped()  # so that every counter is first seen at 0
         await asyncio.gather(
             calls(app.address, first, pair.authority), calls(server.address, second)
         )
@@ -72,7 +72,7 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
 async def caller(
     address: str, authority: bytes | None = None
 ) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
-    """Return a client with a connection of its own, which any worker may get."""
+    """Yield a client with a separate connection, which any worker may accept."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with AsyncExitStack() as stack:
         if authority is None:
@@ -84,7 +84,7 @@ async def caller(
 
 
 async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = None) -> None:
-    """Make 19 calls: 13 good ones, and one or two of everything else."""
+    """Make 19 calls: 13 that succeed, and one or two of every other kind."""
     for plan in [WHOLE] * RETRY_COST + [LATE]:
         upstream.script(plan)
         async with caller(address, authority) as stub:
@@ -115,7 +115,7 @@ async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = 
 
 
 async def retry_and_refuse(address: str, upstream: DemoUpstream, authority: bytes) -> None:
-    """Make a call that is repeated, two that fill the server, and one that finds no place."""
+    """Make a call that is retried, two that fill the server, and one that is rejected."""
     async with caller(address, authority) as stub:
         upstream.script("status 500", WHOLE)
         await collect(stub.Send(HELLO))

@@ -1,4 +1,4 @@
-"""A collector for tests: receives spans over OTLP/gRPC on a real port."""
+"""A trace collector for tests that receives spans over OTLP/gRPC on a real port."""
 
 import asyncio
 from typing import Any
@@ -13,9 +13,9 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     """Keeps every span that it receives.
 
     Attributes:
-        address: Where it listens.
-        spans: In the order of arrival.
-        resources: The resource attributes that came with them.
+        address: The address that it listens on.
+        spans: The spans in the order of arrival.
+        resources: The resource attributes of each batch of spans.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     async def received(
         self, count: int, kind: "Span.SpanKind.ValueType" = Span.SPAN_KIND_SERVER
     ) -> list[Span]:
-        """Return all spans of a kind once there are `count`: one for each call of the server."""
+        """Wait for `count` spans of a kind and return all of them; each server call has one."""
 
         def of_kind() -> list[Span]:
             return [span for span in self.spans if span.kind == kind]
@@ -60,12 +60,12 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return of_kind()
 
     async def answered(self, count: int) -> list[Span]:
-        """Return all spans of answers that the model was asked for, once there are `count`."""
+        """Wait for `count` spans of requests to a model and return all of them."""
         return await self.received(count, Span.SPAN_KIND_CLIENT)
 
 
 def attributes_of(span: Span) -> dict[str, Any]:
-    """Return the attributes by their names."""
+    """Return the attributes of a span by name."""
     return {each.key: _value(each.value) for each in span.attributes}
 
 

@@ -1,4 +1,4 @@
-"""The restricted Pod Security profile, field by field, as Kubernetes documents it."""
+"""The fields of the restricted Pod Security profile, as documented by Kubernetes."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -60,7 +60,7 @@ def _containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _of_container(pod: dict[str, Any], container: dict[str, Any]) -> Iterator[str]:
     own = container.get("securityContext", {})
-    # What the container does not say, the pod says for it.
+    # The pod's context applies where the container sets nothing.
     context = {**pod.get("securityContext", {}), **own}
     capabilities = own.get("capabilities", {})
     wrong = {

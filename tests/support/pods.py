@@ -1,4 +1,4 @@
-"""The chart's pods as processes of this machine: their commands, environment and mounted files."""
+"""The chart's pods as local processes: their commands, environment and mounted files."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def _tls_secret(name: str) -> dict[str, bytes]:
     return {"tls.crt": pair.certificate, "tls.key": pair.key}
 
 
-# What the ci values files name, as somebody would have made it.
+# The Secrets that the ci values files refer to, as a user would create them.
 SECRETS: Final[dict[str, dict[str, bytes]]] = {
     "openai": {"OPENAI_API_KEY": b"a-key\n", "api-key": b"a-key\n"},
     "answers-upstream": {"OPENAI_API_KEY": b"a-key\n"},
@@ -36,9 +36,9 @@ class Pod:
     """One pod, with its Secrets mounted below a folder.
 
     Args:
-        values: The values file that it is rendered with.
-        kind: "Deployment" or "Pod", which is that of `helm test`.
-        folder: Takes the files of its volumes.
+        values: The values file to render the chart with.
+        kind: "Deployment", or "Pod" for the pod of `helm test`.
+        folder: The folder for the files of its volumes.
     """
 
     def __init__(self, values: Path, kind: str, folder: Path) -> None:
@@ -55,7 +55,7 @@ class Pod:
 
     @property
     def server(self) -> dict[str, Any]:
-        """The server's container."""
+        """The container of the server."""
         found: dict[str, Any] = self.spec["containers"][0]
         return found
 
@@ -80,11 +80,11 @@ class Pod:
         }
 
     def command(self, container: dict[str, Any], words: list[str]) -> list[str]:
-        """Return a command of this container, with files of this machine."""
+        """Return a command of a container, with paths of this machine."""
         return [self._here(container, word) for word in words]
 
     def caller(self, address: str) -> Client:
-        """Return a client that the server takes."""
+        """Return a client that the server accepts."""
         name = self.server_name
         if name is None:
             return Client(address)
@@ -97,7 +97,7 @@ class Pod:
         )
 
     def _here(self, container: dict[str, Any], text: str) -> str:
-        # The longest first: /etc/tokenwire is the beginning of another.
+        # The longest path first, since /etc/tokenwire is a prefix of another mount path.
         mounts = sorted(container.get("volumeMounts", []), key=lambda each: -len(each["mountPath"]))
         for mount in mounts:
             if text != (
@@ -109,7 +109,7 @@ class Pod:
 
 def _write(secret: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # A projected volume calls it otherwise.
+    # A projected volume uses another key for the name.
     content = SECRETS[secret.get("secretName") or secret["name"]]
     for item in secret["items"]:
         (folder / item["path"]).write_bytes(content[item["key"]])

@@ -1,4 +1,4 @@
-"""The program itself, as a process with an environment of its own."""
+"""Runs the program as a process with a given environment."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ TOKENWIRE = (sys.executable, "-m", "tokenwire")
 PIPE = asyncio.subprocess.PIPE
 
 SECONDS = 45.0
-"""The longest wait for anything; a busy machine must not turn a success into a failure."""
+"""The timeout of each wait, long enough that a busy machine does not cause failures."""
 
 FREE_PORTS = {"TOKENWIRE_LISTEN": "127.0.0.1:0", "TOKENWIRE_METRICS_LISTEN": "127.0.0.1:0"}
 
@@ -40,17 +40,17 @@ async def run_tokenwire(*arguments: str, env: Mapping[str, str] | None = None) -
 
 
 class ServerProcess:
-    """`tokenwire serve`, serving once the block is entered; leaving the block kills it.
+    """Runs `tokenwire serve` within a block: entering waits until it serves, leaving kills it.
 
     Args:
-        arguments: Of `serve`.
-        env: Added to the environment; ports are free ones unless it says otherwise.
-        stdout: A descriptor; this process's own if there is none.
+        arguments: The arguments of `serve`.
+        env: Added to the environment; ports are free ones unless set here.
+        stdout: A file descriptor; by default the process inherits stdout.
 
     Attributes:
-        address: Of the gRPC server, HOST:PORT.
-        metrics_address: Of the Prometheus endpoint, HOST:PORT.
-        log_lines: All of stderr so far.
+        address: The address of the gRPC server, HOST:PORT.
+        metrics_address: The address of the Prometheus endpoint, HOST:PORT.
+        log_lines: All lines of stderr so far.
     """
 
     address: str
@@ -90,12 +90,12 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """The process ID."""
         return self._process.pid
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        """The lines so far that are JSON objects."""
+        """The log lines so far that are JSON objects."""
         return [json.loads(line) for line in self.log_lines if line.startswith("{")]
 
     def signal(self, number: signal.Signals) -> None:
@@ -103,11 +103,11 @@ class ServerProcess:
         self._process.send_signal(number)
 
     async def logged(self, event: str, times: int = 1) -> dict[str, Any]:
-        """Return the log entry of this event that makes it so many, once it is there.
+        """Wait until an event was logged `times` times and return the last of these log entries.
 
         Raises:
-            AssertionError: The process has ended without it.
-            TimeoutError: It does not come.
+            AssertionError: The process ended before that.
+            TimeoutError: The event was not logged in time.
         """
         async with asyncio.timeout(SECONDS), self._changed:
             while True:
@@ -119,31 +119,31 @@ class ServerProcess:
                 await self._changed.wait()
 
     async def stop_reading(self) -> None:
-        """Leave what the process logs from now on in its pipe, until it is full."""
+        """Stop reading the log, so that further output fills the pipe."""
         self._reader.cancel()
         await asyncio.wait([self._reader])
 
     def read_on(self) -> None:
-        """Read again what the process logs."""
+        """Resume reading the log."""
         self._reader = asyncio.create_task(self._read())
 
     async def exit_code(self) -> int:
-        """Return the exit code, once the process has ended by itself, without reading its log.
+        """Wait until the process ends by itself and return its exit code, without reading its log.
 
         Raises:
-            TimeoutError: It does not end.
+            TimeoutError: The process did not end in time.
         """
         async with asyncio.timeout(SECONDS):
-            # asyncio's own `wait` waits for the end of the pipe too.
+            # `Process.wait` also waits for the end of the pipe.
             while self._process.returncode is None:  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.01)
             return self._process.returncode
 
     async def wait(self) -> int:
-        """Return the exit code, once the process has ended by itself.
+        """Wait until the process ends by itself and return its exit code.
 
         Raises:
-            TimeoutError: It does not end.
+            TimeoutError: The process did not end in time.
         """
         async with asyncio.timeout(SECONDS):
             await self._reader

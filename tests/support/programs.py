@@ -1,4 +1,4 @@
-"""Running outside programs in tests: always bounded in time, always ended."""
+"""Runs external programs with a time limit and always ends them."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended and what it said."""
+    """The exit code and the output of a program."""
 
     code: int
     stdout: str
@@ -25,7 +25,7 @@ class Outcome:
 async def started(
     *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Process]:
-    """Start a program; on leaving, end it and whatever it started itself."""
+    """Start a program; end it and all its child processes when the block ends."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -33,7 +33,7 @@ async def started(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
-        start_new_session=True,  # a process group of its own, so that it can be ended as one
+        start_new_session=True,  # a separate process group, which can be killed as a whole
     )
     try:
         yield process
@@ -44,7 +44,7 @@ async def started(
 
 
 async def finished(process: Process, within: float) -> Outcome:
-    """Wait for a started program to end by itself."""
+    """Wait until a started program ends by itself."""
     async with asyncio.timeout(within):
         stdout, stderr = await process.communicate()
     assert process.returncode is not None

@@ -1,4 +1,4 @@
-"""An HTTP client that shows a response as it stands on the wire."""
+"""An HTTP client that returns responses as they are on the wire."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ class RawClient:
     async def ask(
         self, plan: str | None = None, *, stream: bool = True, text: str = "hello", **fields: Any
     ) -> None:
-        """Send a chat completion, with the plan in its header."""
+        """Send a chat-completion request, with the plan in its header."""
         messages = [{"role": "user", "content": text}]
         body = json.dumps({"model": "m", "messages": messages, "stream": stream, **fields})
         headers = {"content-length": str(len(body))} | ({"x-demo-plan": plan} if plan else {})
@@ -66,7 +66,7 @@ class RawClient:
         return decode(await self.body())
 
     def reset(self) -> None:
-        """Close with a reset."""
+        """Reset the connection."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.writer.transport.abort()
@@ -86,7 +86,7 @@ def text_of(events: list[Any]) -> str:
 
 @asynccontextmanager
 async def connect(upstream: DemoUpstream) -> AsyncIterator[RawClient]:
-    """Open a connection of its own."""
+    """Open a new connection."""
     url = urlsplit(upstream.base_url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     try:
@@ -96,14 +96,14 @@ async def connect(upstream: DemoUpstream) -> AsyncIterator[RawClient]:
 
 
 async def play(upstream: DemoUpstream, plan: str, **fields: Any) -> bytes:
-    """Return the whole body of a plan that ends in good order."""
+    """Return the whole body of the response to a plan that completes."""
     async with connect(upstream) as client:
         await client.ask(plan, **fields)
         return await client.body()
 
 
 async def ask_whole(upstream: DemoUpstream, plan: str) -> httpx2.Response:
-    """Return the answer to a request that does not stream."""
+    """Return the response to a request that does not stream."""
     async with httpx2.AsyncClient() as client:
         return await client.post(
             f"{upstream.base_url}/chat/completions",
@@ -113,5 +113,5 @@ async def ask_whole(upstream: DemoUpstream, plan: str) -> httpx2.Response:
 
 
 def deltas(body: bytes) -> list[Any]:
-    """Decode the delta of each chunk; each must have a choice."""
+    """Return the delta of each chunk; each chunk must have a choice."""
     return [one["choices"][0]["delta"] for one in decode(body) if one != "[DONE]"]

@@ -1,4 +1,4 @@
-"""An upstream that answers with exactly the bytes it is given, HTTP included."""
+"""An upstream that responds with exactly the given bytes, including the HTTP headers."""
 
 import asyncio
 import socket
@@ -27,12 +27,12 @@ ANSWER = (
     b'data: {"id":"a-1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
     b"data: [DONE]\n\n"
 )
-"""A well-behaved answer, as varied as they come."""
+"""A valid answer with as many variations as possible."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """A piece that lets so many seconds pass, as a slow model does."""
+    """A piece that pauses for `seconds`, as a slow model does."""
 
     seconds: float
 
@@ -45,13 +45,13 @@ Piece: TypeAlias = bytes | asyncio.Event | Pause | Reset
 
 
 class RawUpstream:
-    """Answers each connection's first request, then closes the connection.
+    """Answers the first request of each connection, then closes the connection.
 
     Attributes:
-        base_url: For the server's settings.
-        pieces: What is answered, each in a write of its own; at an event it waits until
-            that is set.
-        requests: How many requests have been received.
+        base_url: The base URL for the server's settings.
+        pieces: The pieces of the response. Bytes are written one piece at a time; the response
+            waits at an event until the event is set.
+        requests: The number of requests received.
         keep_body: Whether `body` is set, which takes as much memory as the request.
         body: The body of the latest request.
     """
@@ -79,7 +79,7 @@ class RawUpstream:
                 return
             writer.write(piece)
             await writer.drain()
-            # Lets the other side read, so that it sees the pieces one by one.
+            # Lets the other side run, so that it receives the pieces one by one.
             await asyncio.sleep(0)
 
 
@@ -100,7 +100,7 @@ async def _read_request(reader: asyncio.StreamReader, *, keep: bool) -> bytes:
     ]
     body = bytearray()
     while length:
-        # Piece by piece, so that a large one costs the event loop little at a time.
+        # In pieces, so that a large request never blocks the event loop for long.
         part = await reader.read(min(length, READ_BYTES))
         if not part:
             raise asyncio.IncompleteReadError(part, length)

@@ -1,4 +1,4 @@
-"""The README's code blocks, made to run against servers of a test."""
+"""The code blocks of the README, adapted to run against the servers of a test."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Block:
     code: str
 
     def pointed_at(self, addresses: dict[str, str]) -> str:
-        """Return the code with each address of the README replaced by one of the test's."""
+        """Return the code with each address of the README replaced by the test's address."""
         code = self.code
         for written, real in addresses.items():
             code = code.replace(written, real)
@@ -22,7 +22,7 @@ class Block:
 
 
 def blocks(language: str) -> list[Block]:
-    """Return the README's blocks in a language, in their order."""
+    """Return the README's blocks of a language, in order."""
     text = (ROOT / "README.md").read_text()
     return [Block(language, code) for code in fenced(text, language)]
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry's own collector with the settings that users get, writing spans to a file."""
+"""The OpenTelemetry Collector with the settings that users get, writing spans to a file."""
 
 import asyncio
 import json
@@ -18,10 +18,10 @@ CONFIG = ROOT / "observability" / "otel-collector.yml"
 
 
 class RealCollector:
-    """What is known of the running collector.
+    """A running collector.
 
     Attributes:
-        endpoint: For OTEL_EXPORTER_OTLP_ENDPOINT.
+        endpoint: The value for OTEL_EXPORTER_OTLP_ENDPOINT.
     """
 
     def __init__(self, port: int, file: Path) -> None:
@@ -29,8 +29,8 @@ class RealCollector:
         self._file = file
 
     async def spans(self, count: int) -> list[dict[str, Any]]:
-        """Return all spans once there are so many, as OTLP's JSON has them."""
-        while len(found := self._read()) < count:  # noqa: ASYNC110 - a file tells nobody
+        """Wait for `count` spans and return all spans in the form of OTLP's JSON."""
+        while len(found := self._read()) < count:  # noqa: ASYNC110 - a file sends no notification
             await asyncio.sleep(0.02)
         return found
 
@@ -47,7 +47,7 @@ class RealCollector:
 
 @asynccontextmanager
 async def real_collector(program: Path, folder: Path) -> AsyncIterator[RealCollector]:
-    """Run the collector; only where it listens, and where spans go, is the test's own."""
+    """Run the collector, with only its addresses and the exporter replaced for the test."""
     grpc_port, http_port = _free_ports()
     file = folder / "spans.jsonl"
     ours = {

@@ -9,16 +9,16 @@ from support.world import World, assert_clean
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 WARM_UP = 1
-"""Calls that a world has made when it is handed to a test."""
+"""The number of calls that a world has made before a test receives it."""
 VALID = pb.Message(content="hello", params=pb.Params(model="demo-model"))
 
 
 Ending: TypeAlias = tuple[list[pb.Answer], grpc.aio.AioRpcError | None]
-"""The answers of a call, and its failure if it failed."""
+"""The answers of a call, and its error if it failed."""
 
 
 async def send_bytes(world: World, request: bytes) -> Ending:
-    """Make a call whose request is these bytes, to its end."""
+    """Make a call with these request bytes and return its answers and error."""
     send: Any = world.channel.unary_stream(
         "/openai.Chatgpt/Send", response_deserializer=pb.Answer.FromString
     )
@@ -26,12 +26,12 @@ async def send_bytes(world: World, request: bytes) -> Ending:
 
 
 async def refused(world: World, request: bytes, reason: str) -> grpc.aio.AioRpcError:
-    """Check that these bytes are INVALID_ARGUMENT for this reason, and cost nothing upstream."""
+    """Check that a request is rejected for `reason` without an upstream request."""
     return await check_refused(world, await send_bytes(world, request), reason)
 
 
 async def check_refused(world: World, ending: Ending, reason: str) -> grpc.aio.AioRpcError:
-    """Check that the first call of a world ended so, and that none was made upstream."""
+    """Check that a world's first call was rejected for `reason` without an upstream request."""
     answers, error = ending
     assert answers == []
     assert error is not None

@@ -1,6 +1,6 @@
-"""The rules with all times a hundredth as long, so that a test need not wait for hours.
+"""The rules with all durations divided by 100, so that a test need not wait for hours.
 
-Ranges, offsets and `for` are rewritten; expressions and thresholds are as they are.
+Ranges, offsets and `for` are rewritten; the rest of expressions and thresholds is unchanged.
 """
 
 import re
@@ -15,7 +15,7 @@ SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
 def scaled_rules(folder: Path) -> list[Path]:
-    """Write the rules into `folder`, with times of seconds instead of minutes."""
+    """Write the rules into `folder`, with all durations divided by 100."""
     return [_scaled(source, folder / source.name) for source in RULES]
 
 

@@ -1,4 +1,4 @@
-"""A server for tests of clients: it answers every call with one given script."""
+"""A server for tests of clients that answers every call with a given script."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,13 +22,13 @@ REQUEST_ID = "req-7"
 
 
 class ScriptedServer:
-    """Answers every call with `script` and remembers what it was asked.
+    """Answers every call with `script` and records the requests.
 
     Attributes:
-        script: What answers; may be replaced between calls.
-        address: Where it listens: a free port of 127.0.0.1 unless told otherwise.
-        requests: Every message it got, attempts of a retried call included.
-        metadata: What came with each of them.
+        script: The script that answers; it may be replaced between calls.
+        address: The address that it listens on; by default a free port of 127.0.0.1.
+        requests: Every received message, including each attempt of a retried call.
+        metadata: The metadata of each of these messages.
         cancelled: Set once a caller has cancelled a call.
         health: The health service; SERVING for "" and "openai.Chatgpt".
     """
@@ -104,7 +104,7 @@ def says(
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_STOP,
     usage: Usage | None = None,
 ) -> Script:
-    """Answer with these pieces and a proper end."""
+    """Return a script that answers with these pieces and a finish reason."""
 
     async def script(_request: Message, _context: Context) -> AsyncIterator[Answer]:
         for piece in pieces:
@@ -115,7 +115,7 @@ def says(
 
 
 def hangs_after(*pieces: str) -> Script:
-    """Answer with these pieces and then with nothing, until the caller leaves."""
+    """Return a script that answers with these pieces and then waits until the caller leaves."""
 
     async def script(_request: Message, _context: Context) -> AsyncIterator[Answer]:
         for piece in pieces:
@@ -128,7 +128,7 @@ def hangs_after(*pieces: str) -> Script:
 def fails(
     code: grpc.StatusCode, message: str, *details: AnyMessage, after: tuple[str, ...] = ()
 ) -> Script:
-    """Answer with the pieces in `after`, then fail with this status and its details."""
+    """Return a script that answers with the pieces in `after`, then fails with this status."""
     status = Status(code=code.value[0], message=message)
     for detail in details:
         status.details.add().Pack(detail)
@@ -138,7 +138,7 @@ def fails(
 def fails_raw(
     code: grpc.StatusCode, message: str, details: bytes, after: tuple[str, ...] = ()
 ) -> Script:
-    """Fail as `fails` does, with `details` as they go over the wire."""
+    """Return a script that fails as with `fails`, with `details` as raw bytes."""
 
     async def script(_request: Message, context: Context) -> AsyncIterator[Answer]:
         for piece in after:

@@ -1,16 +1,16 @@
-"""Which seeds tests at random play: fixed ones, unless `make chaos` asks for fresh ones."""
+"""Seeds for randomized tests: fixed by default, new ones under `make chaos`."""
 
 import os
 import random
 
 
 def seeds(*fixed: int) -> list[int]:
-    """Return the seeds to play.
+    """Return the seeds to use.
 
-    `CHAOS_SEED=7` asks for one seed and `CHAOS_ROUNDS=10` for ten fresh ones.
+    `CHAOS_SEED=7` selects one seed and `CHAOS_ROUNDS=10` ten new ones.
 
     Args:
-        fixed: Played where nothing is asked for, so that each run of CI plays the same.
+        fixed: The default seeds, so that each run of CI uses the same ones.
     """
     if seed := os.environ.get("CHAOS_SEED"):
         return [int(seed)]

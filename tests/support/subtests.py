@@ -1,4 +1,4 @@
-"""Subtests that end with their test."""
+"""Subtests that stop when their test must end."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ import pytest
 
 
 class EndingSubtests:
-    """Reports each row that fails and goes on with the next, but not once the test has to end.
+    """Reports each failed row and continues with the next one, unless the test must end.
 
-    pytest's own subtests hold back every exception. A test that hangs would then go on after
-    its time limit, which strikes once, and the next row could hang for ever.
+    pytest's own subtests suppress every exception. A test that hangs would then continue after
+    its timeout, which fires only once, and the next row could hang forever.
 
     Args:
-        subtests: pytest's own.
+        subtests: pytest's own subtests.
     """
 
     def __init__(self, subtests: pytest.Subtests) -> None:
@@ -22,7 +22,7 @@ class EndingSubtests:
 
     @contextmanager
     def test(self, msg: str | None = None, **row: object) -> Iterator[None]:
-        """Run the block as the subtest of this row."""
+        """Run the block as the subtest of a row."""
         end: BaseException | None = None
         with self._subtests.test(msg, **row):
             try:

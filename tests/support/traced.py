@@ -1,4 +1,4 @@
-"""A caller whose trace is sampled, and whose words must not come out."""
+"""A caller with a sampled trace, and a message whose texts must not be exported."""
 
 from tokenwire.v1 import chatgpt_pb2 as pb
 

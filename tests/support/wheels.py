@@ -1,4 +1,4 @@
-"""The distributions of this repository as wheels, each in an environment of its own."""
+"""The distributions of this repository as wheels, each in a separate environment."""
 
 import subprocess
 import sys
@@ -14,13 +14,13 @@ from support.locks import locked
 from support.programs import ROOT
 
 PACKAGES: Final = {"tokenwire-client": "client", "tokenwire-demo": "demo", "tokenwire": "."}
-"""Each distribution's folder."""
+"""The folder of each distribution."""
 
 PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def build(folder: Path) -> dict[str, Path]:
-    """Build all wheels into a folder and return them by the names of their distributions."""
+    """Build all wheels into a folder and return their paths by distribution name."""
     sources = [f"./{source}" for source in PACKAGES.values()]
     options = ("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder)
     subprocess.run([*PIP, "wheel", *options, *sources], cwd=ROOT, check=True)
@@ -29,18 +29,18 @@ def build(folder: Path) -> dict[str, Path]:
 
 
 class Environment:
-    """A virtual environment with wheels and what locks list, and without pip.
+    """A virtual environment with wheels and locked packages, but without pip.
 
-    Locked packages are linked from the environment of the tests, which has the same versions:
-    no index is asked.
+    Locked packages are linked from the environment of the tests, which has the same versions,
+    so no package index is used.
 
     Args:
-        folder: Where to make it.
-        wheels: What to install.
-        locks: What they need, by the lock's path below the repository.
+        folder: The folder to create it in.
+        wheels: The wheels to install.
+        locks: The paths, below the repository, of the locks of their dependencies.
 
     Raises:
-        subprocess.CalledProcessError: A wheel needs what no lock lists.
+        subprocess.CalledProcessError: A wheel needs a package that no lock lists.
     """
 
     def __init__(self, folder: Path, wheels: Iterable[Path], locks: Iterable[str]) -> None:
@@ -57,13 +57,13 @@ class Environment:
         subprocess.run([*pip, "check"], check=True, stdout=subprocess.DEVNULL)
 
     def packages(self) -> dict[str, int]:
-        """Return each installed package and the bytes of its files."""
+        """Return the total file size in bytes of each installed package."""
         found = distributions(path=[str(self.site)])
         return {canonicalize_name(each.name): _size(each) for each in found}
 
     def _link(self, package: Distribution) -> None:
         for file in package.files or ():
-            # Scripts lie outside, and are not needed.
+            # Scripts are outside of site-packages and not needed.
             if ".." not in file.parts and "__pycache__" not in file.parts:
                 link = self.site / file
                 link.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +73,6 @@ class Environment:
 
 def _size(package: Distribution) -> int:
     files = [Path(str(package.locate_file(file))) for file in package.files or ()]
-    # Bytecode is made as modules are first imported.
+    # Bytecode is written only when modules are first imported.
     kept = [file for file in files if file.is_file() and file.suffix != ".pyc"]
     return sum(file.stat().st_size for file in kept)

@@ -1,4 +1,4 @@
-"""A server, its upstream and all that they let out, with what must hold after each call."""
+"""A server, its upstream and everything they expose, with the invariants of each call."""
 
 import asyncio
 import io
@@ -27,7 +27,7 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
 CANARY = "canary"
-"""Stands in every secret that is planted: it must come out nowhere but in answers."""
+"""A part of every planted secret; it must appear nowhere but in answers."""
 
 KEY = f"sk-{CANARY}-key"
 ORGANIZATION = f"{CANARY}-organization"
@@ -36,7 +36,7 @@ SYSTEM = f"{CANARY}-system"
 
 
 class Log(io.StringIO):
-    """What the service logs; looking at it waits for lines that are on their way."""
+    """The log of the service; reading it first flushes queued entries."""
 
     def getvalue(self) -> str:
         for handler in logging.getLogger().handlers:
@@ -45,17 +45,17 @@ class Log(io.StringIO):
 
 
 class World:
-    """One server before one upstream, and everything that an outsider can see of them.
+    """One server with one upstream, and everything observable from outside.
 
     The prompt, the system prompt, the key, the organisation and the upstream's
-    path hold canaries. `send` and then `check` is the life of a row's test.
+    path contain canaries. A row's test calls `send` and then `check`.
 
     Attributes:
         app: The server.
-        upstream: Plans its misbehaviour by `upstream.script`.
+        upstream: The upstream; its faults are planned with `upstream.script`.
         stub: A client of the server.
-        channel: Its channel.
-        spans: What an OTLP collector received.
+        channel: The client's channel.
+        spans: The spans that an OTLP collector received.
     """
 
     def __init__(self, app: App, upstream: DemoUpstream, channel: grpc.aio.Channel) -> None:
@@ -70,13 +70,13 @@ class World:
         self._spans = self._clean = self._shed = 0
 
     async def start(self) -> None:
-        """Make one good call, so that everything lazy is there, and note the baseline."""
+        """Make one successful call, so that everything lazy exists, and record the baseline."""
         await self.warm_up(1)
 
     async def warm_up(self, calls: int) -> None:
-        """Make so many good calls at once, and note the baseline with their connections."""
+        """Make `calls` successful calls at once and record the baseline with their connections."""
         if calls == 1:
-            # Without a plan, so that the upstream may be another one.
+            # Without a plan, so that the upstream may be of another kind.
             await self.ended(self.send("warm up"))
         else:
             await self._warm_up_at_once(calls)
@@ -99,18 +99,18 @@ class World:
     def send(
         self, content: str = PROMPT, params: pb.Params | None = None, **options: Any
     ) -> "grpc.aio.UnaryStreamCall[Any, Any]":
-        """Begin a call; `options` are gRPC's, such as `timeout`."""
+        """Start a call; `options` are gRPC's, such as `timeout`."""
         message = pb.Message(content=content, system=SYSTEM, params=params)
         return self.stub.Send(message, **options)
 
     async def ended(
         self, call: AsyncIterable[pb.Answer]
     ) -> tuple[list[pb.Answer], grpc.aio.AioRpcError | None]:
-        """Read a call to its end; return its answers, and its failure if it failed."""
+        """Read a call to its end; return its answers, and its error if it failed."""
         answers = []
         try:
             async for answer in call:
-                answers.append(answer)  # noqa: PERF401 - those before a failure are kept
+                answers.append(answer)  # noqa: PERF401 - keeps the answers before a failure
         except grpc.aio.AioRpcError as error:
             return answers, error
         return answers, None
@@ -118,9 +118,9 @@ class World:
     async def fails(
         self, plan: str, code: grpc.StatusCode, reason: str, **options: Any
     ) -> tuple[list[pb.Answer], grpc.aio.AioRpcError]:
-        """Play `plan` to one call and check how it fails and what holds afterwards.
+        """Make one call against `plan`; check how it fails and that the invariants hold.
 
-        The plan is played to every attempt, so a retry meets the same fault.
+        The plan applies to every attempt, so a retry meets the same fault.
         """
         self.upstream.script(plan, plan)
         answers, error = await self.ended(self.send(**options))
@@ -134,7 +134,7 @@ class World:
         return answers, error
 
     async def succeeds(self, plan: str, **options: Any) -> list[pb.Answer]:
-        """Play `plan` to one call and check that it ends well and what holds afterwards."""
+        """Make one call against `plan`; check that it succeeds and that the invariants hold."""
         self.upstream.script(plan)
         answers, error = await self.ended(self.send(**options))
         assert error is None, f"{error.code()}: {error.details()}" if error else ""
@@ -142,16 +142,16 @@ class World:
         return answers
 
     async def check(self, code: grpc.StatusCode, reason: str = "", calls: int = 1) -> Span:
-        """Assert what must hold after so many calls that ended alike; return the last's span."""
+        """Check the invariants after `calls` calls with the same result; return the last span."""
         return (await self.check_all([(code, reason)] * calls))[-1]
 
     async def check_all(self, endings: Iterable[tuple[grpc.StatusCode, str]]) -> list[Span]:
-        """Assert what must hold after calls that ended so; return the spans of them all.
+        """Check the invariants after calls with the given results; return the spans of all calls.
 
-        In flight 0; upstream connections, tasks and descriptors at the baseline
-        within a second; the error counter of each `code` and `reason` up by
-        exactly one for each call (none for OK); no canary in metrics, logs or spans.
-        Each call has a span, but for those of a crowd that were shed.
+        No call is in flight; upstream connections, tasks and descriptors return to the
+        baseline within a second; the error counter of each `code` and `reason` has
+        increased by one for each such call, except for OK; metrics, logs and spans contain
+        no canary. Each call has a span, except calls that were shed.
         """
         calls = Counter(endings)
         metrics = await self.at_rest()
@@ -174,7 +174,7 @@ class World:
         return spans[before:]
 
     async def at_rest(self) -> str:
-        """Assert that nothing is in flight or left over; return the metrics."""
+        """Check that nothing is in flight or left over; return the metrics."""
         await within(1, "upstream requests ended", lambda: not self.upstream.active_requests)
         await within(
             1,
@@ -189,11 +189,11 @@ class World:
         return metrics
 
     def shed(self) -> int:
-        """Return how many calls were rejected before anything else was done for them."""
+        """Return the number of calls that were rejected before any other work was done for them."""
         return int(self.app.metrics.registry.get_sample_value("tokenwire_shed_calls_total") or 0)
 
     def metrics(self) -> str:
-        """Return what Prometheus would read; also once the server has stopped."""
+        """Return the metrics as Prometheus reads them, even after the server has stopped."""
         return generate_latest(self.app.metrics.registry).decode()
 
     def _errors(self) -> dict[str, float]:
@@ -206,40 +206,40 @@ class World:
 
 
 async def save_up(world: World) -> None:
-    """Make as many good calls as pay for one repetition."""
+    """Make enough successful calls to pay for one retry."""
     for _ in range(RETRY_COST):
         await world.ended(world.send())
     await world.check(grpc.StatusCode.OK, calls=RETRY_COST)
 
 
 def error_series(code: grpc.StatusCode, reason: str) -> str:
-    """Return the name and labels of an error counter, as they are exposed."""
+    """Return the exposed name and labels of an error counter."""
     return f'tokenwire_errors_total{{grpc_code="{code.name}",reason="{reason or code.name}"}}'
 
 
 def assert_clean(*shown: object) -> None:
-    """Assert that nothing of this tells a secret."""
+    """Assert that no value contains a canary."""
     for each in shown:
         assert CANARY not in str(each)
 
 
 def count_descriptors() -> int:
-    """Return how many file descriptors this process has open."""
+    """Return the number of open file descriptors of this process."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def within(seconds: float, promise: str, condition: Callable[[], bool]) -> None:
-    """Return as soon as `condition` holds, or fail with `promise` after `seconds`."""
+    """Wait until `condition` holds; fail with `promise` after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {promise}"
-        # What is waited for (tasks, descriptors) has no event of its own.
+        # Polling is necessary: tasks and descriptors have no event to wait for.
         await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
 async def open_collector() -> AsyncIterator[Collector]:
-    """Start a collector of spans."""
+    """Start a trace collector."""
     collector = Collector()
     await collector.start()
     try:
@@ -255,7 +255,7 @@ async def open_world(monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Async
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
         values = {
-            # The path stands for the host, which has to be one that resolves.
+            # The canary is in the path, since the host must resolve.
             "base_url": upstream.base_url.replace("/v1", f"/{CANARY}-host/v1"),
             "api_key": KEY,
             "organization": ORGANIZATION,
