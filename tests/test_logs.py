@@ -140,7 +140,7 @@ async def test_nothing_that_was_said_is_logged(
 
 
 class BrokenModel:
-    """A model with a bug that is raised while the prompt is in a local variable."""
+    """A model that raises an exception while the prompt is in a local variable."""
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         del call

@@ -95,7 +95,7 @@ async def test_calls_are_as_documented(  # noqa: PLR0913, PLR0917 - a table's co
 async def test_a_deadline_is_a_warning_if_the_upstream_was_late(
     start_app: StartApp, upstream: DemoUpstream, plan: str, seconds: float, level: str
 ) -> None:
-    """A call is logged as a warning only if it waited for its first token beyond the objective."""
+    """A call that expires is a warning only if its first token is later than the objective."""
     upstream.script(plan)
     with captured() as stream:
         app = await start_app()

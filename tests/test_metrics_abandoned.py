@@ -35,7 +35,7 @@ async def waits(app: App, model: str = MODEL) -> dict[tuple[str, str], tuple[flo
 async def test_each_call_has_a_first_token_or_a_wait_for_it(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """Each of 20 calls that expire before a hanging upstream answers is counted."""
+    """Each of 20 calls that expire at a hanging upstream counts as a wait for a first token."""
     upstream.script(*["stall"] * 20)
     await asyncio.gather(*(failure_of(stub.Send(HELLO, timeout=0.3)) for _ in range(20)))
     await upstream.wait_until_disconnected()

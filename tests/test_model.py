@@ -311,7 +311,7 @@ async def test_any_langchain_model_that_falls_silent_is_given_up(
 
 
 async def test_a_model_that_only_answers_whole_still_answers(upstream: DemoUpstream) -> None:
-    """LangChain's own fake model, which does not stream, answers through the server."""
+    """LangChain's own fake model answers through the server."""
     loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )

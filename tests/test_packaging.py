@@ -47,7 +47,7 @@ def locked(file: str) -> dict[str, Version]:
 
 
 def lower_bound(name: str) -> Version:
-    """Return the oldest version that the client allows of a dependency."""
+    """Return the lowest version of a dependency that the client allows."""
     dependencies = requirements(CLIENT["project"]["dependencies"])
     [requirement] = [each for each in dependencies if each.name == name]
     [bound] = [each for each in requirement.specifier if each.operator == ">="]
@@ -91,7 +91,7 @@ def test_the_server_is_tested_with_what_it_ships_with() -> None:
 
 
 def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
-    """The lower bounds of grpcio and protobuf satisfy the generated code."""
+    """The lower bounds of grpcio and protobuf meet the requirements of the generated code."""
     folder = ROOT / "client" / "tokenwire_client" / "v1"
     calls = (folder / "chatgpt_pb2_grpc.py").read_text("utf-8")
     [asked] = re.findall(r"^GRPC_GENERATED_VERSION = '(.+)'$", calls, re.MULTILINE)

@@ -23,7 +23,7 @@ HELLO = pb.Message(content="hello")
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary directory of this test's own."""
+    """The parent of temporary directories, for this test only."""
     with tempfile.TemporaryDirectory() as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         yield Path(short)
@@ -31,7 +31,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory of this test's own in place of /dev/shm."""
+    """A replacement for /dev/shm, for this test only."""
     with tempfile.TemporaryDirectory() as short:
         monkeypatch.setattr(private_directory, "SHARED_MEMORY", Path(short))
         yield Path(short)

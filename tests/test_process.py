@@ -55,7 +55,7 @@ async def test_it_serves_and_logs_json(env: dict[str, str]) -> None:
 
 
 async def test_it_warns_of_a_misspelt_variable(env: dict[str, str]) -> None:
-    """A variable that is not a setting causes a warning that names the likely setting."""
+    """A variable that is not a setting causes only a warning, which names the likely setting."""
     async with ServerProcess(env={**env, "TOKENWIRE_MODLE": "x"}) as server:
         entry = await server.logged("variable has no effect")
         assert entry["problem"] == "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"
@@ -66,7 +66,7 @@ async def test_it_warns_of_a_misspelt_variable(env: dict[str, str]) -> None:
 async def test_it_drains_without_losing_an_answer(
     env: dict[str, str], upstream: DemoUpstream, number: signal.Signals
 ) -> None:
-    """The server first reports NOT_SERVING, still accepts calls, and finishes running answers."""
+    """A draining server reports NOT_SERVING, still accepts calls, and finishes running answers."""
     upstream.script("tokens 1; barrier running; answer", "answer")
     env |= {"TOKENWIRE_DRAIN_SECONDS": "3", "TOKENWIRE_GRACE_SECONDS": "3600"}
     async with (
@@ -116,7 +116,7 @@ async def test_a_second_signal_ends_it_at_once(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
 async def test_a_signal_during_the_start_ends_it(number: signal.Signals, code: int) -> None:
-    """A signal before serving ends the process silently, even if it is process 1."""
+    """The process handles a signal during startup itself, as PID 1 must, and exits silently."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", STALLED_IMPORT),
         env={**os.environ, **FREE_PORTS},

@@ -57,7 +57,7 @@ def sampler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_what_is_not_sampled_leaves_nothing(
     collector: Collector, start_app: StartApp, upstream: DemoUpstream, sampler: str
 ) -> None:
-    """A call that the standard variables do not sample has no span, and the upstream sees that."""
+    """A call that the configured sampler drops has no span and is propagated as not sampled."""
     app = await start_app()
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)

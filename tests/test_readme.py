@@ -120,7 +120,7 @@ async def test_the_python_snippet_works(app: App) -> None:
 
 @pytest.mark.parametrize("block", PROTOC, ids=lambda block: block.code)
 async def test_protoc_generates_stubs_of_java(block: Block, tmp_path: Path) -> None:
-    """The protoc command writes the contract's Java classes to the README's directory."""
+    """The protoc command writes the Java classes of the contract to the given directory."""
     command = block.pointed_at({"DIRECTORY": str(tmp_path)})
     done = await run("sh", "-c", command, env=with_path())
     assert done.code == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The upstream parameters that a request for reasoning is sent as."""
+"""The upstream parameters for a reasoning request."""
 
 import json
 from typing import Any
@@ -66,7 +66,7 @@ async def test_each_upstream_receives_its_own_parameter(
 
 @pytest.mark.parametrize("parameter", ["reasoning_effort", "chat_template_kwargs"])
 async def test_a_limit_that_the_upstream_lacks(parameter: str) -> None:
-    """A limit of reasoning tokens is rejected, without a request, if the upstream has none."""
+    """A limit on reasoning tokens is rejected, without a request, if the upstream lacks it."""
     async with player(reasoning_parameter=parameter) as upstream:
         got = await send(upstream, pb.Reasoning(max_tokens=9))
         assert got == Got("", "INVALID_PARAMETER", INVALID_ARGUMENT, requests=0)

@@ -146,7 +146,7 @@ async def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: S
 
 
 async def test_a_large_request_ends_its_stream(channel: grpc.aio.Channel, app: App) -> None:
-    """A request larger than any name needs is rejected and not kept in memory."""
+    """A request larger than any name ends its stream with INVALID_ARGUMENT."""
     stream = open_stream(channel)
     await stream.write(pb.ServerReflectionRequest(file_by_filename="x" * 4_096))
     assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -195,7 +195,7 @@ def test_an_exhausted_quota_is_no_rate_limit(subtests: pytest.Subtests) -> None:
 
 
 def test_words_about_quota_alone_are_a_rate_limit() -> None:
-    """The word quota without the code of an exhausted quota is a rate limit."""
+    """A message about a quota, without the code of an exhausted quota, is a rate limit."""
     body = error("Quota exceeded for requests per minute.", code="rate_limit_exceeded")
     assert meaning(429, body) is errors.UpstreamRateLimited
 

@@ -1,4 +1,4 @@
-"""The wording of errors of many more upstreams, and wording that only resembles it."""
+"""Error messages of many more upstreams, and messages that only resemble them."""
 
 import itertools
 import json

@@ -101,7 +101,7 @@ async def test_nothing_is_repeated_once_a_token_came(
 async def test_a_failure_keeps_the_budget_where_it_cannot_be_repeated(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
-    """A failure that is not retryable, or not in the time left, does not spend the budget."""
+    """A failure that is not retryable, or leaves no time for a retry, does not spend the budget."""
     await save_up(model, RETRY_COST)
     upstream.script(
         "status 401", "status 429 retry-after=2", "status 503 retry-after=3", "status 500", "answer"

@@ -242,7 +242,7 @@ assert not hasattr(pb, "Usage")
 async def test_clients_of_the_original_contract_get_the_same_text(
     app: App, upstream: DemoUpstream, tmp_path: Path
 ) -> None:
-    """A client generated from the original proto reads the whole answer."""
+    """A client generated from only the original proto reads the whole answer."""
     (tmp_path / "chatgpt.proto").write_bytes((TESTS / "original.proto").read_bytes())
     (tmp_path / "client.py").write_text(ORIGINAL_CLIENT)
     outputs = ["--python_out=.", "--grpc_python_out=."]

@@ -1,4 +1,4 @@
-"""The soak command runs, and tells growing memory from fluctuating memory."""
+"""The soak command runs, and distinguishes growing memory from fluctuating memory."""
 
 import sys
 

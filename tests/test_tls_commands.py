@@ -49,7 +49,7 @@ async def test_chat_and_probe_show_a_certificate(start_app: StartApp, mount: Mou
 
 
 async def test_chat_and_probe_expect_another_name(start_app: StartApp, mount: Mount) -> None:
-    """`--server-name` sets the name in the certificate if it differs from the address."""
+    """`--server-name` sets the name to expect in a certificate that does not name the address."""
     pair = Pair(name="tokenwire.models.svc")
     app = await start_app(**mount.put(pair).settings)
     reach = ("--address", app.address, "--ca", str(mount["tls.crt"]))

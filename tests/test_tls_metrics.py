@@ -121,7 +121,7 @@ async def test_the_last_authority_of_callers_counts(start_app: StartApp, mount: 
 async def test_replaced_files_are_seen_without_a_connection(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """The metrics and the next connection follow replaced files, without a new connection first."""
+    """The metrics follow replaced files without a new connection, and so does the next call."""
     app = await start_app(**mount.put(Pair(not_after=LATER)).settings)
     new = Pair(not_after=LATEST)
     mount.put(new)

@@ -132,7 +132,7 @@ async def test_a_pair_that_changes_while_it_is_read_is_read_again(
 async def test_unchanged_files_are_not_read_again(
     start_app: StartApp, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For a connection, the files are checked for changes, but unchanged files are not read."""
+    """A connection makes the server check the files for changes, but not read unchanged files."""
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     reads: list[Path] = []

@@ -1,4 +1,4 @@
-"""TLS files that cannot be read block nothing, and are read again later."""
+"""TLS files that cannot be read do not block the server, and are read again later."""
 
 import errno
 import os

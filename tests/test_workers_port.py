@@ -9,7 +9,7 @@ from tokenwire.workers.port import reserve
 
 
 def test_a_reserved_port_is_taken() -> None:
-    """While no worker listens yet, a second server on the port is rejected with its address."""
+    """Before any worker listens, a second server is rejected with an error that names the port."""
     address, kept = reserve("127.0.0.1:0")
     with kept, pytest.raises(SettingsError, match=f"TOKENWIRE_LISTEN={address}: cannot listen"):
         reserve(address)

@@ -48,6 +48,6 @@ def image() -> None:
 
 @pytest.fixture(scope="session")
 def litellm_proxy(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """A LiteLLM proxy, an OpenAI-compatible server of a third party."""
+    """A LiteLLM proxy, which is a third-party OpenAI-compatible server."""
     with running_proxy(tools / "litellm", tmp_path_factory.mktemp("litellm")) as proxy:
         yield proxy

@@ -15,7 +15,7 @@ from support.faulty import faulty
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
 together = pytest.mark.asyncio(loop_scope="module")
-"""Run all tests of this file with one Prometheus and its services."""
+"""Makes all tests of this file share one Prometheus and its services."""
 
 EXPECTED = {
     # First, because the fault is only remembered for an hour, which is 36 seconds here.

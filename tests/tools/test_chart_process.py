@@ -28,7 +28,7 @@ def environment_of(pod: Pod, upstream: DemoUpstream) -> dict[str, str]:
 async def test_the_rendered_container_serves(
     values: Path, tmp_path: Path, upstream: DemoUpstream
 ) -> None:
-    """The rendered command and environment start a server that answers, with valid settings only."""
+    """The rendered command and environment contain only valid settings, and the server answers."""
     pod = Pod(values, "Deployment", tmp_path)
     program, command, *arguments = pod.server["command"]
     assert (program, command) == ("tokenwire", "serve")

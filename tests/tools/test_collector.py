@@ -80,7 +80,7 @@ async def ending(collector: RealCollector, upstream: DemoUpstream) -> tuple[int,
 async def test_a_good_call_arrives(
     stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
 ) -> None:
-    """The spans of the call and the answer are below the caller's, with GenAI attributes."""
+    """The call's span is below the caller's; the answer's, with GenAI attributes, is below it."""
     upstream.script('text "canary-text"; finish length; usage 10 5 4 2; done')
     await collect(stub.Send(CANARIES, metadata=(TRACEPARENT,)))
     server, answer = await pair(collector)

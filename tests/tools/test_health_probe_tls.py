@@ -38,7 +38,7 @@ async def test_a_trusted_certificate_is_serving(
 
 
 async def test_plaintext_does_not_connect(tools: Path, start_app: StartApp, mount: Mount) -> None:
-    """Without -tls the probe cannot connect and exits with code 2, like a probe by the kubelet."""
+    """Without -tls the probe cannot connect and exits with code 2, like the kubelet's probe."""
     app = await start_app(**mount.put(Pair()).settings)
     assert (await probe(tools, app.address, "-connect-timeout=1s")).code == 2
 

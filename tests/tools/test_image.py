@@ -66,7 +66,7 @@ print(list(pathlib.Path("/opt").rglob("tokenwire?demo*")))
 
 
 def test_the_image_is_small() -> None:
-    """The image has at most 250 MB, including its base."""
+    """The image is at most 250 MB, including its base."""
     assert inspected()["Size"] <= 250_000_000
 
 
@@ -155,7 +155,7 @@ async def test_it_needs_no_shell() -> None:
 
 async def test_the_probe_inside_finds_it_serving() -> None:
     """The image's default addresses, grpc_health_probe and HEALTHCHECK work together."""
-    # A separate network has the default ports free.
+    # In a network of its own, the default ports are free.
     options = (*chart_options(), "--network=none")
     async with Container(*options, command=("serve", "--demo"), image=DEMO) as server:
         assert (server.address, server.metrics_address) == ("0.0.0.0:50051", "0.0.0.0:9464")

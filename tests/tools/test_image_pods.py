@@ -17,7 +17,7 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A directory that the image's user can read, like a mount of Kubernetes."""
+    """A directory that the image's user can read, like a Kubernetes volume."""
     tmp_path.chmod(0o755)
     return tmp_path
 

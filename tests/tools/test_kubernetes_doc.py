@@ -94,7 +94,7 @@ def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
 
 
 def test_the_certificate_is_the_one_that_is_served() -> None:
-    """The TLS Secret is the one that the installation mounts, with the keys of `kubectl`."""
+    """The TLS Secret is the one that the installation mounts, with the keys from kubectl."""
     [command] = doc.TLS_SECRETS
     [install] = [each for each in doc.INSTALLS if "tls.existingSecret" in each]
     [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]

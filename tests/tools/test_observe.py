@@ -81,7 +81,7 @@ class Observing:
     Attributes:
         process: Its process.
         told: Its output up to the end of its instructions.
-        log: Reads everything it writes to stderr.
+        log: The task that reads its stderr.
     """
 
     process: asyncio.subprocess.Process

@@ -92,7 +92,7 @@ EXACT: Mapping[tuple[str, str], Mapping[str, float]] = {
     ("process", "Lost spans"): {"export": 0, "queue": 0},
 }
 
-# The bucket of all values of the model `priced`.
+# The bucket that contains all values of the model `priced`.
 WITHIN: Mapping[tuple[str, str], tuple[float, float]] = {
     ("overview", "First token, p95"): (1, 2.5),
     ("overview", "Time to first token"): (1, 2.5),
@@ -127,7 +127,7 @@ def counted(expr: str) -> str:
 async def values_of(
     prometheus: Prometheus, queries: list[PanelQuery], **chosen: str
 ) -> dict[str, float]:
-    """Return the values of the counters, by the legends of a panel's queries."""
+    """Return the values of the counters, keyed by the legends of a panel's queries."""
     found = {}
     for query in queries:
         expr = counted(substituted(query.expr, interval="1m", span="5m", **chosen))
@@ -141,7 +141,7 @@ async def values_of(
 
 @pytest.mark.parametrize("query", QUERIES, ids=id_of)
 async def test_every_query_returns_data(prometheus: Prometheus, query: PanelQuery) -> None:
-    """Each query of each panel, sent in the way of Grafana, returns at least one number."""
+    """Each query of each panel, sent as Grafana sends it, returns at least one number."""
     samples = await prometheus.query(substituted(query.expr, interval="1m", span="5m"))
     assert [sample for sample in samples if math.isfinite(sample.value)]
 
@@ -170,7 +170,7 @@ async def test_a_panel_shows_what_the_traffic_did(
 async def test_a_quantile_is_within_its_bucket(
     prometheus: Prometheus, panel: tuple[str, str]
 ) -> None:
-    """Each quantile of the model with known times is within their bucket."""
+    """Each quantile of the model with known times falls into the expected bucket."""
     low, high = WITHIN[panel]
     values = await values_of(prometheus, of(panel), model=PRICED)
     assert values

@@ -90,7 +90,7 @@ def metrics_of(expression: str) -> set[str]:
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_every_alert_tells_what_to_do(alert: dict[str, Any]) -> None:
-    """Every alert has a severity, a summary, a description and a section of the runbook."""
+    """Every alert has a severity, a summary, a description and its own section of the runbook."""
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
     path, _, anchor = alert["annotations"]["runbook_url"].partition("#")
