@@ -1,4 +1,4 @@
-"""Relative links in Markdown files lead to files and headings that are there."""
+"""Every relative link in a Markdown file points to an existing file and heading."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def documents() -> list[str]:
-    """Return the Markdown files of the repository, relative to its root, without installed ones."""
+    """Return the repository's own Markdown files, as paths relative to its root."""
     found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
     return sorted(
         str(path)
@@ -29,7 +29,7 @@ def prose(document: Path) -> str:
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor that GitHub gives a heading."""
+    """Return the anchor that GitHub generates for a heading."""
     kept = re.sub(r"[^\w\- ]", "", heading.lower())
     return kept.replace(" ", "-")
 
@@ -49,7 +49,7 @@ def broken(document: Path) -> Iterator[str]:
 
 
 def test_every_link_leads_to_a_file_and_a_heading(subtests: pytest.Subtests) -> None:
-    """Each relative link of the document names a file, and its anchor a heading of that file."""
+    """Every relative link names an existing file, and its anchor an existing heading there."""
     for name in documents():
         with subtests.test(name=name):
             assert list(broken(ROOT / name)) == []

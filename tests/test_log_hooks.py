@@ -1,4 +1,4 @@
-"""What Python would print on stderr is a line of JSON, without the texts of exceptions."""
+"""Text that Python would write to stderr becomes a line of JSON without exception messages."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def logged_by(action: str) -> tuple[list[dict[str, Any]], int]:
 
 
 def test_what_python_prints_is_a_line(subtests: pytest.Subtests) -> None:
-    """It has a level, an event and the place; nothing of the text; and the process goes on."""
+    """The line has a level, an event and a location but not the text, and the process continues."""
     for name, (action, event) in ACTIONS.items():
         with subtests.test(name=name):
             entries, code = logged_by(action)
@@ -69,12 +69,12 @@ def test_what_python_prints_is_a_line(subtests: pytest.Subtests) -> None:
 
 
 def test_a_flood_of_them_is_bounded() -> None:
-    """However often it happens, a few lines say so."""
+    """A flood of such events is logged in a bounded number of lines."""
     entries, _ = logged_by("for _ in range(1000): print('canary', file=sys.stderr)")
     assert 20 <= len(entries) < 40
 
 
 def test_the_last_lines_are_written_at_the_end() -> None:
-    """All lines that were logged before the end are there, however many."""
+    """Every line logged before the process exits is written."""
     entries, _ = logged_by("for n in range(2000): logs.log.warning('line', extra={'number': n})")
     assert [entry["number"] for entry in entries] == list(range(2000))

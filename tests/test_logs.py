@@ -1,4 +1,4 @@
-"""Logs: one line for each call, and never a word of what was said."""
+"""Each call is logged in one line, which never contains prompts or answers."""
 
 import asyncio
 import itertools
@@ -34,7 +34,7 @@ PLANS = {
 
 
 async def test_a_call_is_one_line_of_json(start_app: StartApp) -> None:
-    """The line tells code, model, tokens, times, the request's id and the caller's trace."""
+    """The line has the code, model, tokens, times, request id and trace id of the call."""
     with captured() as stream:
         app = await start_app()
         async with grpc.aio.insecure_channel(app.address) as channel:
@@ -57,7 +57,7 @@ async def test_a_call_is_one_line_of_json(start_app: StartApp) -> None:
 
 
 async def test_a_failed_call_is_one_line_too(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """The line of a failure tells its code and reason."""
+    """The line of a failed call has its code and reason."""
     upstream.script("tokens 2; reset")
     with captured() as stream:
         app = await start_app()
@@ -74,7 +74,7 @@ async def test_a_failed_call_is_one_line_too(start_app: StartApp, upstream: Demo
 async def test_what_held_up_a_call_is_in_its_line(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """The line tells why the upstream was asked again, and how long the call waited for a place."""
+    """The line has the reason of each retry and the time that the call waited for a slot."""
     with captured() as stream:
         app = await start_app(max_streams=1, queue_timeout_seconds=30)
         async with grpc.aio.insecure_channel(app.address) as channel:
@@ -102,7 +102,7 @@ async def test_what_held_up_a_call_is_in_its_line(
 async def test_a_cancelled_call_is_one_line_too(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """The line of a call that its caller left says so."""
+    """A call that its caller cancels is logged with the code CANCELLED."""
     upstream.script("tokens 1; stall")
     with captured() as stream:
         app = await start_app()
@@ -117,7 +117,7 @@ async def test_a_cancelled_call_is_one_line_too(
 async def test_nothing_that_was_said_is_logged(
     start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """No level and no format shows prompt, answer, key or the upstream's words."""
+    """Prompts, answers, keys and upstream messages are not logged at any level or in any format."""
     for log_format, log_level, plan in itertools.product(
         ("json", "console"), ("debug", "error"), PLANS
     ):
@@ -140,7 +140,7 @@ async def test_nothing_that_was_said_is_logged(
 
 
 class BrokenModel:
-    """Has a bug that it meets with the prompt in hand."""
+    """A model that raises an exception while the prompt is in a local variable."""
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         del call
@@ -155,7 +155,7 @@ class BrokenModel:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 async def test_a_bug_is_told_without_its_words(log_format: str) -> None:
-    """The caller gets fixed text and an id; the log has that id and where the bug is, no text."""
+    """The caller gets a fixed text and an id; the log has that id and the location, but no text."""
     loaded = config.load(
         base_url="http://127.0.0.1:1/v1", listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
@@ -182,7 +182,7 @@ def _fail() -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 async def test_a_librarys_exception_is_told_without_its_words(log_format: str) -> None:
-    """An exception that a library logs leaves its type and place, no text and no variables."""
+    """An exception that a library logs keeps its type and location, but no text or variables."""
     with captured(log_format=log_format) as stream:
         try:
             _fail()
@@ -196,7 +196,7 @@ async def test_a_librarys_exception_is_told_without_its_words(log_format: str) -
 
 
 async def test_an_exception_that_nobody_awaits_is_told_without_its_words() -> None:
-    """An exception that only the event loop sees leaves its type and place in the log."""
+    """An exception that only the event loop sees is logged with its type and location."""
     loop = asyncio.get_running_loop()
     with captured() as stream:
         loop.set_exception_handler(log_loop_error)
@@ -208,7 +208,7 @@ async def test_an_exception_that_nobody_awaits_is_told_without_its_words() -> No
 
 
 async def test_libraries_are_heard_from_warnings_on() -> None:
-    """What libraries say below a warning, which may hold prompts, is never logged."""
+    """Library messages below the level of a warning, which may contain prompts, are not logged."""
     with captured("debug") as stream:
         logging.getLogger("openai").debug("canary-debug")
         logging.getLogger("httpx2").info("canary-info")
@@ -218,7 +218,7 @@ async def test_libraries_are_heard_from_warnings_on() -> None:
 
 
 async def test_a_level_hides_what_is_below_it(start_app: StartApp) -> None:
-    """At the level `warning` a call leaves no line."""
+    """No line is logged for a call at the level `warning`."""
     with captured("warning") as stream:
         app = await start_app()
         async with grpc.aio.insecure_channel(app.address) as channel:
@@ -229,7 +229,7 @@ async def test_a_level_hides_what_is_below_it(start_app: StartApp) -> None:
 
 @pytest.mark.parametrize(("log_format", "is_json"), [("auto", True), ("console", False)])
 async def test_the_console_form_is_for_terminals(log_format: str, *, is_json: bool) -> None:
-    """Away from a terminal lines are JSON unless told otherwise, and never coloured."""
+    """Outside a terminal, lines are JSON unless set otherwise, and never colored."""
     with captured(log_format=log_format) as stream:
         logging.getLogger("tokenwire").warning("words")
     assert stream.getvalue().startswith("{") is is_json

@@ -1,4 +1,4 @@
-"""docs/logs.md: every field of every line, no more and no less."""
+"""docs/logs.md lists exactly the fields of every log line."""
 
 import json
 import signal
@@ -26,7 +26,7 @@ NO_CONSTANT = {
     "worker does not answer": KILLED,
     "worker does not end": KILLED,
 }
-"""Lines that the handler makes itself, or whose event is an argument."""
+"""Lines that the handler generates itself, or whose event is passed as an argument."""
 TYPES = {
     "string": str,
     "string or integer": str | int,
@@ -38,16 +38,16 @@ TYPES = {
 
 
 def test_every_line_is_documented() -> None:
-    """The document has exactly the lines that the code logs, each with exactly its fields."""
+    """The document lists exactly the lines that the code logs, each with exactly its fields."""
     logged = logged_lines() | NO_CONSTANT
     assert logged.pop(ANY) == KILLED
-    # Passed on by keyword.
+    # Passed on as a keyword argument.
     logged["worker not started"].add("restart_in_seconds")
     assert documented_lines() == logged
 
 
 def test_every_field_is_documented() -> None:
-    """The document explains exactly the fields of these lines, each with a type."""
+    """The document explains exactly the fields of these lines, with a type for each."""
     used = {field for fields in documented_lines().values() for field in fields}
     fields = documented_fields()
     assert set(fields) == used | COMMON | {"where", "exception", "frames"}
@@ -55,7 +55,7 @@ def test_every_field_is_documented() -> None:
 
 
 def assert_documented(entry: dict[str, Any]) -> None:
-    """Assert that a line has only fields that the document gives it, of the types it gives."""
+    """Assert that a line has only documented fields, with the documented types."""
     fields = documented_lines()[entry["event"]]
     assert set(entry) <= fields | COMMON
     for name, value in entry.items():
@@ -76,7 +76,7 @@ def assert_documented(entry: dict[str, Any]) -> None:
 async def test_calls_are_as_documented(  # noqa: PLR0913, PLR0917 - a table's columns
     start_app: StartApp, upstream: DemoUpstream, plan: str, message: str, level: str, blame: str
 ) -> None:
-    """The level of a call's line says who has to act, and its fields have their types."""
+    """The level of a call's line shows who has to act, and its fields have the documented types."""
     upstream.script(plan, plan)
     with captured() as stream:
         app = await start_app()
@@ -95,7 +95,7 @@ async def test_calls_are_as_documented(  # noqa: PLR0913, PLR0917 - a table's co
 async def test_a_deadline_is_a_warning_if_the_upstream_was_late(
     start_app: StartApp, upstream: DemoUpstream, plan: str, seconds: float, level: str
 ) -> None:
-    """A caller who waited in vain for longer than the objective leaves a warning, no other."""
+    """A call that expires is a warning only if its first token is later than the objective."""
     upstream.script(plan)
     with captured() as stream:
         app = await start_app()
@@ -108,7 +108,7 @@ async def test_a_deadline_is_a_warning_if_the_upstream_was_late(
 
 
 async def test_a_process_logs_what_is_documented(upstream: DemoUpstream) -> None:
-    """The lines of a whole life, with workers, have their fields and types."""
+    """All lines that a server with workers logs have the documented fields and types."""
     env = {
         "OPENAI_BASE_URL": upstream.base_url,
         "TOKENWIRE_MODEL": MODEL,
@@ -127,5 +127,5 @@ async def test_a_process_logs_what_is_documented(upstream: DemoUpstream) -> None
 
 
 def test_the_librarys_line_is_named() -> None:
-    """The row of other lines has the event of what cannot be shown."""
+    """The row for other lines names the event of withheld lines."""
     assert f"`{WITHHELD}`" in DOCUMENT.read_text("utf-8")

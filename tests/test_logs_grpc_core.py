@@ -1,4 +1,4 @@
-"""gRPC's C core has no log of its own, whatever its variables say."""
+"""The C core of gRPC writes no log of its own, whatever its environment variables say."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tokenwire_demo import DemoUpstream
 
 
 async def test_it_writes_nothing(upstream: DemoUpstream, tmp_path: Path) -> None:
-    """Neither failed handshakes nor traces that were asked for make a line; one says so."""
+    """Failed handshakes and requested traces are not logged; the ignored variables are reported."""
     pair = Pair()
     mount = Mount(tmp_path).put(pair)
     env = {

@@ -1,4 +1,4 @@
-"""What libraries say of things that the service tells itself."""
+"""Library log lines about conditions that the service reports itself."""
 
 import logging
 from unittest import mock
@@ -21,7 +21,7 @@ CORE = logging.getLogger("grpc._cython.cygrpc")
 
 
 async def test_a_caller_who_leaves_at_the_end_is_no_error() -> None:
-    """GRPC's error about a status that nobody waits for any more is not logged."""
+    """An error of gRPC about a status that no caller waits for any more is not logged."""
     with captured("debug") as stream:
         CORE.error(
             "ExecuteBatchError raised in core by servicer method [%s]",
@@ -40,7 +40,7 @@ ERRORS = [
 
 
 async def test_errors_of_grpc_are_heard(subtests: pytest.Subtests) -> None:
-    """An error of gRPC is a line of ours, for it puts values into its own before it logs them."""
+    """A gRPC error is logged as a constant event, because gRPC formats values into its message."""
     for message, event in ERRORS:
         with subtests.test(message=message, event=event):
             with captured() as stream:
@@ -55,7 +55,7 @@ TEXT = "a constant of the module, and %s"
 
 
 async def test_a_librarys_text_is_heard_without_values() -> None:
-    """The constant text of a library is logged, with its place; no value that it puts in is."""
+    """The constant text of a library is logged with its location, without the values inserted."""
     value = "canary-value"
     library = logging.getLogger("library")
     with captured() as stream:
@@ -82,7 +82,7 @@ async def test_a_librarys_text_is_heard_without_values() -> None:
 
 
 async def test_a_library_is_not_heard_without_end() -> None:
-    """A logger gets so many lines at once; the others are counted, and other loggers are heard."""
+    """Each logger has a rate limit; lines over it are counted, and other loggers are unaffected."""
     before = LINES_DROPPED.labels("rate")._value.get()
     with captured() as stream:
         for _ in range(BURST + 10):
@@ -102,7 +102,7 @@ async def test_a_library_is_not_heard_without_end() -> None:
 
 @pytest.mark.parametrize("peer", ["ipv4:127.0.0.1:1234", ""])
 async def test_a_caller_who_is_gone_before_the_call_is_no_warning(peer: str) -> None:
-    """A call whose peer gRPC has forgotten has a span and causes no log line."""
+    """A call whose peer gRPC no longer knows is traced and causes no log line."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))

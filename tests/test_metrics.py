@@ -1,4 +1,4 @@
-"""What Prometheus reads after known traffic."""
+"""The metrics that Prometheus scrapes after known traffic."""
 
 import grpc
 
@@ -15,7 +15,7 @@ GEN_AI = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai"}
 
 
 async def test_a_successful_call_is_counted_once(stub: Stub, app: App) -> None:
-    """Tokens equal the upstream's usage, and each histogram has one observation."""
+    """The tokens equal the upstream's usage, and each histogram has one observation."""
     usage = (await collect(stub.Send(pb.Message(content="hello"))))[-1].usage
     metrics = await scrape(app)
     labels = {"gen_ai_request_model": MODEL}
@@ -34,7 +34,7 @@ async def test_a_successful_call_is_counted_once(stub: Stub, app: App) -> None:
 async def test_calls_are_counted_by_code_and_reason(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """Each failure adds one to its code and reason, and tokens sent before it count."""
+    """Each failure increments its code and reason, and the tokens sent before it are counted."""
     upstream.script("status 500", "tokens 2; reset")
     await failure_of(stub.Send(pb.Message(content="one")))
     await failure_of(stub.Send(pb.Message(content="two")))
@@ -54,7 +54,7 @@ async def test_calls_are_counted_by_code_and_reason(
 async def test_callers_and_deadlines_are_told_apart(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """A cancelled call is CANCELLED and one out of time DEADLINE_EXCEEDED."""
+    """A cancelled call counts as CANCELLED and an expired one as DEADLINE_EXCEEDED."""
     upstream.script("tokens 1; stall", "tokens 1; stall")
     cancelled = stub.Send(pb.Message(content="one"))
     await cancelled.read()
@@ -69,7 +69,7 @@ async def test_callers_and_deadlines_are_told_apart(
 
 
 async def test_streams_in_flight_are_visible(stub: Stub, app: App, upstream: DemoUpstream) -> None:
-    """The gauge holds the answers that are being streamed right now."""
+    """The gauge reports the number of answers that are currently being streamed."""
     upstream.script(*["barrier hold; answer"] * 3)
     calls = [stub.Send(pb.Message(content="hello")) for _ in range(3)]
     await upstream.barrier("hold").reached(3)
@@ -81,5 +81,5 @@ async def test_streams_in_flight_are_visible(stub: Stub, app: App, upstream: Dem
 
 
 async def test_the_build_is_told(app: App) -> None:
-    """The version that runs is a label of tokenwire_build_info."""
+    """The version of the running server is a label of tokenwire_build_info."""
     assert f'version="{__version__}"' in await scrape(app)

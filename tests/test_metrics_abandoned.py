@@ -1,4 +1,4 @@
-"""What the metrics say of callers who leave while they wait for a token."""
+"""The metrics of callers that leave while they wait for a token."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ OBJECTIVE_SECONDS = 2.5
 
 
 async def waits(app: App, model: str = MODEL) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return how many callers left and how long they waited in all, by outcome and phase."""
+    """Return how many callers left and their total wait in seconds, by outcome and phase."""
     exposed = await read(app)
     found = {}
     for outcome in ("cancelled", "deadline"):
@@ -35,7 +35,7 @@ async def waits(app: App, model: str = MODEL) -> dict[tuple[str, str], tuple[flo
 async def test_each_call_has_a_first_token_or_a_wait_for_it(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """Of 20 calls with a deadline before a hanging upstream, none is missing from the objective."""
+    """Each of 20 calls that expire at a hanging upstream counts as a wait for a first token."""
     upstream.script(*["stall"] * 20)
     await asyncio.gather(*(failure_of(stub.Send(HELLO, timeout=0.3)) for _ in range(20)))
     await upstream.wait_until_disconnected()
@@ -50,7 +50,7 @@ async def test_each_call_has_a_first_token_or_a_wait_for_it(
 async def test_a_caller_who_cancels_has_waited_too(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """Clients that cancel when their own clock says so are told from those with a deadline."""
+    """A caller that cancels before the first token is counted separately from expired deadlines."""
     upstream.script("barrier asked; answer")
     call = stub.Send(HELLO)
     await upstream.barrier("asked").reached()
@@ -64,7 +64,7 @@ async def test_a_caller_who_cancels_has_waited_too(
 async def test_a_wait_while_streaming_begins_with_the_last_token(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """A long answer that flows until the deadline is told from one that stalls before it."""
+    """The wait is measured from the last token, not from the start of the answer."""
     upstream.script("tokens 1; wait 0.5; tokens 1; stall", "tokens 1; stall")
     for _ in range(2):
         _, error = await failure_of(stub.Send(HELLO, timeout=1))
@@ -80,7 +80,7 @@ async def test_a_wait_while_streaming_begins_with_the_last_token(
 async def test_whole_answers_and_failures_are_no_part_of_it(
     stub: Stub, app: App, upstream: DemoUpstream
 ) -> None:
-    """Only callers who leave count: a call that ends by itself has another metric."""
+    """Only callers that leave are counted; a call that ends by itself is not."""
     upstream.script("answer", "status 400", "tokens 1; reset")
     await collect(stub.Send(HELLO))
     await failure_of(stub.Send(HELLO))
@@ -92,7 +92,7 @@ async def test_whole_answers_and_failures_are_no_part_of_it(
 async def test_a_caller_who_found_no_place_is_no_part_of_it(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Where the model was never asked it cannot have been late."""
+    """A caller that leaves while its call is queued is not counted."""
     app = await start_app(max_streams=1, max_queue=1, queue_timeout_seconds=30)
     async with grpc.aio.insecure_channel(app.address) as channel:
         send = channel.unary_stream(
@@ -105,7 +105,7 @@ async def test_a_caller_who_found_no_place_is_no_part_of_it(
         await upstream.barrier("held").reached()
         _, error = await failure_of(send(HELLO, timeout=0.3))
         assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        # The server may hear of it later than the caller, and must before a slot is free.
+        # The server may see the deadline later than the caller, but must before a slot is free.
         while not (await read(app)).total("tokenwire_errors_total", reason="DEADLINE_EXCEEDED"):
             pass
         upstream.barrier("held").release()
@@ -116,7 +116,7 @@ async def test_a_caller_who_found_no_place_is_no_part_of_it(
 async def test_a_caller_who_does_not_read_is_no_part_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Tokens that wait for their reader are not late, however long ago the last one came."""
+    """Tokens that wait for the caller to read them are not late, however old the last one is."""
     async with open_world(monkeypatch) as world:
         visit = Visit(world, "blocked-in-write")
         call = world.send()

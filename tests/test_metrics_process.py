@@ -1,4 +1,4 @@
-"""What the metrics tell of the process, before and beside its calls."""
+"""The metrics of the process itself, before the first call and between calls."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ AT_ONCE = 50
 
 
 async def test_counters_are_there_before_the_first_event(start_app: StartApp) -> None:
-    """Each code, reason, outcome and model that is known is there at 0, so that rate() works."""
+    """Every known code, reason, outcome and model is exposed at 0, so that rate() works."""
     app = await start_app(models="other-model", prices="priced=1:2")
     exposed = await read(app)
     assert exposed.counted() == {}
@@ -55,7 +55,7 @@ async def test_counters_are_there_before_the_first_event(start_app: StartApp) ->
 async def test_thousands_of_invented_models_add_no_series(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """After 5,000 invented model names, failed ones too, there are the series of the first two."""
+    """5,000 invented model names, including failed calls, add no series after the first two."""
     app = await start_app()
     upstream.script("tokens 1; finish; done", "tokens 1; reset")
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -82,7 +82,7 @@ async def test_thousands_of_invented_models_add_no_series(
 
 
 async def test_a_process_that_stops_says_so(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """From the signal to stop on the drain gauge is 1."""
+    """The drain gauge is 1 from the stop signal on."""
     app = await start_app()
     upstream.script("tokens 1; barrier hold; answer")
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -90,7 +90,7 @@ async def test_a_process_that_stops_says_so(start_app: StartApp, upstream: DemoU
         await upstream.barrier("hold").reached()
         assert (await read(app)).value("tokenwire_draining") == 0
         draining = asyncio.create_task(app.drain())
-        # One round of the event loop, in which the drain begins.
+        # One iteration of the event loop, in which the drain begins.
         await asyncio.sleep(0)
         assert (await read(app)).value("tokenwire_draining") == 1
         upstream.barrier("hold").release()
@@ -99,8 +99,8 @@ async def test_a_process_that_stops_says_so(start_app: StartApp, upstream: DemoU
 
 
 async def test_a_busy_event_loop_is_seen(app: App) -> None:
-    """Whatever holds up the event loop shows as lag of that size."""
-    time.sleep(0.6)  # noqa: ASYNC251 - this is the promise
+    """A delay of the event loop is observed as lag of that length."""
+    time.sleep(0.6)  # noqa: ASYNC251 - the test needs a blocked event loop
 
     def worst() -> float:
         sample = app.metrics.registry.get_sample_value

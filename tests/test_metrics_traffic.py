@@ -1,4 +1,4 @@
-"""Known traffic, and what the metrics say of it to the last token and code."""
+"""The metrics report known traffic exactly, to the last token and code."""
 
 import asyncio
 
@@ -46,7 +46,7 @@ def failed(code: str, reason: str) -> Series:
 async def test_mixed_traffic_is_counted_exactly(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Success, failure, cancellation, deadline and rejection, of two models: each counter."""
+    """Success, failure, cancellation, deadline and rejection of two models are counted exactly."""
     app = await start_app(models=PRICED, prices=f"{PRICED}=1:2:0.5")
     upstream.script(
         *(WHOLE, WHOLE, "text a; text b; finish length; usage 1000 500 200; done"),
@@ -98,7 +98,7 @@ async def test_mixed_traffic_is_counted_exactly(
         of_model("tokenwire_finish_reasons_total", MODEL, finish_reason="stop"): 2,
         of_model("tokenwire_finish_reasons_total", PRICED, finish_reason="length"): 1,
         tokens(MODEL, "input"): 20,
-        # Of those cut short, what was relayed: two, one and one.
+        # Truncated answers count the tokens that were relayed: two, one and one.
         tokens(MODEL, "output"): 6 + 2 + 1 + 1,
         tokens(MODEL, "cached"): 8,
         tokens(MODEL, "reasoning"): 2,
@@ -113,7 +113,7 @@ async def test_mixed_traffic_is_counted_exactly(
 
 
 def assert_histograms_agree(exposed: Exposed) -> None:
-    """Assert what the histograms must have seen of the traffic above."""
+    """Assert the observations of the histograms after the traffic above."""
     assert exposed.value("grpc_server_handling_seconds_count", **SEND) == 8
     model = GEN_AI | {"gen_ai_request_model": MODEL}
     durations = ("gen_ai_server_request_duration", "gen_ai_client_operation_duration")
@@ -122,7 +122,7 @@ def assert_histograms_agree(exposed: Exposed) -> None:
         assert exposed.value(count, **model, error_type="") == 2
         for reason in ("UPSTREAM_STREAM_BROKEN", "CANCELLED", "DEADLINE_EXCEEDED"):
             assert exposed.value(count, **model, error_type=reason) == 1
-    # The model was never asked for the blank prompt.
+    # The blank prompt caused no upstream request.
     assert exposed.total(f"{durations[0]}_seconds_count") == 8
     assert exposed.total(f"{durations[1]}_seconds_count") == 7
     usage = "gen_ai_client_token_usage"
@@ -134,7 +134,7 @@ def assert_histograms_agree(exposed: Exposed) -> None:
 
 
 async def test_retries_are_told_from_failures(app: App, stub: Stub, upstream: DemoUpstream) -> None:
-    """A repeated request counts as the upstream's failure and as a retry, not as a failed call."""
+    """A retried request counts as an upstream error and a retry, not as a failed call."""
     for _ in range(RETRY_COST):
         await collect(stub.Send(HELLO))
     upstream.script("status 500", WHOLE)
@@ -149,7 +149,7 @@ async def test_retries_are_told_from_failures(app: App, stub: Stub, upstream: De
 
 
 async def test_a_full_service_is_visible(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """Limits, the queue, how long calls wait in it, and those turned away."""
+    """The metrics report the limits, the queue, the time waited in it, and rejected calls."""
     app = await start_app(max_streams=1, max_queue=1, queue_timeout_seconds=30)
     upstream.script("barrier hold; answer", "answer")
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -181,7 +181,7 @@ async def test_a_full_service_is_visible(start_app: StartApp, upstream: DemoUpst
 async def test_the_upstreams_time_is_none_of_ours(
     app: App, stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """The overhead is what is left of the time to the first token without waiting for it."""
+    """The overhead is the time to the first token minus the time spent waiting for the upstream."""
     upstream.script("wait 0.4; role; wait 0.4; answer")
     await collect(stub.Send(HELLO))
     exposed = await read(app)
@@ -194,7 +194,7 @@ async def test_the_upstreams_time_is_none_of_ours(
 async def test_a_cancellation_before_the_first_token_is_told(
     app: App, stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """A caller who leaves before there is anything to read is counted apart from others."""
+    """A caller that leaves before the first token is counted under a phase of its own."""
     upstream.script("barrier asked; answer")
     call = stub.Send(HELLO)
     await upstream.barrier("asked").reached()

@@ -1,4 +1,4 @@
-"""The model side: LangChain chat models, ours and others."""
+"""LangChain chat models, the built-in one and others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -48,7 +48,7 @@ def chat_model(model: OpenAIModel) -> StreamingChatOpenAI:
 
 
 async def stream(model: ChatModel, request: ChatRequest) -> tuple[str, Completion]:
-    """Return the text and the end of an answer."""
+    """Return the text and the completion of an answer."""
     text = ""
     async with aclosing(model.stream(request, new_call())) as answer:
         async for event in answer:
@@ -62,7 +62,7 @@ async def stream(model: ChatModel, request: ChatRequest) -> tuple[str, Completio
 async def test_our_model_is_an_ordinary_langchain_model(
     model: OpenAIModel, chat_model: StreamingChatOpenAI
 ) -> None:
-    """`astream` and `ainvoke` give the text, usage and finish reason that `stream` gives."""
+    """`astream` and `ainvoke` return the same text, usage and finish reason as `stream`."""
     text, completion = await stream(model, ChatRequest("Why is the sky blue?", MODEL))
     messages = [HumanMessage("Why is the sky blue?")]
     streamed = AIMessageChunk(content="")
@@ -99,7 +99,7 @@ async def test_our_model_fails_alike_in_both_ways(
     ],
 )
 def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parameter: str) -> None:
-    """OpenAI and Azure are asked for max_completion_tokens, all others for max_tokens."""
+    """OpenAI and Azure receive max_completion_tokens, all other upstreams max_tokens."""
     built = build_openai(config.load(api_key="k", base_url=base_url, model=MODEL))
     payload = built._chat_model._get_request_payload("hello", max_tokens=5)
     assert payload[parameter] == 5
@@ -107,7 +107,7 @@ def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parame
 
 
 async def test_the_request_carries_the_credentials(upstream: DemoUpstream) -> None:
-    """Key, organisation and project arrive as OpenAI expects them."""
+    """The key, organization and project are sent in the headers that OpenAI expects."""
     loaded = config.load(
         base_url=upstream.base_url, api_key="key-1", organization="org-1", project="project-1"
     )
@@ -124,13 +124,13 @@ async def test_the_request_carries_the_credentials(upstream: DemoUpstream) -> No
 async def test_an_upstream_without_a_key_gets_none(
     model: OpenAIModel, upstream: DemoUpstream
 ) -> None:
-    """Without a key no credentials are sent at all."""
+    """Without a key, no credentials are sent."""
     await stream(model, ChatRequest("hello", MODEL))
     assert "authorization" not in upstream.requests[0].headers
 
 
 async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstream) -> None:
-    """The query of the base URL goes along, and with an api-version the key as `api-key`."""
+    """The query of the base URL is kept, and with an api-version the key is sent as `api-key`."""
     base_url = upstream.base_url.replace("/v1", "/openai/deployments/name?api-version=2024-10-21")
     built = build_openai(config.load(base_url=base_url, api_key="key-1"))
     await stream(built, ChatRequest("hello", MODEL))
@@ -143,7 +143,7 @@ async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstre
 
 @pytest.mark.parametrize("provider", ["no-such-provider", "anthropic"])
 def test_a_provider_that_is_not_there_stops_the_start(provider: str) -> None:
-    """An unknown provider, or one whose package is missing, is a problem with the settings."""
+    """An unknown provider, or one whose package is not installed, is a settings error."""
     with pytest.raises(SettingsError) as caught:
         build_model(config.load(provider=provider, model="name"))
     [problem] = caught.value.problems
@@ -151,7 +151,7 @@ def test_a_provider_that_is_not_there_stops_the_start(provider: str) -> None:
 
 
 class Scripted(BaseChatModel):
-    """A chat model of another family, which streams what it is told."""
+    """A chat model of another provider, which streams the given chunks."""
 
     chunks: list[AIMessageChunk]
     failure: ModelError | None = None
@@ -183,7 +183,7 @@ class Scripted(BaseChatModel):
 
 
 async def test_any_langchain_model_streams() -> None:
-    """A model of another family gives its text, usage, reason and id, and gets the parameters."""
+    """A model's text, usage, finish reason and id are returned, and it receives the parameters."""
     scripted = Scripted(
         chunks=[
             AIMessageChunk(content="Hel", id="id-1"),
@@ -225,7 +225,7 @@ REASONINGS = [
 async def test_any_langchain_models_reasoning_is_shown_on_demand(
     upstream: DemoUpstream, *, show: bool
 ) -> None:
-    """Reasoning is never text, and reaches the callers that ask for it."""
+    """Reasoning is never part of the text, and is sent only to callers that ask for it."""
     loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
@@ -249,7 +249,7 @@ async def test_any_langchain_models_reasoning_is_shown_on_demand(
 async def test_any_langchain_model_rejects_what_it_cannot_do(
     upstream: DemoUpstream, field: str, reasoning: pb.Reasoning
 ) -> None:
-    """A parameter that the provider lacks is rejected by its name, and nothing is asked."""
+    """A parameter that the provider does not support is rejected by name, without a model call."""
     loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
@@ -273,7 +273,7 @@ async def test_any_langchain_model_rejects_what_it_cannot_do(
 async def test_any_langchain_models_failure_is_a_status(
     upstream: DemoUpstream, failure: ModelError, reason: str
 ) -> None:
-    """LangChain's own failures have their reason, and their text goes nowhere."""
+    """LangChain exceptions are mapped to their reasons, and their messages are not passed on."""
     loaded = config.load(
         base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
     )
@@ -289,7 +289,7 @@ async def test_any_langchain_models_failure_is_a_status(
 
 
 class Silent(Scripted):
-    """Streams what it is told, and then nothing more."""
+    """A model that streams the given chunks and then hangs."""
 
     async def _astream(self, *arguments: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         async for chunk in super()._astream(*arguments, **kwargs):
@@ -303,7 +303,7 @@ class Silent(Scripted):
 async def test_any_langchain_model_that_falls_silent_is_given_up(
     texts: list[str], failure: type[errors.ServiceError]
 ) -> None:
-    """The time limits of an upstream are those of every model."""
+    """The upstream timeouts apply to every model."""
     silent = Silent(chunks=[AIMessageChunk(content=text) for text in texts])
     model = LangChainModel(silent, Timeouts(first_token=0.1, idle=0.1))
     with pytest.raises(failure):

@@ -1,4 +1,4 @@
-"""The guard of `make test-tools` against tests that quietly do nothing."""
+"""The hooks that make `make test-tools` fail on skipped tests."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ SKIPS = {
 
 
 def pytest_on(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest on one test file that stands under the guard."""
+    """Run pytest on one test file with the hooks as its conftest."""
     shutil.copy(GUARD, folder / "conftest.py")
     (folder / "test_it.py").write_text(source)
     return subprocess.run(
@@ -27,13 +27,13 @@ def pytest_on(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         cwd=folder,
-        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # only the guard is on trial
+        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # only the hooks are under test
     )
 
 
 @pytest.mark.parametrize("source", SKIPS.values(), ids=SKIPS.keys())
 def test_a_skip_is_a_failure(tmp_path: Path, source: str) -> None:
-    """A test that would be skipped, in whatever way, fails the run and says why."""
+    """A test that would be skipped, by any means, fails the run with an explanation."""
     done = pytest_on(tmp_path, source)
 
     assert done.returncode != 0
@@ -41,5 +41,5 @@ def test_a_skip_is_a_failure(tmp_path: Path, source: str) -> None:
 
 
 def test_what_runs_is_left_alone(tmp_path: Path) -> None:
-    """A test that runs and passes still passes under the guard."""
+    """A test that runs and passes also passes with the hooks."""
     assert pytest_on(tmp_path, "def test_it(): ...").returncode == 0

@@ -1,4 +1,4 @@
-"""The package's metadata: what it needs, and what its wheel tells."""
+"""The package's dependencies and the metadata of its wheel."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ from support.programs import ROOT
 
 
 def requirements(entries: Iterable[str]) -> list[Requirement]:
-    """Return what is required, apart from this repository's own distributions."""
+    """Return the requirements, without this repository's own distributions."""
     found = map(Requirement, entries)
     return [each for each in found if each.name not in ("tokenwire-client", "tokenwire-demo")]
 
@@ -47,7 +47,7 @@ def locked(file: str) -> dict[str, Version]:
 
 
 def lower_bound(name: str) -> Version:
-    """Return the oldest version of a dependency of the client that is allowed."""
+    """Return the lowest version of a dependency that the client allows."""
     dependencies = requirements(CLIENT["project"]["dependencies"])
     [requirement] = [each for each in dependencies if each.name == name]
     [bound] = [each for each in requirement.specifier if each.operator == ">="]
@@ -56,7 +56,7 @@ def lower_bound(name: str) -> Version:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as it is for the image."""
+    """The wheel, built in the same way as for the image."""
     folder = tmp_path_factory.mktemp("wheel")
     command = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
     subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True)
@@ -66,7 +66,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def metadata(wheel: Path) -> Message:
-    """The metadata in the wheel."""
+    """The metadata of the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
         return message_from_bytes(archive.read(name))
@@ -74,7 +74,7 @@ def metadata(wheel: Path) -> Message:
 
 @pytest.mark.parametrize("requirement", ALL, ids=str)
 def test_every_dependency_has_both_bounds(requirement: Requirement) -> None:
-    """Each dependency, of the build and of development too, has both bounds, or one version."""
+    """Every dependency, for build and development too, has both bounds or an exact version."""
     assert {each.operator for each in requirement.specifier} in ({">=", "<"}, {"=="})
 
 
@@ -86,12 +86,12 @@ def test_what_is_locked_is_allowed(requirement: Requirement) -> None:
 
 
 def test_the_server_is_tested_with_what_it_ships_with() -> None:
-    """Each package of the server's lock has the same version in the lock of development."""
+    """Each package in the server's lock file has the same version in the development lock file."""
     assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
 
 
 def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
-    """The lower bounds of grpcio and protobuf are at least what the generated code asks for."""
+    """The lower bounds of grpcio and protobuf meet the requirements of the generated code."""
     folder = ROOT / "client" / "tokenwire_client" / "v1"
     calls = (folder / "chatgpt_pb2_grpc.py").read_text("utf-8")
     [asked] = re.findall(r"^GRPC_GENERATED_VERSION = '(.+)'$", calls, re.MULTILINE)
@@ -103,14 +103,14 @@ def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
 
 
 def test_the_wheel_needs_what_the_project_needs(metadata: Message) -> None:
-    """The wheel names the dependencies with their bounds, and none of development."""
+    """The wheel lists the runtime dependencies with their bounds, and no development ones."""
     needed = requirements(metadata.get_all("Requires-Dist", []))
     assert set(needed) == set(DEPENDENCIES)
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
 
 
 def test_the_wheel_tells_what_it_is(metadata: Message) -> None:
-    """The wheel has the description, license, keywords, classifiers and addresses."""
+    """The wheel has the project's description, license, keywords, classifiers and URLs."""
     assert metadata["Summary"] == PROJECT["description"]
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata["Keywords"].split(",")) == set(PROJECT["keywords"])
@@ -121,7 +121,7 @@ def test_the_wheel_tells_what_it_is(metadata: Message) -> None:
 
 
 def test_the_wheel_has_types_and_license(wheel: Path) -> None:
-    """Type checkers find the package typed, and the license comes with it."""
+    """The wheel contains the `py.typed` marker and the license, and no tests or tools."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "tokenwire/py.typed" in names
@@ -130,7 +130,7 @@ def test_the_wheel_has_types_and_license(wheel: Path) -> None:
 
 
 def test_one_address_stands_for_the_repository() -> None:
-    """Project, contract and Go modules name the same address."""
+    """The project metadata, the contract and the Go modules name the same repository."""
     place = PROJECT["urls"]["Repository"].removeprefix("https://")
     assert all(url.startswith(f"https://{place}") for url in PROJECT["urls"].values())
     contract = (ROOT / "proto/tokenwire/v1/chatgpt.proto").read_text("utf-8")

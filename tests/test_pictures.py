@@ -1,4 +1,4 @@
-"""The drawn dashboards: axes, legends, stacking, and the looks that the JSON asks for."""
+"""The rendered dashboards: axes, legends, stacking, and the styles that the JSON sets."""
 
 import json
 import re
@@ -26,14 +26,14 @@ ONE = {
     **dict(zip((" GiB", " MiB", " KiB", " B"), (2**30, 2**20, 2**10, 1), strict=True)),
     **dict(zip(("M", "k", "", " %"), (1e6, 1e3, 1, 0.01), strict=True)),
 }
-"""What 1 of a label's unit is."""
+"""The value of one unit of a label."""
 START = 1_700_000_000.0
 STYLE = Style("#000000")
 BOX = Box(4, 44, 376, 200)
 
 
 def value_of(label: str) -> tuple[float, float]:
-    """Return the number that a label shows, and what its unit's 1 is."""
+    """Return the number that a label shows and the value of its unit."""
     found = re.fullmatch(r"\$?(-?[\d.e-]+)( ?[^\d/]*)(/s)?", label)
     assert found, label
     return float(found[1]), ONE[found[2]]
@@ -48,7 +48,7 @@ def value_of(label: str) -> tuple[float, float]:
 @example(unit="percentunit", high=1.0, low=0.0)
 @example(unit="bytes", high=100 * 2**20, low=0.0)
 def test_ticks_are_round(unit: str, high: float, low: float) -> None:
-    """Values are marked every 1, 2 or 5 times a power of ten of the unit shown, from end to end."""
+    """Ticks are 1, 2 or 5 times a power of ten of the shown unit apart and span the whole axis."""
     ticks = value_ticks(low, high, unit)
     hair = (high - low) * 1e-6
     assert ticks[0].at <= low + hair
@@ -79,7 +79,7 @@ TICKS = [
 
 
 def test_ticks_are_in_the_unit_of_the_panel(subtests: pytest.Subtests) -> None:
-    """All of an axis is in one unit, which fits its largest value; 0 needs none."""
+    """All ticks of an axis have the unit that fits its largest value; 0 has no unit."""
     for unit, high, labels in TICKS:
         with subtests.test(unit=unit, high=high, labels=labels):
             assert [tick.label for tick in value_ticks(0, high, unit)] == ["0", *labels[1:]]
@@ -91,7 +91,7 @@ def test_ticks_are_in_the_unit_of_the_panel(subtests: pytest.Subtests) -> None:
     most=st.integers(3, 12),
 )
 def test_times_are_round(start: float, span: float, most: int) -> None:
-    """The time axis is marked at whole steps of this machine's clock, and its labels tell them."""
+    """The time axis has ticks at whole steps of local time, and labels that match them."""
     ticks = time_ticks(start, start + span, most)
     assert len(ticks) <= most
     assert all(start <= tick.at <= start + span for tick in ticks)
@@ -104,7 +104,7 @@ def test_times_are_round(start: float, span: float, most: int) -> None:
 
 
 def test_figures_are_short() -> None:
-    """A figure has three digits, and the unit that fits it."""
+    """A figure has three digits and the unit that fits it."""
     assert formatted(0.99912, "percentunit") == "99.9 %"
     assert formatted(0.0123, "s") == "12.3 ms"
     assert formatted(2.5, "s") == "2.5 s"
@@ -114,7 +114,7 @@ def test_figures_are_short() -> None:
 
 @given(st.lists(st.text("abcmW_.:0 ", max_size=90), max_size=40), st.integers(120, 800))
 def test_a_legend_fits(names: list[str], width: int) -> None:
-    """Nothing sticks out, no two entries overlap, and what is left out is counted."""
+    """No entry exceeds the width or overlaps another, and omitted entries are counted."""
     entries = legend(names, width)
     for entry in entries:
         assert entry.x + entry.width <= width
@@ -132,7 +132,7 @@ def test_a_legend_fits(names: list[str], width: int) -> None:
 
 
 def test_a_legend_shows_whole_names_where_they_fit() -> None:
-    """Names of the usual length are neither cut nor left out."""
+    """Names of typical length are neither truncated nor omitted."""
     names = [f"10.0.0.{number}:9464" for number in range(12)]
     entries = legend(names, 350)
     assert [entry.text for entry in entries] == names
@@ -140,7 +140,7 @@ def test_a_legend_shows_whole_names_where_they_fit() -> None:
 
 
 def test_stacked_series_stand_on_each_other() -> None:
-    """Each line is the sum of its own and all values before it; a missing one counts as 0."""
+    """Each line is the sum of its own and all values below it; a missing value counts as 0."""
     lines = [
         Line("a", [(START, 1.0), (START + 2, 2.0)], STYLE),
         Line("b", [(START + 2, 3.0), (START + 4, 5.0)], STYLE),
@@ -156,7 +156,7 @@ def graph(*lines: Line, span: float = 60) -> str:
 
 
 def test_a_graph_has_a_time_axis_that_begins_where_its_dashboard_does() -> None:
-    """A line that begins later is drawn where it belongs, under the clock's times."""
+    """A line that begins late is drawn at its own time on the dashboard's time axis."""
     late = [(START + second, 1.0) for second in range(30, 61, 2)]
     picture = graph(Line("late", late, STYLE))
     [points] = re.findall(r'<polyline points="([\d.]+),', picture)
@@ -169,13 +169,13 @@ def test_a_graph_has_a_time_axis_that_begins_where_its_dashboard_does() -> None:
 
 
 def test_a_line_breaks_where_a_point_is_missing() -> None:
-    """A time without data is a gap, not a straight line across it."""
+    """A time without data is drawn as a gap, not as a straight line across it."""
     points = [(START + second, 1.0) for second in (0, 2, 4, 20, 22)]
     assert graph(Line("broken", points, STYLE)).count("<polyline") == 2
 
 
 def test_only_stacked_series_are_areas() -> None:
-    """A stacked series is filled down to the one below it, any other is a line."""
+    """A stacked series is filled down to the one below it; any other series is a line."""
     points = [(START, 1.0), (START + 2, 1.0)]
     lines = [Line(name, points, STYLE) for name in "ab"]
     assert graph(*lines).count("<polygon") == 0
@@ -183,7 +183,7 @@ def test_only_stacked_series_are_areas() -> None:
 
 
 def test_a_dashed_line_is_dashed_in_the_legend_too() -> None:
-    """A limit can be told from what it limits."""
+    """A dashed style appears in both the graph and the legend."""
     points = [(START, 1.0), (START + 2, 1.0)]
     picture = graph(Line("limit", points, Style("#808080", (6, 4))))
     assert 'stroke-dasharray="6 4"' in picture
@@ -191,13 +191,13 @@ def test_a_dashed_line_is_dashed_in_the_legend_too() -> None:
 
 
 def test_a_name_is_written_as_it_is() -> None:
-    """A series whose name has markup draws no markup."""
+    """Markup in the name of a series is escaped."""
     picture = graph(Line("<b>&", [(START, 1.0)], STYLE))
     assert "&lt;b&gt;&amp;" in picture
 
 
 def test_series_look_as_the_dashboards_say() -> None:
-    """Overrides by name, pattern and query hold; all else gets colours that mean nothing."""
+    """Overrides by name, pattern and query apply; other series get colors without a meaning."""
     panels = {
         panel["title"]: panel
         for panel in json.loads((DASHBOARDS / "overview.json").read_text("utf-8"))["panels"]

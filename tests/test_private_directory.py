@@ -1,4 +1,4 @@
-"""The directory of the socket for probes: where it is, and who removes it."""
+"""The directory of the probe socket: where it is created and who removes it."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ HELLO = pb.Message(content="hello")
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place of this test's own for temporary directories."""
+    """The parent of temporary directories, for this test only."""
     with tempfile.TemporaryDirectory() as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         yield Path(short)
@@ -31,7 +31,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place of this test's own instead of /dev/shm."""
+    """A replacement for /dev/shm, for this test only."""
     with tempfile.TemporaryDirectory() as short:
         monkeypatch.setattr(private_directory, "SHARED_MEMORY", Path(short))
         yield Path(short)
@@ -40,7 +40,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 async def test_a_directory_that_stays_cuts_no_answer(
     monkeypatch: pytest.MonkeyPatch, temporary: Path, start_app: StartApp
 ) -> None:
-    """A file system that has become read-only does not end running answers at the drain."""
+    """A file system that becomes read-only does not end running answers during the drain."""
     del temporary
 
     def fail(*_: object, **__: object) -> None:
@@ -61,7 +61,7 @@ async def test_a_directory_that_stays_cuts_no_answer(
 
 
 def test_no_temporary_directory_at_all(monkeypatch: pytest.MonkeyPatch, in_memory: Path) -> None:
-    """With a root that is read-only the directory is in memory."""
+    """With a read-only root file system, the directory is created in memory."""
 
     def fail() -> str:
         raise FileNotFoundError
@@ -74,7 +74,7 @@ def test_no_temporary_directory_at_all(monkeypatch: pytest.MonkeyPatch, in_memor
 def test_a_path_that_is_no_address(
     temporary: Path, in_memory: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A temporary directory whose path gRPC would read as another is not used."""
+    """A temporary directory whose path gRPC would interpret differently is not used."""
     place = temporary / name
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
@@ -89,7 +89,7 @@ def listening(directory: Path) -> socket.socket:
 
 
 def test_directories_of_dead_processes(temporary: Path) -> None:
-    """The next process removes what one that was killed has left, and nothing else."""
+    """A new process removes the directories that killed processes left, and nothing else."""
     dead, alive, young, empty, foreign = (private_directory.make() for _ in range(5))
     (foreign / "file").touch()
     hour_ago = time.time() - 3_600

@@ -1,4 +1,4 @@
-"""`tokenwire serve` as a process: how it starts, drains and ends."""
+"""`tokenwire serve` as a process: how it starts, drains and exits."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ def env(upstream: DemoUpstream) -> dict[str, str]:
 
 
 async def test_it_serves_and_logs_json(env: dict[str, str]) -> None:
-    """A started process answers calls, reports SERVING, and writes nothing but JSON lines."""
+    """A started process answers calls, reports SERVING, and writes only JSON lines."""
     async with (
         ServerProcess(env=env) as server,
         grpc.aio.insecure_channel(server.address) as channel,
@@ -55,7 +55,7 @@ async def test_it_serves_and_logs_json(env: dict[str, str]) -> None:
 
 
 async def test_it_warns_of_a_misspelt_variable(env: dict[str, str]) -> None:
-    """A variable that is no setting is a warning, with the likely one, and no more."""
+    """A variable that is not a setting causes only a warning, which names the likely setting."""
     async with ServerProcess(env={**env, "TOKENWIRE_MODLE": "x"}) as server:
         entry = await server.logged("variable has no effect")
         assert entry["problem"] == "TOKENWIRE_MODLE is not a setting; TOKENWIRE_MODEL is"
@@ -66,7 +66,7 @@ async def test_it_warns_of_a_misspelt_variable(env: dict[str, str]) -> None:
 async def test_it_drains_without_losing_an_answer(
     env: dict[str, str], upstream: DemoUpstream, number: signal.Signals
 ) -> None:
-    """It says NOT_SERVING first, answers calls that still come, and finishes running answers."""
+    """A draining server reports NOT_SERVING, still accepts calls, and finishes running answers."""
     upstream.script("tokens 1; barrier running; answer", "answer")
     env |= {"TOKENWIRE_DRAIN_SECONDS": "3", "TOKENWIRE_GRACE_SECONDS": "3600"}
     async with (
@@ -96,7 +96,7 @@ async def test_it_drains_without_losing_an_answer(
 async def test_a_second_signal_ends_it_at_once(
     env: dict[str, str], upstream: DemoUpstream, number: signal.Signals
 ) -> None:
-    """A second signal does not wait for a stream that hangs: exit code 130."""
+    """A second signal ends the process without waiting for a hanging stream, with exit code 130."""
     upstream.script("tokens 1; stall")
     env |= {"TOKENWIRE_DRAIN_SECONDS": "3600", "TOKENWIRE_GRACE_SECONDS": "3600"}
     async with (
@@ -116,7 +116,7 @@ async def test_a_second_signal_ends_it_at_once(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
 async def test_a_signal_during_the_start_ends_it(number: signal.Signals, code: int) -> None:
-    """Before it serves, a signal ends it by its own doing, as process 1 needs, without a word."""
+    """The process handles a signal during startup itself, as PID 1 must, and exits silently."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", STALLED_IMPORT),
         env={**os.environ, **FREE_PORTS},
@@ -137,7 +137,7 @@ async def test_a_signal_during_the_start_ends_it(number: signal.Signals, code: i
 
 
 async def test_the_demo_answers_without_a_key() -> None:
-    """`serve --demo` answers by the built-in demo model, and says that it is one."""
+    """`serve --demo` answers with the built-in demo model, and the answer names it."""
     async with (
         ServerProcess("--demo", env={"TOKENWIRE_DRAIN_SECONDS": "0"}) as server,
         grpc.aio.insecure_channel(server.address) as channel,

@@ -1,4 +1,4 @@
-"""Variables that are meant for others change nothing of what the process does."""
+"""Variables meant for other programs do not change the behavior of the process."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ LINKS = {
     "TOKENWIRE_METRICS_PORT": "udp://[fd00::1]:9464",
     "TOKENWIRE_METRICS_SERVICE_HOST": "fd00::1",
 }
-"""What Kubernetes sets in a pod beside Services called tokenwire and tokenwire-metrics."""
+"""The variables that Kubernetes sets in a pod next to Services tokenwire and tokenwire-metrics."""
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def files_of(folder: Path) -> list[Path]:
 async def test_another_programs_folder_of_metrics_is_left_alone(
     upstream: DemoUpstream, tmp_path: Path, name: str
 ) -> None:
-    """Two starts in turn count from 0 each, with exemplars' values in memory, and write nothing."""
+    """Two consecutive servers each count from 0, in memory, and write nothing to the directory."""
     env = {"OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_MODEL": MODEL, name: str(tmp_path)}
     for _ in range(2):
         async with ServerProcess(env=env) as server:
@@ -47,7 +47,7 @@ async def test_another_programs_folder_of_metrics_is_left_alone(
 
 
 async def test_folders_that_are_missing_are_not_missed(upstream: DemoUpstream) -> None:
-    """Workers need neither a home nor a place for temporary files, nor a folder of metrics."""
+    """Workers need no home directory, temporary directory or metrics directory."""
     names = ("HOME", "TMPDIR", "PROMETHEUS_MULTIPROC_DIR")
     async with crew(upstream, dict.fromkeys(names, "/no/such/folder")) as server:
         await call_all(server)
@@ -57,7 +57,7 @@ async def test_folders_that_are_missing_are_not_missed(upstream: DemoUpstream) -
 
 
 async def test_service_links_are_no_settings(upstream: DemoUpstream) -> None:
-    """In a pod beside a Service of this name it starts, and warns of nothing."""
+    """In a pod next to a Service of this name, the server starts without a warning."""
     async with ServerProcess(env={"OPENAI_BASE_URL": upstream.base_url, **LINKS}) as server:
         assert {entry["level"] for entry in server.entries} == {"info"}
         assert len(server.entries) == len(server.log_lines)

@@ -1,4 +1,4 @@
-"""How a trace goes on from the caller to the upstream."""
+"""Propagation of a trace from the caller to the upstream."""
 
 import grpc
 import pytest
@@ -15,7 +15,7 @@ from tokenwire_demo import DemoUpstream
 async def test_the_trace_goes_on_to_the_upstream(
     traced_stub: Stub, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """The upstream gets the caller's trace and its state with the span as parent, no baggage."""
+    """The upstream gets the caller's trace and trace state, the span as parent, and no baggage."""
     metadata = (TRACEPARENT, ("tracestate", "vendor=1"), ("baggage", "canary=1"))
     await collect(traced_stub.Send(pb.Message(content="hello"), metadata=metadata))
     [span] = await collector.answered(1)
@@ -28,7 +28,7 @@ async def test_the_trace_goes_on_to_the_upstream(
 async def test_the_trace_goes_on_without_tracing(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """A server that makes no spans passes the caller's trace on, and invents none."""
+    """A server without tracing forwards the caller's trace, and starts none of its own."""
     app = await start_app()
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
@@ -48,7 +48,7 @@ NOT_SAMPLED = {
 
 @pytest.fixture(params=NOT_SAMPLED)
 def sampler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A sampler that the environment names, with 0 for its argument."""
+    """A sampler named by the environment, with 0 as its argument."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", request.param)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
     return str(request.param)
@@ -57,7 +57,7 @@ def sampler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_what_is_not_sampled_leaves_nothing(
     collector: Collector, start_app: StartApp, upstream: DemoUpstream, sampler: str
 ) -> None:
-    """The standard variables decide: no span, and the upstream is told that it is not sampled."""
+    """A call that the configured sampler drops has no span and is propagated as not sampled."""
     app = await start_app()
     async with grpc.aio.insecure_channel(app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)

@@ -1,4 +1,4 @@
-"""The provider's name in metrics and spans."""
+"""The name of the provider in metrics and spans."""
 
 import pytest
 
@@ -20,7 +20,7 @@ NAMES = [
 
 
 def test_it_is_opentelemetrys(subtests: pytest.Subtests) -> None:
-    """LangChain's name of a provider becomes the one that the conventions list."""
+    """LangChain's name of a provider is mapped to the name in the OpenTelemetry conventions."""
     for provider, base_url, name in NAMES:
         with subtests.test(provider=provider, base_url=base_url, name=name):
             loaded = config.load(provider=provider, base_url=base_url, api_key="key")
@@ -28,7 +28,7 @@ def test_it_is_opentelemetrys(subtests: pytest.Subtests) -> None:
 
 
 async def test_it_labels_the_metrics(start_app: StartApp) -> None:
-    """The GenAI metrics of a server have the name of its provider."""
+    """The GenAI metrics of a server are labeled with the name of its provider."""
     exposed = await read(await start_app())
     names = {dict(labels).get("gen_ai_provider_name") for _, labels in exposed.values}
     assert names == {None, "openai"}

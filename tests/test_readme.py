@@ -31,14 +31,14 @@ def addresses(app: App) -> dict[str, str]:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    """Each sh block belongs to one of the kinds that the tests run."""
+    """Each sh block is of one of the kinds that the tests run."""
     kinds = [*SERVE, *TLS, *MAKE, *GRPCURL, *CLIENTS, *PROTOC, *CONTAINERS]
     assert sorted(block.code for block in kinds) == sorted(block.code for block in blocks("sh"))
     assert {block.language for block in blocks("python")} == {"python"}
 
 
 async def test_make_demo_prints_what_the_readme_shows() -> None:
-    """The README's output of `make demo` is the real one, but for ports and times."""
+    """The README shows the real output of `make demo`, except for ports and times."""
     done = await run("make", "--silent", "demo", env=with_path())
     assert done.code == 0, done.stderr
     shown = blocks("text")[1].code
@@ -51,14 +51,14 @@ def without_numbers(text: str) -> str:
 
 @pytest.mark.parametrize("block", MAKE, ids=lambda block: block.code)
 async def test_every_make_target_is_there(block: Block) -> None:
-    """Make knows each target that the README names."""
+    """Every make target that the README names exists."""
     done = await run(*block.code.split(), "--dry-run", env=with_path())
     assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize("block", SERVE, ids=lambda block: block.code[:40])
 async def test_every_way_to_serve_serves(block: Block, upstream: DemoUpstream) -> None:
-    """Each command that starts a server starts one that answers."""
+    """Each command that starts a server starts one that answers a call."""
     base_url = upstream.base_url
     ollama_vllm_azure = {
         "http://localhost:11434/v1": base_url,
@@ -67,7 +67,7 @@ async def test_every_way_to_serve_serves(block: Block, upstream: DemoUpstream) -
     }
     env = with_path(TOKENWIRE_LISTEN="127.0.0.1:0", TOKENWIRE_METRICS_LISTEN="127.0.0.1:0")
     if "OPENAI_BASE_URL" not in block.code:
-        # OpenAI itself is out of reach for a test.
+        # OpenAI itself is not reachable from a test.
         env["OPENAI_BASE_URL"] = base_url
     async with (
         started("sh", "-c", block.pointed_at(ollama_vllm_azure), env=env) as process,
@@ -78,7 +78,7 @@ async def test_every_way_to_serve_serves(block: Block, upstream: DemoUpstream) -
 
 
 async def address_of(process: Process) -> str:
-    """Return where a server listens, once its log says so."""
+    """Return the address that a server logs when it is serving."""
     assert process.stderr
     async for line in process.stderr:
         if match := re.search(rb'"address": "([\d.:]+)"', line):
@@ -87,7 +87,7 @@ async def address_of(process: Process) -> str:
 
 
 async def test_tls_is_served_and_called(tmp_path: Path) -> None:
-    """The server of the README's certificate answers the README's call that trusts it."""
+    """A server with the README's certificate answers the README's call that trusts it."""
     pair = Pair()
     files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": pair.authority}
     for name, content in files.items():
@@ -103,14 +103,14 @@ async def test_tls_is_served_and_called(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", CLIENTS, ids=lambda block: block.code[:20])
 async def test_every_client_command_works(block: Block, app: App) -> None:
-    """Each command that calls a server gets its answer."""
+    """Each command that calls a server prints its answer."""
     done = await run("sh", "-c", block.pointed_at(addresses(app)), env=with_path())
     assert done.code == 0, done.stderr
     assert re.search(rf"^({ANSWER}|status: SERVING|# HELP )", done.stdout)
 
 
 async def test_the_python_snippet_works(app: App) -> None:
-    """The Python snippet prints an answer and its tokens."""
+    """The Python snippet prints an answer and its number of tokens."""
     [snippet] = blocks("python")
     done = await run(sys.executable, "-c", snippet.pointed_at(addresses(app)))
     assert done.code == 0, done.stderr
@@ -120,7 +120,7 @@ async def test_the_python_snippet_works(app: App) -> None:
 
 @pytest.mark.parametrize("block", PROTOC, ids=lambda block: block.code)
 async def test_protoc_generates_stubs_of_java(block: Block, tmp_path: Path) -> None:
-    """The protoc command writes the classes of the contract where the README says."""
+    """The protoc command writes the Java classes of the contract to the given directory."""
     command = block.pointed_at({"DIRECTORY": str(tmp_path)})
     done = await run("sh", "-c", command, env=with_path())
     assert done.code == 0, done.stderr

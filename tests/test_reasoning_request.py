@@ -1,4 +1,4 @@
-"""What a request for reasoning becomes at the upstream."""
+"""The upstream parameters for a reasoning request."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ OTHER_FIELDS = {"messages", "model", "stream", "stream_options"}
 
 
 async def send(upstream: Player, reasoning: pb.Reasoning) -> Got:
-    """Make a call that asks for reasoning so."""
+    """Make a call with these reasoning parameters."""
     message = pb.Message(content="hello", reasoning=reasoning)
     return await upstream.play(response(text("x"), STOP), message)
 
@@ -55,7 +55,7 @@ async def send(upstream: Player, reasoning: pb.Reasoning) -> Got:
 async def test_each_upstream_receives_its_own_parameter(
     parameter: str, subtests: pytest.Subtests
 ) -> None:
-    """Reasoning is requested by the parameter that the settings name, and by no other."""
+    """Reasoning is requested with the parameter that the settings name, and with no other."""
     async with player(reasoning_parameter=parameter) as upstream:
         for reasoning, fields in SENT[parameter]:
             with subtests.test(reasoning=reasoning):
@@ -66,7 +66,7 @@ async def test_each_upstream_receives_its_own_parameter(
 
 @pytest.mark.parametrize("parameter", ["reasoning_effort", "chat_template_kwargs"])
 async def test_a_limit_that_the_upstream_lacks(parameter: str) -> None:
-    """A limit of reasoning tokens is rejected where there is none, and nothing is asked."""
+    """A limit on reasoning tokens is rejected, without a request, if the upstream lacks it."""
     async with player(reasoning_parameter=parameter) as upstream:
         got = await send(upstream, pb.Reasoning(max_tokens=9))
         assert got == Got("", "INVALID_PARAMETER", INVALID_ARGUMENT, requests=0)
@@ -78,7 +78,7 @@ async def test_a_limit_that_the_upstream_lacks(parameter: str) -> None:
     ("field", "value"), [("effort", 7), ("effort", -1), ("max_tokens", 0), ("max_tokens", -5)]
 )
 async def test_values_out_of_range(field: str, value: int) -> None:
-    """An effort that does not exist and a limit below 1 are rejected by their names."""
+    """An undefined effort and a limit below 1 are rejected with the name of the field."""
     async with player(reasoning_parameter="reasoning") as upstream:
         reasoning = pb.Reasoning.FromString(_encoded(field, value))
         got = await send(upstream, reasoning)
@@ -88,14 +88,14 @@ async def test_values_out_of_range(field: str, value: int) -> None:
 
 
 def _encoded(field: str, value: int) -> bytes:
-    """Return a Reasoning whose field has this value, which may be none of its enum's."""
+    """Return a serialized Reasoning with this field value, which may be outside of its enum."""
     reasoning = pb.Reasoning()
     setattr(reasoning, field, value)
     return reasoning.SerializeToString()
 
 
 async def test_a_rejected_effort_is_the_callers() -> None:
-    """An upstream that rejects the effort blames the field of the contract."""
+    """If the upstream rejects the effort, the error names the field of the contract."""
     body = {"error": {"message": "Unsupported value", "param": "reasoning_effort"}}
     async with player() as upstream:
         got = await upstream.play(

@@ -1,4 +1,4 @@
-"""gRPC reflection, asked as tools ask it."""
+"""gRPC server reflection, as tools use it."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ both_versions = pytest.mark.parametrize("version", [V1, V1ALPHA])
 
 
 def open_stream(channel: grpc.aio.Channel, version: str = V1) -> Any:
-    """Begin to ask; the messages of both versions are the same on the wire."""
+    """Open a reflection stream; both versions have the same messages on the wire."""
     return channel.stream_stream(
         f"/{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=pb.ServerReflectionRequest.SerializeToString,
@@ -35,7 +35,7 @@ def open_stream(channel: grpc.aio.Channel, version: str = V1) -> Any:
 
 
 async def ask(channel: grpc.aio.Channel, version: str = V1, **asked: Any) -> Any:
-    """Ask one question and return the answer."""
+    """Send one request and return the response."""
     stream = open_stream(channel, version)
     await stream.write(pb.ServerReflectionRequest(**asked))
     response = await stream.read()
@@ -45,7 +45,7 @@ async def ask(channel: grpc.aio.Channel, version: str = V1, **asked: Any) -> Any
 
 
 def pool_of(response: Any) -> DescriptorPool:
-    """Return what a tool knows after a response; fails if a file of it is missing or wrong."""
+    """Return a pool of the files in a response; fail if a file is missing or wrong."""
     files = response.file_descriptor_response.file_descriptor_proto
     waiting = [FileDescriptorProto.FromString(each) for each in files]
     pool = DescriptorPool()
@@ -62,7 +62,7 @@ def pool_of(response: Any) -> DescriptorPool:
 
 @both_versions
 async def test_either_version_lists_all_services(channel: grpc.aio.Channel, version: str) -> None:
-    """A tool that knows only one version sees every service, both versions included."""
+    """Each version lists every service, including both versions of reflection."""
     response = await ask(channel, version, list_services="")
     assert {each.name for each in response.list_services_response.service} == SERVICES
 
@@ -71,7 +71,7 @@ async def test_either_version_lists_all_services(channel: grpc.aio.Channel, vers
 async def test_every_service_is_described(
     channel: grpc.aio.Channel, version: str, subtests: pytest.Subtests
 ) -> None:
-    """Each listed service can be described, reflection by itself too."""
+    """Each listed service can be described, including reflection itself."""
     for service in sorted(SERVICES):
         with subtests.test(service=service):
             response = await ask(channel, version, file_containing_symbol=service)
@@ -89,7 +89,7 @@ METHODS = [
 async def test_a_method_is_found(
     channel: grpc.aio.Channel, version: str, subtests: pytest.Subtests
 ) -> None:
-    """A method's own name leads to its file, as grpcurl and ghz ask."""
+    """A method's name resolves to its file, as grpcurl and ghz request it."""
     for method in METHODS:
         with subtests.test(method=method):
             response = await ask(channel, version, file_containing_symbol=method)
@@ -102,7 +102,7 @@ SYMBOLS = ["openai.Message", "openai.Message.content", "openai.Role", "openai.RO
 async def test_other_symbols_are_found(
     channel: grpc.aio.Channel, subtests: pytest.Subtests
 ) -> None:
-    """Messages, fields, enums and their values lead to their file."""
+    """Messages, fields, enums and enum values resolve to their file."""
     for symbol in SYMBOLS:
         with subtests.test(symbol=symbol):
             response = await ask(channel, file_containing_symbol=symbol)
@@ -112,7 +112,7 @@ async def test_other_symbols_are_found(
 async def test_an_unknown_symbol_is_not_found(
     channel: grpc.aio.Channel, subtests: pytest.Subtests
 ) -> None:
-    """A name that nothing has is NOT_FOUND, and the stream goes on."""
+    """An unknown name is NOT_FOUND, and the stream stays open."""
     for symbol in ("openai.Chatgpt.No", "openai.No", "No", "", ".", "openai"):
         with subtests.test(symbol=symbol):
             response = await ask(channel, file_containing_symbol=symbol)
@@ -120,7 +120,7 @@ async def test_an_unknown_symbol_is_not_found(
 
 
 async def test_v1_is_described_as_itself(channel: grpc.aio.Channel) -> None:
-    """v1's file names no other version, and is found by the name that all others use."""
+    """The file of v1 does not mention v1alpha, and has the file name that is standard for v1."""
     response = await ask(channel, file_by_filename="grpc/reflection/v1/reflection.proto")
     [file] = response.file_descriptor_response.file_descriptor_proto
     assert FileDescriptorProto.FromString(file).package == V1
@@ -128,7 +128,7 @@ async def test_v1_is_described_as_itself(channel: grpc.aio.Channel) -> None:
 
 
 async def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: StartApp) -> None:
-    """Over the limit a stream is told so at once, in either version; one that ends makes room."""
+    """A stream over the limit is rejected in either version; a stream that ends frees its slot."""
     monkeypatch.setattr(reflection, "MAX_STREAMS", 2)
     app = await start_app()
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -146,7 +146,7 @@ async def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: S
 
 
 async def test_a_large_request_ends_its_stream(channel: grpc.aio.Channel, app: App) -> None:
-    """A request that no name needs is refused, and not held for as long as its stream."""
+    """A request larger than any name ends its stream with INVALID_ARGUMENT."""
     stream = open_stream(channel)
     await stream.write(pb.ServerReflectionRequest(file_by_filename="x" * 4_096))
     assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -154,7 +154,7 @@ async def test_a_large_request_ends_its_stream(channel: grpc.aio.Channel, app: A
 
 
 async def answered_stream(channel: grpc.aio.Channel, version: str) -> Any:
-    """Return a stream that has had an answer and stays open."""
+    """Return an open stream that has received a response."""
     stream = open_stream(channel, version)
     await stream.write(pb.ServerReflectionRequest(list_services=""))
     assert (await stream.read()).list_services_response.service

@@ -1,4 +1,4 @@
-"""What an error response means, by the bodies that real upstreams send."""
+"""The failures that the error responses of real upstreams are mapped to."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tokenwire.upstreams.openai.rejection import rejection
 
 
 def meaning(status: int, body: object) -> type[errors.ServiceError]:
-    """Return the failure that a response with this JSON body stands for."""
+    """Return the type of failure that a response with this JSON body is mapped to."""
     return type(rejection(status, {}, json.dumps(body).encode()))
 
 
@@ -147,7 +147,7 @@ OUR_FAULT: dict[str, object] = {
 def test_a_prompt_that_is_too_long_is_known_by_every_upstreams_words(
     subtests: pytest.Subtests,
 ) -> None:
-    """Whatever upstream says it, a prompt over the context is PROMPT_TOO_LONG."""
+    """A prompt that is too long is PROMPT_TOO_LONG in the wording of every upstream."""
     for body in TOO_LONG.values():
         with subtests.test(body=body):
             assert meaning(400, body) is errors.PromptTooLong
@@ -156,21 +156,21 @@ def test_a_prompt_that_is_too_long_is_known_by_every_upstreams_words(
 def test_a_prompt_against_the_policy_is_known_by_every_upstreams_words(
     subtests: pytest.Subtests,
 ) -> None:
-    """Whatever upstream says it, a prompt against its policy is PROMPT_REJECTED."""
+    """A prompt against the policy is PROMPT_REJECTED in the wording of every upstream."""
     for body in AGAINST_POLICY.values():
         with subtests.test(body=body):
             assert meaning(400, body) is errors.PromptRejected
 
 
 def test_any_other_400_is_no_fault_of_the_caller(subtests: pytest.Subtests) -> None:
-    """A 400 that says neither, or nothing sensible, is UPSTREAM_REJECTED_REQUEST."""
+    """A 400 with any other body, even a malformed one, is UPSTREAM_REJECTED_REQUEST."""
     for body in OUR_FAULT.values():
         with subtests.test(body=body):
             assert meaning(400, body) is errors.UpstreamRejectedRequest
 
 
 def test_a_body_that_is_no_json_is_no_trouble(subtests: pytest.Subtests) -> None:
-    """A body that cannot be decoded decides nothing, and the status decides alone."""
+    """A body that cannot be decoded is ignored, and only the status decides."""
     for body in (b"", b"{", b"\xff\xfe", b"[" * 10_000, b"<html>too long</html>"):
         with subtests.test(body=body):
             assert type(rejection(400, {}, body)) is errors.UpstreamRejectedRequest
@@ -185,7 +185,7 @@ EXHAUSTED = [
 
 
 def test_an_exhausted_quota_is_no_rate_limit(subtests: pytest.Subtests) -> None:
-    """OpenAI says it in the code, the type or both; waiting does not help, so no delay is told."""
+    """An exhausted quota in the code, the type or both is final and has no retry delay."""
     for fields in EXHAUSTED:
         with subtests.test(fields=fields):
             body = error("You exceeded your current quota, please check your plan.", **fields)
@@ -195,13 +195,13 @@ def test_an_exhausted_quota_is_no_rate_limit(subtests: pytest.Subtests) -> None:
 
 
 def test_words_about_quota_alone_are_a_rate_limit() -> None:
-    """Some upstreams call their rate limits quotas; only the code tells that money has run out."""
+    """A message about a quota, without the code of an exhausted quota, is a rate limit."""
     body = error("Quota exceeded for requests per minute.", code="rate_limit_exceeded")
     assert meaning(429, body) is errors.UpstreamRateLimited
 
 
 def test_a_delay_is_kept_where_a_retry_may_help(subtests: pytest.Subtests) -> None:
-    """Retry-After goes with the failures that another attempt may cure."""
+    """Retry-After is kept for failures that a retry may resolve."""
     for status in (429, 500, 503, 529):
         with subtests.test(status=status):
             assert rejection(status, {"retry-after": "5"}, b"").retry_after == 5

@@ -1,4 +1,4 @@
-"""Which parameters an upstream's error is about."""
+"""The parameters that an upstream's error is about."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tokenwire.upstreams.openai.rejection import rejection
 
 
 def rejected(body: object) -> errors.UpstreamRejectedRequest:
-    """Return the failure of a 400 with this JSON, which must be about no prompt."""
+    """Return the failure of a 400 with this JSON body, which must not be about the prompt."""
     failure = rejection(400, {}, json.dumps(body).encode())
     assert isinstance(failure, errors.UpstreamRejectedRequest)
     return failure
@@ -35,7 +35,7 @@ OTHER_FIELDS: list[object] = [
 
 
 def test_another_fields_length(subtests: pytest.Subtests) -> None:
-    """A limit of another field is not about the prompt."""
+    """A limit on another field is not an error about the prompt."""
     for body in OTHER_FIELDS:
         with subtests.test(body=body):
             assert rejected(body)
@@ -61,7 +61,7 @@ NAMED_FIELDS: list[tuple[object, tuple[str, ...]]] = [
 
 
 def test_named_fields(subtests: pytest.Subtests) -> None:
-    """What the body names is known by the contract's names, and by no others."""
+    """Fields named in the body are mapped to the contract's names; unknown fields are dropped."""
     for body, fields in NAMED_FIELDS:
         with subtests.test(body=body, fields=fields):
             assert rejected(body).fields == fields

@@ -1,4 +1,4 @@
-"""What an error means in the words of ever more upstreams, and what only sounds like it."""
+"""Error messages of many more upstreams, and messages that only resemble them."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from tokenwire.upstreams.openai.rejection import rejection
 
 
 def failure(status: int, body: object, **headers: str) -> errors.ServiceError:
-    """Return what a response with this JSON body stands for."""
+    """Return the failure that a response with this JSON body is mapped to."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return rejection(status, named, json.dumps(body).encode())
 
@@ -112,21 +112,21 @@ TOO_FAST: list[object] = [
 
 
 def test_too_long(subtests: pytest.Subtests) -> None:
-    """Words of length or limit about the prompt are PROMPT_TOO_LONG."""
+    """Wording about the length or limit of the prompt is PROMPT_TOO_LONG."""
     for body, status in itertools.product(TOO_LONG, (400, 422)):
         with subtests.test(body=body, status=status):
             assert meaning(status, body) is errors.PromptTooLong
 
 
 def test_against_the_policy(subtests: pytest.Subtests) -> None:
-    """Words of inspection, risk, moderation, filter or safety are PROMPT_REJECTED."""
+    """Wording about inspection, risk, moderation, filters or safety is PROMPT_REJECTED."""
     for body, status in itertools.product(AGAINST_POLICY, (400, 422)):
         with subtests.test(body=body, status=status):
             assert meaning(status, body) is errors.PromptRejected
 
 
 def test_money(subtests: pytest.Subtests) -> None:
-    """Words of money or quota are UPSTREAM_QUOTA_EXHAUSTED, and waiting does not help."""
+    """Wording about money or quota is UPSTREAM_QUOTA_EXHAUSTED, without a retry delay."""
     for body, status in itertools.product(MONEY, (400, 403, 429)):
         with subtests.test(body=body, status=status):
             found = failure(status, body, retry_after="5")
@@ -135,14 +135,14 @@ def test_money(subtests: pytest.Subtests) -> None:
 
 
 def test_402_is_money_whatever_it_says(subtests: pytest.Subtests) -> None:
-    """402 needs no words."""
+    """402 is UPSTREAM_QUOTA_EXHAUSTED with any body."""
     for body in ({}, None, said("Payment required"), said("please wait")):
         with subtests.test(body=body):
             assert meaning(402, body) is errors.UpstreamQuotaExhausted
 
 
 def test_too_fast(subtests: pytest.Subtests) -> None:
-    """Throttling is UPSTREAM_RATE_LIMITED with its wait, even if it speaks of tokens."""
+    """Throttling is UPSTREAM_RATE_LIMITED with its retry delay, even if it mentions tokens."""
     for body, status in itertools.product(TOO_FAST, (400, 429)):
         with subtests.test(body=body, status=status):
             found = failure(status, body, retry_after="5")
@@ -151,7 +151,7 @@ def test_too_fast(subtests: pytest.Subtests) -> None:
 
 
 def test_later_helps(subtests: pytest.Subtests) -> None:
-    """Whatever its number, a status that says that later helps is retryable, with its wait."""
+    """Every status that means a temporary failure is retryable, with its retry delay."""
     for status in (420, 423, 424, 425, 498, 499, 500, 503, 520, 525, 530, 599):
         with subtests.test(status=status):
             found = failure(status, said("Flex tier capacity exceeded"), retry_after="5")
@@ -161,7 +161,7 @@ def test_later_helps(subtests: pytest.Subtests) -> None:
 
 
 def test_words_that_say_that_later_helps(subtests: pytest.Subtests) -> None:
-    """Another 4xx whose words, or whose wait, say so is UPSTREAM_ERROR."""
+    """Another 4xx is UPSTREAM_ERROR if its text or a Retry-After header asks to try again later."""
     for status in (400, 418, 451):
         with subtests.test(status=status):
             assert meaning(status, said("Overloaded, try again later")) is errors.UpstreamError
@@ -177,27 +177,27 @@ NO_SUCH_MODEL: list[tuple[int, object]] = [
 
 
 def test_no_such_model(subtests: pytest.Subtests) -> None:
-    """404 needs no words; other statuses say it in their own."""
+    """404 is UPSTREAM_MODEL_NOT_FOUND with any body, other statuses if their code says so."""
     for status, body in NO_SUCH_MODEL:
         with subtests.test(status=status, body=body):
             assert meaning(status, body) is errors.UpstreamModelNotFound
 
 
 def test_403_is_about_credentials(subtests: pytest.Subtests) -> None:
-    """A 403 that speaks of no prompt, money or model rejects the credentials."""
+    """A 403 that is not about a prompt, money or model is a rejection of the credentials."""
     for body in ({}, said("Your organization's policy forbids this network")):
         with subtests.test(body=body):
             assert meaning(403, body) is errors.UpstreamAuthRejected
 
 
 def test_403_may_be_about_the_prompt() -> None:
-    """A router's moderation answers 403."""
+    """A 403 from a router's moderation is PROMPT_REJECTED."""
     body = said("Your input was flagged", code=403, metadata={"reasons": ["violence"]})
     assert meaning(403, body) is errors.PromptRejected
 
 
 def test_a_prompt_that_is_repeated_in_an_error_decides_nothing() -> None:
-    """Validators echo what they were sent; that may hold any word."""
+    """Text that a validator echoes from the request does not affect the meaning."""
     echo = {"message": "context length, quota, moderation", "role": "user"}
     detail = {"loc": ["body", "x"], "msg": "Field required", "type": "missing"}
     for key in ("input", "ctx", "content", "messages", "prompt", "request", "body"):
@@ -207,7 +207,7 @@ def test_a_prompt_that_is_repeated_in_an_error_decides_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["prompt " * 9_000, "'a" * 30_000, "1 " * 30_000, "a" * 60_000])
 def test_a_hostile_body_costs_little(text: str) -> None:
-    """The largest error body that is read is judged without holding up other calls."""
+    """The largest error body that is read is classified without delaying other calls."""
     body = json.dumps([{"message": text[at : at + 4_000]} for at in range(0, len(text), 4_000)])
     started = time.process_time()
     rejection(400, {}, body.encode())
@@ -215,7 +215,7 @@ def test_a_hostile_body_costs_little(text: str) -> None:
 
 
 def test_a_deep_or_long_body_ends() -> None:
-    """Nesting and numbers of values have their bounds."""
+    """The depth and the number of values read from a body are bounded."""
     deep: Any = "context length"
     for _ in range(100):
         deep = {"error": deep}
@@ -225,7 +225,7 @@ def test_a_deep_or_long_body_ends() -> None:
 
 
 def test_no_pattern_takes_what_is_empty() -> None:
-    """A pattern that matches nothing at all would give every error its meaning."""
+    """No pattern matches the empty string, since it would classify every error."""
     patterns = [each for each in vars(words).values() if isinstance(each, re.Pattern)]
     assert patterns
     assert not any(pattern.search("") for pattern in patterns)

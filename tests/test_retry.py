@@ -1,4 +1,4 @@
-"""The retry budget, and which failures it is spent on."""
+"""The retry budget and the failures that it is spent on."""
 
 import asyncio
 import math
@@ -29,7 +29,7 @@ async def model(upstream: DemoUpstream) -> AsyncIterator[ChatModel]:
 
 
 async def ask(model: ChatModel, seconds: float = math.inf) -> str:
-    """Return the text of an answer whose first token may take so many seconds."""
+    """Return the text of an answer whose first token may take this many seconds."""
     async with aclosing(model.stream(REQUEST, new_call(seconds))) as answer:
         return "".join([event.text async for event in answer if isinstance(event, Delta)])
 
@@ -40,7 +40,7 @@ async def save_up(model: ChatModel, calls: int) -> None:
 
 
 def test_a_budget_starts_empty() -> None:
-    """The first calls of a process that starts during an outage are not repeated."""
+    """The first calls of a process that starts during an outage are not retried."""
     budget = RetryBudget()
     for _ in range(RETRY_COST - 1):
         budget.deposit()
@@ -52,7 +52,7 @@ def test_a_budget_starts_empty() -> None:
 
 @pytest.mark.parametrize("calls", [9, 10, 99, 1_000, 1_234])
 def test_a_budget_never_pays_for_more_than_a_tenth(calls: int) -> None:
-    """However often it is asked, it pays for one repetition in ten calls."""
+    """A budget allows one retry per ten calls, however often it is asked."""
     budget = RetryBudget()
     repetitions = 0
     for _ in range(calls):
@@ -63,7 +63,7 @@ def test_a_budget_never_pays_for_more_than_a_tenth(calls: int) -> None:
 
 
 def test_a_budget_does_not_save_for_ever() -> None:
-    """A long good time pays for a burst of repetitions, but not for an outage's worth."""
+    """A budget is capped: a long time without failures allows a burst of ten retries."""
     budget = RetryBudget()
     for _ in range(1_000_000):
         budget.deposit()
@@ -74,7 +74,7 @@ def test_a_budget_does_not_save_for_ever() -> None:
 
 
 async def test_a_repetition_needs_a_full_budget(model: ChatModel, upstream: DemoUpstream) -> None:
-    """The tenth call is the first to be repeated, and the eleventh is not."""
+    """The tenth call is the first that can be retried, and the eleventh is not retried."""
     await save_up(model, RETRY_COST - 2)
     for is_repeated in (False, True, False):
         upstream.script("status 500", *["answer"] * is_repeated)
@@ -90,7 +90,7 @@ async def test_a_repetition_needs_a_full_budget(model: ChatModel, upstream: Demo
 async def test_nothing_is_repeated_once_a_token_came(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
-    """After the first token a failure is final: half an answer must not be paid for twice."""
+    """A failure after the first token is not retried, so that no token is paid for twice."""
     await save_up(model, RETRY_COST)
     upstream.script("tokens 1; error; done")
     with pytest.raises(errors.UpstreamError):
@@ -101,7 +101,7 @@ async def test_nothing_is_repeated_once_a_token_came(
 async def test_a_failure_keeps_the_budget_where_it_cannot_be_repeated(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
-    """What repetition does not cure, or time does not allow, costs nothing."""
+    """A failure that is not retryable, or leaves no time for a retry, does not spend the budget."""
     await save_up(model, RETRY_COST)
     upstream.script(
         "status 401", "status 429 retry-after=2", "status 503 retry-after=3", "status 500", "answer"
@@ -119,7 +119,7 @@ async def test_a_failure_keeps_the_budget_where_it_cannot_be_repeated(
 async def test_no_repetition_begins_at_the_deadline(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
-    """Where no time is left, the failure itself is the answer."""
+    """If no time is left, the failure is raised without a retry."""
     await save_up(model, RETRY_COST)
     upstream.script("status 500")
     with pytest.raises(errors.UpstreamError):
@@ -130,7 +130,7 @@ async def test_no_repetition_begins_at_the_deadline(
 async def test_the_second_failure_is_the_one_that_is_told(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
-    """Where the repetition fails too, its own failure is raised, and nothing more is tried."""
+    """If the retry fails too, its failure is raised, and there is no second retry."""
     await save_up(model, 2 * RETRY_COST)
     upstream.script("status 500", "status 409")
     with pytest.raises(errors.UpstreamConflict):
@@ -141,7 +141,7 @@ async def test_the_second_failure_is_the_one_that_is_told(
 async def test_a_caller_who_leaves_during_the_wait_is_not_repeated(
     model: ChatModel, upstream: DemoUpstream
 ) -> None:
-    """A repetition that is waiting for its time ends with its caller."""
+    """A call whose caller leaves during the retry delay is not retried."""
     await save_up(model, RETRY_COST)
     upstream.script("status 429 retry-after=2")
     call = asyncio.create_task(ask(model))

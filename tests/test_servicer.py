@@ -1,4 +1,4 @@
-"""A call that goes well, through a real server and a real upstream."""
+"""Successful calls through a real server and a real upstream."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ TESTS = Path(__file__).parent
 
 
 async def expected_answer(upstream: DemoUpstream, prompt: str) -> str:
-    """Ask the upstream itself, without streaming."""
+    """Return the answer of the upstream itself, requested without streaming."""
     payload = {"model": MODEL, "messages": [{"role": "user", "content": prompt}]}
     async with httpx2.AsyncClient() as client:
         response = await client.post(f"{upstream.base_url}/chat/completions", json=payload)
@@ -27,7 +27,7 @@ async def expected_answer(upstream: DemoUpstream, prompt: str) -> str:
 
 
 async def test_the_answer_is_the_upstreams_text(stub: Stub, upstream: DemoUpstream) -> None:
-    """Joined, the contents of all Answers are the upstream's answer, byte for byte."""
+    """The concatenated contents of all Answers equal the upstream's answer, byte for byte."""
     answers = await collect(stub.Send(pb.Message(content="Why is the sky blue?")))
     assert text_of(answers) == await expected_answer(upstream, "Why is the sky blue?")
 
@@ -35,7 +35,7 @@ async def test_the_answer_is_the_upstreams_text(stub: Stub, upstream: DemoUpstre
 async def test_the_first_token_arrives_while_the_model_still_writes(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """The caller holds the first token while the upstream holds back the second."""
+    """The caller receives the first token before the upstream sends the second."""
     upstream.script("tokens 1; barrier second; answer")
     answers = aiter(stub.Send(pb.Message(content="hello")))
     first = await anext(answers)
@@ -48,7 +48,7 @@ async def test_the_first_token_arrives_while_the_model_still_writes(
 async def test_only_the_last_answer_tells_how_the_answer_ended(
     stub: Stub,
 ) -> None:
-    """Answers before the last hold only content; the last holds all but content."""
+    """Answers before the last have only content; the last has everything but content."""
     *pieces, last = await collect(stub.Send(pb.Message(content="hello")))
     assert pieces
     for piece in pieces:
@@ -65,7 +65,7 @@ async def test_only_the_last_answer_tells_how_the_answer_ended(
 async def test_tokens_that_arrive_apart_are_answers_of_their_own(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """At an ordinary pace nothing is merged: each token is one Answer."""
+    """At an ordinary rate nothing is merged: each token is one Answer."""
     upstream.script("tokens 1; barrier b1; tokens 1; barrier b2; tokens 1; finish; done")
     answers = aiter(stub.Send(pb.Message(content="hello")))
     received = []
@@ -80,7 +80,7 @@ async def test_tokens_that_arrive_apart_are_answers_of_their_own(
 async def test_tokens_that_arrive_together_are_one_answer(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
-    """What one write of the upstream holds reaches the caller in one Answer."""
+    """Tokens in one write of the upstream reach the caller in one Answer."""
     upstream.script("writes batch; tokens 3; finish; usage; done")
     answers = await collect(stub.Send(pb.Message(content="hello")))
     assert [answer.content for answer in answers] == ["This is tokenwire's", ""]
@@ -97,7 +97,7 @@ async def test_merging_can_be_turned_off(start_app: StartApp, upstream: DemoUpst
 
 
 async def test_usage_is_never_invented(stub: Stub, upstream: DemoUpstream) -> None:
-    """Usage is absent where the upstream reports none."""
+    """Usage is absent if the upstream reports none."""
     upstream.script("rest; finish; done")
     answers = await collect(stub.Send(pb.Message(content="hello")))
     assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
@@ -105,7 +105,7 @@ async def test_usage_is_never_invented(stub: Stub, upstream: DemoUpstream) -> No
 
 
 async def test_the_whole_request_reaches_the_upstream(stub: Stub, upstream: DemoUpstream) -> None:
-    """System prompt, history, message and every parameter arrive under OpenAI's names."""
+    """The system prompt, history, message and all parameters are sent under OpenAI's names."""
     message = pb.Message(
         content="And now?",
         system="Be brief.",
@@ -151,7 +151,7 @@ async def test_the_whole_request_reaches_the_upstream(stub: Stub, upstream: Demo
 async def test_the_settings_fill_in_what_a_request_leaves_open(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Model, temperature and system prompt come from the settings when a request has none."""
+    """Model, temperature and system prompt default to the settings."""
     app = await start_app(temperature=0.25, system_prompt="Be kind.")
     async with grpc.aio.insecure_channel(app.address) as channel:
         await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello")))
@@ -170,7 +170,7 @@ async def test_the_settings_fill_in_what_a_request_leaves_open(
 async def test_an_explicit_zero_and_an_empty_system_prompt_win_over_the_settings(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Temperature 0 and an empty system prompt are choices, not absences."""
+    """Temperature 0 and an empty system prompt override the settings."""
     app = await start_app(temperature=0.25, system_prompt="Be kind.")
     message = pb.Message(content="hello", system="", params=pb.Params(temperature=0))
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -183,7 +183,7 @@ async def test_an_explicit_zero_and_an_empty_system_prompt_win_over_the_settings
 async def test_200_concurrent_calls_each_get_their_own_answer(
     start_app: StartApp, upstream: DemoUpstream
 ) -> None:
-    """Each of 200 calls at once gets its own complete answer, byte for byte."""
+    """Each of 200 concurrent calls gets its own complete answer, byte for byte."""
     app = await start_app(max_streams_per_connection=200)
     prompts = [f"question number {index} of many" for index in range(200)]
     upstream.script(*["tokens 1; barrier all; answer"] * len(prompts))
@@ -203,7 +203,7 @@ async def test_200_concurrent_calls_each_get_their_own_answer(
 
 
 async def test_connections_to_the_upstream_are_kept(stub: Stub, upstream: DemoUpstream) -> None:
-    """Calls that follow each other share one connection to the upstream."""
+    """Consecutive calls share one connection to the upstream."""
     for _ in range(5):
         await collect(stub.Send(pb.Message(content="hello")))
     assert len(upstream.connections) == 1
@@ -220,7 +220,7 @@ FINISH_REASONS = [
 async def test_the_finish_reason_is_the_upstreams(
     stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
-    """Every finish reason of the upstream has its place in the contract."""
+    """Every finish reason of the upstream is mapped to one of the contract."""
     for reason, expected in FINISH_REASONS:
         with subtests.test(reason=reason, expected=expected):
             upstream.script(f"rest; finish {reason}; done")
@@ -242,7 +242,7 @@ assert not hasattr(pb, "Usage")
 async def test_clients_of_the_original_contract_get_the_same_text(
     app: App, upstream: DemoUpstream, tmp_path: Path
 ) -> None:
-    """A client generated from the original proto alone reads the whole answer."""
+    """A client generated from only the original proto reads the whole answer."""
     (tmp_path / "chatgpt.proto").write_bytes((TESTS / "original.proto").read_bytes())
     (tmp_path / "client.py").write_text(ORIGINAL_CLIENT)
     outputs = ["--python_out=.", "--grpc_python_out=."]

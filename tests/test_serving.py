@@ -1,4 +1,4 @@
-"""What ends a serving process besides a signal."""
+"""Failures that end a serving process."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def settings(upstream: DemoUpstream, grace_seconds: float = 5) -> config.Setting
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return what makes the servers of a test unable to accept calls."""
+    """Return a function that makes the gRPC servers of a test fail."""
     failing = asyncio.Event()
 
     async def fail(_: object) -> None:
@@ -48,7 +48,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 async def test_a_grpc_server_that_fails_ends_the_process(
     upstream: DemoUpstream, fail: Callable[[], None]
 ) -> None:
-    """A process that can accept no more calls says so and exits with 1."""
+    """A process that cannot accept calls any more logs that and exits with code 1."""
     fail()
     with captured() as stream:
         assert await serving.serve(settings(upstream)) == serving.EXIT_FAILED
@@ -60,7 +60,7 @@ async def test_a_grpc_server_that_fails_ends_the_process(
 async def test_a_main_loop_that_ends_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, upstream: DemoUpstream
 ) -> None:
-    """The process also ends if gRPC's own loop, which accepts all calls, raises an exception."""
+    """The process also exits if gRPC's own loop, which accepts all calls, raises an exception."""
 
     def fail(*_: object) -> Any:
         raise RuntimeError("secret")
@@ -75,7 +75,7 @@ async def test_a_main_loop_that_ends_ends_the_process(
 async def test_a_grpc_server_that_does_not_stop_does_not_hold_the_process(
     monkeypatch: pytest.MonkeyPatch, upstream: DemoUpstream, fail: Callable[[], None]
 ) -> None:
-    """The process ends although gRPC never says that it has stopped, and logs that."""
+    """The process exits and logs an error if gRPC does not stop in time."""
     for name in ("STATUS_GRACE_SECONDS", "CANCEL_GRACE_SECONDS"):
         monkeypatch.setattr(app_module, name, 0.1)
     stop = grpc_server._Server.stop
@@ -95,7 +95,7 @@ async def test_a_grpc_server_that_does_not_stop_does_not_hold_the_process(
 async def test_answers_that_run_when_the_server_fails_are_completed(
     upstream: DemoUpstream, fail: Callable[[], None]
 ) -> None:
-    """A caller that is being answered when the server fails receives the whole answer."""
+    """A call that is being answered when the server fails receives its whole answer."""
     upstream.script("tokens 1; barrier going; answer")
     with captured() as stream:
         process = asyncio.create_task(serving.serve(settings(upstream)))

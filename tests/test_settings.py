@@ -1,4 +1,4 @@
-"""Where settings come from: their defaults, the environment and arguments."""
+"""The sources of settings: defaults, the environment and arguments."""
 
 import ast
 from pathlib import Path
@@ -140,7 +140,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_key")
 def test_only_the_key_must_be_set() -> None:
-    """With nothing but a key every setting has its documented default."""
+    """With only a key set, every setting has its documented default."""
     assert load().model_dump(include=set(DEFAULTS)) == DEFAULTS
 
 
@@ -159,7 +159,7 @@ def test_each_variable_sets_its_field(
 
 
 def test_the_key_and_urls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key and base URL come from the variables that OpenAI's SDK reads, and URLs stay whole."""
+    """The key and base URL are read from the OpenAI SDK's variables, and URLs are kept whole."""
     monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://x.example/v1?api-version=2")
     monkeypatch.setenv("TOKENWIRE_PROXY", "http://127.0.0.1:3128")
@@ -171,7 +171,7 @@ def test_the_key_and_urls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_files_of_tls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The three files, which are set together, come from their variables as they are."""
+    """The three TLS files, which are set together, are read from their variables unchanged."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("TOKENWIRE_TLS_CERTIFICATE_FILE", "/etc/tls/tls.crt")
     monkeypatch.setenv("TOKENWIRE_TLS_KEY_FILE", "tls.key")
@@ -183,7 +183,7 @@ def test_the_files_of_tls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_setting_is_tested() -> None:
-    """No setting is missing from the tests above."""
+    """The tests above cover every setting."""
     tested = {field for _, _, field, _ in VARIABLES} | {
         "api_key",
         "base_url",
@@ -199,7 +199,7 @@ def test_every_setting_is_tested() -> None:
 def test_no_other_name_sets_a_field(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """Neither a bare field name nor one of ours for a standard variable is ever read."""
+    """Bare field names, and TOKENWIRE_ names of standard variables, are not read."""
     for field in Settings.model_fields:
         with subtests.test(field=field), monkeypatch.context() as patched:
             documented = config.variables(field)
@@ -222,7 +222,7 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_key")
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An argument of `load` wins over its variable, also where it says None."""
+    """An argument of `load` overrides its variable, even if it is None."""
     monkeypatch.setenv("TOKENWIRE_MODEL", "from-environment")
     loaded = load(model="from-argument", api_key=None, base_url="http://127.0.0.1:1/v1")
     assert loaded.model == "from-argument"
@@ -230,21 +230,21 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_unknown_argument_is_a_mistake() -> None:
-    """An argument that is no setting is refused rather than ignored."""
+    """An argument that is not a setting is rejected instead of ignored."""
     with pytest.raises(KeyError):
         load(modle="typo")
 
 
 @pytest.mark.usefixtures("_key")
 def test_settings_are_frozen() -> None:
-    """Settings cannot change once they are read."""
+    """Settings cannot be changed after they are read."""
     loaded = load()
     with pytest.raises(pydantic.ValidationError):
-        loaded.model = "other"  # type: ignore[misc] # that it is frozen is the point
+        loaded.model = "other"  # type: ignore[misc] # the field is frozen on purpose
 
 
 def test_only_settings_reads_the_environment() -> None:
-    """No other module looks at the environment."""
+    """Only the config package reads the environment."""
     root = Path(tokenwire.__file__).parent
     readers = {
         path.relative_to(root).parts[0]
@@ -255,7 +255,7 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def _reads_environment(tree: ast.AST) -> bool:
-    # setdefault hands a variable on to a library; it is how to set one that a user may override.
+    # setdefault passes a variable on to a library, in a way that users can override.
     handed_on = {
         id(node.value)
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""Bad settings: what the operator is told, and that no secret is."""
+"""Invalid settings: the messages for the operator, which never contain secrets."""
 
 import pytest
 
@@ -8,7 +8,7 @@ KEY = "sk-canary-4711"
 
 
 def problems() -> list[str]:
-    """Return the lines about the settings of the moment, which must be bad."""
+    """Return the error lines for the current settings, which must be invalid."""
     with pytest.raises(SettingsError) as caught:
         load()
     assert str(caught.value) == "\n".join(caught.value.problems)
@@ -16,7 +16,7 @@ def problems() -> list[str]:
 
 
 def test_a_missing_key_is_told_with_the_ways_out() -> None:
-    """Without a key the line names it and what else would do."""
+    """Without a key, the error names its variable and the alternatives."""
     [problem] = problems()
     assert problem.startswith("OPENAI_API_KEY is not set")
     assert "OPENAI_BASE_URL" in problem
@@ -24,7 +24,7 @@ def test_a_missing_key_is_told_with_the_ways_out() -> None:
 
 
 def test_an_upstream_without_a_key_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A base URL needs no key, and neither does a provider with a key of its own."""
+    """No key is needed with a base URL, or with a provider that has a key of its own."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1")
     load()
     monkeypatch.delenv("OPENAI_BASE_URL")
@@ -33,7 +33,7 @@ def test_an_upstream_without_a_key_is_enough(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit of all requests below that of one is refused; both settings are named."""
+    """A limit of all requests below that of one request is rejected, naming both settings."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("TOKENWIRE_MAX_REQUEST_BYTES", "2048")
     monkeypatch.setenv("TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT", "2047")
@@ -76,7 +76,7 @@ BAD_VALUES = [
 def test_a_bad_value_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """The line names the variable, its value and what is allowed."""
+    """The error line names the variable, its value and the allowed values."""
     for variable, value, allowed in BAD_VALUES:
         with (
             subtests.test(variable=variable, value=value, allowed=allowed),
@@ -94,7 +94,7 @@ NOT_UTF8 = [("TOKENWIRE_MODELS", ""), ("TOKENWIRE_PRICES", "=1:2"), ("TOKENWIRE_
 
 
 def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
-    """What is not UTF-8 is refused at the start; as a label it would fail every scrape."""
+    """A value that is not UTF-8 is rejected at startup; as a label it would fail every scrape."""
     for variable, rest in NOT_UTF8:
         with subtests.test(variable=variable, rest=rest), monkeypatch.context() as patched:
             patched.setenv("OPENAI_API_KEY", KEY)
@@ -106,7 +106,7 @@ def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch, subtests: pytes
 def test_passwords_that_are_not_encoded(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """Nothing of a password is shown, whichever characters are in it."""
+    """No part of a password is shown, whichever characters it contains."""
     for password in ("can@ary", "can/ary", "can ary", "can@/ary", "c@n?ary"):
         with subtests.test(password=password), monkeypatch.context() as patched:
             patched.setenv("OPENAI_API_KEY", KEY)
@@ -116,7 +116,7 @@ def test_passwords_that_are_not_encoded(
 
 
 def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several bad settings are several lines, so that one start finds them all."""
+    """Each invalid setting has its own line, so that one start reports them all."""
     monkeypatch.setenv("TOKENWIRE_LISTEN", "nonsense")
     monkeypatch.setenv("TOKENWIRE_MAX_STREAMS", "lots")
     monkeypatch.setenv("OPENAI_BASE_URL", "nonsense")
@@ -128,7 +128,7 @@ def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of any length and any number of lines makes one short line."""
+    """The line about a value of any length is short and has no line breaks."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("TOKENWIRE_SYSTEM_PROMPT", "a line\n" * 20_000)
     [problem] = problems()
@@ -140,7 +140,7 @@ def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_key_is_told_but_not_shown(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """A key that no HTTP header can carry stops the start, and the line does not hold it."""
+    """A key that cannot be sent in an HTTP header is reported without being shown."""
     for key in (f"{KEY}\nx", f"{KEY}ä", f"{KEY}\x7f", " "):
         with subtests.test(key=key), monkeypatch.context() as patched:
             patched.setenv("OPENAI_API_KEY", key)
@@ -148,7 +148,7 @@ def test_a_bad_key_is_told_but_not_shown(
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither form of the settings shows the key, nor what URLs hold of credentials."""
+    """Neither `repr` nor `str` of the settings shows the key or the credentials in URLs."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:canary-3@x.example")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:canary-4@x.example")
     monkeypatch.setenv("TOKENWIRE_PROXY", "http://user:canary-5@127.0.0.1:3128")
@@ -164,7 +164,7 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_errors_show_no_secrets(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
-    """Lines about other settings and pydantic's own errors show no secret either."""
+    """Neither errors about other settings nor pydantic's own errors show a secret."""
     for key in (KEY, f"{KEY}\n\nx"):
         with subtests.test(key=key), monkeypatch.context() as patched:
             patched.setenv("OPENAI_API_KEY", key)
@@ -191,7 +191,7 @@ MISSPELT = [
 def test_a_misspelt_variable_is_told(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """A variable that looks like a setting and is none is told, with the likely one."""
+    """A variable that resembles a setting but is none is reported, with the likely setting."""
     for name, line in MISSPELT:
         with subtests.test(name=name, line=line), monkeypatch.context() as patched:
             patched.setenv(name, "canary")
@@ -201,7 +201,7 @@ def test_a_misspelt_variable_is_told(
 
 
 def test_known_variables_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings themselves and other programs' variables are no reason to warn."""
+    """Settings and the variables of other programs cause no warning."""
     for name in ("TOKENWIRE_MODEL", "TOKENWIRE_SECRETS_DIR", "OPENAI_WHATEVER", "OTEL_WHATEVER"):
         monkeypatch.setenv(name, "x")
     assert unknown_variables() == []
@@ -224,7 +224,7 @@ SERVICE_LINKS = [
 def test_kubernetes_service_links_are_not_told(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """What Kubernetes sets in every pod beside a Service called tokenwire is no mistake."""
+    """Variables that Kubernetes sets in pods next to a Service called tokenwire are accepted."""
     for name, value in SERVICE_LINKS:
         with subtests.test(name=name, value=value), monkeypatch.context() as patched:
             patched.setenv(name, value)

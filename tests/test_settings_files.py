@@ -1,4 +1,4 @@
-"""Settings from files, as Kubernetes mounts secrets and config maps."""
+"""Settings read from files, as Kubernetes mounts Secrets and ConfigMaps."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_file_named_as_a_variable_sets_it(folder: Path) -> None:
-    """Any setting may be a file; the newline that editors add is not part of it."""
+    """Any setting can be read from a file; a trailing newline is removed."""
     (folder / "OPENAI_API_KEY").write_text(f"{KEY}\n")
     (folder / "TOKENWIRE_TEMPERATURE").write_text("0.5\n")
     (folder / "TOKENWIRE_SYSTEM_PROMPT").write_text("Sei kurz.\nGrüße zuerst.\n", "utf-8")
@@ -32,7 +32,7 @@ def test_a_file_named_as_a_variable_sets_it(folder: Path) -> None:
 
 
 def test_kubernetes_mounts_are_read(folder: Path) -> None:
-    """Files that are links into a hidden folder are read, as a mounted secret has them."""
+    """Symbolic links into a hidden directory are read, as in a mounted Secret."""
     versioned = folder / "..2026_01_02_03_04_05.123456789"
     versioned.mkdir()
     (versioned / "OPENAI_API_KEY").write_text(KEY)
@@ -46,7 +46,7 @@ def test_kubernetes_mounts_are_read(folder: Path) -> None:
 def test_a_link_to_elsewhere_is_followed(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A file may live in another folder and be linked into this one."""
+    """A file may be a symbolic link to another directory."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "key"
     elsewhere.write_text(KEY)
     (folder / "OPENAI_API_KEY").symlink_to(elsewhere)
@@ -54,7 +54,7 @@ def test_a_link_to_elsewhere_is_followed(
 
 
 def test_the_environment_wins_over_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable wins over a file of its name, and an empty variable does not."""
+    """A variable overrides the file of its name, but an empty variable does not."""
     (folder / "OPENAI_API_KEY").write_text(KEY)
     (folder / "TOKENWIRE_MODEL").write_text("from-file")
     (folder / "TOKENWIRE_PROVIDER").write_text("openai")
@@ -66,7 +66,7 @@ def test_the_environment_wins_over_files(folder: Path, monkeypatch: pytest.Monke
 
 
 def test_an_empty_file_is_unset(folder: Path) -> None:
-    """An empty file leaves the default in place, as an empty variable does."""
+    """An empty file leaves the default in place, like an empty variable."""
     (folder / "OPENAI_API_KEY").write_text(KEY)
     (folder / "OPENAI_BASE_URL").write_text("")
     (folder / "TOKENWIRE_MODEL").write_text("\n")
@@ -76,7 +76,7 @@ def test_an_empty_file_is_unset(folder: Path) -> None:
 
 
 def test_only_exact_names_are_read(folder: Path) -> None:
-    """A file named after a field, or in other case, sets nothing."""
+    """A file named after a field, or in a different case, is ignored."""
     (folder / "OPENAI_API_KEY").write_text(KEY)
     for name in ("model", "MODEL", "tokenwire_model", "TOKENWIRE_MODEL.txt"):
         (folder / name).write_text("wrong")
@@ -84,7 +84,7 @@ def test_only_exact_names_are_read(folder: Path) -> None:
 
 
 def test_a_missing_folder_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder that is not there is one clear line."""
+    """A missing directory is reported in one line."""
     monkeypatch.setenv("TOKENWIRE_SECRETS_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(SettingsError) as caught:
         load()
@@ -94,7 +94,7 @@ def test_a_missing_folder_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_files_that_cannot_be_read_are_told(folder: Path) -> None:
-    """Each file that cannot be read is one line that names it and holds none of its bytes."""
+    """Each unreadable file is reported in one line with its path and none of its content."""
     (folder / "OPENAI_API_KEY").write_bytes(b"sk-canary-\xff")
     (folder / "TOKENWIRE_MODEL").mkdir()
     with pytest.raises(SettingsError) as caught:
@@ -106,7 +106,7 @@ def test_files_that_cannot_be_read_are_told(folder: Path) -> None:
 
 
 def test_a_bad_value_from_a_file_is_told(folder: Path) -> None:
-    """A bad value is told with its variable's name, wherever it came from."""
+    """An invalid value from a file is reported with the name of its variable."""
     (folder / "OPENAI_API_KEY").write_text(KEY)
     (folder / "TOKENWIRE_MAX_STREAMS").write_text("many\n")
     with pytest.raises(SettingsError) as caught:
@@ -127,7 +127,7 @@ def test_a_bad_value_from_a_file_is_told(folder: Path) -> None:
 def test_what_is_no_file_of_a_setting(
     folder: Path, place: Callable[[Path], object], reason: str
 ) -> None:
-    """A FIFO, a device or a huge file is refused; none is waited for or read whole."""
+    """A FIFO, a device or a huge file is rejected without waiting for it or reading it whole."""
     path = folder / "TOKENWIRE_MODEL"
     place(path)
     with pytest.raises(SettingsError) as raised:

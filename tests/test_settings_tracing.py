@@ -1,4 +1,4 @@
-"""OpenTelemetry's variables: used, without effect, or named by the line that refuses them."""
+"""The OpenTelemetry variables: which are used, and which are rejected by name."""
 
 import pytest
 
@@ -29,7 +29,7 @@ USED: list[tuple[dict[str, str], tuple[str, ...], str]] = [
     ({DISABLED: "TRUE", ENDPOINT: URL}, (), "grpc"),
     ({DISABLED: "1", ENDPOINT: URL}, ("otlp",), "grpc"),
     ({DISABLED: "perhaps", ENDPOINT: URL}, ("otlp",), "grpc"),
-    # What is not used is not looked at.
+    # Variables that are not used are not validated.
     ({PROTOCOL: "http/json"}, (), "http/json"),
     ({EXPORTER: "console", ENDPOINT: "collector:4317", PROTOCOL: "x"}, ("console",), "x"),
     ({DISABLED: "true", EXPORTER: "zipkin", ENDPOINT: "collector:4317"}, (), "grpc"),
@@ -38,7 +38,7 @@ USED: list[tuple[dict[str, str], tuple[str, ...], str]] = [
 
 
 def test_what_is_used(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
-    """As the standard says, and only what is used can be wrong."""
+    """The variables work as OpenTelemetry specifies, and unused ones are not validated."""
     for variables, exporters, protocol in USED:
         with (
             subtests.test(variables=variables, exporters=exporters, protocol=protocol),
@@ -66,7 +66,7 @@ REFUSED = [
 
 
 def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
-    """What would be used and cannot be is told in one line: which, its value, what is allowed."""
+    """An invalid value that would be used is reported with its variable and the allowed values."""
     for variables, name, allowed in REFUSED:
         with (
             subtests.test(variables=variables, name=name, allowed=allowed),
@@ -93,7 +93,7 @@ REFUSED_BY_THE_SDK = [
 def test_what_only_the_sdk_refuses(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """A value that the SDK does not accept is told in one line too, without the value."""
+    """A value that the SDK does not accept is reported in one line, without the value."""
     for name, value in REFUSED_BY_THE_SDK:
         with subtests.test(name=name, value=value), monkeypatch.context() as patched:
             for variable, text in (UPSTREAM | {ENDPOINT: URL, name: value}).items():
@@ -110,7 +110,7 @@ def test_what_only_the_sdk_refuses(
     [(ENDPOINT, "collector:4317"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1000000")],
 )
 async def test_the_process_says_so_and_exits(name: str, value: str) -> None:
-    """`serve` exits with 2 and that one line."""
+    """`serve` exits with code 2 and prints one line about the variable."""
     ended = await run_tokenwire("serve", env=UPSTREAM | {ENDPOINT: URL, name: value})
     assert ended.code == 2
     [line] = ended.stderr.splitlines()
@@ -126,7 +126,7 @@ async def test_the_process_says_so_and_exits(name: str, value: str) -> None:
 async def test_what_fails_as_it_is_imported(
     command: tuple[str, ...], name: str, value: str
 ) -> None:
-    """A propagator that is not installed is one line too, not an exception without a text."""
+    """A propagator that is not installed is also reported in one line, without a traceback."""
     ended = await run_tokenwire(*command, env={**FREE_PORTS, name: value})
     assert ended.code == 2
     line = ended.stderr.splitlines()[-1]
@@ -135,7 +135,7 @@ async def test_what_fails_as_it_is_imported(
 
 
 async def test_the_demo_says_so_too() -> None:
-    """`demo` does the same."""
+    """`demo` reports the same error with the same exit code."""
     ended = await run_tokenwire("demo", env={"OTEL_PROPAGATORS": "canary"})
     assert ended.code == 2
     [line] = ended.stderr.splitlines()

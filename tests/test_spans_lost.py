@@ -1,4 +1,4 @@
-"""Why spans were lost: said by a fixed word, and nothing of the collector."""
+"""The cause of lost spans is logged as a fixed word, without text from the collector."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,7 @@ ENDLESS_BYTES = 64 << 20
 
 
 class Rejecting(Collector):
-    """Takes no spans, and says why in words that nobody may see."""
+    """A collector that rejects all spans with a message that must not be logged."""
 
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
         del request
@@ -85,7 +85,7 @@ async def test_why_spans_were_lost(  # noqa: PLR0913, PLR0917 - a table's column
     cause: str,
     code: str | None,
 ) -> None:
-    """The line has a word for the cause and the collector's status, and nothing else of it."""
+    """The line has a word for the cause and the collector's status, and no other text from it."""
     async with collector() as endpoint:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
@@ -106,7 +106,7 @@ async def test_why_spans_were_lost(  # noqa: PLR0913, PLR0917 - a table's column
 async def test_an_endless_response_is_not_read(
     start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A collector whose response never ends takes no memory: the connection is closed."""
+    """The connection to a collector whose response never ends is closed, to bound memory."""
     left = asyncio.Event()
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

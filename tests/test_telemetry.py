@@ -1,4 +1,4 @@
-"""Spans, as an OTLP collector receives them."""
+"""Spans as an OTLP collector receives them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,7 +43,7 @@ async def traced_app(
 
 
 async def test_the_callers_trace_goes_on(traced_app: App, collector: Collector) -> None:
-    """The call's span is a child of the caller's `traceparent`, under our service name."""
+    """The call's span is a child of the caller's `traceparent` and has the service name."""
     async with grpc.aio.insecure_channel(traced_app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         await collect(stub.Send(pb.Message(content="hello"), metadata=TRACEPARENT))
@@ -61,7 +61,7 @@ async def test_the_callers_trace_goes_on(traced_app: App, collector: Collector) 
 async def test_a_failed_calls_span_says_so(
     traced_app: App, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """A failure has its code, its reason and status ERROR, and nothing of the upstream's text."""
+    """A failed call's span has its code, its reason and status ERROR, and no upstream text."""
     upstream.script('tokens 1; error "canary-4711"')
     async with grpc.aio.insecure_channel(traced_app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
@@ -78,7 +78,7 @@ async def test_a_failed_calls_span_says_so(
 async def test_a_cancelled_calls_span_says_so(
     traced_app: App, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """A call that its caller cancelled is CANCELLED, which is no error of ours."""
+    """The span of a call that its caller cancelled is CANCELLED, without status ERROR."""
     upstream.script("tokens 1; stall")
     async with grpc.aio.insecure_channel(traced_app.address) as channel:
         call = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content="hello"))
@@ -94,7 +94,7 @@ async def test_a_cancelled_calls_span_says_so(
 async def test_a_call_out_of_times_span_says_so(
     traced_app: App, collector: Collector, upstream: DemoUpstream
 ) -> None:
-    """A call whose deadline passed is DEADLINE_EXCEEDED with status ERROR."""
+    """The span of a call whose deadline passed is DEADLINE_EXCEEDED with status ERROR."""
     upstream.script("tokens 1; stall")
     async with grpc.aio.insecure_channel(traced_app.address) as channel:
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
@@ -108,7 +108,7 @@ async def test_a_call_out_of_times_span_says_so(
 async def test_the_endpoint_may_be_a_file(
     collector: Collector, start_app: StartApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An endpoint from a mounted file is where spans go, as one from the environment is."""
+    """An endpoint can be read from a mounted file, as well as from the environment."""
     (tmp_path / "OTEL_EXPORTER_OTLP_ENDPOINT").write_text(f"http://{collector.address}\n")
     monkeypatch.setenv("TOKENWIRE_SECRETS_DIR", str(tmp_path))
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
@@ -128,7 +128,7 @@ ENDPOINTS = [
 def test_http_endpoints_are_completed(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """Over HTTP the general endpoint is a base and the one for traces is used as it is."""
+    """Over HTTP, the general endpoint is a base URL and the traces endpoint is used as it is."""
     for name, endpoint, url in ENDPOINTS:
         with subtests.test(name=name, endpoint=endpoint, url=url), monkeypatch.context() as patched:
             patched.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
@@ -140,12 +140,12 @@ def test_http_endpoints_are_completed(
 
 
 async def test_health_checks_make_no_spans(traced_app: App, collector: Collector) -> None:
-    """Check and Watch work under tracing and leave no span."""
+    """Check and Watch work with tracing enabled, and create no span."""
     async with grpc.aio.insecure_channel(traced_app.address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service="openai.Chatgpt")
         await health.Check(request)  # type: ignore[attr-defined] # unknown to the type stubs
-        watch = health.Watch(request)  # type: ignore[attr-defined] # the same
+        watch = health.Watch(request)  # type: ignore[attr-defined] # as above
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         await collect(stub.Send(pb.Message(content="hello")))
@@ -156,7 +156,7 @@ async def test_health_checks_make_no_spans(traced_app: App, collector: Collector
 async def test_nothing_is_exported_unless_asked_for(
     start_app: StartApp, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the SDK disabled the endpoint receives nothing, even at shutdown."""
+    """With the SDK disabled, the endpoint receives nothing, even at shutdown."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.address}")
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     app = await start_app()

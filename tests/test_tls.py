@@ -1,4 +1,4 @@
-"""TLS of the gRPC port: who gets an answer, and who does not."""
+"""TLS on the gRPC port: which callers can connect."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def mount(tmp_path: Path) -> Mount:
 
 
 async def refusal(address: str, authority: bytes | None, shown: Pair | None = None) -> str:
-    """Return what a caller is told whose connection the server must not take."""
+    """Return the error of a caller whose connection the server must reject."""
     with pytest.raises(ChatError) as caught:
         await answer_of(caller(address, authority, shown))
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
@@ -28,7 +28,7 @@ async def refusal(address: str, authority: bytes | None, shown: Pair | None = No
 
 
 async def test_an_answer_streams_over_tls(start_app: StartApp, mount: Mount) -> None:
-    """A caller who trusts the server's authority gets health and a whole answer."""
+    """A caller that trusts the server's authority gets its health and a whole answer."""
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     async with caller(app.address, pair.authority) as client:
@@ -40,13 +40,13 @@ async def test_an_answer_streams_over_tls(start_app: StartApp, mount: Mount) -> 
 async def test_who_trusts_another_authority_does_not_call(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """A caller finds out that the server's certificate is from somebody else."""
+    """A caller that trusts a different authority does not connect."""
     app = await start_app(**mount.put(Pair()).settings)
     await refusal(app.address, Pair().authority)
 
 
 async def test_a_plaintext_call_gets_nothing(start_app: StartApp, mount: Mount) -> None:
-    """The port takes no plaintext once it speaks TLS, and no call is started."""
+    """A port with TLS accepts no plaintext connections, and no call is started."""
     app = await start_app(**mount.put(Pair()).settings)
     await refusal(app.address, None)
     labels = {"grpc_service": "openai.Chatgpt", "grpc_method": "Send"}
@@ -55,13 +55,13 @@ async def test_a_plaintext_call_gets_nothing(start_app: StartApp, mount: Mount) 
 
 
 async def test_metrics_stay_plain_http(start_app: StartApp, mount: Mount) -> None:
-    """Prometheus scrapes without TLS, whatever the gRPC port speaks."""
+    """Prometheus scrapes over plain HTTP, even if the gRPC port uses TLS."""
     app = await start_app(**mount.put(Pair()).settings)
     assert "tokenwire_streams_in_flight 0.0" in await scrape(app)
 
 
 async def test_callers_must_show_a_certificate(start_app: StartApp, mount: Mount) -> None:
-    """With an authority of callers, who shows no certificate, or another's, gets nothing."""
+    """With a client authority, callers without one of its certificates cannot connect."""
     server, callers = Pair(), trustme.CA()
     app = await start_app(**mount.put(server, callers.cert_pem.bytes()).settings)
     await refusal(app.address, server.authority)
@@ -71,7 +71,7 @@ async def test_callers_must_show_a_certificate(start_app: StartApp, mount: Mount
 
 
 async def test_health_needs_a_certificate_too(start_app: StartApp, mount: Mount) -> None:
-    """The connection itself is refused, so a health check without a certificate fails as well."""
+    """A health check without a certificate fails, since the connection itself is rejected."""
     server, callers = Pair(), trustme.CA()
     app = await start_app(**mount.put(server, callers.cert_pem.bytes()).settings)
     async with caller(app.address, server.authority) as stranger:
@@ -82,7 +82,7 @@ async def test_health_needs_a_certificate_too(start_app: StartApp, mount: Mount)
 
 
 async def test_the_certificate_itself_may_be_trusted(start_app: StartApp, mount: Mount) -> None:
-    """A caller who has only the server's certificate, and no authority, can trust just that."""
+    """A caller can trust the server's certificate directly, without its authority."""
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     assert (await answer_of(caller(app.address, pair.certificate))).startswith(ANSWER)

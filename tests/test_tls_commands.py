@@ -1,4 +1,4 @@
-"""The commands that call a server, against one with TLS."""
+"""The client commands against a server with TLS."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def mount(tmp_path: Path) -> Mount:
 
 
 async def test_chat_and_probe_trust_an_authority(start_app: StartApp, mount: Mount) -> None:
-    """`--ca` is all that a call needs whose address is in the certificate."""
+    """`--ca` is enough for an address that the certificate contains."""
     pair = Pair()
     app = await start_app(**mount.put(pair, pair.authority).settings | {"tls_client_ca_file": None})
     reach = ("--address", app.address, "--ca", str(mount["ca.crt"]))
@@ -32,7 +32,7 @@ async def test_chat_and_probe_trust_an_authority(start_app: StartApp, mount: Mou
 
 
 async def test_chat_and_probe_show_a_certificate(start_app: StartApp, mount: Mount) -> None:
-    """`--cert` shows what a server with mTLS asks for; without it there is no connection."""
+    """`--cert` presents a client certificate; a server with mTLS rejects callers without it."""
     callers = trustme.CA()
     pair = Pair(callers)
     app = await start_app(**mount.put(pair, pair.authority).settings)
@@ -49,7 +49,7 @@ async def test_chat_and_probe_show_a_certificate(start_app: StartApp, mount: Mou
 
 
 async def test_chat_and_probe_expect_another_name(start_app: StartApp, mount: Mount) -> None:
-    """`--server-name` says which name the certificate has, where it is not the address's."""
+    """`--server-name` sets the name to expect in a certificate that does not name the address."""
     pair = Pair(name="tokenwire.models.svc")
     app = await start_app(**mount.put(pair).settings)
     reach = ("--address", app.address, "--ca", str(mount["tls.crt"]))
@@ -63,14 +63,14 @@ async def test_chat_and_probe_expect_another_name(start_app: StartApp, mount: Mo
 
 
 async def test_the_demo_runs_beside_settings_of_tls(mount: Mount) -> None:
-    """`tokenwire demo` calls its own server in plaintext, whatever the environment says."""
+    """`tokenwire demo` calls its own server in plaintext, whatever the environment sets."""
     done = await run_tokenwire("demo", env=mount.put(Pair()).environment)
     assert done.code == 0, done.stderr
     assert "health: SERVING" in done.stdout
 
 
 async def test_serve_speaks_tls(mount: Mount) -> None:
-    """`tokenwire serve` takes the files from its environment and answers over TLS."""
+    """`tokenwire serve` reads the files named by its environment and serves over TLS."""
     async with ServerProcess("--demo", env=mount.put(Pair()).environment) as server:
         reach = ("--address", server.address, "--ca", str(mount["tls.crt"]))
         answered = await run_tokenwire("chat", *reach, "hello")

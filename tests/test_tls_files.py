@@ -1,4 +1,4 @@
-"""Files of TLS that cannot be used: what the operator is told at the start, and what not."""
+"""TLS files that cannot be used, and how they are reported at startup."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -23,7 +23,7 @@ FILES = {CERTIFICATE: "tls.crt", KEY: "tls.key", CLIENT_CA: "ca.crt"}
 
 
 def damaged(pem: bytes) -> bytes:
-    """Return a PEM file whose second half is lost."""
+    """Return the first half of a PEM file."""
     return pem[: len(pem) // 2]
 
 
@@ -41,8 +41,8 @@ def of_another_algorithm(_: bytes) -> bytes:
 
 
 def of_a_short_key(_: bytes) -> bytes:
-    """Return a certificate whose RSA key is shorter than TLS takes today."""
-    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it must be refused
+    """Return a certificate whose RSA key is too short for TLS."""
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it must be rejected
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "short")])
     begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     builder = x509.CertificateBuilder(
@@ -76,7 +76,7 @@ UNUSABLE: list[tuple[str, Callable[[bytes], bytes], str]] = [
 async def test_a_file_that_cannot_be_used_is_one_line(
     start_app: StartApp, mount: Mount, subtests: pytest.Subtests
 ) -> None:
-    """The line names the variable, the file and what is wrong, and holds nothing of the key."""
+    """The line names the variable, the file and the problem, and contains nothing of the key."""
     for variable, change, problem in UNUSABLE:
         with subtests.test(variable=variable, problem=problem):
             mount.put(PAIR, PAIR.authority)
@@ -92,7 +92,7 @@ async def test_a_file_that_cannot_be_used_is_one_line(
 async def test_a_missing_file_is_one_line(
     start_app: StartApp, mount: Mount, subtests: pytest.Subtests
 ) -> None:
-    """A file that is not there, or is none, is told by its variable."""
+    """A missing file is reported with its variable."""
     for variable in FILES:
         with subtests.test(variable=variable):
             settings = mount.put(PAIR, PAIR.authority).settings
@@ -106,7 +106,7 @@ async def test_a_missing_file_is_one_line(
 
 
 async def test_every_bad_file_is_told_at_once(start_app: StartApp, mount: Mount) -> None:
-    """Several bad files are several lines, so that one start finds them all."""
+    """Each unusable file has its own line, so that one start reports them all."""
     mount.put_files({"tls.crt": b"", "tls.key": b"", "ca.crt": b""})
     with pytest.raises(SettingsError) as caught:
         await start_app(**mount.settings)
@@ -114,7 +114,7 @@ async def test_every_bad_file_is_told_at_once(start_app: StartApp, mount: Mount)
 
 
 async def test_a_server_that_cannot_start_holds_no_port(start_app: StartApp, mount: Mount) -> None:
-    """A bad file is found before anything listens, so that the next start finds its ports free."""
+    """A bad file is found before any port is opened, so that the ports stay free."""
     app = await start_app()
     mount["tls.key"].write_bytes(b"")
     with pytest.raises(SettingsError) as caught:
@@ -130,7 +130,7 @@ HALVES = [
 
 
 def test_half_of_tls_is_told(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
-    """A certificate without its key, or callers' authorities without both, stop the start."""
+    """A certificate without its key, or a client authority without both, is a settings error."""
     for given, told in HALVES:
         with subtests.test(given=given, told=told), monkeypatch.context() as patched:
             patched.setenv("OPENAI_API_KEY", "sk-any")
@@ -144,7 +144,7 @@ def test_half_of_tls_is_told(monkeypatch: pytest.MonkeyPatch, subtests: pytest.S
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_the_program_ends_with_2(mount: Mount, workers: str) -> None:
-    """`tokenwire serve` tells the same lines and exits as with any bad setting, workers too."""
+    """`tokenwire serve` prints the same line and exits with code 2, also with workers."""
     mount["tls.key"].write_bytes(Pair().key)
     env = {**FREE_PORTS, **mount.environment, "TOKENWIRE_WORKERS": workers}
     done = await run_tokenwire("serve", "--demo", env=env)

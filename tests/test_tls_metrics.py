@@ -1,4 +1,4 @@
-"""What the metrics say of TLS: certificates, replaced files, handshakes."""
+"""The metrics of TLS: certificates, replaced files and handshakes."""
 
 import datetime as dt
 from pathlib import Path
@@ -28,13 +28,13 @@ LATEST = dt.datetime(2091, 1, 1, tzinfo=dt.UTC)
 
 
 class Issued:
-    """A certificate whose every date is chosen.
+    """A certificate with chosen dates.
 
     Args:
-        name: Whom it is for.
-        not_after: When it expires.
-        by: Who signs it; without, it signs itself.
-        authority: Whether it may sign others.
+        name: The name of its subject.
+        not_after: The time at which it expires.
+        by: The certificate that signs it; by default it is self-signed.
+        authority: Whether it may sign other certificates.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ async def expiry(app: App, use: str = "server") -> float:
 
 
 async def told(app: App) -> tuple[float, float, float]:
-    """Return whether the files can be used, and how many could and could not."""
+    """Return whether the files are usable, and the numbers of successful and failed reloads."""
     metrics = await read(app)
     reloads = [metrics.value(RELOADS, result=result) for result in ("ok", "error")]
     return metrics.value(USABLE), reloads[0], reloads[1]
@@ -82,7 +82,7 @@ async def told(app: App) -> tuple[float, float, float]:
 async def test_the_expiry_is_the_certificates(
     start_app: StartApp, mount: Mount, not_after: dt.datetime
 ) -> None:
-    """From the start the metrics tell to the second when the certificate is valid, or was."""
+    """From the start, the metrics report the validity of the certificates to the second."""
     pair = Pair(not_after=not_after)
     app = await start_app(**mount.put(pair, pair.authority).settings)
     assert await expiry(app) == not_after.timestamp()
@@ -94,7 +94,7 @@ async def test_the_expiry_is_the_certificates(
 async def test_the_first_to_expire_of_what_callers_need_counts(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """An intermediate certificate may expire before the server's; a root in the file is unused."""
+    """The earliest expiry in the chain is reported, without a root, which callers do not use."""
     root = Issued("root", LONG_AGO, authority=True)
     between = Issued("between", LATER, root, authority=True)
     leaf = Issued(HOST, LATEST, between, authority=False)
@@ -104,14 +104,14 @@ async def test_the_first_to_expire_of_what_callers_need_counts(
 
 
 async def test_a_certificate_that_signed_itself_counts(start_app: StartApp, mount: Mount) -> None:
-    """Where the server's own certificate is a root, its expiry is told."""
+    """The expiry of a self-signed server certificate is reported."""
     alone = Issued(HOST, LATER, authority=True)
     mount.put_files({"tls.crt": alone.certificate, "tls.key": alone.key})
     assert await expiry(await start_app(**mount.settings)) == LATER.timestamp()
 
 
 async def test_the_last_authority_of_callers_counts(start_app: StartApp, mount: Mount) -> None:
-    """While authorities are replaced the file holds the old one too, which may expire."""
+    """The latest expiry of the client authorities is reported, since an old one may remain."""
     authorities = [Issued("old", LONG_AGO, authority=True), Issued("new", LATER, authority=True)]
     bundle = b"".join(each.certificate for each in authorities)
     app = await start_app(**mount.put(Pair(), bundle).settings)
@@ -121,7 +121,7 @@ async def test_the_last_authority_of_callers_counts(start_app: StartApp, mount: 
 async def test_replaced_files_are_seen_without_a_connection(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """The metrics follow the files while all callers stay connected, and so does the next one."""
+    """The metrics follow replaced files without a new connection, and so does the next call."""
     app = await start_app(**mount.put(Pair(not_after=LATER)).settings)
     new = Pair(not_after=LATEST)
     mount.put(new)
@@ -134,7 +134,7 @@ async def test_replaced_files_are_seen_without_a_connection(
 async def test_broken_files_are_seen_until_they_are_mended(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """Files that cannot be used count once, and are told for as long as they are there."""
+    """Unusable files count as one failed reload, and are reported until they are replaced."""
     old, new = Pair(not_after=LATER), Pair(not_after=LATEST)
     app = await start_app(**mount.put(old).settings)
     assert await told(app) == (1, 0, 0)
@@ -149,12 +149,12 @@ async def test_broken_files_are_seen_until_they_are_mended(
 
 
 async def test_handshakes_without_a_call_are_told(start_app: StartApp, mount: Mount) -> None:
-    """Each connection that is accepted counts; of those that failed no call comes."""
+    """Every accepted connection counts as a handshake, including those that fail before a call."""
     pair = Pair()
     app = await start_app(**mount.put(pair, pair.authority).settings)
     refused = [
-        caller(app.address, pair.authority),  # shows no certificate
-        caller(app.address, Pair().authority, pair),  # does not trust ours
+        caller(app.address, pair.authority),  # has no certificate
+        caller(app.address, Pair().authority, pair),  # does not trust the server
         caller(app.address, None),
     ]
     for each in refused:
@@ -174,13 +174,13 @@ async def test_handshakes_without_a_call_are_told(start_app: StartApp, mount: Mo
 
 
 async def test_plaintext_has_no_metrics_of_tls(app: App, stub: Stub) -> None:
-    """Nobody is told of files or certificates that are not there."""
+    """Without TLS there are no metrics of files or certificates."""
     await collect(stub.Send(pb.Message(content="hello")))
     assert "tokenwire_tls" not in await scrape(app)
 
 
 def test_known_connections_are_bounded() -> None:
-    """Only so many are remembered; those that called last are not counted again."""
+    """The number of remembered connections is bounded; recent ones are not counted twice."""
     registry = CollectorRegistry()
     metrics = TlsMetrics(registry)
 

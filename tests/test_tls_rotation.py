@@ -27,7 +27,7 @@ def _every_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged of certificates."""
+    """Return the logged events about certificates."""
     return [
         record.getMessage() for record in caplog.records if record.name == "tokenwire.server.tls"
     ]
@@ -36,7 +36,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_new_connections_find_the_new_certificate(
     start_app: StartApp, mount: Mount, upstream: DemoUpstream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A replaced pair is served from the next connection on; an answer on an old one goes on."""
+    """New connections get the replaced certificate; an answer on an old connection continues."""
     old, new = Pair(), Pair()
     app = await start_app(**mount.put(old).settings)
     upstream.script("tokens 1; barrier held; answer")
@@ -57,7 +57,7 @@ async def test_new_connections_find_the_new_certificate(
 async def test_a_pair_replaced_before_the_first_connection_counts(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """Nobody has to connect for the server to notice: the first caller finds the new pair."""
+    """A pair replaced before the first connection is served to the first caller."""
     app = await start_app(**mount.put(Pair()).settings)
     new = Pair()
     mount.put(new)
@@ -67,7 +67,7 @@ async def test_a_pair_replaced_before_the_first_connection_counts(
 async def test_a_broken_pair_changes_nothing(
     start_app: StartApp, mount: Mount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A key of another certificate, or none, is told once for each change; the old pair stays."""
+    """A mismatched or missing key is logged once per change, and the old pair stays in use."""
     old, new = Pair(), Pair()
     app = await start_app(**mount.put(old).settings)
     mount.put_files({"tls.crt": new.certificate, "tls.key": old.key})
@@ -89,7 +89,7 @@ async def test_a_broken_pair_changes_nothing(
 
 
 async def test_files_that_are_written_in_place_count_too(start_app: StartApp, mount: Mount) -> None:
-    """Without links, one file after the other: the old pair stays until the new one is whole."""
+    """Files replaced in place, one after the other, take effect when the new pair is complete."""
     old, new = Pair(), Pair()
     app = await start_app(**mount.put(old).settings)
     mount["tls.crt"].write_bytes(new.certificate)
@@ -99,7 +99,7 @@ async def test_files_that_are_written_in_place_count_too(start_app: StartApp, mo
 
 
 async def test_callers_authority_is_replaced_too(start_app: StartApp, mount: Mount) -> None:
-    """After a change of the callers' authority only those of the new one connect."""
+    """After the client authority is replaced, only certificates of the new one are accepted."""
     server, former, latter = Pair(), trustme.CA(), trustme.CA()
     app = await start_app(**mount.put(server, former.cert_pem.bytes()).settings)
     assert await serves(app, server, shown=Pair(former))
@@ -111,7 +111,7 @@ async def test_callers_authority_is_replaced_too(start_app: StartApp, mount: Mou
 async def test_a_pair_that_changes_while_it_is_read_is_read_again(
     start_app: StartApp, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even at the start, a certificate of the old pair is never put beside a key of the new."""
+    """A certificate of the old pair is never combined with a key of the new, even at startup."""
     old, new = Pair(), Pair()
     mount.put(old)
     read, reads = read_regular, []
@@ -132,7 +132,7 @@ async def test_a_pair_that_changes_while_it_is_read_is_read_again(
 async def test_unchanged_files_are_not_read_again(
     start_app: StartApp, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection costs a look at the files, not another reading of them."""
+    """A connection makes the server check the files for changes, but not read unchanged files."""
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     reads: list[Path] = []

@@ -1,4 +1,4 @@
-"""Files of TLS that cannot be read: nothing waits for them, and they are read when they can be."""
+"""TLS files that cannot be read do not block the server, and are read again later."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ def mount(tmp_path: Path) -> Mount:
 async def test_a_fifo_in_the_place_of_a_key_holds_nothing_up(
     start_app: StartApp, mount: Mount
 ) -> None:
-    """Handshakes and scrapes go on when a file can only be waited for; the old pair stays."""
+    """A FIFO in place of a file does not block handshakes or scrapes; the old pair stays in use."""
     pair = Pair()
     app = await start_app(**mount.put(pair).settings)
     key = mount["tls.key"].resolve()
@@ -34,7 +34,7 @@ async def test_a_fifo_in_the_place_of_a_key_holds_nothing_up(
 async def test_files_are_read_again(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp, mount: Mount
 ) -> None:
-    """A new pair that could not be read for want of descriptors is used once there are some."""
+    """A new pair that could not be read for lack of file descriptors is read again later."""
 
     def fail(_: Path) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

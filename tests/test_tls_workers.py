@@ -1,4 +1,4 @@
-"""TLS where several workers share the port."""
+"""TLS with several workers on one port."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ RELOADED = "new certificate in use"
 
 
 async def answers(server: ServerProcess, pair: Pair) -> list[str]:
-    """Call once on each of many new connections that find this certificate."""
+    """Make one call on each of many new connections that must present this certificate."""
     calls = (answer_of(caller(server.address, pair.authority)) for _ in range(CONNECTIONS))
     return await asyncio.gather(*calls)
 
@@ -24,7 +24,7 @@ async def answers(server: ServerProcess, pair: Pair) -> list[str]:
 async def test_every_worker_speaks_tls_and_finds_new_certificates(
     upstream: DemoUpstream, tmp_path: Path
 ) -> None:
-    """All workers answer over TLS; after a change each serves the new pair, and none the old."""
+    """All workers serve TLS, and after a change all serve the new pair and none the old."""
     old, new = Pair(), Pair()
     mount = Mount(tmp_path).put(old)
     async with crew(upstream, env=mount.environment) as server:

@@ -1,4 +1,4 @@
-"""How long an upstream asks to wait."""
+"""The retry delay that an upstream asks for."""
 
 import json
 import time
@@ -29,7 +29,7 @@ RETRY_AFTER = [
 
 
 def test_retry_after(subtests: pytest.Subtests) -> None:
-    """Whole seconds and dates are understood; anything else is None, as is no header."""
+    """Seconds and dates are parsed; any other value is None, as is a missing header."""
     for value, seconds in RETRY_AFTER:
         with subtests.test(value=value, seconds=seconds):
             assert retry_after({"retry-after": value}) == seconds
@@ -37,7 +37,7 @@ def test_retry_after(subtests: pytest.Subtests) -> None:
 
 
 def test_retry_after_a_date(subtests: pytest.Subtests) -> None:
-    """A date becomes the seconds until then."""
+    """A date is converted to the seconds until then."""
     for ahead in (60, 86_400):
         with subtests.test(ahead=ahead):
             seconds = retry_after({"retry-after": formatdate(time.time() + ahead, usegmt=True)})
@@ -56,7 +56,7 @@ def _tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_tokyo")
 def test_retry_after_a_date_without_a_zone(subtests: pytest.Subtests) -> None:
-    """A date without a zone is UTC, wherever this service runs."""
+    """A date without a time zone is UTC, whatever the local time zone is."""
     for zone in ("", " -0000"):
         with subtests.test(zone=zone):
             date = time.strftime("%a, %d %b %Y %H:%M:%S", time.gmtime(time.time() + 60))
@@ -76,7 +76,7 @@ FORMS: list[tuple[dict[str, str], float]] = [
 
 
 def test_a_wait_in_every_form(subtests: pytest.Subtests) -> None:
-    """Headers come before the delay that a body may hold."""
+    """A delay in a header takes precedence over a delay in the body."""
     for headers, seconds in FORMS:
         with subtests.test(headers=headers, seconds=seconds):
             details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "24.5s"}]
@@ -97,7 +97,7 @@ WORDS = [
 
 
 def test_a_wait_in_words(subtests: pytest.Subtests) -> None:
-    """A sentence that says when to come back is as good as a header, and gives way to one."""
+    """A delay in an error message is parsed, and a header takes precedence over it."""
     for text, seconds in WORDS:
         with subtests.test(text=text, seconds=seconds):
             body = json.dumps({"error": {"message": text}}).encode()
@@ -109,7 +109,7 @@ NO_WAIT = ["try again later", "retry in a moment", "retry after", "try again in 
 
 
 def test_words_without_a_wait(subtests: pytest.Subtests) -> None:
-    """A sentence without a number says nothing of when."""
+    """An error message without a number has no delay."""
     for text in NO_WAIT:
         with subtests.test(text=text):
             body = json.dumps({"error": {"message": text}}).encode()

@@ -1,4 +1,4 @@
-"""The three wheels, each beside nothing but its locked dependencies."""
+"""The three wheels, each installed with only its locked dependencies."""
 
 import re
 import sys
@@ -37,7 +37,7 @@ def client(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def server(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The server as in production: without the simulator."""
+    """The server as in production, without the simulator."""
     ours = [wheels["tokenwire-client"], wheels["tokenwire"]]
     return Environment(tmp_path_factory.mktemp("server"), ours, ["requirements.lock"])
 
@@ -46,7 +46,7 @@ def server(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_wheel_has_its_package_its_types_and_its_licence(
     name: str, wheels: dict[str, Path]
 ) -> None:
-    """Each wheel has one import package of the same name, and the project's version."""
+    """Each wheel has one import package of its name, its types, the license and the version."""
     package = name.replace("-", "_")
     with zipfile.ZipFile(wheels[name]) as wheel:
         names = wheel.namelist()
@@ -58,14 +58,14 @@ def test_a_wheel_has_its_package_its_types_and_its_licence(
 
 
 def test_all_wheels_ask_for_the_same_version() -> None:
-    """The server asks for exactly the client and simulator that are released with it."""
+    """The server requires exactly the client and simulator versions of the same release."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert f"tokenwire-client=={__version__}" in project["dependencies"]
     assert project["optional-dependencies"] == {"demo": [f"tokenwire-demo=={__version__}"]}
 
 
 def test_the_client_is_small(client: Environment) -> None:
-    """It brings gRPC and protobuf with what these need, 30 MB, of which it is 100 kB itself."""
+    """The client is below 100 kB, and below 30 MB with gRPC, protobuf and their dependencies."""
     sizes = client.packages()
     needed = {"grpcio", "protobuf", "googleapis-common-protos", "typing-extensions"}
     assert set(sizes) == needed | {"tokenwire-client"}
@@ -74,7 +74,7 @@ def test_the_client_is_small(client: Environment) -> None:
 
 
 def test_the_clients_bounds_are_those_of_its_stubs() -> None:
-    """It asks for no older gRPC and protobuf than the stubs accept when they are imported."""
+    """The client's lower bounds are the oldest gRPC and protobuf that its stubs accept."""
     project = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text("utf-8"))["project"]
     needs = {need.name: need.specifier for need in map(Requirement, project["dependencies"])}
     stubs = (ROOT / "client" / "tokenwire_client" / "v1" / "chatgpt_pb2.py").read_text("utf-8")
@@ -82,13 +82,13 @@ def test_the_clients_bounds_are_those_of_its_stubs() -> None:
     oldest = {"grpcio": chatgpt_pb2_grpc.GRPC_GENERATED_VERSION, "protobuf": protobuf}
     for name, version in oldest.items():
         assert f">={version}" in str(needs[name])
-    # protobuf's promise: stubs work until the end of the next major version.
+    # protobuf guarantees that stubs work until the end of the next major version.
     assert Version(f"{Version(protobuf).major + 1}.99") in needs["protobuf"]
     assert Version(f"{Version(protobuf).major + 2}.0") not in needs["protobuf"]
 
 
 async def test_the_client_needs_nothing_else(client: Environment) -> None:
-    """The example's program works in an environment that has the client alone."""
+    """The example program runs in an environment with only the client."""
     usage = Usage(input_tokens=1, output_tokens=2)
     program = ROOT / "examples" / "python" / "client.py"
     async with ScriptedServer(says("blue ", "light", usage=usage)) as scripted:
@@ -98,7 +98,7 @@ async def test_the_client_needs_nothing_else(client: Environment) -> None:
 
 
 async def test_the_clients_readme_works(client: Environment) -> None:
-    """The program in the README of the client prints the answer."""
+    """The program in the client's README prints the answer."""
     [program] = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
     async with ScriptedServer(says("blue ", "light")) as scripted:
         pointed = program.replace("localhost:50051", scripted.address)
@@ -107,7 +107,7 @@ async def test_the_clients_readme_works(client: Environment) -> None:
 
 
 async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> None:
-    """The tests of the client hold for what the wheel installs."""
+    """The client's tests pass with the installed wheel."""
     env = {"PYTHONPATH": str(client.site)}
     which = await run(
         *(sys.executable, "-c", "import tokenwire_client; print(tokenwire_client.__file__)"),
@@ -120,7 +120,7 @@ async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> Non
 
 
 async def test_the_simulator_runs_alone(wheels: dict[str, Path], tmp_path: Path) -> None:
-    """It needs h11 and nothing of tokenwire."""
+    """The simulator depends on h11, and not on tokenwire."""
     alone = Environment(tmp_path, [wheels["tokenwire-demo"]], ["demo/requirements.lock"])
     assert set(alone.packages()) == {"h11", "tokenwire-demo"}
     done = await run(alone.bin / "tokenwire-demo", "--list-scenarios")
@@ -129,7 +129,7 @@ async def test_the_simulator_runs_alone(wheels: dict[str, Path], tmp_path: Path)
 
 
 async def test_the_server_runs_without_the_simulator(server: Environment) -> None:
-    """Without the extra, `serve` begins, and `serve --demo` names the extra."""
+    """Without the extra, `serve` starts, and `serve --demo` names the extra."""
     assert "tokenwire-demo" not in server.packages()
     begun = await run(server.bin / "tokenwire", "serve")
     assert begun.code == 2

@@ -1,4 +1,4 @@
-"""`tokenwire serve --workers N`: one port, one metrics endpoint, one exit code for bad starts."""
+"""`tokenwire serve --workers N`: one port, one metrics endpoint, one error for a bad start."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def libraries_of(pid: int) -> str:
 
 
 async def test_workers_share_the_port(upstream: DemoUpstream) -> None:
-    """Calls on many connections to the one port are answered by all workers."""
+    """Calls on many connections to one port are answered by all workers."""
     async with crew(upstream) as server:
         answers = await call_all(server)
         assert all(answer.usage.output_tokens for answer in answers)
@@ -54,14 +54,14 @@ async def test_workers_share_the_port(upstream: DemoUpstream) -> None:
 
 
 async def test_one_worker_needs_no_supervisor(upstream: DemoUpstream) -> None:
-    """By default the process that was started is the server, and starts no other."""
+    """By default, the started process is the server itself and has no child processes."""
     async with ServerProcess(env={"OPENAI_BASE_URL": upstream.base_url}) as server:
         assert children_of(server.pid) == []
         assert "workers" not in await server.logged("serving")
 
 
 async def test_the_option_wins_over_the_variable() -> None:
-    """`--workers` sets the number of workers, also for the demo."""
+    """`--workers` overrides the variable, also for the demo."""
     env = {"TOKENWIRE_WORKERS": "1", "TOKENWIRE_DRAIN_SECONDS": "0"}
     async with ServerProcess("--demo", "--workers", "2", env=env) as server:
         assert len(children_of(server.pid)) == WORKERS
@@ -71,14 +71,14 @@ async def test_the_option_wins_over_the_variable() -> None:
 
 
 async def test_the_supervisor_is_light(upstream: DemoUpstream) -> None:
-    """The process that only looks after others has not loaded gRPC."""
+    """The supervisor does not load gRPC."""
     async with crew(upstream) as server:
         assert "cygrpc" not in libraries_of(server.pid)
         assert "cygrpc" in libraries_of(pid_of(server, 0))
 
 
 async def test_a_probe_finds_it_healthy(upstream: DemoUpstream) -> None:
-    """A health probe of the one port succeeds, for the server and for the chat service."""
+    """Health probes of the shared port succeed, for the server and for the chat service."""
     async with crew(upstream) as server:
         for service in ("", "openai.Chatgpt"):
             asked = ("--address", server.address, "--service", service)
@@ -87,7 +87,7 @@ async def test_a_probe_finds_it_healthy(upstream: DemoUpstream) -> None:
 
 
 async def test_metrics_add_up_to_what_was_answered(upstream: DemoUpstream) -> None:
-    """Summed over the workers, calls, tokens and observations are exactly those of the traffic."""
+    """Summed over the workers, the metrics match the traffic exactly."""
     async with crew(upstream) as server:
         answers = await call_all(server)
         model = {"gen_ai_request_model": MODEL}
@@ -107,12 +107,12 @@ async def test_metrics_add_up_to_what_was_answered(upstream: DemoUpstream) -> No
 async def test_metrics_stay_right_while_a_worker_is_replaced(
     upstream: DemoUpstream, tmp_path: Path
 ) -> None:
-    """A killed worker's series are gone, then begin at 0; those of the others go on."""
+    """A killed worker's series disappear, then restart at 0; those of other workers continue."""
     async with crew(upstream, {"TOKENWIRE_SECRETS_DIR": str(tmp_path)}) as server:
         await call_all(server)
         before = await by_worker(server, HANDLED)
         assert sum(before.values()) == CONNECTIONS
-        # With a directory in its place the next processes cannot start.
+        # While a directory is in its place, new workers cannot start.
         key = tmp_path / "OPENAI_API_KEY"
         key.mkdir()
         os.kill(pid_of(server, 0), signal.SIGKILL)
@@ -137,7 +137,7 @@ async def test_metrics_stay_right_while_a_worker_is_replaced(
 
 
 async def test_metrics_speak_both_formats(upstream: DemoUpstream) -> None:
-    """Prometheus gets the format that it asks for, of each family once, whole or by name."""
+    """Both exposition formats list each family once, and families can be selected by name."""
     async with crew(upstream) as server, httpx2.AsyncClient() as client:
         await call_all(server)
         url = f"http://{server.metrics_address}/metrics"
@@ -155,7 +155,7 @@ async def test_metrics_speak_both_formats(upstream: DemoUpstream) -> None:
 
 
 async def test_the_metrics_port_tells_of_itself(upstream: DemoUpstream) -> None:
-    """The supervisor's own port is healthy, bounded as a server's, and has its series."""
+    """The supervisor's metrics port is healthy, limits its connections, and has its own series."""
     async with crew(upstream) as server, httpx2.AsyncClient() as client:
         url = f"http://{server.metrics_address}"
         assert (await client.get(f"{url}/healthz")).text == "ok\n"
@@ -168,7 +168,7 @@ async def test_the_metrics_port_tells_of_itself(upstream: DemoUpstream) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("1", "2"), ("2", "1"), ("2", "2")])
 async def test_a_port_in_use_is_told_once(upstream: DemoUpstream, first: str, second: str) -> None:
-    """Workers share the port with each other alone: another server does not start there."""
+    """Only workers of one server share a port; a second server on it fails to start."""
     env = {"OPENAI_BASE_URL": upstream.base_url, **FREE_PORTS}
     async with crew(upstream, {"TOKENWIRE_WORKERS": first}) as server:
         taken = {"TOKENWIRE_LISTEN": server.address, "TOKENWIRE_WORKERS": second}
@@ -181,7 +181,7 @@ async def test_a_port_in_use_is_told_once(upstream: DemoUpstream, first: str, se
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        # Only the workers, which load the model, find this one.
+        # Only the workers, which load the model, detect this one.
         ("TOKENWIRE_PROVIDER", "nobody", "nobody: "),
         ("TOKENWIRE_METRICS_LISTEN", "192.0.2.1:9464", "192.0.2.1:9464: cannot listen there"),
         ("TOKENWIRE_LISTEN", "192.0.2.1:50051", "192.0.2.1:50051: cannot listen there"),
@@ -191,7 +191,7 @@ async def test_a_port_in_use_is_told_once(upstream: DemoUpstream, first: str, se
 async def test_a_failed_start_is_told_once(
     upstream: DemoUpstream, name: str, value: str, told: str
 ) -> None:
-    """A setting with which no worker can start ends the start with one line and exit code 2."""
+    """A setting with which no worker can start is reported in one line, with exit code 2."""
     env = {"OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_WORKERS": "2", **FREE_PORTS}
     done = await run_tokenwire("serve", env={**env, name: value})
     assert done.code == 2

@@ -1,4 +1,4 @@
-"""How workers end: drained with their supervisor, killed and replaced, or left alone."""
+"""How workers exit: drained with their supervisor, killed and replaced, or orphaned."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ STOPPED = {"draining", "stopped", "exit"}
 
 
 def assert_whole(answers: list[pb.Answer]) -> None:
-    """Assert that an answer came to its end."""
+    """Assert that an answer is complete."""
     assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
 
 
@@ -42,7 +42,7 @@ def assert_whole(answers: list[pb.Answer]) -> None:
 async def test_all_workers_drain(
     upstream: DemoUpstream, number: signal.Signals, *, to_all: bool
 ) -> None:
-    """Running streams of all workers complete, also when workers get the signal themselves."""
+    """Running streams of all workers complete, even if the workers get the signal themselves."""
     async with crew(upstream) as server, held_streams(server, upstream) as calls:
         if to_all:
             # As Ctrl-C does in a terminal, and systemd when it stops a service.
@@ -65,7 +65,7 @@ async def test_all_workers_drain(
 
 
 async def test_a_killed_worker_is_replaced(upstream: DemoUpstream) -> None:
-    """The streams of others go on, and its successor answers new calls."""
+    """When a worker is killed, streams of others continue, and its successor answers new calls."""
     async with crew(upstream) as server, held_streams(server, upstream) as calls:
         streams = await by_worker(server, IN_FLIGHT)
         assert min(streams["0"], streams["1"]) > 0
@@ -87,7 +87,7 @@ async def test_a_killed_worker_is_replaced(upstream: DemoUpstream) -> None:
 
 
 async def test_a_worker_that_is_told_to_end_drains_first(upstream: DemoUpstream) -> None:
-    """SIGTERM to one worker costs no stream: it finishes them and is replaced."""
+    """A worker that gets SIGTERM finishes its streams, and is then replaced."""
     async with crew(upstream) as server, held_streams(server, upstream) as calls:
         os.kill(pid_of(server, 1), signal.SIGTERM)
         assert (await server.logged("draining"))["worker"] == 1
@@ -100,7 +100,7 @@ async def test_a_worker_that_is_told_to_end_drains_first(upstream: DemoUpstream)
 
 
 async def test_a_worker_that_crashes_again_waits_longer(upstream: DemoUpstream) -> None:
-    """The first replacement comes at once, the next ones take their time."""
+    """The first replacement starts immediately, later ones after increasing delays."""
     async with crew(upstream) as server:
         waits = []
         for time in range(1, 4):
@@ -112,7 +112,7 @@ async def test_a_worker_that_crashes_again_waits_longer(upstream: DemoUpstream) 
 
 
 def test_the_wait_is_bounded_and_forgotten() -> None:
-    """It doubles up to its bound, and is none again after a worker that has served long."""
+    """The delay doubles up to its maximum, and is reset by a worker that has served long."""
     backoff = Backoff()
     waits = [backoff.delay(0) for _ in range(20)]
     assert waits[:6] == [0, 0.5, 1, 2, 4, 8]
@@ -121,7 +121,7 @@ def test_the_wait_is_bounded_and_forgotten() -> None:
 
 
 async def test_a_worker_killed_in_the_drain_is_told_by_the_code(upstream: DemoUpstream) -> None:
-    """The exit code is the worst of the workers', and who is killed now has no successor."""
+    """The exit code is the worst of the workers', and a worker killed now is not replaced."""
     async with crew(upstream) as server, held_streams(server, upstream):
         server.signal(signal.SIGTERM)
         await server.logged("draining", times=WORKERS)
@@ -133,10 +133,10 @@ async def test_a_worker_killed_in_the_drain_is_told_by_the_code(upstream: DemoUp
 
 
 async def test_a_drain_does_not_wait_for_a_worker_that_only_starts(upstream: DemoUpstream) -> None:
-    """A successor that does not serve yet when the signal comes just ends: exit code 0."""
+    """A replacement that does not serve yet when the signal comes just ends, with exit code 0."""
     async with crew(upstream) as server:
         os.kill(pid_of(server, 0), signal.SIGKILL)
-        # Its successor loads its modules for a second or more.
+        # Its replacement loads its modules for a second or more.
         await server.logged("worker ended")
         server.signal(signal.SIGTERM)
         assert await server.wait() == 0
@@ -144,26 +144,26 @@ async def test_a_drain_does_not_wait_for_a_worker_that_only_starts(upstream: Dem
 
 
 async def test_a_second_signal_ends_all_at_once(upstream: DemoUpstream) -> None:
-    """A second signal waits for no stream of any worker: exit code 130, and none is left."""
+    """A second signal ends all workers without waiting for streams, with exit code 130."""
     env = {"TOKENWIRE_DRAIN_SECONDS": "3600", "TOKENWIRE_GRACE_SECONDS": "3600"}
     async with crew(upstream, env) as server, held_streams(server, upstream):
         server.signal(signal.SIGINT)
         await server.logged("draining", times=WORKERS)
         server.signal(signal.SIGINT)
-        # Also waits until the last worker has let go of the log.
+        # Also waits until the last worker has closed the log.
         assert await server.wait() == 130
         assert "Traceback" not in "\n".join(server.log_lines)
 
 
 async def test_workers_do_not_outlive_a_killed_supervisor(upstream: DemoUpstream) -> None:
-    """Left alone, workers finish the answers that they have begun, and end."""
+    """Workers whose supervisor was killed finish the answers they have begun, and exit."""
     async with crew(upstream) as server, held_streams(server, upstream) as calls:
         server.signal(signal.SIGKILL)
         await server.logged("draining", times=WORKERS)
         upstream.barrier("held").release()
         for answers in await asyncio.gather(*map(collect, calls)):
             assert_whole(answers)
-        # Also waits until the last worker has let go of the log.
+        # Also waits until the last worker has closed the log.
         assert await server.wait() == -signal.SIGKILL
         assert [entry["event"] for entry in server.entries].count("stopped") == WORKERS
         assert len(server.entries) == len(server.log_lines)
@@ -178,7 +178,7 @@ def has_children(pid: int) -> bool:
 async def test_a_signal_during_the_start_ends_all(
     upstream: DemoUpstream, number: signal.Signals, code: int
 ) -> None:
-    """Before all serve, one signal ends the supervisor and its workers, without a word."""
+    """Before all workers serve, one signal ends the supervisor and its workers silently."""
     env = {
         **os.environ,
         **FREE_PORTS,
@@ -192,7 +192,7 @@ async def test_a_signal_during_the_start_ends_all(
         await within(SECONDS, "a worker starts", lambda: has_children(process.pid))
         # It loads its modules for a second or more.
         process.send_signal(number)
-        # Also waits until the last worker has let go of the log.
+        # Also waits until the last worker has closed the log.
         _, stderr = await process.communicate()
     finally:
         if process.returncode is None:
@@ -203,7 +203,7 @@ async def test_a_signal_during_the_start_ends_all(
 
 
 async def test_a_server_can_follow_on_the_same_port(upstream: DemoUpstream) -> None:
-    """After the end the port is free at once, though connections to it are still closing."""
+    """After the exit the port is free at once, even while connections to it are closing."""
     async with crew(upstream) as server:
         await call_all(server)
         server.signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The link between a worker and its supervisor, when one of them says what is no message."""
+"""The link between a worker and its supervisor, if one of them sends an invalid message."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ KILLED = 137
 
 
 def say(monkeypatch: pytest.MonkeyPatch, text: str) -> Worker:
-    """Return a worker whose process writes what this expression says, and hangs."""
+    """Return a worker whose process writes the value of this expression, and hangs."""
     monkeypatch.setattr(module, "COMMAND", (sys.executable, "-c", SAYS.format(text=text)))
     return Worker(0, {"listen": "127.0.0.1:0"})
 
@@ -37,7 +37,7 @@ NONSENSE = [
 async def test_a_worker_that_says_nonsense_is_ended(
     monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """What is no message, or too long for one, ends its process; nobody waits for it."""
+    """A worker that sends an invalid or oversized message is killed without a delay."""
     for text in NONSENSE:
         with subtests.test(text=text), monkeypatch.context() as patched:
             worker = say(patched, text)
@@ -49,7 +49,7 @@ async def test_a_worker_that_says_nonsense_is_ended(
 
 
 async def test_nonsense_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that serves and then sends no messages any more is ended in its time."""
+    """A worker that serves and then sends only invalid messages is killed after the timeout."""
     worker = say(monkeypatch, f"b'{ADDRESS}\\n' + b'garbage\\n' * 10_000")
     await worker.spawn()
     await worker.serving()
@@ -60,7 +60,7 @@ async def test_nonsense_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_only_a_supervisor_starts_workers() -> None:
-    """A descriptor that is no link ends the start with one line."""
+    """A worker process whose descriptor is not a link exits with one line."""
     done = await run_tokenwire("serve", "--worker", "0", "99")
     assert done.code == 1
     assert done.stderr == "tokenwire: only a supervisor starts workers\n"

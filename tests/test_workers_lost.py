@@ -1,4 +1,4 @@
-"""Workers that cannot be started, that do not answer, or that say what nobody understands."""
+"""Workers that cannot be started or do not answer."""
 
 import asyncio
 import json
@@ -31,17 +31,17 @@ def descriptors_of(pid: int) -> int:
 
 @contextmanager
 def few_descriptors(pid: int) -> Iterator[None]:
-    """Leave a process no descriptor that it has not got already."""
+    """Allow a process no more descriptors than it has open."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors_of(pid), before[1]))
     yield
-    # The process may have ended.
+    # The process may have exited.
     with suppress(ProcessLookupError):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 async def test_a_worker_is_started_once_there_are_descriptors(upstream: DemoUpstream) -> None:
-    """While there are none, the supervisor says so and waits longer each time."""
+    """Without descriptors, the supervisor logs each failed start and waits longer each time."""
     async with crew(upstream) as server:
         before = descriptors_of(server.pid)
         with few_descriptors(server.pid):
@@ -64,7 +64,7 @@ async def test_a_worker_is_started_once_there_are_descriptors(upstream: DemoUpst
 async def test_a_worker_is_started_once_its_interpreter_is_back(
     upstream: DemoUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An upgrade that takes the interpreter away for a while costs that while."""
+    """A worker is replaced as soon as an upgrade has put the interpreter back."""
     interpreter = environment_like_ours(tmp_path)
     monkeypatch.setattr("support.process.TOKENWIRE", (str(interpreter), "-m", "tokenwire"))
     async with crew(upstream) as server:
@@ -82,7 +82,7 @@ async def test_a_worker_is_started_once_its_interpreter_is_back(
 async def test_the_end_waits_for_no_worker_that_cannot_be_started(
     upstream: DemoUpstream,
 ) -> None:
-    """SIGTERM between two attempts ends the supervisor, without a traceback."""
+    """SIGTERM between two attempts to start a worker ends the supervisor without a traceback."""
     async with crew(upstream) as server:
         with few_descriptors(server.pid):
             os.kill(pid_of(server, 0), signal.SIGKILL)
@@ -93,7 +93,7 @@ async def test_the_end_waits_for_no_worker_that_cannot_be_started(
 
 
 def environment_like_ours(folder: Path) -> Path:
-    """Make a virtual environment that is ours but for the interpreter's path; return that."""
+    """Make a copy of this virtual environment with its own interpreter path; return that path."""
     ours = Path(sys.prefix)
     (folder / "lib").symlink_to(ours / "lib")
     (folder / "pyvenv.cfg").symlink_to(ours / "pyvenv.cfg")
@@ -104,7 +104,7 @@ def environment_like_ours(folder: Path) -> Path:
 
 
 async def test_a_worker_that_does_not_answer_is_replaced(upstream: DemoUpstream) -> None:
-    """One that is stopped is killed after its time, and its successor serves."""
+    """A stopped worker is killed after the timeout, and its replacement serves."""
     async with crew(upstream, TIMEOUT) as server:
         stopped = pid_of(server, 0)
         os.kill(stopped, signal.SIGSTOP)
@@ -119,12 +119,12 @@ async def test_a_worker_that_does_not_answer_is_replaced(upstream: DemoUpstream)
 
 
 async def test_processes_that_were_paused_together_go_on(upstream: DemoUpstream) -> None:
-    """As with `docker pause`: longer than the time for an answer, and no worker is replaced."""
+    """After a pause of all processes, as by `docker pause`, no worker is replaced."""
     async with crew(upstream, TIMEOUT) as server:
         pids = [server.pid, *(pid_of(server, worker) for worker in range(WORKERS))]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        # The promise is about this time.
+        # The pause must be longer than the timeout.
         await asyncio.sleep(1.5 * TIMEOUT_SECONDS)
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
@@ -135,11 +135,11 @@ async def test_processes_that_were_paused_together_go_on(upstream: DemoUpstream)
 
 
 async def test_a_worker_that_drains_still_answers(upstream: DemoUpstream) -> None:
-    """Streams may take longer to finish than a worker may be silent, and none is lost."""
+    """Streams may take longer to finish in a drain than the worker timeout, and none is lost."""
     async with crew(upstream, TIMEOUT) as server, held_streams(server, upstream) as calls:
         server.signal(signal.SIGTERM)
         await server.logged("draining", times=WORKERS)
-        # The promise is about this time.
+        # The drain must take longer than the timeout.
         await asyncio.sleep(1.5 * TIMEOUT_SECONDS)
         upstream.barrier("held").release()
         for answers in await asyncio.gather(*map(collect, calls)):
@@ -152,7 +152,7 @@ async def test_a_worker_that_drains_still_answers(upstream: DemoUpstream) -> Non
 async def test_a_stopped_worker_does_not_hold_the_exit(
     upstream: DemoUpstream, *, stopped_first: bool
 ) -> None:
-    """Drain and grace over, it is killed; the others have drained, and the code tells."""
+    """After the drain and grace time a stopped worker is killed, and the exit code shows it."""
     env = {"TOKENWIRE_GRACE_SECONDS": "1", "TOKENWIRE_WORKER_TIMEOUT_SECONDS": "3600"}
     async with crew(upstream, env) as server:
         stopped = pid_of(server, 0)
@@ -171,7 +171,7 @@ async def test_a_stopped_worker_does_not_hold_the_exit(
 
 
 async def test_a_first_start_that_cannot_be_is_told(upstream: DemoUpstream) -> None:
-    """Without descriptors for its workers the supervisor names it and ends."""
+    """Without descriptors for its workers, the supervisor logs the error and exits."""
     env = {**os.environ, "OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_WORKERS": "200"}
     limited = ["prlimit", "--nofile=40", sys.executable, "-m", "tokenwire", "serve"]
     process = await asyncio.create_subprocess_exec(
@@ -179,7 +179,7 @@ async def test_a_first_start_that_cannot_be_is_told(upstream: DemoUpstream) -> N
     )
     _, stderr = await process.communicate()
     *warnings, line = map(json.loads, stderr.decode().splitlines())
-    # That so few do not carry the streams either.
+    # One warning is about this limit, which is too low for the streams as well.
     assert ["open_files_limit" in warning for warning in warnings] == [True]
     assert (line["event"], line["error"]) == ("worker not started", "EMFILE")
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""How the metrics of several processes become one endpoint's."""
+"""How the metrics of several processes are combined in one endpoint."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +20,7 @@ OK = b"HTTP/1.1 200 OK\r\n\r\n"
 
 @pytest.fixture
 def serving() -> Iterator[Worker]:
-    """A worker whose endpoint has a histogram with an exemplar."""
+    """A worker whose endpoint exposes a histogram with an exemplar."""
     registry = CollectorRegistry()
     histogram = Histogram("seconds_waited", "Time.", buckets=(1, 2), registry=registry)
     histogram.observe(1.5, TRACE)
@@ -33,7 +33,7 @@ def serving() -> Iterator[Worker]:
 
 @asynccontextmanager
 async def broken(answer: bytes | None, *, whole: bool = True) -> AsyncIterator[Worker]:
-    """Run a worker whose endpoint answers so; with None it says nothing, and else closes."""
+    """Run a worker whose endpoint sends this answer; with None it sends nothing and stays open."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -52,7 +52,7 @@ async def broken(answer: bytes | None, *, whole: bool = True) -> AsyncIterator[W
 
 
 async def test_exemplars_are_kept(serving: Worker) -> None:
-    """An exemplar of a worker is still beside its bucket, in the format that has exemplars."""
+    """The exemplar of a worker's bucket is kept in the OpenMetrics format."""
     registry = WorkersCollector([serving]).registry
     text = (await asyncio.to_thread(generate_openmetrics, registry)).decode()
     line = 'seconds_waited_bucket{le="2.0",worker="0"} 1.0 # {trace_id="5b8aa5a2d2c872e8"} 1.5 '
@@ -78,7 +78,7 @@ ANSWERS: list[tuple[bytes | None, bool]] = [
 async def test_a_worker_that_does_not_answer_well_hides_no_other(
     serving: Worker, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    """Silent, slow, reset, too long, no metrics: it is down, and the others' series are there."""
+    """A worker with an invalid or missing answer is down; other workers' series remain."""
     for answer, whole in ANSWERS:
         with (
             subtests.test(answer=str(answer)[:60], whole=whole),
@@ -95,7 +95,7 @@ async def test_a_worker_that_does_not_answer_well_hides_no_other(
 
 
 async def test_a_family_of_another_type_hides_no_other(serving: Worker) -> None:
-    """What cannot stand beside the others' series is left out."""
+    """A family whose type conflicts with another worker's is omitted."""
     other = OK + b"# TYPE seconds_waited gauge\nseconds_waited 1\n# EOF\n"
     async with broken(other) as worker:
         registry = WorkersCollector([serving, worker]).registry
@@ -107,7 +107,7 @@ async def test_a_family_of_another_type_hides_no_other(serving: Worker) -> None:
 async def test_it_costs_no_thread_for_each_worker(
     serving: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many workers that hang together cost the time of one, and no thread."""
+    """Scraping many hanging workers takes the time of one, and no thread for each."""
     monkeypatch.setattr(scraping, "SCRAPE_SECONDS", 1.0)
     async with broken(None) as hanging:
         workers = [serving, *(Worker(number, {}) for number in range(1, 100))]

@@ -1,4 +1,4 @@
-"""The port that workers share, and nobody else."""
+"""The port that the workers of one server share."""
 
 import socket
 
@@ -9,14 +9,14 @@ from tokenwire.workers.port import reserve
 
 
 def test_a_reserved_port_is_taken() -> None:
-    """While no worker listens yet, a second server is turned away, and its port is told."""
+    """Before any worker listens, a second server is rejected with an error that names the port."""
     address, kept = reserve("127.0.0.1:0")
     with kept, pytest.raises(SettingsError, match=f"TOKENWIRE_LISTEN={address}: cannot listen"):
         reserve(address)
 
 
 def test_workers_get_the_connections() -> None:
-    """One that asks to share can listen there, and what keeps the port takes no connection."""
+    """A worker can listen on the reserved port, and the reservation accepts no connections."""
     address, kept = reserve("127.0.0.1:0")
     place = ("127.0.0.1", int(address.rpartition(":")[2]))
     with kept:
@@ -29,7 +29,7 @@ def test_workers_get_the_connections() -> None:
 
 
 def test_a_port_is_free_again() -> None:
-    """What was kept can be reserved anew once it is let go."""
+    """A port can be reserved again after it is released."""
     address, kept = reserve("127.0.0.1:0")
     kept.close()
     again, kept = reserve(address)

@@ -1,4 +1,4 @@
-"""The public forge's workflows do what `.ci/run` does, with pinned actions and few rights."""
+"""The GitHub workflows run what `.ci/run` runs, with pinned actions and minimal permissions."""
 
 import re
 from pathlib import Path
@@ -21,20 +21,20 @@ def loaded(name: str) -> dict[str, Any]:
 
 
 def commands(name: str) -> str:
-    """Return everything that a workflow's steps run."""
+    """Return all commands that a workflow's steps run."""
     steps = [step for job in loaded(name)["jobs"].values() for step in job.get("steps", [])]
     return "\n".join(step["run"] for step in steps if "run" in step)
 
 
 def targets(text: str) -> set[str]:
-    """Return the targets of every line that runs make."""
+    """Return the targets of all lines that run make."""
     lines = re.findall(r"^make ([\w -]+)$", text, re.MULTILINE)
     return {target for line in lines for target in line.split()}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=NAMES)
 def test_every_action_is_pinned(path: Path) -> None:
-    """Each action is named by a full commit, with its version beside it; tags can move."""
+    """Each action is pinned to a full commit, because tags can move, and its version is noted."""
     lines = [line for line in path.read_text("utf-8").splitlines() if "uses:" in line]
     assert lines
     for line in lines:
@@ -49,14 +49,14 @@ def test_an_action_has_one_version() -> None:
 
 
 def test_ci_runs_what_must_hold() -> None:
-    """The forge runs the targets of `.ci/run`, and those that build what is shipped."""
+    """CI runs the targets of `.ci/run`, and the targets that build the released artifacts."""
     ours = targets((ROOT / ".ci" / "run").read_text("utf-8"))
     assert ours == {"test", "test-all", "test-tools"}
     assert targets(commands("ci.yml")) == ours | {"image", "sbom", "chart"}
 
 
 def test_a_release_follows_the_tests_and_ships_the_same() -> None:
-    """Publishing needs a good run of ci.yml, and makes image, SBOM and chart the same way."""
+    """Publishing requires a successful run of ci.yml, and uses the same targets for artifacts."""
     jobs = loaded("release.yml")["jobs"]
     assert jobs["ci"] == {"uses": "./.github/workflows/ci.yml"}
     assert jobs["publish"]["needs"] == "ci"
@@ -64,7 +64,7 @@ def test_a_release_follows_the_tests_and_ships_the_same() -> None:
 
 
 def test_every_target_is_there() -> None:
-    """Make has each target that a workflow runs."""
+    """The Makefile has every target that a workflow runs."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for name in NAMES:
         for target in targets(commands(name)):
@@ -73,7 +73,7 @@ def test_every_target_is_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_workflows_may_only_read(name: str) -> None:
-    """Rights beyond reading are given to single jobs, and only to the one that publishes."""
+    """Only the publishing job has more than read permissions."""
     workflow = loaded(name)
     assert workflow["permissions"] == {"contents": "read"}
     assert {job for job, each in workflow["jobs"].items() if "permissions" in each} <= {"publish"}

@@ -1,4 +1,4 @@
-"""The write pacer admits writes turn by turn and leaves the event loop time for other work."""
+"""The write pacer admits writes turn by turn, and leaves time for other work of the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from tokenwire.server.write_pacer import WritePacer
 
 
 class CountingLoop:
-    """The event loop as the pacer sees it; counts the pacer's scheduled callbacks.
+    """An event loop for the pacer that counts the callbacks it schedules.
 
     Attributes:
-        pending: How many callbacks are scheduled.
-        most_pending: The most that were scheduled at once.
-        on_pause_over: Called right after each pause, before the loop does anything else.
+        pending: The number of scheduled callbacks.
+        most_pending: The highest number of callbacks scheduled at the same time.
+        on_pause_over: Called right after each pause, before any other callback.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ async def write(pacer: WritePacer, name: str, written: list[str]) -> None:
 
 
 async def test_a_single_write_is_admitted_at_once() -> None:
-    """A write that comes alone never waits, however often one comes."""
+    """A write without concurrent writes never waits, even if it is repeated."""
     pacer = WritePacer(per_turn=1)
     for _ in range(3):
         assert not pacer.must_wait()
@@ -73,7 +73,7 @@ async def test_writes_are_admitted_in_order() -> None:
 
 
 async def test_a_cancelled_write_delays_no_other() -> None:
-    """A call that ends while its write waits gives its turn to the next write."""
+    """A waiting write whose call ends gives its turn to the next write."""
     pacer = WritePacer(per_turn=1)
     written: list[str] = []
     first, cancelled, last = [
@@ -87,12 +87,12 @@ async def test_a_cancelled_write_delays_no_other() -> None:
 
 
 async def test_other_work_runs_between_turns() -> None:
-    """Other work of the event loop finishes before all waiting writes are admitted."""
+    """Other work of the event loop runs before all waiting writes are admitted."""
     pacer = WritePacer(per_turn=1)
     written: list[str] = []
     writes = [asyncio.create_task(write(pacer, name, written)) for name in "abcdefgh"]
     await writes[0]
-    # Each step takes one iteration, as the steps of accepting a call do.
+    # Each step takes one iteration, like the steps of accepting a call.
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(written) < len(writes)
@@ -100,7 +100,7 @@ async def test_other_work_runs_between_turns() -> None:
 
 
 async def test_writes_cancelled_together_leave_one_chain_of_turns() -> None:
-    """When all waiting writes are cancelled, later ones start no second chain."""
+    """When all waiting writes are cancelled, later writes do not start a second chain of turns."""
     pacer = WritePacer(per_turn=1)
     loop = CountingLoop()
     pacer._loop = cast("asyncio.AbstractEventLoop", loop)

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support import containers
 from support.app import StartApp
 from support.litellm_proxy import Proxy, running_proxy
-from support.no_skip import (  # noqa: F401 - pytest finds its hooks by name here
+from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
@@ -20,10 +20,10 @@ from tokenwire.app import App
 
 @pytest.fixture
 async def draining_app(start_app: StartApp) -> AsyncIterator[App]:
-    """A server on its way out: it says NOT_SERVING and still accepts calls."""
+    """A draining server, which reports NOT_SERVING and still accepts calls."""
     app = await start_app(drain_seconds=60)
     async with grpc.aio.insecure_channel(app.address) as channel:
-        stub: Any = health_pb2_grpc.HealthStub(channel)  # its published types lack the calls
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # the published types lack the methods
         watch = stub.Watch(health_pb2.HealthCheckRequest(service="openai.Chatgpt"))
         drain = asyncio.create_task(app.drain())
         while (await watch.read()).status != health_pb2.HealthCheckResponse.NOT_SERVING:
@@ -36,7 +36,7 @@ async def draining_app(start_app: StartApp) -> AsyncIterator[App]:
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """The folder of all outside programs, as `make tools` fills it."""
+    """The directory of all external programs, which `make tools` fills."""
     return ROOT / ".tools" / "bin"
 
 
@@ -48,6 +48,6 @@ def image() -> None:
 
 @pytest.fixture(scope="session")
 def litellm_proxy(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """LiteLLM's proxy: an OpenAI-compatible server that we did not write."""
+    """A LiteLLM proxy, which is a third-party OpenAI-compatible server."""
     with running_proxy(tools / "litellm", tmp_path_factory.mktemp("litellm")) as proxy:
         yield proxy

@@ -1,7 +1,7 @@
-"""Every alert fires on a real Prometheus when its fault is there, and no other does.
+"""Each alert fires on a real Prometheus for its own fault, and for no other.
 
-The rules' times are a hundredth as long (tests/support/scaled_rules.py); with those that they
-have, the unit tests in observability/prometheus/tests tell when they fire.
+The times in the rules are divided by 100 (tests/support/scaled_rules.py). The unit tests in
+observability/prometheus/tests cover the original times.
 """
 
 from collections.abc import AsyncIterator
@@ -15,10 +15,10 @@ from support.faulty import faulty
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
 together = pytest.mark.asyncio(loop_scope="module")
-"""One Prometheus and its services for all."""
+"""Makes all tests of this file share one Prometheus and its services."""
 
 EXPECTED = {
-    # First, because it is forgotten after an hour, which here is 36 seconds.
+    # First, because the fault is only remembered for an hour, which is 36 seconds here.
     "killed": {"TokenwireInstanceDown", "TokenwireDown"},
     "failing": {
         "TokenwireErrorBudgetBurnsFast",
@@ -61,21 +61,21 @@ async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 @together
 @pytest.mark.parametrize("job", EXPECTED)
 async def test_a_fault_fires_its_alerts(prometheus: Prometheus, job: str) -> None:
-    """Soon after a fault begins, each alert that is about it fires."""
+    """Each alert about a fault fires soon after the fault begins."""
     for alert in EXPECTED[job]:
         await prometheus.until(f'ALERTS{{alertstate="firing", job="{job}", alertname="{alert}"}}')
 
 
 @together
 async def test_nothing_else_fires(prometheus: Prometheus) -> None:
-    """While all faults last, no alert fires for a service with another fault, or none."""
+    """While all faults last, no service has an alert about another fault."""
     assert {(job, name) for job, names in EXPECTED.items() for name in names} >= (
         await prometheus.firing()
     )
 
 
 def test_every_alert_is_among_them() -> None:
-    """There is no alert whose fault is not injected here."""
+    """Every alert is tested with its fault."""
     groups = yaml.safe_load(RULES[1].read_text())["groups"]
     defined = {rule["alert"] for group in groups for rule in group["rules"]}
     assert set().union(*EXPECTED.values()) == defined

@@ -1,4 +1,4 @@
-"""The benchmark itself, kept alive by the smallest of runs."""
+"""The benchmark itself, run with minimal settings."""
 
 import json
 import os
@@ -16,25 +16,25 @@ LOAD = ROOT / "benchmarks" / "load"
 SMALL = ("--rounds", "1", "--seconds", "0.3", "--most-streams", "10", "--long-answer", "500")
 IN_PYTHON = ("tokenwire", "floor", "astream", "article", "fastapi")
 
-# Every server starts once for each scenario, on a machine that may be busy.
+# Each server is started once per scenario, and the machine may be busy.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Runs the benchmark as its users do."""
+    """Runs the benchmark from the command line."""
 
     into: Path
 
     async def run(self, *options: str) -> dict[str, Any]:
-        """Run as little as possible and return what was written."""
+        """Run the smallest benchmark and return its results."""
         command = (sys.executable, "-m", "benchmarks", *SMALL, *options, "--json", str(self.into))
         done = await run(*command, within=550)
         assert done.code == 0, done.stderr
         return self.written()
 
     def written(self) -> dict[str, Any]:
-        """Read the JSON file."""
+        """Return the content of the JSON file."""
         found: dict[str, Any] = json.loads(self.into.read_text())
         return found
 
@@ -45,7 +45,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 async def test_every_scenario_gives_its_figures(bench: Bench) -> None:
-    """Each scenario measures tokenwire and the floor without an error, and costs CPU time."""
+    """Every scenario measures tokenwire and the floor without errors, and reports CPU time."""
     found = await bench.run("--who", "tokenwire,floor")
 
     assert list(found["cells"]) == [scenario.name for scenario in SCENARIOS]
@@ -69,7 +69,7 @@ async def test_an_earlier_commit_is_measured_beside_this_one(bench: Bench) -> No
 
 
 async def test_every_peer_in_python_relays_whole_answers(bench: Bench) -> None:
-    """Each peer relays every token: the load generator compares count and text of each answer."""
+    """Each peer relays every token; the load generator compares each answer's count and text."""
     found = await bench.run("--who", ",".join(IN_PYTHON), "--only", "burst")
 
     for server, cell in found["cells"]["burst"].items():
@@ -87,7 +87,7 @@ async def test_litellm_relays_whole_answers(bench: Bench) -> None:
 
 
 async def test_workers_are_measured_beside_one(tmp_path: Path) -> None:
-    """One worker and two relay whole answers in each scenario, and the tables show both."""
+    """One and two workers relay whole answers in each scenario, and the tables show both."""
     into = tmp_path / "workers.json"
     small = ("--rounds", "1", "--seconds", "0.3", "--connections", "8")
     command = (sys.executable, "-m", "benchmarks.workers", *small, "--json", str(into))
@@ -107,7 +107,7 @@ async def test_workers_are_measured_beside_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [("test", "./..."), ("vet", "./...")], ids=lambda it: it[0])
 async def test_go_is_content_with_the_load_generator(command: tuple[str, ...]) -> None:
-    """The load generator's own tests pass, and `go vet` finds nothing in it."""
+    """The load generator's own tests and `go vet` pass."""
     env = {**os.environ, "GOPROXY": "off", "GOTOOLCHAIN": "local"}
 
     done = await run("go", *command, cwd=LOAD, env=env, within=240)
@@ -116,7 +116,7 @@ async def test_go_is_content_with_the_load_generator(command: tuple[str, ...]) -
 
 
 async def test_gofmt_is_content_with_the_load_generator() -> None:
-    """The load generator is formatted as gofmt does it."""
+    """The load generator is formatted with gofmt."""
     done = await run("gofmt", "-l", *(path.name for path in sorted(LOAD.glob("*.go"))), cwd=LOAD)
 
     assert (done.code, done.stdout) == (0, "")

@@ -1,4 +1,4 @@
-"""The contract's style, and its promise to every client of the original."""
+"""The style of the contract, and its compatibility with clients of the original contract."""
 
 import json
 import re
@@ -16,7 +16,7 @@ CONTRACT = Path("proto") / "tokenwire" / "v1" / "chatgpt.proto"
 
 
 class Break(NamedTuple):
-    """A change that breaks clients of the original, and buf's rule that notices."""
+    """A change that breaks clients of the original contract, and the buf rule that detects it."""
 
     before: str
     after: str
@@ -42,36 +42,36 @@ BREAKS = {
 
 @pytest.fixture
 def buf(tools: Path) -> Path:
-    """The program."""
+    """The path of buf."""
     return tools / "buf"
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what buf reads, to be broken."""
+    """A copy of the files that buf reads, for a test to modify."""
     shutil.copytree(ROOT / "proto", tmp_path / "proto")
     shutil.copy(ROOT / "buf.yaml", tmp_path)
     return tmp_path
 
 
 async def breaking(buf: Path, root: Path) -> Outcome:
-    """Hold the contract under `root` to the original."""
+    """Run buf's check for breaking changes between the original contract and `root`."""
     original = ROOT / "tests" / "original.proto"
     return await run(buf, "breaking", "--against", original, "--error-format", "json", cwd=root)
 
 
 def broken_rules(done: Outcome) -> set[str]:
-    """Read the rules that buf found broken, one JSON object a line."""
+    """Return the rules that buf reports as violated, one JSON object per line."""
     return {json.loads(line)["type"] for line in done.stdout.splitlines()}
 
 
 async def test_the_contract_follows_the_style_guide(buf: Path) -> None:
-    """The contract passes buf's standard and comment rules but for the exemptions in buf.yaml."""
+    """The contract passes buf's standard and comment rules, except those exempted in buf.yaml."""
     assert await run(buf, "lint") == Outcome(0, "", "")
 
 
 async def test_every_lint_exemption_is_needed(buf: Path, copy: Path) -> None:
-    """Without its exemptions the contract fails by exactly the exempted rules."""
+    """Without its exemptions, the contract violates exactly the exempted rules."""
     config = (copy / "buf.yaml").read_text()
     lint, rest = config.split("breaking:\n")
     kept, exemptions = lint.split("  ignore_only:\n")
@@ -95,13 +95,13 @@ async def test_an_uncommented_field_is_noticed(buf: Path, copy: Path) -> None:
 
 
 async def test_the_contract_keeps_the_original(buf: Path) -> None:
-    """Whatever the original contract defines, the contract still defines compatibly."""
+    """The contract is compatible with everything that the original contract defines."""
     assert await breaking(buf, ROOT) == Outcome(0, "", "")
 
 
 @pytest.mark.parametrize("change", BREAKS.values(), ids=BREAKS.keys())
 async def test_a_break_is_noticed(buf: Path, copy: Path, change: Break) -> None:
-    """A contract that would break clients of the original does not pass."""
+    """A contract that would break clients of the original is rejected."""
     contract = (copy / CONTRACT).read_text()
     assert change.before in contract
     (copy / CONTRACT).write_text(contract.replace(change.before, change.after))

@@ -1,4 +1,4 @@
-"""The chart by Helm's own measure: lint, unit tests, and what is generated from it."""
+"""The chart checked with Helm: lint, unit tests, and the files generated from it."""
 
 import shutil
 import subprocess
@@ -30,13 +30,13 @@ def unit_tests(chart: Path) -> subprocess.CompletedProcess[str]:
 
 @VALUES
 def test_lint_is_content(values: Path) -> None:
-    """`helm lint --strict` finds nothing, whatever the values."""
+    """`helm lint --strict` finds nothing with any of the values files."""
     done = helm("lint", "--strict", CHART, "--values", values)
     assert done.returncode == 0, done.stdout
 
 
 def test_lint_notices_a_broken_chart(tmp_path: Path) -> None:
-    """A template that makes no YAML does not pass the lint."""
+    """A template that renders invalid YAML fails the lint."""
     chart = shutil.copytree(CHART, tmp_path / "tokenwire")
     service = chart / "templates" / "service.yaml"
     service.write_text(service.read_text().replace("spec:\n", "spec: {\n"))
@@ -46,14 +46,14 @@ def test_lint_notices_a_broken_chart(tmp_path: Path) -> None:
 
 
 def test_unit_tests_pass() -> None:
-    """Every suite of helm-unittest passes."""
+    """All suites of helm-unittest pass."""
     done = unit_tests(CHART)
     assert done.returncode == 0, done.stdout
-    assert "0 passed, 0 total" in done.stdout  # snapshots: what is expected is written out
+    assert "0 passed, 0 total" in done.stdout  # no snapshots, since expected values are written out
 
 
 def test_unit_tests_notice_a_broken_chart(tmp_path: Path) -> None:
-    """A Deployment that may lose pods during a roll does not pass the unit tests."""
+    """A Deployment that may lose pods during a rollout fails the unit tests."""
     chart = shutil.copytree(CHART, tmp_path / "tokenwire")
     values = chart / "values.yaml"
     values.write_text(values.read_text().replace("maxUnavailable: 0", "maxUnavailable: 1"))
@@ -66,7 +66,7 @@ def test_unit_tests_notice_a_broken_chart(tmp_path: Path) -> None:
 def test_what_is_committed_is_what_is_rendered(
     render: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """The chart's README and deploy/k8s are exactly what the chart makes of them."""
+    """The committed README of the chart and deploy/k8s are exactly what the chart renders."""
     render(tmp_path)
     places = [Path("deploy/helm/tokenwire/README.md"), Path("deploy/k8s")]
     written = [place for place in places if (tmp_path / place).exists()]
@@ -76,19 +76,19 @@ def test_what_is_committed_is_what_is_rendered(
 
 
 def contents(place: Path) -> dict[str, str]:
-    """Return the files of a folder, or the one file, by their names."""
+    """Return the contents of the files of a directory, or of a single file, by name."""
     if place.is_file():
         return {place.name: place.read_text("utf-8")}
     return {
         str(path.relative_to(place)): path.read_text("utf-8")
         for path in place.rglob("*")
-        # They are what the manifests are made from.
+        # The values files are the input of the manifests.
         if path.is_file() and not path.name.endswith(".values.yaml")
     }
 
 
 def test_the_package_holds_what_an_installation_needs(tmp_path: Path) -> None:
-    """The packaged chart carries the project's version, and renders as its folder does."""
+    """The packaged chart has the project's version, and renders like its directory."""
     done = helm("package", "--destination", tmp_path, CHART)
     assert done.returncode == 0, done.stderr
     package = tmp_path / f"tokenwire-{__version__}.tgz"
@@ -98,7 +98,7 @@ def test_the_package_holds_what_an_installation_needs(tmp_path: Path) -> None:
 
 
 def test_each_rule_file_and_dashboard_becomes_an_object() -> None:
-    """Production's rendering has the rules and dashboards, whole and with its labels."""
+    """The production values render all rules and dashboards, complete and with their labels."""
     text = rendering(CHART / "ci" / "production-values.yaml")
     rules = of_kind(text, "PrometheusRule")
     assert len(rules) == len(list((CHART / "files" / "rules").iterdir()))

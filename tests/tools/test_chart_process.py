@@ -1,4 +1,4 @@
-"""What the chart makes runs: its commands and settings, with the real program."""
+"""The rendered commands and settings of the chart, run with the real program."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ ANSWER = "This is tokenwire's built-in demo model"
 
 
 def environment_of(pod: Pod, upstream: DemoUpstream) -> dict[str, str]:
-    """Return the server's environment, where no model and no collector is out of a test's reach."""
+    """Return the server's environment, with the model of the test and without a collector."""
     env = pod.environment() | {"OPENAI_BASE_URL": upstream.base_url}
     env.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
     return env
@@ -28,7 +28,7 @@ def environment_of(pod: Pod, upstream: DemoUpstream) -> dict[str, str]:
 async def test_the_rendered_container_serves(
     values: Path, tmp_path: Path, upstream: DemoUpstream
 ) -> None:
-    """The container's command and environment start a server that answers and knows all of it."""
+    """The rendered command and environment contain only valid settings, and the server answers."""
     pod = Pod(values, "Deployment", tmp_path)
     program, command, *arguments = pod.server["command"]
     assert (program, command) == ("tokenwire", "serve")
@@ -41,7 +41,7 @@ async def test_the_rendered_container_serves(
 
 @pytest.mark.parametrize("name", ["demo", "tls", "mtls"])
 async def test_helm_test_gets_its_answer(name: str, tmp_path: Path, upstream: DemoUpstream) -> None:
-    """The two commands of the `helm test` pod succeed against the server of the same values."""
+    """Both commands of the `helm test` pod succeed against a server with the same values."""
     env = environment_of(Pod(ci(name), "Deployment", tmp_path), upstream)
     pod = Pod(ci(name), "Pod", tmp_path)
     async with ServerProcess(env=env) as server:
@@ -61,7 +61,7 @@ async def test_helm_test_gets_its_answer(name: str, tmp_path: Path, upstream: De
 async def test_the_exec_probes_are_content(
     name: str, tmp_path: Path, upstream: DemoUpstream
 ) -> None:
-    """The commands of the exec probes find the server of the same values healthy."""
+    """The commands of the exec probes report a server with the same values as healthy."""
     pod = Pod(ci(name), "Deployment", tmp_path)
     here = f"localhost:{pod.server['ports'][0]['containerPort']}"
     async with ServerProcess(env=environment_of(pod, upstream)) as server:
@@ -75,5 +75,5 @@ async def test_the_exec_probes_are_content(
 
 
 def test_the_program_is_what_the_image_installs() -> None:
-    """`tokenwire`, which the chart's commands name, is a command of the installed package."""
+    """The command `tokenwire`, which the chart uses, is installed by the package."""
     assert (Path(sys.executable).parent / "tokenwire").exists()

@@ -1,4 +1,4 @@
-"""What the chart makes is what Kubernetes and the operators' definitions know."""
+"""The rendered objects are valid for Kubernetes and for the definitions of the operators."""
 
 import subprocess
 from pathlib import Path
@@ -26,7 +26,7 @@ CUSTOM = {
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Where kubeconform finds the schemas of Kubernetes and of the custom resources."""
+    """The locations of the schemas of Kubernetes and of the custom resources."""
     own = kubernetes_schemas.of_kubernetes(tmp_path_factory.mktemp("kubernetes"))
     return own, kubernetes_schemas.of_definitions(tmp_path_factory.mktemp("definitions"))
 
@@ -34,7 +34,7 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def kubeconform(
     text: str, schemas: tuple[str, str], version: str = kubernetes_schemas.VERSIONS[-1]
 ) -> subprocess.CompletedProcess[str]:
-    """Check objects against the schemas of one version of Kubernetes."""
+    """Validate objects against the schemas of one Kubernetes version."""
     return subprocess.run(
         [
             *(BIN / "kubeconform", "-strict", "-summary", "-kubernetes-version", version),
@@ -51,8 +51,8 @@ def kubeconform(
 @pytest.mark.parametrize("version", kubernetes_schemas.VERSIONS)
 @pytest.mark.parametrize("values", CI, ids=CI_NAMES)
 def test_every_object_fits_its_schema(values: Path, version: str, schemas: tuple[str, str]) -> None:
-    """Each object passes its schema, which rejects unknown fields; none is skipped."""
-    old = ("--set", "preStopSeconds=0") if version == "1.27.0" else ()  # its hook came with 1.30
+    """Each object is valid in its schema, which rejects unknown fields; none is skipped."""
+    old = ("--set", "preStopSeconds=0") if version == "1.27.0" else ()  # preStop sleep needs 1.30
     text = rendering(values, "--kube-version", version, *old)
     done = kubeconform(text, schemas, version)
     assert done.returncode == 0, done.stdout
@@ -60,7 +60,7 @@ def test_every_object_fits_its_schema(values: Path, version: str, schemas: tuple
 
 
 def test_every_kind_is_made_once_at_least() -> None:
-    """Between them the values files make every custom resource that the chart can make."""
+    """The values files together render every custom resource of the chart."""
     made = {each["kind"] for values in CI for each in objects(rendering(values))}
     assert made >= CUSTOM
 
@@ -76,7 +76,7 @@ def test_every_kind_is_made_once_at_least() -> None:
     ids=["Deployment", "ExternalSecret", "HorizontalPodAutoscaler", "ServiceMonitor"],
 )
 def test_a_broken_object_is_noticed(before: str, after: str, schemas: tuple[str, str]) -> None:
-    """An object with a misspelt field or a wrong type does not pass."""
+    """An object with a misspelled field or a wrong type is invalid."""
     text = rendering(ci("everything"))
     assert before in text
     done = kubeconform(text.replace(before, after), schemas)
@@ -86,7 +86,7 @@ def test_a_broken_object_is_noticed(before: str, after: str, schemas: tuple[str,
 
 @pytest.mark.parametrize("name", ["demo", "server"])
 def test_the_plain_manifests_build_and_fit(name: str, schemas: tuple[str, str]) -> None:
-    """Kustomize builds each folder of deploy/k8s into objects that pass their schemas."""
+    """Kustomize builds each directory of deploy/k8s into valid objects."""
     folder = ROOT / "deploy" / "k8s" / name
     built = subprocess.run(
         [BIN / "kustomize", "build", folder],
@@ -98,7 +98,7 @@ def test_the_plain_manifests_build_and_fit(name: str, schemas: tuple[str, str]) 
     assert built.returncode == 0, built.stderr
     assert "Helm" not in built.stdout
     assert "helm.sh" not in built.stdout
-    # One file besides is the kustomization itself.
+    # The remaining file is the kustomization itself.
     assert len(objects(built.stdout)) == len(list(folder.iterdir())) - 1
     done = kubeconform(built.stdout, schemas)
     assert done.returncode == 0, done.stdout

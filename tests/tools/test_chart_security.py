@@ -1,4 +1,4 @@
-"""Every pod of the chart passes the restricted Pod Security profile, and more."""
+"""Every pod of the chart complies with the restricted Pod Security profile, and more."""
 
 import copy
 import re
@@ -31,7 +31,7 @@ EXEMPTIONS = {
 
 @pytest.mark.parametrize("values", CI, ids=CI_NAMES)
 def test_every_pod_is_restricted(values: Path) -> None:
-    """No field of a pod, that of `helm test` included, is beyond the restricted profile."""
+    """No field of a pod, including the pod of `helm test`, violates the restricted profile."""
     pods = pod_specs(rendering(values))
     assert pods
     assert {name: violations(pod) for name, pod in pods.items() if violations(pod)} == {}
@@ -39,7 +39,7 @@ def test_every_pod_is_restricted(values: Path) -> None:
 
 @pytest.mark.parametrize("values", CI, ids=CI_NAMES)
 def test_every_container_is_tighter_still(values: Path) -> None:
-    """No token, a read-only root, a numeric user, and limits of memory, everywhere."""
+    """Each container has no token, a read-only root, a numeric user and a memory limit."""
     for pod in pod_specs(rendering(values)).values():
         assert pod["automountServiceAccountToken"] is False
         assert pod["enableServiceLinks"] is False
@@ -122,7 +122,7 @@ BREAKS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_pod_beyond_the_profile_is_noticed(name: str) -> None:
-    """Each field of the profile is looked at: a pod that breaks it does not pass."""
+    """Each field of the profile is checked: a pod that violates it is reported."""
     pod = copy.deepcopy(pod_specs(rendering(ci("production")))["Deployment/llm-tokenwire"])
     loosen, expected = BREAKS[name]
     loosen(pod)
@@ -130,7 +130,7 @@ def test_a_pod_beyond_the_profile_is_noticed(name: str) -> None:
 
 
 def checkov(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Check manifests by checkov's rules, away from the network."""
+    """Check manifests with the rules of checkov, without network access."""
     nowhere = "http://127.0.0.1:9"
     return subprocess.run(
         [
@@ -147,7 +147,7 @@ def checkov(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(120)
 def test_checkov_finds_only_what_is_exempted(tmp_path: Path) -> None:
-    """In production's manifests checkov finds exactly the exemptions, each with its reason."""
+    """For the production manifests, checkov reports exactly the exemptions."""
     (tmp_path / "production.yaml").write_text(rendering(ci("production")))
     done = checkov(tmp_path)
     found = re.findall(
@@ -158,7 +158,7 @@ def test_checkov_finds_only_what_is_exempted(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_checkov_notices_a_broken_manifest(tmp_path: Path) -> None:
-    """A container with a writable root and a mounted token does not pass."""
+    """A container with a writable root file system and a mounted token is reported."""
     text = rendering(ci("production"))
     broken = text.replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
     broken = broken.replace("automountServiceAccountToken: false", "")
@@ -170,7 +170,7 @@ def test_checkov_notices_a_broken_manifest(tmp_path: Path) -> None:
 
 
 def test_promtool_reads_the_rules_of_the_rendering(tmp_path: Path) -> None:
-    """The rules inside the rendered PrometheusRules are ones that Prometheus loads."""
+    """The rules in the rendered PrometheusRules are valid for promtool."""
     promtool = shutil.which("promtool", path=str(BIN))
     assert promtool, "run `make tools`"
     rules = [

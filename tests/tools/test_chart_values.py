@@ -1,4 +1,4 @@
-"""Every value of the chart is refused when misspelt, exercised, documented, and does something."""
+"""Every value of the chart is validated, used by a values file, documented, and has an effect."""
 
 import copy
 import json
@@ -18,14 +18,14 @@ DEFAULTS = load(CHART / "values.yaml")
 
 
 def nodes(part: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each group of values, the whole first, and then of each value in it."""
+    """Yield the path of each group of values, followed by the paths of its values."""
     yield path
     for name, inner in part.get("properties", {}).items():
         yield from nodes(inner, (*path, name))
 
 
 def inner(part: Any, path: tuple[str, ...]) -> Any:
-    """Return what is at a path of nested mappings; None where there is nothing."""
+    """Return the value at a path of nested mappings, or None if there is none."""
     return reduce(lambda each, name: (each or {}).get(name), path, part)
 
 
@@ -34,7 +34,7 @@ def schema_at(path: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-# The settings' own names are tested where they come from; `global` is a parent chart's.
+# The names of settings are tested elsewhere; `global` belongs to a parent chart.
 PATHS = [path for path in nodes(schema()) if path[:1] != ("global",)]
 GROUPS = [path for path in PATHS if "properties" in schema_at(path)]
 VALUES = [
@@ -50,7 +50,7 @@ def dotted(path: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize("group", GROUPS, ids=dotted)
 def test_a_misspelt_value_is_refused_by_its_name(group: tuple[str, ...]) -> None:
-    """Wherever a value can stand, a name that is none of the chart's stops the installation."""
+    """An unknown name at any level of the values stops the installation."""
     path = ".".join((*group, "mispelt"))
     done = helm("template", "llm", CHART, "--set", f"demo.enabled=true,{path}=1")
     assert done.returncode == 1
@@ -59,12 +59,12 @@ def test_a_misspelt_value_is_refused_by_its_name(group: tuple[str, ...]) -> None
 
 
 def test_every_value_has_a_default() -> None:
-    """Each value of the schema has its default in values.yaml."""
+    """Every value of the schema has a default in values.yaml."""
     assert [dotted(path) for path in VALUES if inner(DEFAULTS, path) is None] == []
 
 
 def test_every_value_is_exercised() -> None:
-    """Some values file in ci/ sets each value to something else than its default."""
+    """For each value, a values file in ci/ sets it to something other than its default."""
     files = [load(path) for path in CI]
     idle = [
         dotted(path)
@@ -76,7 +76,7 @@ def test_every_value_is_exercised() -> None:
 
 @pytest.mark.parametrize("path", VALUES, ids=dotted)
 def test_every_value_does_something(path: tuple[str, ...], tmp_path: Path) -> None:
-    """Without a value that a ci file sets, something else is rendered, or nothing at all."""
+    """Removing a value that a ci file sets changes the rendering or makes it fail."""
     for file in CI:
         values = load(file)
         if inner(values, path) in (None, inner(DEFAULTS, path)):
@@ -96,7 +96,7 @@ def test_every_value_is_documented() -> None:
     readme = (CHART / "README.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| (\S+) \| .* \| (.+?) \|$", readme, re.MULTILINE))
     for path in VALUES:
-        # A mapping whose default is empty or handed on has one row for all of it.
+        # A mapping whose default is empty, or that is passed on, has one row for all of its values.
         names = [".".join(path[:depth]) for depth in range(len(path), 0, -1)]
         assert any(rows.get(name, "").strip() for name in names), dotted(path)
 
@@ -114,7 +114,7 @@ def test_every_value_is_documented() -> None:
     ],
 )
 def test_a_value_beyond_its_limits_is_refused_by_its_name(value: str, name: str) -> None:
-    """A value of the wrong type or beyond its limits stops the installation."""
+    """A value of the wrong type or outside its limits stops the installation."""
     done = helm("template", "llm", CHART, "--values", ci("demo"), "--set", value)
     assert done.returncode == 1
     assert f"at '{name}'" in done.stderr

@@ -1,4 +1,4 @@
-"""Traces through a real OpenTelemetry collector, with the settings that users get."""
+"""Traces sent through a real OpenTelemetry collector, with the documented settings."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.tools
 
 SERVER, CLIENT = 2, 3
 UNSET, ERROR = 0, 2
-"""Numbers of OTLP's enumerations, as its JSON has them."""
+"""The numbers of OTLP enumeration values, as in its JSON encoding."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def stub(
 
 
 def attributes(span: dict[str, Any]) -> dict[str, Any]:
-    """Return a span's attributes; OTLP's JSON writes whole numbers as strings."""
+    """Return a span's attributes; OTLP's JSON encoding has integers as strings."""
     return {each["key"]: _value(each["value"]) for each in span["attributes"]}
 
 
@@ -50,7 +50,7 @@ def _value(value: dict[str, Any]) -> Any:
 
 
 async def pair(collector: RealCollector) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the two spans of one call, the server's and the answer's."""
+    """Return the two spans of one call: the server's span and the answer's span."""
     spans = {span["kind"]: span for span in await collector.spans(2)}
     server, answer = spans[SERVER], spans[CLIENT]
     assert server["traceId"] == answer["traceId"] == TRACE_ID
@@ -65,13 +65,13 @@ def status(span: dict[str, Any]) -> int:
 
 
 def went_on(upstream: DemoUpstream, answer: dict[str, Any]) -> bool:
-    """Tell whether the upstream got the caller's trace, with the answer's span as parent."""
+    """Return whether the upstream got the caller's trace, with the answer's span as parent."""
     header = upstream.requests[0].headers["traceparent"]
     return bool(header == f"00-{TRACE_ID}-{answer['spanId']}-01")
 
 
 async def ending(collector: RealCollector, upstream: DemoUpstream) -> tuple[int, int, str]:
-    """Return the status of both spans, and what the answer's calls the error."""
+    """Return the status of both spans, and the error type of the answer's span."""
     server, answer = await pair(collector)
     assert went_on(upstream, answer)
     return status(server), status(answer), attributes(answer)["error.type"]
@@ -80,7 +80,7 @@ async def ending(collector: RealCollector, upstream: DemoUpstream) -> tuple[int,
 async def test_a_good_call_arrives(
     stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
 ) -> None:
-    """Below the caller's span are the call's and the answer's, which says what GenAI spans say."""
+    """The call's span is below the caller's; the answer's, with GenAI attributes, is below it."""
     upstream.script('text "canary-text"; finish length; usage 10 5 4 2; done')
     await collect(stub.Send(CANARIES, metadata=(TRACEPARENT,)))
     server, answer = await pair(collector)
@@ -109,7 +109,7 @@ async def test_a_good_call_arrives(
 async def test_a_failed_call_arrives(
     stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
 ) -> None:
-    """The upstream's failure is an error of both spans, with its reason."""
+    """An upstream failure sets status ERROR on both spans, with its reason."""
     upstream.script("status 500 message=canary-body")
     await failure_of(stub.Send(CANARIES, metadata=(TRACEPARENT,)))
     assert await ending(collector, upstream) == (ERROR, ERROR, "UPSTREAM_ERROR")
@@ -118,7 +118,7 @@ async def test_a_failed_call_arrives(
 async def test_a_cancelled_call_arrives(
     stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
 ) -> None:
-    """A caller who left is told, and is no error."""
+    """A call that its caller cancelled is CANCELLED, without status ERROR."""
     upstream.script("tokens 1; stall")
     call = stub.Send(CANARIES, metadata=(TRACEPARENT,))
     await call.read()
@@ -129,7 +129,7 @@ async def test_a_cancelled_call_arrives(
 async def test_a_call_out_of_time_arrives(
     stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", collector: RealCollector, upstream: DemoUpstream
 ) -> None:
-    """A deadline that passed is an error, by its own name."""
+    """A call whose deadline passed is DEADLINE_EXCEEDED, with status ERROR."""
     upstream.script("tokens 1; stall")
     await failure_of(stub.Send(CANARIES, timeout=0.3, metadata=(TRACEPARENT,)))
     assert await ending(collector, upstream) == (ERROR, ERROR, "DEADLINE_EXCEEDED")

@@ -1,4 +1,4 @@
-"""The Go and Node examples, held to the same promises."""
+"""The Go and Node examples, which must behave in the same way."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2
 from tokenwire_demo import DemoUpstream
 
-# The first test pays for compiling the Go example.
+# The first test includes the compilation of the Go example.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
 GO = ROOT / "examples" / "go"
@@ -25,7 +25,7 @@ NODE = ROOT / "examples" / "node"
 
 @dataclass(frozen=True)
 class Example:
-    """How to call one example, and how its language writes the status codes."""
+    """The command of one example, and the status codes as its language writes them."""
 
     command: tuple[str | Path, ...]
     timeout_of_a_second: str
@@ -36,7 +36,7 @@ class Example:
 
 
 def go(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the go command in the Go example, away from the network."""
+    """Run the go command in the Go example, without network access."""
     env = {**os.environ, "GOPROXY": "off", "GOTOOLCHAIN": "local"}
     return subprocess.run(
         ["go", *arguments],
@@ -51,7 +51,7 @@ def go(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go example, built from the committed files alone."""
+    """The Go example, built from the committed files only."""
     program = tmp_path_factory.mktemp("go") / "chat"
     built = go("build", "-o", program, ".")
     assert built.returncode == 0, built.stderr
@@ -60,7 +60,7 @@ def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["go", "node"])
 def example(request: pytest.FixtureRequest) -> Example:
-    """Each of the examples in turn."""
+    """Each example in turn."""
     if request.param == "go":
         return Example(
             command=(request.getfixturevalue("go_program"),),
@@ -81,7 +81,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 
 async def test_prints_the_answer_and_how_it_ended(example: Example, app: App, stub: Stub) -> None:
-    """The whole answer stands on stdout; model, finish reason and usage on stderr."""
+    """The whole answer is printed to stdout; model, finish reason and usage to stderr."""
     text = "Hello, grüße, 你好"
     expected = await collect(stub.Send(chatgpt_pb2.Message(content=text)))
 
@@ -100,7 +100,7 @@ async def test_prints_the_answer_and_how_it_ended(example: Example, app: App, st
 async def test_prints_tokens_as_they_arrive_and_ctrl_c_stops_the_model(
     example: Example, app: App, upstream: DemoUpstream
 ) -> None:
-    """Text shows while the answer is being written; Ctrl-C ends the call up to the model."""
+    """Text is printed as it arrives; Ctrl-C cancels the call and the upstream request."""
     upstream.script("tokens 1; stall")
 
     async with started(*example.command, app.address, "Hello") as process:
@@ -117,7 +117,7 @@ async def test_prints_tokens_as_they_arrive_and_ctrl_c_stops_the_model(
 
 
 async def test_gives_up_at_its_deadline(example: Example, app: App, upstream: DemoUpstream) -> None:
-    """An answer that does not end is given up at the deadline; what arrived stays."""
+    """An answer that does not end is cancelled at the deadline; its text so far remains."""
     upstream.script("tokens 1; stall")
 
     done = await run(*example.command, example.timeout_of_a_second, app.address, "Hello")
@@ -128,7 +128,7 @@ async def test_gives_up_at_its_deadline(example: Example, app: App, upstream: De
 
 
 async def test_prints_the_reason_of_a_refusal(example: Example, app: App) -> None:
-    """A refused call prints its code and the service's own reason, and exits 1."""
+    """A rejected call prints its code and the service's reason, with exit code 1."""
     done = await run(*example.command, app.address, "  ")
 
     assert done.code == 1
@@ -137,7 +137,7 @@ async def test_prints_the_reason_of_a_refusal(example: Example, app: App) -> Non
 
 
 async def test_says_that_the_server_is_unreachable(example: Example) -> None:
-    """Where no server listens, the example says UNAVAILABLE and exits 1."""
+    """If no server listens, the example prints UNAVAILABLE and exits with code 1."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         done = await run(*example.command, f"127.0.0.1:{taken.getsockname()[1]}", "Hello")
@@ -147,7 +147,7 @@ async def test_says_that_the_server_is_unreachable(example: Example) -> None:
 
 
 async def test_explains_its_usage(example: Example) -> None:
-    """Called without its two arguments, the example says how it is used and exits 2."""
+    """Without its two arguments, the example prints its usage and exits with code 2."""
     done = await run(*example.command, "127.0.0.1:50051")
 
     assert done.code == 2
@@ -162,7 +162,7 @@ def test_go_vet_is_content() -> None:
 
 
 async def test_gofmt_is_content() -> None:
-    """The Go example is formatted as gofmt does it."""
+    """The Go example is formatted with gofmt."""
     done = await run("gofmt", "-l", "main.go", cwd=GO)
 
     assert done == Outcome(0, "", "")

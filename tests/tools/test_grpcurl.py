@@ -1,4 +1,4 @@
-"""grpcurl knows the service by reflection alone."""
+"""grpcurl uses the service by reflection only."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.tools
 
 
 async def test_lists_the_services(tools: Path, app: App) -> None:
-    """The server lists the chat service, health and reflection in both versions."""
+    """The server lists the chat service, health, and both versions of reflection."""
     done = await run(tools / "grpcurl", "-plaintext", app.address, "list")
 
     assert done.code == 0, done.stderr
@@ -29,7 +29,7 @@ async def test_lists_the_services(tools: Path, app: App) -> None:
 
 
 async def test_describes_the_call(tools: Path, app: App) -> None:
-    """Whoever asks the server sees the call's name, its types and that it streams."""
+    """The description of the service shows the method's name, its types and that it streams."""
     done = await run(tools / "grpcurl", "-plaintext", app.address, "describe", "openai.Chatgpt")
 
     assert done.code == 0, done.stderr
@@ -46,7 +46,7 @@ async def test_describes_the_call(tools: Path, app: App) -> None:
     ],
 )
 async def test_describes_a_method(tools: Path, app: App, symbol: str, shown: str) -> None:
-    """A method's own name is known, and reflection knows itself."""
+    """A method is described by its own name, including the methods of reflection."""
     done = await run(tools / "grpcurl", "-plaintext", app.address, "describe", symbol)
 
     assert done.code == 0, done.stderr
@@ -63,7 +63,7 @@ async def test_lists_the_health_of_all(tools: Path, app: App) -> None:
 
 
 async def test_describes_a_message(tools: Path, app: App) -> None:
-    """The messages can be read off the server too, with their original numbers."""
+    """The description of a message shows its fields with their original numbers."""
     done = await run(tools / "grpcurl", "-plaintext", app.address, "describe", "openai.Message")
 
     assert done.code == 0, done.stderr
@@ -87,7 +87,7 @@ async def test_calls_send(tools: Path, app: App, stub: Stub) -> None:
 
 
 async def test_shows_the_reason_of_a_refusal(tools: Path, app: App) -> None:
-    """A refused call shows its code and the service's reason."""
+    """A rejected call shows its code and the service's reason."""
     call = ("-plaintext", "-d", json.dumps({"content": " "}), app.address, "openai.Chatgpt/Send")
 
     done = await run(tools / "grpcurl", *call)
@@ -98,7 +98,7 @@ async def test_shows_the_reason_of_a_refusal(tools: Path, app: App) -> None:
 
 
 def answers_in(text: str) -> list[chatgpt_pb2.Answer]:
-    """Read the JSON objects that grpcurl prints one after another."""
+    """Return the JSON objects that grpcurl prints one after another."""
     decoder = json.JSONDecoder()
     found = []
     while text := text.lstrip():

@@ -1,4 +1,4 @@
-"""The real grpc-health-probe, as Kubernetes users run it."""
+"""The real grpc-health-probe, called as in Kubernetes."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SERVICES = pytest.mark.parametrize("service", ["", "openai.Chatgpt"])
 
 
 async def probe(tools: Path, address: str, service: str) -> Outcome:
-    """Ask for one service's health."""
+    """Probe the health of one service."""
     limits = ("-connect-timeout", "10s", "-rpc-timeout", "10s")
     asked = (f"-addr={address}", f"-service={service}")
     return await run(tools / "grpc-health-probe", *asked, *limits)
@@ -21,7 +21,7 @@ async def probe(tools: Path, address: str, service: str) -> Outcome:
 
 @SERVICES
 async def test_a_running_server_is_serving(tools: Path, app: App, service: str) -> None:
-    """The probe exits 0 and says SERVING, for the server and for the chat service."""
+    """The probe reports SERVING with exit code 0, for the server and for the chat service."""
     done = await probe(tools, app.address, service)
 
     assert done.code == 0, done.stderr
@@ -32,7 +32,7 @@ async def test_a_running_server_is_serving(tools: Path, app: App, service: str) 
 async def test_a_draining_server_is_not_serving(
     tools: Path, draining_app: App, service: str
 ) -> None:
-    """While the server drains, the probe exits 4 and says NOT_SERVING for both names."""
+    """While the server drains, the probe reports NOT_SERVING with exit code 4 for both names."""
     done = await probe(tools, draining_app.address, service)
 
     assert done.code == 4
@@ -40,7 +40,7 @@ async def test_a_draining_server_is_not_serving(
 
 
 async def test_an_unknown_service_is_a_failed_call(tools: Path, app: App) -> None:
-    """A name that the server does not know is no health at all: exit code 3."""
+    """A service that the server does not know is a failed probe with exit code 3."""
     done = await probe(tools, app.address, "openai.Chatgtp")
 
     assert done.code == 3

@@ -1,4 +1,4 @@
-"""The real grpc-health-probe against a server with TLS, with the flags of its own documentation."""
+"""The real grpc-health-probe against a server with TLS, with its documented flags."""
 
 import datetime as dt
 from pathlib import Path
@@ -27,7 +27,7 @@ async def probe(tools: Path, address: str, *flags: str) -> Outcome:
 async def test_a_trusted_certificate_is_serving(
     tools: Path, start_app: StartApp, mount: Mount
 ) -> None:
-    """The probe exits 0 when it trusts the authority and finds the name that it expects."""
+    """The probe exits with code 0 if it trusts the authority and the name matches."""
     pair = Pair(name="tokenwire.llm.svc")
     settings = mount.put(pair, pair.authority).settings | {"tls_client_ca_file": None}
     app = await start_app(**settings)
@@ -38,7 +38,7 @@ async def test_a_trusted_certificate_is_serving(
 
 
 async def test_plaintext_does_not_connect(tools: Path, start_app: StartApp, mount: Mount) -> None:
-    """Without -tls the probe finds no server: exit code 2, as it would from the kubelet itself."""
+    """Without -tls the probe cannot connect and exits with code 2, like the kubelet's probe."""
     app = await start_app(**mount.put(Pair()).settings)
     assert (await probe(tools, app.address, "-connect-timeout=1s")).code == 2
 
@@ -46,7 +46,7 @@ async def test_plaintext_does_not_connect(tools: Path, start_app: StartApp, moun
 async def test_the_probe_shows_a_certificate(
     tools: Path, start_app: StartApp, mount: Mount
 ) -> None:
-    """With mTLS the probe needs a certificate of the callers' authority, and verifies none."""
+    """With mTLS the probe needs a client certificate, even if it does not verify the server's."""
     callers = trustme.CA()
     app = await start_app(**mount.put(Pair(callers), callers.cert_pem.bytes()).settings)
     flags = ("-tls", "-tls-no-verify")
@@ -59,7 +59,7 @@ async def test_the_probe_shows_a_certificate(
 async def test_an_expired_certificate_ends_no_pod(
     tools: Path, start_app: StartApp, mount: Mount
 ) -> None:
-    """The flags of the chart's probes pass with a certificate that callers take no more."""
+    """The flags of the chart's probes succeed even with an expired server certificate."""
     pair = Pair(not_after=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     app = await start_app(**mount.put(pair).settings)
     with pytest.raises(ChatError):

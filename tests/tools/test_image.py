@@ -1,4 +1,4 @@
-"""The image, built for real and run as the chart runs it."""
+"""The image, built and run as the chart runs it."""
 
 import asyncio
 import mmap
@@ -28,12 +28,12 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_client import Client
 from tokenwire_demo import DemoUpstream
 
-# The first test waits for the build.
+# The first test includes the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]
 
 ANSWER = "This is tokenwire's built-in demo model"
 STREAMS = 20
-# The second path is that of the older kind of control groups.
+# The second path is that of cgroup v1.
 STATUS = """
 import pathlib
 print(pathlib.Path("/proc/1/status").read_text())
@@ -66,12 +66,12 @@ print(list(pathlib.Path("/opt").rglob("tokenwire?demo*")))
 
 
 def test_the_image_is_small() -> None:
-    """It has at most 250 MB, the base included."""
+    """The image is at most 250 MB, including its base."""
     assert inspected()["Size"] <= 250_000_000
 
 
 def test_the_demo_image_is_the_same_with_one_layer_more() -> None:
-    """What the tests promise of the image holds for its variant: it adds the simulator alone."""
+    """The demo image is the image plus one layer that adds only the simulator."""
     image, demo = inspected(), inspected(DEMO)
     *below, _ = demo["RootFS"]["Layers"]
     assert below == image["RootFS"]["Layers"]
@@ -81,7 +81,7 @@ def test_the_demo_image_is_the_same_with_one_layer_more() -> None:
 
 
 async def test_the_image_has_no_simulator() -> None:
-    """Told to serve the demo, it ends at once and says which image has it."""
+    """`serve --demo` fails in the image without the simulator, and names the image that has it."""
     done = await ended(*chart_options(), command=("serve", "--demo"))
     assert done.code == 2
     [line] = done.stderr.splitlines()
@@ -91,7 +91,7 @@ async def test_the_image_has_no_simulator() -> None:
 
 
 def test_the_image_says_what_it_is() -> None:
-    """Labels, user, ports and commands are those that the chart and Compose users expect."""
+    """The labels, user, ports and commands match those that the chart and Compose use."""
     config = inspected()["Config"]
     labels = config["Labels"]
     asked = subprocess.run(
@@ -109,7 +109,7 @@ def test_the_image_says_what_it_is() -> None:
 
 
 async def test_it_streams_under_the_charts_security_context() -> None:
-    """Restricted as the chart says, it streams the demo model's answer to a client outside."""
+    """Under the chart's restrictions, the image streams the demo model's answer to a client."""
     [server_of_chart] = chart_pod()["containers"]
     assert server_of_chart["image"].endswith("-demo")
     command = tuple(server_of_chart["command"][1:])
@@ -130,7 +130,7 @@ async def test_it_streams_under_the_charts_security_context() -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_it_needs_no_writable_file_at_all(workers: str) -> None:
-    """With no /tmp either, one process and several serve."""
+    """The image serves without a writable /tmp, with one process and with several."""
     command = ("serve", "--demo", "--workers", workers)
     options = (*chart_options(tmp=False), *ON_THIS_MACHINE)
     async with (
@@ -142,7 +142,7 @@ async def test_it_needs_no_writable_file_at_all(workers: str) -> None:
 
 
 async def test_it_needs_no_shell() -> None:
-    """Where every shell of the image is gone, it serves all the same."""
+    """The image serves without any shell."""
     gone = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
     options = (*chart_options(), *gone, *ON_THIS_MACHINE)
     async with (
@@ -154,8 +154,8 @@ async def test_it_needs_no_shell() -> None:
 
 
 async def test_the_probe_inside_finds_it_serving() -> None:
-    """The image's own addresses, grpc_health_probe and HEALTHCHECK fit together."""
-    # A network of its own has the ports of its own.
+    """The image's default addresses, grpc_health_probe and HEALTHCHECK work together."""
+    # In a network of its own, the default ports are free.
     options = (*chart_options(), "--network=none")
     async with Container(*options, command=("serve", "--demo"), image=DEMO) as server:
         assert (server.address, server.metrics_address) == ("0.0.0.0:50051", "0.0.0.0:9464")
@@ -171,7 +171,7 @@ async def test_the_probe_inside_finds_it_serving() -> None:
 
 
 async def test_sigterm_lets_every_answer_finish(upstream: DemoUpstream) -> None:
-    """SIGTERM to process 1 while it streams 20 answers: all complete, and it exits with 0."""
+    """SIGTERM to process 1 during 20 streams lets all of them complete, with exit code 0."""
     upstream.script(*["tokens 1; barrier all; answer"] * STREAMS)
     settings = {"OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_MODEL": MODEL}
     given = [f"--env={name}={value}" for name, value in settings.items()]
@@ -193,7 +193,7 @@ async def test_sigterm_lets_every_answer_finish(upstream: DemoUpstream) -> None:
 
 
 async def test_what_a_server_imports_is_compiled() -> None:
-    """Nothing that a start imports has to be compiled first."""
+    """Every module that the server imports at startup is precompiled."""
     printed = await output_of(*chart_options(), "--entrypoint=python", command=("-c", IMPORTED))
     modules, *missing = printed.split()
     assert int(modules) > 1000
@@ -201,13 +201,13 @@ async def test_what_a_server_imports_is_compiled() -> None:
 
 
 async def test_nothing_installs_anything() -> None:
-    """Neither the environment nor the base has a pip left."""
+    """Neither the environment nor the base contains pip."""
     printed = await output_of("--entrypoint=python", command=("-c", INSTALLERS))
     assert printed.splitlines() == ["[]", "[]"]
 
 
 def test_nothing_of_the_builder_is_in_it(tmp_path: Path) -> None:
-    """No key, mirror, proxy or certificate of the builder's is in a file or in the history."""
+    """No key, mirror, proxy or certificate of the build machine is in a file or in the history."""
     archive = tmp_path / "image.tar"
     saved = ("save", "--quiet", "--output", archive, IMAGE)
     subprocess.run(podman(*saved), check=True, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The commands of README and docs/image.md that run a container."""
+"""The commands of the README and docs/image.md that run a container."""
 
 import shlex
 
@@ -10,7 +10,7 @@ from support.readme import CONTAINERS
 from tokenwire_client import Client
 from tokenwire_demo import DemoUpstream
 
-# The first test waits for the build.
+# The first test includes the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]
 
 COMMANDS = [*RUNS, *(block.code for block in CONTAINERS)]
@@ -23,7 +23,7 @@ IMAGES = {"tokenwire:local": IMAGE, "tokenwire:local-demo": DEMO}
 
 
 def parts(command: str) -> tuple[list[str], str, tuple[str, ...]]:
-    """Return a command's options, without the ports of a network of its own, its image and more."""
+    """Return a command's options without published ports, its image, and its arguments."""
     docker, run, remove, *words = shlex.split(command)
     assert (docker, run, remove) == ("docker", "run", "--rm")
     [name] = IMAGES.keys() & set(words)
@@ -43,7 +43,7 @@ async def test_every_server_answers(
     """The container that a command starts streams an answer."""
     monkeypatch.setenv("OPENAI_API_KEY", "a-key")
     options, image, inside = parts(command)
-    # OpenAI itself is out of reach for a test.
+    # OpenAI itself is not reachable from a test.
     model = f"--env=OPENAI_BASE_URL={upstream.base_url}"
     async with (
         Container(*options, model, *ON_THIS_MACHINE, command=inside, image=image) as server,
@@ -55,7 +55,7 @@ async def test_every_server_answers(
 
 @pytest.mark.parametrize("command", DEMOS)
 async def test_every_demo_tells_its_story(command: str) -> None:
-    """The container prints an answer and ends with 0."""
+    """The container prints an answer and exits with code 0."""
     options, image, inside = parts(command)
     printed = await output_of(*options, "--network=none", command=inside, image=image)
     assert ANSWER in printed

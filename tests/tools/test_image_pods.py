@@ -1,4 +1,4 @@
-"""The chart's pods in the image: their settings, mounted secrets and exec probes."""
+"""The chart's pods run in the image, with their settings, mounted secrets and exec probes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from support.helm import ci
 from support.pods import Pod
 from tokenwire_demo import DemoUpstream
 
-# The first test waits for the build.
+# The first test includes the build.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1500), pytest.mark.usefixtures("image")]
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -17,7 +17,7 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder that the image's user may read, as what Kubernetes mounts."""
+    """A directory that the image's user can read, like a Kubernetes volume."""
     tmp_path.chmod(0o755)
     return tmp_path
 
@@ -26,7 +26,7 @@ def files(tmp_path: Path) -> Path:
 async def test_the_pod_answers_and_its_probes_are_content(
     name: str, files: Path, upstream: DemoUpstream
 ) -> None:
-    """With the chart's settings and files it streams, and the probes' commands pass inside."""
+    """With the chart's settings and files, the container streams and its probe commands succeed."""
     pod = Pod(ci(name), "Deployment", files)
     env = pod.environment() | {"OPENAI_BASE_URL": upstream.base_url}
     env.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)

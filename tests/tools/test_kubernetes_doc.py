@@ -1,4 +1,4 @@
-"""Every command of docs/kubernetes.md is run, or what it is about is rendered."""
+"""Each command of docs/kubernetes.md is run, or checked against the rendered chart."""
 
 import functools
 import re
@@ -24,7 +24,7 @@ DEMO = "helm install tokenwire deploy/helm/tokenwire --set demo.enabled=true"
 
 @functools.cache
 def rendered(command: str) -> str:
-    """Return what an installation's command would send to the cluster."""
+    """Return the manifests that an installation command would send to the cluster."""
     options = doc.rendering_options(command)
     done = helm("template", doc.RELEASE, "deploy/helm/tokenwire", *options)
     assert done.returncode == 0, done.stderr
@@ -32,21 +32,21 @@ def rendered(command: str) -> str:
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
-    """Each command of the page belongs to exactly one of the kinds below."""
+    """Each command of the page is of exactly one of the tested kinds."""
     assert sorted(command for kind in doc.KINDS for command in kind) == sorted(doc.COMMANDS)
     assert all(doc.KINDS)
 
 
 @pytest.mark.parametrize("command", doc.INSTALLS)
 def test_every_installation_renders(command: str) -> None:
-    """Each installation has the release's name and namespace, and makes a Deployment."""
+    """Each installation has the release's name and namespace, and renders a Deployment."""
     assert doc.RELEASE in doc.words(command)
     assert f"--namespace {doc.NAMESPACE}" in command
     assert "Deployment/tokenwire" in pod_specs(rendered(command))
 
 
 def test_installations_do_what_the_page_says() -> None:
-    """Each option of an installation changes what is rendered."""
+    """The options of each installation change the rendered manifests."""
     plain = rendered(DEMO)
     for command in doc.INSTALLS[1:]:
         assert rendered(command) != plain, command
@@ -54,7 +54,7 @@ def test_installations_do_what_the_page_says() -> None:
 
 @pytest.mark.parametrize("command", doc.RELEASES)
 def test_commands_on_the_release_are_ones_that_helm_has(command: str) -> None:
-    """Helm knows the command and its options; the release is the one that was installed."""
+    """Helm has the command and its options, and the release is the installed one."""
     _, subcommand, release, *options = doc.words(command)
     known = helm(subcommand, "--help").stdout
     assert f"helm {subcommand}" in known
@@ -66,7 +66,7 @@ def test_commands_on_the_release_are_ones_that_helm_has(command: str) -> None:
 
 @pytest.mark.parametrize("command", doc.OBJECTS)
 def test_commands_on_objects_name_ones_that_are_made(command: str) -> None:
-    """The object exists under this name, in this namespace, and has the port."""
+    """The object exists with this name, in this namespace, and has the port."""
     [(kind, name)] = re.findall(r" (\w+)/(\w+)", command)
     found: list[dict[str, Any]] = [
         each
@@ -85,7 +85,7 @@ def test_commands_on_objects_name_ones_that_are_made(command: str) -> None:
 
 @pytest.mark.parametrize("command", doc.SECRETS)
 def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
-    """The Secret's name and entry are those that the installation with a key mounts."""
+    """The command creates the Secret name and key that the installation with an API key mounts."""
     [install] = [each for each in doc.INSTALLS if "apiKey.existingSecret.name" in each]
     [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
     [secret] = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
@@ -94,7 +94,7 @@ def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
 
 
 def test_the_certificate_is_the_one_that_is_served() -> None:
-    """The Secret of TLS is the one that the installation mounts, with the entries of kubectl's."""
+    """The TLS Secret is the one that the installation mounts, with the keys from kubectl."""
     [command] = doc.TLS_SECRETS
     [install] = [each for each in doc.INSTALLS if "tls.existingSecret" in each]
     [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
@@ -108,7 +108,7 @@ def test_the_certificate_is_the_one_that_is_served() -> None:
 async def test_every_client_command_over_tls_works(
     command: str, start_app: StartApp, tmp_path: Path
 ) -> None:
-    """A call as the page tells it gets its answer from a server with the Service's certificate."""
+    """Each command for TLS is answered by a server with the Service's certificate."""
     pair = Pair(name="tokenwire.llm.svc")
     app = await start_app(
         **Mount(tmp_path).put(pair, pair.authority).settings | {"tls_client_ca_file": None}
@@ -121,7 +121,7 @@ async def test_every_client_command_over_tls_works(
 
 @pytest.mark.parametrize("command", doc.APPLIES)
 def test_the_plain_manifests_build(command: str) -> None:
-    """Kustomize builds the folder, with a Deployment in it."""
+    """Kustomize builds the directory, which contains a Deployment."""
     folder = ROOT / doc.words(command)[3]
     built = subprocess.run(
         [BIN / "kustomize", "build", folder],
@@ -138,7 +138,7 @@ def test_the_plain_manifests_build(command: str) -> None:
 
 @pytest.mark.parametrize("command", doc.NODES)
 def test_draining_a_node_needs_its_options(command: str) -> None:
-    """The pods have an emptyDir, without the option for which a node's drain stops."""
+    """The pods have an emptyDir, so that draining a node needs the option for it."""
     [pod] = [pod for name, pod in pod_specs(rendered(DEMO)).items() if "Deployment" in name]
     assert any("emptyDir" in volume for volume in pod["volumes"])
     assert "--delete-emptydir-data" in command
@@ -146,7 +146,7 @@ def test_draining_a_node_needs_its_options(command: str) -> None:
 
 @pytest.mark.parametrize("command", doc.CLIENTS)
 async def test_every_client_command_works(command: str, app: App) -> None:
-    """Each command that calls a server gets its answer."""
+    """Each command that calls a server gets an answer."""
     there = command.replace("localhost:50051", app.address)
     there = there.replace("localhost:9464", app.metrics_address)
     program, *arguments = doc.words(there)
@@ -157,7 +157,7 @@ async def test_every_client_command_works(command: str, app: App) -> None:
 
 
 def test_every_value_that_the_page_names_is_one() -> None:
-    """What stands in code and looks like a path of values is in the chart's README."""
+    """Every chart value that the page names is in the chart's README."""
     readme = (CHART / "README.md").read_text("utf-8")
     named = re.findall(
         r"`((?:apiKey|autoscaling|certificate|grpcRoute|image|monitoring|networkPolicy|service|tls|topologySpread)[.\w]*)",

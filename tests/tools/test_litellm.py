@@ -1,4 +1,4 @@
-"""tokenwire in front of an OpenAI-compatible server that somebody else wrote."""
+"""tokenwire in front of a third-party OpenAI-compatible server."""
 
 import grpc
 import pytest
@@ -8,12 +8,12 @@ from support.helpers import collect, text_of
 from support.litellm_proxy import Proxy
 from tokenwire.v1 import chatgpt_pb2, chatgpt_pb2_grpc
 
-# The proxy takes its time to start: up to a minute on a busy machine.
+# The proxy takes up to a minute to start on a busy machine.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
 
 
 async def test_an_answer_streams_with_usage(litellm_proxy: Proxy, start_app: StartApp) -> None:
-    """LiteLLM's answer arrives whole, in pieces, and ends with the usage that it reports."""
+    """LiteLLM's answer is streamed whole, in several parts, and ends with the reported usage."""
     app = await start_app(
         base_url=litellm_proxy.base_url, api_key=litellm_proxy.api_key, model=litellm_proxy.model
     )

@@ -1,4 +1,4 @@
-"""`make observe`, as its user sees it."""
+"""`make observe`, from the user's perspective."""
 
 import asyncio
 import re
@@ -26,13 +26,13 @@ PANEL_TYPES = {
 
 
 class Panels(HTMLParser):
-    """Finds the panels that a page shows, and its links.
+    """Extracts the panels and links of a page.
 
     Attributes:
-        shown: What is drawn in each panel, by title: its texts, and the number of lines.
-        links: Every address that the page links to.
-        loads: Every address from which it would load something.
-        drawings: How often the page was drawn.
+        shown: The texts and the number of lines of each panel, by title.
+        links: All addresses that the page links to.
+        loads: All addresses that the page would load resources from.
+        drawings: How many times the page was drawn.
     """
 
     def __init__(self, page: str) -> None:
@@ -76,12 +76,12 @@ class Panels(HTMLParser):
 
 @dataclass(frozen=True)
 class Observing:
-    """The running program.
+    """A running `make observe`.
 
     Attributes:
         process: Its process.
-        told: What it printed until it had told where to look.
-        log: Will be all that it writes to stderr.
+        told: Its output up to the end of its instructions.
+        log: The task that reads its stderr.
     """
 
     process: asyncio.subprocess.Process
@@ -90,14 +90,14 @@ class Observing:
 
     @property
     def page(self) -> str:
-        """The address of its page."""
+        """The address of the page with the dashboards."""
         [url] = re.findall(r"dashboards: (http://127\.0\.0\.1:\d+/)", self.told)
         return str(url)
 
 
 @asynccontextmanager
 async def observing() -> AsyncIterator[Observing]:
-    """Start it, and return once it has told where to look."""
+    """Run the program; the context starts when it has printed its instructions."""
     async with started(sys.executable, ROOT / "tools" / "observe.py") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -111,7 +111,7 @@ async def observing() -> AsyncIterator[Observing]:
 
 
 def is_complete(shown: dict[str, tuple[list[str], int]]) -> bool:
-    """Tell whether each panel of the overview has its figure, or a line of two points or more."""
+    """Return whether each panel of the overview has its figure, or a line of two or more points."""
     return shown.keys() == PANEL_TYPES.keys() and all(
         NO_DATA not in texts and (lines or PANEL_TYPES[title] == "stat")
         for title, (texts, lines) in shown.items()
@@ -119,14 +119,14 @@ def is_complete(shown: dict[str, tuple[list[str], int]]) -> bool:
 
 
 async def until_drawn(page: str) -> None:
-    """Return once there has been traffic of every kind that the overview has a panel for."""
+    """Wait until all panels of the overview have data."""
     async with asyncio.timeout(120), httpx2.AsyncClient(base_url=page, timeout=30) as client:
-        while not is_complete(Panels((await client.get("drawings/overview")).text).shown):  # noqa: ASYNC110 - it must be asked
+        while not is_complete(Panels((await client.get("drawings/overview")).text).shown):  # noqa: ASYNC110 - the page has to be polled
             await asyncio.sleep(1)
 
 
 async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
-    """In Chromium every panel has data and times, is drawn again, and loads nothing else."""
+    """In Chromium, every panel has data and times and is redrawn, and nothing else is loaded."""
     async with observing() as running:
         await until_drawn(running.page)
         page = Panels(await dom_of(running.page))
@@ -143,12 +143,12 @@ async def test_a_browser_shows_the_overview_live(tmp_path: Path) -> None:
                 assert len(times) > 1, title
         assert page.drawings > 2
         assert page.loads == []
-        # An empty page of this size is a tenth of it.
+        # An empty page of this size has a tenth of the bytes.
         assert picture.stat().st_size > 50_000
 
 
 async def test_every_link_works() -> None:
-    """Whatever the pages link to and the program prints answers with 200; the rest is 404."""
+    """All linked and printed addresses return 200, and an unknown path returns 404."""
     async with (
         observing() as running,
         httpx2.AsyncClient(base_url=running.page, timeout=30) as client,
@@ -167,7 +167,7 @@ async def test_every_link_works() -> None:
 
 
 async def test_ctrl_c_ends_all_of_it() -> None:
-    """The page, the service and Prometheus are gone, with exit code 0."""
+    """Ctrl-C ends the page, the service and Prometheus, with exit code 0."""
     async with observing() as running:
         addresses = [running.page, *re.findall(r"Prometheus: (\S+)", running.told)]
         assert len(addresses) == 2
@@ -181,7 +181,7 @@ async def test_ctrl_c_ends_all_of_it() -> None:
 
 
 async def test_many_browsers_make_one_drawing() -> None:
-    """However many ask at once, Prometheus is asked once and all get the same drawing."""
+    """Concurrent requests for a drawing are answered with the same drawing."""
     async with observing() as running:
         async with httpx2.AsyncClient(base_url=running.page, timeout=30) as client:
             drawings = await asyncio.gather(*(client.get("drawings/overview") for _ in range(20)))

@@ -1,8 +1,7 @@
-"""Every panel and rule, asked of a real Prometheus after known traffic.
+"""Every panel and rule is evaluated by a real Prometheus after known traffic.
 
-Rates are checked for having data. That their numbers are right is checked without
-them: all counters began at 0, so the same expression over the counters themselves
-must be exactly what the traffic did.
+Rates are only checked for having data. Since all counters began at 0, the same expressions
+without the rates must match the traffic exactly.
 """
 
 import math
@@ -20,13 +19,13 @@ from support.observed import PRICED, observed
 pytestmark = [
     pytest.mark.tools,
     pytest.mark.timeout(180),
-    pytest.mark.asyncio(loop_scope="module"),  # one Prometheus and its traffic for all
+    pytest.mark.asyncio(loop_scope="module"),  # one Prometheus with its traffic for all tests
 ]
 
 QUERIES = panel_queries()
 
 TOKENS = {"input": 250.0, "output": 83, "cached": 100, "reasoning": 25}
-"""Of the default model, whose whole answers have 10, 3, 4 and 1 tokens."""
+"""The tokens of the default model, whose whole answers have 10, 3, 4 and 1 tokens."""
 PRICED_TOKENS = {"input": 4000.0, "output": 8, "cached": 800, "reasoning": 0}
 COST = 4 * (800 * 1 + 200 * 0.5 + 2 * 2) / 1e6
 REASONS = {
@@ -93,7 +92,7 @@ EXACT: Mapping[tuple[str, str], Mapping[str, float]] = {
     ("process", "Lost spans"): {"export": 0, "queue": 0},
 }
 
-# The bucket that every value of the model `priced` falls into.
+# The bucket that contains all values of the model `priced`.
 WITHIN: Mapping[tuple[str, str], tuple[float, float]] = {
     ("overview", "First token, p95"): (1, 2.5),
     ("overview", "Time to first token"): (1, 2.5),
@@ -121,14 +120,14 @@ def of(panel: tuple[str, str]) -> list[PanelQuery]:
 
 
 def counted(expr: str) -> str:
-    """Return the expression over the counters themselves instead of their rates."""
+    """Return the expression with the counters themselves instead of their rates."""
     return re.sub(r"\b(?:rate|increase)\(([^()]*)\[[^]]*\]\)", r"\1", expr)
 
 
 async def values_of(
     prometheus: Prometheus, queries: list[PanelQuery], **chosen: str
 ) -> dict[str, float]:
-    """Return what the counters say, by the legends of a panel's queries."""
+    """Return the values of the counters, keyed by the legends of a panel's queries."""
     found = {}
     for query in queries:
         expr = counted(substituted(query.expr, interval="1m", span="5m", **chosen))
@@ -142,14 +141,14 @@ async def values_of(
 
 @pytest.mark.parametrize("query", QUERIES, ids=id_of)
 async def test_every_query_returns_data(prometheus: Prometheus, query: PanelQuery) -> None:
-    """Sent as Grafana sends it, each query of each panel has at least one number for answer."""
+    """Each query of each panel, sent as Grafana sends it, returns at least one number."""
     samples = await prometheus.query(substituted(query.expr, interval="1m", span="5m"))
     assert [sample for sample in samples if math.isfinite(sample.value)]
 
 
 @pytest.mark.parametrize("picker", PICKERS)
 async def test_a_choice_holds_for_every_panel(prometheus: Prometheus, picker: str) -> None:
-    """With what nobody has chosen, no query has data but those of panels that say so."""
+    """A picker applies to every panel, except those whose description says otherwise."""
     for query in QUERIES:
         chosen = substituted(query.expr, interval="1m", span="5m", **{picker: "nobodys"})
         samples = await prometheus.query(chosen)
@@ -162,7 +161,7 @@ async def test_a_choice_holds_for_every_panel(prometheus: Prometheus, picker: st
 async def test_a_panel_shows_what_the_traffic_did(
     prometheus: Prometheus, panel: tuple[str, str]
 ) -> None:
-    """Tokens, codes, outcomes, reasons and dollars are exactly those of the calls made."""
+    """Tokens, codes, outcomes, reasons and cost match the traffic exactly."""
     values = await values_of(prometheus, of(panel))
     assert values == pytest.approx(EXACT[panel], nan_ok=True)
 
@@ -171,7 +170,7 @@ async def test_a_panel_shows_what_the_traffic_did(
 async def test_a_quantile_is_within_its_bucket(
     prometheus: Prometheus, panel: tuple[str, str]
 ) -> None:
-    """Of the one model whose times are known, every quantile falls into their bucket."""
+    """Each quantile of the model with known times falls into the expected bucket."""
     low, high = WITHIN[panel]
     values = await values_of(prometheus, of(panel), model=PRICED)
     assert values
@@ -179,7 +178,7 @@ async def test_a_quantile_is_within_its_bucket(
 
 
 async def test_tokens_of_an_answer_are_within_their_bucket(prometheus: Prometheus) -> None:
-    """The answers of 1000 tokens in and 2 out are in the buckets around these numbers."""
+    """The quantiles of answers with 1000 input and 2 output tokens are in the expected buckets."""
     values = await values_of(prometheus, of(("model", "Tokens of one answer")), model=PRICED)
     for quantile in ("p50", "p95"):
         assert 256 <= values[f"input, {quantile}"] <= 1024
@@ -187,7 +186,7 @@ async def test_tokens_of_an_answer_are_within_their_bucket(prometheus: Prometheu
 
 
 async def test_every_process_has_series_of_its_own(prometheus: Prometheus) -> None:
-    """A panel by process tells the one process and the two workers apart."""
+    """A panel by process shows separate series for the single process and both workers."""
     [streams] = of(("process", "Slots taken"))
     samples = await prometheus.query(substituted(streams.expr, interval="1m", span="5m"))
     assert sorted(sample.labels.get("worker", "") for sample in samples) == ["", "0", "1"]
@@ -195,7 +194,7 @@ async def test_every_process_has_series_of_its_own(prometheus: Prometheus) -> No
 
 
 async def test_every_rule_is_evaluated_and_has_data(prometheus: Prometheus) -> None:
-    """No rule fails, and each recording rule records numbers."""
+    """All rules are healthy, and each recording rule records finite numbers."""
     rules = await prometheus.rules()
     assert {rule["health"] for rule in rules} == {"ok"}
     recorded = {rule["name"] for rule in rules if rule["type"] == "recording"}
@@ -208,11 +207,11 @@ async def test_every_rule_is_evaluated_and_has_data(prometheus: Prometheus) -> N
 
 
 async def test_recorded_ratios_are_those_of_the_traffic(prometheus: Prometheus) -> None:
-    """The shares behind the objectives are the traffic's, over pods and workers together."""
-    # Two errors among the 31 calls that are judged. Two late ones among 35 first tokens: those
-    # of the 29 good calls, and of those that broke, were left or ran out of time after theirs.
+    """The error and latency ratios match the traffic, summed over pods and workers."""
+    # Two errors in the 31 calls that count. Two late first tokens in 35, from the 29 successful
+    # calls and from those that failed, were cancelled or expired after their first token.
     for name, ratio in (("errors", 2 / 31), ("late_first_tokens", 2 / 35)):
         for window in ("5m", "1h", "3d"):
             [sample] = await prometheus.query(f"job:tokenwire_{name}:ratio_rate{window}")
-            # Prometheus extrapolates rates, for each server a little differently.
+            # Prometheus extrapolates rates, slightly differently for each server.
             assert sample.value == pytest.approx(ratio, rel=0.1)

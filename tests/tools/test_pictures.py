@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
 
 PICTURES = sorted((ROOT / "docs" / "images").glob("dashboard-*.svg"))
 HAIR = 1.5
-"""Pixels by which a browser's own fonts may be larger."""
+"""The pixels by which a browser's fonts may be larger."""
 
 PAGE = """\
 <!DOCTYPE html>
@@ -44,7 +44,7 @@ def page_with(picture: Path, folder: Path) -> str:
 
 
 async def measured(picture: Path, folder: Path) -> list[dict[str, Any]]:
-    """Return the place of each panel and of its texts, as Chromium draws them."""
+    """Return the position of each panel and of its texts, as Chromium draws them."""
     page = await dom_of(page_with(picture, folder))
     [found] = re.findall(r'<pre id="found">(.*?)</pre>', page, re.DOTALL)
     panels: list[dict[str, Any]] = json.loads(unescape(found))
@@ -52,7 +52,7 @@ async def measured(picture: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Tell whether two texts do not overlap; lines of text may touch each other."""
+    """Return whether two texts do not overlap; adjacent lines of text may touch."""
     beside = one["right"] <= other["left"] + HAIR or other["right"] <= one["left"] + HAIR
     height = min(one["bottom"] - one["top"], other["bottom"] - other["top"])
     middles = (one["bottom"] + one["top"]) / 2, (other["bottom"] + other["top"]) / 2
@@ -61,7 +61,7 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)
 async def test_every_text_has_its_place(picture: Path, tmp_path: Path) -> None:
-    """No title, label or legend leaves its panel, and no two of a panel overlap."""
+    """No title, label or legend exceeds its panel or overlaps another text of the panel."""
     panels = await measured(picture, tmp_path)
     assert len(panels) > 10
     for each in panels:
@@ -76,7 +76,7 @@ async def test_every_text_has_its_place(picture: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)
 async def test_every_graph_has_a_time_axis(picture: Path, tmp_path: Path) -> None:
-    """Below each graph there are at least three round times of the clock."""
+    """Each graph has a time axis with at least three round times."""
     graphs = 0
     for each in await measured(picture, tmp_path):
         texts = [text["text"] for text in each["texts"]]

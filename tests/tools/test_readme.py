@@ -1,4 +1,4 @@
-"""The README's commands that need a tool from outside Python."""
+"""The README's commands that need an external tool."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The rules and alerts, as Prometheus' own tool and their documents see them."""
+"""The rules and alerts, checked with promtool and against their documentation."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 async def test_the_metrics_are_well_formed(tools: Path, app: App, tmp_path: Path) -> None:
-    """Prometheus' linter has nothing to say about what a live server exposes."""
+    """The metrics of a running server pass the linter of promtool."""
     exposed = tmp_path / "metrics"
     exposed.write_text(await scrape(app))
     command = f"exec {tools / 'promtool'} check metrics < {exposed}"
@@ -33,14 +33,14 @@ async def test_the_metrics_are_well_formed(tools: Path, app: App, tmp_path: Path
 
 
 async def test_the_rules_are_valid(tools: Path) -> None:
-    """Every rule parses, and the linter has nothing to say."""
+    """Every rule is valid, without a lint warning."""
     files = [RULES / "rules.yml", RULES / "alerts.yml"]
     done = await run(tools / "promtool", "check", "rules", "--lint-fatal", *files)
     assert done.code == 0, done.stderr
 
 
 async def test_the_configuration_is_valid(tools: Path) -> None:
-    """Prometheus accepts the configuration that compose.yml gives it, rules included."""
+    """The Prometheus configuration that compose.yml uses is valid, including its rules."""
     done = await run(tools / "promtool", "check", "config", RULES / "prometheus.yml")
     assert done.code == 0, done.stderr
     assert done.stdout.count("rules found") == 2
@@ -48,13 +48,13 @@ async def test_the_configuration_is_valid(tools: Path) -> None:
 
 @pytest.mark.parametrize("file", sorted((RULES / "tests").iterdir()), ids=lambda file: file.stem)
 async def test_the_rules_do_what_their_tests_say(tools: Path, file: Path) -> None:
-    """Alerts fire where their unit tests say so, and stay silent elsewhere."""
+    """The alerts pass their unit tests."""
     done = await run(tools / "promtool", "test", "rules", file)
     assert done.code == 0, done.stderr + done.stdout
 
 
 def test_every_alert_has_tests_that_fire_and_that_stay_silent() -> None:
-    """No alert is without a unit test in which it fires, and one in which nothing does."""
+    """Every alert has a unit test in which it fires, and one in which no alert fires."""
     files = [yaml.safe_load(file.read_text()) for file in (RULES / "tests").iterdir()]
     tests = [test for file in files for test in file["tests"]]
     fired = {
@@ -77,7 +77,7 @@ def test_every_alert_has_tests_that_fire_and_that_stay_silent() -> None:
 
 
 def metrics_of(expression: str) -> set[str]:
-    """Return the metrics that an expression reads, those of recording rules included."""
+    """Return the metrics that an expression reads, including those of its recording rules."""
     groups = yaml.safe_load((RULES / "rules.yml").read_text())["groups"]
     recorded = {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
     for name, source in recorded.items():
@@ -90,7 +90,7 @@ def metrics_of(expression: str) -> set[str]:
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_every_alert_tells_what_to_do(alert: dict[str, Any]) -> None:
-    """An alert has a severity, a summary, a description and its own section of the runbook."""
+    """Every alert has a severity, a summary, a description and its own section of the runbook."""
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
     path, _, anchor = alert["annotations"]["runbook_url"].partition("#")
@@ -104,7 +104,7 @@ def test_every_alert_tells_what_to_do(alert: dict[str, Any]) -> None:
 
 
 def test_the_users_page_lists_every_alert() -> None:
-    """docs/observability.md has each alert with its severity."""
+    """docs/observability.md lists each alert with its severity."""
     page = (ROOT / "docs" / "observability.md").read_text()
     listed = dict(re.findall(r"^\| `(Tokenwire\w+)` \| (\w+) \|", page, re.MULTILINE))
     assert listed == {alert["alert"]: alert["labels"]["severity"] for alert in alerts()}

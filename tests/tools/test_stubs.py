@@ -1,4 +1,4 @@
-"""The Go stubs of the contract, and what other generators make of it."""
+"""The Go stubs of the contract, and the output of other generators."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 from support.fenced import fenced
 from support.programs import ROOT, Outcome, run
 
-# The first test pays for compiling the plugins.
+# The first test includes the compilation of the plugins.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
 STUBS = Path("gen") / "go"
@@ -21,7 +21,7 @@ OFFLINE = {"GOPROXY": "off", "GOTOOLCHAIN": "local"}
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what `buf generate` reads, without the stubs."""
+    """A copy of the files that `buf generate` reads, without the stubs."""
     for name in ("buf.yaml", "buf.gen.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "proto", tmp_path / "proto")
@@ -32,24 +32,24 @@ def copy(tmp_path: Path) -> Path:
 
 
 async def go(*arguments: str | Path, cwd: Path, env: Mapping[str, str] = OFFLINE) -> Outcome:
-    """Run the go command, away from the network."""
+    """Run the go command without network access."""
     return await run("go", *arguments, cwd=cwd, env={**OFFLINE, **env}, within=240)
 
 
 async def generate(tools: Path, root: Path) -> dict[str, str]:
-    """Generate the stubs under `root` as buf.gen.yaml says, and return them."""
+    """Generate the stubs under `root` with buf.gen.yaml, and return them."""
     done = await run(tools / "buf", "generate", cwd=root, env=OFFLINE, within=240)
     assert done.code == 0, done.stderr
     return go_files(root / STUBS)
 
 
 def go_files(folder: Path) -> dict[str, str]:
-    """Read the Go files under `folder`."""
+    """Return the contents of the Go files under `folder`."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.go")}
 
 
 async def test_the_committed_stubs_are_fresh(tools: Path, copy: Path) -> None:
-    """`make stubs` would change no byte of the committed stubs."""
+    """The committed stubs are exactly what `make stubs` generates."""
     fresh = await generate(tools, copy)
 
     assert set(fresh) == {"tokenwire/v1/chatgpt.pb.go", "tokenwire/v1/chatgpt_grpc.pb.go"}
@@ -57,7 +57,7 @@ async def test_the_committed_stubs_are_fresh(tools: Path, copy: Path) -> None:
 
 
 async def test_stale_stubs_are_noticed(tools: Path, copy: Path) -> None:
-    """A new field of the contract makes other stubs than the committed ones."""
+    """Stubs generated for a new field of the contract differ from the committed ones."""
     contract = (copy / CONTRACT).read_text()
     grown = contract.replace("message Usage {\n", "message Usage {\n  // New.\n  int64 new = 5;\n")
     (copy / CONTRACT).write_text(grown)
@@ -71,7 +71,7 @@ async def test_the_stubs_build_in_a_module_of_their_own() -> None:
 
 
 async def test_the_readme_generates_stubs_in_another_module(tmp_path: Path) -> None:
-    """The Go example's README installs the plugins and generates stubs that build."""
+    """The commands of the Go example's README install the plugins and generate stubs that build."""
     text = (ROOT / "examples" / "go" / "README.md").read_text()
     [commands] = [code for code in fenced(text, "sh") if "protoc " in code]
     plugins = tmp_path / "bin"
@@ -92,7 +92,7 @@ async def test_the_readme_generates_stubs_in_another_module(tmp_path: Path) -> N
 
 
 async def test_plain_protoc_follows_the_contracts_own_import_path(tmp_path: Path) -> None:
-    """protoc-gen-go needs no option, and puts the stubs where the contract says."""
+    """protoc-gen-go needs no option: it writes the stubs to the contract's import path."""
     found = await go("tool", "-n", "protoc-gen-go", cwd=ROOT / STUBS)
     command = (
         *(ROOT / ".venv" / "bin" / "protoc", f"--plugin=protoc-gen-go={found.stdout.strip()}"),
