@@ -172,7 +172,7 @@ INVALID: list[tuple[str, pb.Message]] = [
     ("history[0].tool_call_id", turns(pb.Turn(role=pb.ROLE_USER, tool_call_id="a"))),
     ("history[0].tool_calls", turns(pb.Turn(role=pb.ROLE_USER, tool_calls=[CALL]))),
     (
-        "history.tool_calls",
+        "history[0].tool_calls",
         turns(pb.Turn(role=pb.ROLE_ASSISTANT, tool_calls=[CALL] * 129)),
     ),
     ("history[0].tool_calls[0].id", calls(pb.ToolCall(name="a"))),

@@ -106,7 +106,7 @@ class ReasoningStep(Step):
 
 @step("tool-call", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
-class ToolCall(Step):
+class ToolCallStep(Step):
     """A delta with a call of TOOL."""
 
     tool: str = "lookup"
