@@ -1,6 +1,7 @@
 """Row 48: the largest allowed requests, and requests over a bound, do not block other calls."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator
 from typing import Final
@@ -61,6 +62,14 @@ def conversation(content: str) -> bytes:
     return pb.Message(content="hello", history=history).SerializeToString()
 
 
+def tool_turns(arguments: str, *, count: int, result: str = "sun") -> pb.Message:
+    """Return a request with this many turns of tool calls, and the result of the last call."""
+    call = pb.ToolCall(id="a", name="get_weather", arguments=arguments)
+    called = pb.Turn(role=pb.ROLE_ASSISTANT, tool_calls=[call])
+    answered = pb.Turn(role=pb.ROLE_TOOL, tool_call_id="a", content=result)
+    return pb.Message(content="hello", history=[*[called] * count, answered])
+
+
 ALLOWED: Final = {
     "as many turns as are allowed": conversation("x" * 1_000),
     "as many turns, each character escaped": conversation("\x01" * 1_000),
@@ -74,6 +83,18 @@ ALLOWED: Final = {
     "a long system prompt": pb.Message(content="hello", system=text("\x01")),
     "one long turn of the model's": pb.Message(
         content="hello", history=[pb.Turn(role=pb.ROLE_ASSISTANT, content=text("x"))]
+    ),
+    "as many tool calls as fit": tool_turns('{"city":"Oslo"}', count=500),
+    "a tool call with many arguments": tool_turns(
+        json.dumps({f"name-{n}": n for n in range(170_000)}), count=1
+    ),
+    "results of tools": tool_turns("{}", count=1, result=text("\x01")[: 3 * MB]),
+    "tools with many parameters": pb.Message(
+        content="hello",
+        tools=[
+            pb.Tool(name=f"tool-{n}", parameters=json.dumps({f"k{k}": k for k in range(300)}))
+            for n in range(128)
+        ],
     ),
     "long stops": pb.Message(content="hello", params=pb.Params(stop=[text("\x01")[: MB - 32]] * 4)),
 }

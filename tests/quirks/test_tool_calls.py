@@ -197,6 +197,12 @@ BROKEN = {
     "a list": [piece(0, "a", "get", "[1]"), TOOLS],
     "a string": [piece(0, "a", "get", '"x"'), TOOLS],
     "cut off": [piece(0, "a", "get", '{"x":'), finish("length"), DONE],
+    "another shape behind the finish reason": [
+        piece(0, "a", "get", "{}"),
+        finish("tool_calls"),
+        piece(0, "b", "put", "[1]"),
+        DONE,
+    ],
     "129 calls": [*(piece(None, f"id-{n}", "get", "{}") for n in range(129)), TOOLS],
 }
 

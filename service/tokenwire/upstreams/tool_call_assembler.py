@@ -15,7 +15,12 @@ MAX_BYTES: Final = 1 << 20
 MAX_CHECKS: Final = 64
 """How often the arguments of one call are parsed to find out whether they are whole."""
 
-_decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+class _JsonObject(msgspec.Struct):
+    """A JSON object. The decoder validates its fields and creates none."""
+
+
+_decode_object: Final = msgspec.json.Decoder(_JsonObject).decode
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -26,7 +26,15 @@ MODES: Final = {
     pb.ToolChoice.MODE_NONE: ToolMode.NONE,
     pb.ToolChoice.MODE_REQUIRED: ToolMode.REQUIRED,
 }
-_decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _JsonObject(msgspec.Struct):
+    """A JSON object. The decoder validates all fields and creates only this one."""
+
+    type: msgspec.Raw = msgspec.Raw(b'"object"')
+
+
+_decode_object: Final = msgspec.json.Decoder(_JsonObject).decode
 
 
 def to_tools(tools: Sequence[pb.Tool]) -> tuple[Tool, ...]:
@@ -62,14 +70,13 @@ def _check_length(field: str, items: Sequence[object], limit: int) -> None:
 
 
 def _check_schema(field: str, parameters: str) -> None:
-    schema = _object(field, parameters)
-    if schema.get("type", b'"object"') != b'"object"':
+    if bytes(_object(field, parameters).type) != b'"object"':
         raise InvalidParameter(field, 'must be a JSON Schema of the type "object"')
 
 
-def _object(field: str, text: str) -> dict[str, Any]:
+def _object(field: str, text: str) -> _JsonObject:
     try:
-        return {name: bytes(value).strip() for name, value in _decode_object(text).items()}
+        return _decode_object(text)
     except (ValueError, RecursionError):
         raise InvalidParameter(field, "must be a JSON object") from None
 

@@ -93,6 +93,7 @@ class ChunkReader:
         self.reasoning = ""
         self.deferred_error: ServiceError | None = None
         self._tool_calls: ToolCallAssembler | None = None
+        self._tool_error: ServiceError | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
@@ -149,10 +150,15 @@ class ChunkReader:
         return self._blank
 
     def _add_tool_calls(self, delta: MessageDelta) -> None:
-        pieces = tool_call_pieces(delta)
         self._tool_calls = self._tool_calls or ToolCallAssembler()
-        for piece in pieces:
-            self._tool_calls.add(piece)
+        try:
+            pieces = tool_call_pieces(delta)
+            for piece in pieces:
+                self._tool_calls.add(piece)
+        except ServiceError as error:
+            # Also if a finish reason has arrived: a call is incomplete.
+            self._tool_error = error
+            raise
         self.others += bool(pieces)
 
     def _resume(self) -> None:
@@ -172,6 +178,8 @@ class ChunkReader:
         if self._finish_reason is None:
             raise UpstreamTruncated
         reason = finish_reason(self._finish_reason)
+        if self._tool_error:
+            raise self._tool_error
         calls = self._tool_calls.finish() if self._tool_calls else []
         deltas = [Delta("", tool_calls=(call,)) for call in calls]
         if calls:
