@@ -9,7 +9,7 @@ from support.programs import ROOT
 
 PROTOC = Path(sys.executable).with_name("protoc")
 MESSAGES = {"Message", "Turn", "Params", "Answer", "Reasoning", "Usage"}
-MESSAGES |= {"Tool", "ToolCall", "ToolChoice"}
+MESSAGES |= {"Tool", "ToolCall", "ToolChoice", "Format", "JsonSchema", "Choices"}
 ENUMS = {"Effort", "Role", "FinishReason"}
 
 

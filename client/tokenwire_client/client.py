@@ -11,7 +11,7 @@ from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer, Reasoning, Tool, ToolChoice, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Answer, Format, Reasoning, Tool, ToolChoice, Turn
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -107,6 +107,7 @@ class Client:
         reasoning: Reasoning | None = None,
         tools: Iterable[Tool] = (),
         tool_choice: ToolChoice | None = None,
+        format: Format | None = None,  # noqa: A002 - the contract's name
         timeout: float | None = None,
         metadata: Sequence[Metadatum] = (),
     ) -> AnswerStream:
@@ -135,6 +136,8 @@ class Client:
                 as in `Reasoning(effort=Effort.EFFORT_LOW, show=True)`.
             tools: The tools that the model may call. Answers then carry calls in `tool_calls`.
             tool_choice: Whether and which tools the model must call.
+            format: The form of the answer's text, such as
+                `Format(json_schema=JsonSchema(schema=json.dumps(...)))`.
             timeout: The deadline of the call with all its attempts, in seconds from
                 now; None for no deadline.
             metadata: Metadata of this call, in addition to the client's.
@@ -161,6 +164,7 @@ class Client:
             reasoning=reasoning,
             tools=tools,
             tool_choice=tool_choice,
+            format=format,
         )
         stub = ChatgptStub(self._open_channel())
         call = stub.Send(message, timeout=timeout, metadata=(*self._metadata, *metadata))

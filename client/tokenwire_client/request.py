@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 from tokenwire_client.v1.chatgpt_pb2 import (
+    Format,
     Message,
     Params,
     Reasoning,
@@ -31,6 +32,7 @@ class RequestOptions(TypedDict, total=False):
     reasoning: Reasoning | None
     tools: Iterable[Tool]
     tool_choice: ToolChoice | None
+    format: Format | None
 
 
 _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
@@ -53,6 +55,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     reasoning: Reasoning | None = None,
     tools: Iterable[Tool] = (),
     tool_choice: ToolChoice | None = None,
+    format: Format | None = None,  # noqa: A002 - the contract's name
 ) -> Message:
     """Return the request. The server checks the ranges of its values.
 
@@ -82,6 +85,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
         reasoning=reasoning,
         tools=tools,
         tool_choice=tool_choice,
+        format=format,
     )
 
 

@@ -121,6 +121,12 @@ class Settings(BaseSettings):
         "others), `reasoning` (OpenRouter), `thinking` (Anthropic, DeepSeek, Z.ai) or "
         "`chat_template_kwargs` (vLLM and SGLang with Qwen's models).",
     )
+    constraint_parameter: Literal["none", "structured_outputs", "guided", "sglang"] = Field(
+        "none",
+        description="How the upstream takes `format.regex`, `format.grammar` and "
+        "`format.choices`: not at all, by `structured_outputs` (vLLM from 0.11), by `guided_regex` "
+        "and the like (earlier vLLM), or by `regex` and `ebnf` (SGLang).",
+    )
     stream_usage: bool = Field(
         default=True, description="Ask the upstream to report token usage at the end of a stream."
     )

@@ -103,6 +103,51 @@ class Sampling:
     user: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """JSON that fits a schema.
+
+    Attributes:
+        name: The schema's name, for the model.
+        schema: The JSON Schema: the JSON of an object.
+        strict: Whether the upstream must enforce it exactly; None for its default.
+    """
+
+    name: str
+    schema: str
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """A JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A text that matches a regular expression."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A text of a context-free grammar, in the upstream's notation."""
+
+    grammar: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """One of several texts."""
+
+    values: tuple[str, ...]
+
+
+Format: TypeAlias = JsonSchema | JsonObject | Regex | Grammar | Choices
+"""The form of an answer's text."""
+
+
 class Effort(enum.Enum):
     """How much a model reasons before it answers, by OpenAI's names."""
 
@@ -142,6 +187,7 @@ class ChatRequest:
         tools: The tools that the model may call.
         tool_choice: Whether and which tools the model calls.
         reasoning: How the model reasons.
+        format: The form of the answer's text; None for any text.
         set_by_caller: Paths of the parameters that the caller set, such as
             `params.temperature`. A model that the settings list does not count.
     """
@@ -154,6 +200,7 @@ class ChatRequest:
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     reasoning: Reasoning = field(default_factory=Reasoning)
+    format: Format | None = None
     set_by_caller: frozenset[str] = frozenset()
 
 

@@ -10,6 +10,7 @@ from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.model import OpenAIModel
+from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.upstream import OPENAI_BASE_URL, Upstream
 from tokenwire.upstreams.progress_timer import Timeouts
 
@@ -56,7 +57,7 @@ def build_openai(settings: Settings) -> OpenAIModel:
         chat_model,
         upstream,
         timeouts_of(settings),
-        reasoning_parameter=settings.reasoning_parameter,
+        form=RequestForm(settings.reasoning_parameter, settings.constraint_parameter),
         merge_tokens=settings.merge_tokens,
     )
 

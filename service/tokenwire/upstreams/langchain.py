@@ -22,7 +22,6 @@ from tokenwire.core.domain import (
     Completion,
     Delta,
     FinishReason,
-    Reasoning,
     Usage,
 )
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
@@ -65,7 +64,7 @@ class LangChainModel:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        _check_reasoning(request.reasoning)
+        _check_support(request)
         show_reasoning = request.reasoning.show
         messages = await to_messages(to_drafts(request))
         stop = list(request.sampling.stop) or None
@@ -115,12 +114,17 @@ async def _next(
         return await anext(chunks, None)
 
 
-def _check_reasoning(reasoning: Reasoning) -> None:
+def _check_support(request: ChatRequest) -> None:
     """Reject what LangChain has no common parameter for."""
-    for name in ("effort", "max_tokens"):
-        if getattr(reasoning, name) is not None:
-            description = "is not supported with this provider"
-            raise errors.InvalidParameter(f"reasoning.{name}", description)
+    reasoning = request.reasoning
+    values = {
+        "reasoning.effort": reasoning.effort,
+        "reasoning.max_tokens": reasoning.max_tokens,
+        "format": request.format,
+    }
+    for name, value in values.items():
+        if value is not None:
+            raise errors.InvalidParameter(name, "is not supported with this provider")
 
 
 def _reasoning(message: BaseMessage) -> str:

@@ -274,7 +274,7 @@ func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ToolChoice_Mode.Descriptor instead.
 func (ToolChoice_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2, 0}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // One request: the message to answer and all that shapes the answer.
@@ -296,6 +296,8 @@ type Message struct {
 	Tools []*Tool `protobuf:"bytes,7,rep,name=tools,proto3" json:"tools,omitempty"`
 	// Whether the model must call a tool, and which. Unset: the model decides.
 	ToolChoice *ToolChoice `protobuf:"bytes,8,opt,name=tool_choice,json=toolChoice,proto3" json:"tool_choice,omitempty"`
+	// The form of the answer's text. Unset: any text.
+	Format *Format `protobuf:"bytes,9,opt,name=format,proto3" json:"format,omitempty"`
 	// How the model reasons before it answers. Unset: the upstream's default, and
 	// the reasoning is not shown.
 	Reasoning     *Reasoning `protobuf:"bytes,10,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
@@ -375,9 +377,268 @@ func (x *Message) GetToolChoice() *ToolChoice {
 	return nil
 }
 
+func (x *Message) GetFormat() *Format {
+	if x != nil {
+		return x.Format
+	}
+	return nil
+}
+
 func (x *Message) GetReasoning() *Reasoning {
 	if x != nil {
 		return x.Reasoning
+	}
+	return nil
+}
+
+// The form of an answer's text. The upstream enforces it. A form that the
+// upstream does not support is rejected with INVALID_ARGUMENT.
+type Format struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The form.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Format_JsonSchema
+	//	*Format_Json
+	//	*Format_Regex
+	//	*Format_Grammar
+	//	*Format_Choices
+	Kind          isFormat_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Format) Reset() {
+	*x = Format{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Format) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Format) ProtoMessage() {}
+
+func (x *Format) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Format.ProtoReflect.Descriptor instead.
+func (*Format) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Format) GetKind() isFormat_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Format) GetJsonSchema() *JsonSchema {
+	if x != nil {
+		if x, ok := x.Kind.(*Format_JsonSchema); ok {
+			return x.JsonSchema
+		}
+	}
+	return nil
+}
+
+func (x *Format) GetJson() bool {
+	if x != nil {
+		if x, ok := x.Kind.(*Format_Json); ok {
+			return x.Json
+		}
+	}
+	return false
+}
+
+func (x *Format) GetRegex() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Format_Regex); ok {
+			return x.Regex
+		}
+	}
+	return ""
+}
+
+func (x *Format) GetGrammar() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Format_Grammar); ok {
+			return x.Grammar
+		}
+	}
+	return ""
+}
+
+func (x *Format) GetChoices() *Choices {
+	if x != nil {
+		if x, ok := x.Kind.(*Format_Choices); ok {
+			return x.Choices
+		}
+	}
+	return nil
+}
+
+type isFormat_Kind interface {
+	isFormat_Kind()
+}
+
+type Format_JsonSchema struct {
+	// JSON that fits a schema.
+	JsonSchema *JsonSchema `protobuf:"bytes,1,opt,name=json_schema,json=jsonSchema,proto3,oneof"`
+}
+
+type Format_Json struct {
+	// A JSON object. Must be true if set. Most upstreams require that the prompt
+	// asks for JSON too.
+	Json bool `protobuf:"varint,2,opt,name=json,proto3,oneof"`
+}
+
+type Format_Regex struct {
+	// A text that matches a regular expression.
+	Regex string `protobuf:"bytes,3,opt,name=regex,proto3,oneof"`
+}
+
+type Format_Grammar struct {
+	// A text of a context-free grammar, in the upstream's notation.
+	Grammar string `protobuf:"bytes,4,opt,name=grammar,proto3,oneof"`
+}
+
+type Format_Choices struct {
+	// One of several texts.
+	Choices *Choices `protobuf:"bytes,5,opt,name=choices,proto3,oneof"`
+}
+
+func (*Format_JsonSchema) isFormat_Kind() {}
+
+func (*Format_Json) isFormat_Kind() {}
+
+func (*Format_Regex) isFormat_Kind() {}
+
+func (*Format_Grammar) isFormat_Kind() {}
+
+func (*Format_Choices) isFormat_Kind() {}
+
+// A JSON Schema that the answer fits.
+type JsonSchema struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The schema's name, for the model: 1 to 64 letters, digits, hyphens and
+	// underscores. Empty: `answer`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The JSON Schema as text: a JSON object of at most 524,288 bytes.
+	Schema string `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
+	// Whether the upstream must enforce the schema exactly. Unset: the upstream's
+	// default.
+	Strict        *bool `protobuf:"varint,3,opt,name=strict,proto3,oneof" json:"strict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JsonSchema) Reset() {
+	*x = JsonSchema{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JsonSchema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JsonSchema) ProtoMessage() {}
+
+func (x *JsonSchema) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JsonSchema.ProtoReflect.Descriptor instead.
+func (*JsonSchema) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *JsonSchema) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *JsonSchema) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *JsonSchema) GetStrict() bool {
+	if x != nil && x.Strict != nil {
+		return *x.Strict
+	}
+	return false
+}
+
+// The texts from which the model chooses its answer.
+type Choices struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The texts, 1 to 1,000; none may be empty.
+	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Choices) Reset() {
+	*x = Choices{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Choices) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Choices) ProtoMessage() {}
+
+func (x *Choices) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Choices.ProtoReflect.Descriptor instead.
+func (*Choices) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Choices) GetValues() []string {
+	if x != nil {
+		return x.Values
 	}
 	return nil
 }
@@ -400,7 +661,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +673,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,7 +686,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Tool) GetName() string {
@@ -475,7 +736,7 @@ type ToolChoice struct {
 
 func (x *ToolChoice) Reset() {
 	*x = ToolChoice{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +748,7 @@ func (x *ToolChoice) String() string {
 func (*ToolChoice) ProtoMessage() {}
 
 func (x *ToolChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +761,7 @@ func (x *ToolChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolChoice.ProtoReflect.Descriptor instead.
 func (*ToolChoice) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ToolChoice) GetChoice() isToolChoice_Choice {
@@ -570,7 +831,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +843,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +856,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ToolCall) GetId() string {
@@ -643,7 +904,7 @@ type Reasoning struct {
 
 func (x *Reasoning) Reset() {
 	*x = Reasoning{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +916,7 @@ func (x *Reasoning) String() string {
 func (*Reasoning) ProtoMessage() {}
 
 func (x *Reasoning) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +929,7 @@ func (x *Reasoning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
 func (*Reasoning) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Reasoning) GetEffort() Effort {
@@ -710,7 +971,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +983,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +996,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Turn) GetRole() Role {
@@ -795,7 +1056,7 @@ type Params struct {
 
 func (x *Params) Reset() {
 	*x = Params{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1068,7 @@ func (x *Params) String() string {
 func (*Params) ProtoMessage() {}
 
 func (x *Params) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1081,7 @@ func (x *Params) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Params.ProtoReflect.Descriptor instead.
 func (*Params) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Params) GetModel() string {
@@ -914,7 +1175,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1187,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1200,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{7}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Answer) GetError() string {
@@ -1015,7 +1276,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1288,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1301,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{8}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -1075,7 +1336,7 @@ var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
-	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xab\x02\n" +
+	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xd3\x02\n" +
 	"\aMessage\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12&\n" +
 	"\x06params\x18\x03 \x01(\v2\x0e.openai.ParamsR\x06params\x12&\n" +
@@ -1083,10 +1344,27 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x06system\x18\x05 \x01(\tH\x00R\x06system\x88\x01\x01\x12\"\n" +
 	"\x05tools\x18\a \x03(\v2\f.openai.ToolR\x05tools\x123\n" +
 	"\vtool_choice\x18\b \x01(\v2\x12.openai.ToolChoiceR\n" +
-	"toolChoice\x12/\n" +
+	"toolChoice\x12&\n" +
+	"\x06format\x18\t \x01(\v2\x0e.openai.FormatR\x06format\x12/\n" +
 	"\treasoning\x18\n" +
 	" \x01(\v2\x11.openai.ReasoningR\treasoningB\t\n" +
-	"\a_systemJ\x04\b\x01\x10\x02\"t\n" +
+	"\a_systemJ\x04\b\x01\x10\x02\"\xbe\x01\n" +
+	"\x06Format\x125\n" +
+	"\vjson_schema\x18\x01 \x01(\v2\x12.openai.JsonSchemaH\x00R\n" +
+	"jsonSchema\x12\x14\n" +
+	"\x04json\x18\x02 \x01(\bH\x00R\x04json\x12\x16\n" +
+	"\x05regex\x18\x03 \x01(\tH\x00R\x05regex\x12\x1a\n" +
+	"\agrammar\x18\x04 \x01(\tH\x00R\agrammar\x12+\n" +
+	"\achoices\x18\x05 \x01(\v2\x0f.openai.ChoicesH\x00R\achoicesB\x06\n" +
+	"\x04kind\"`\n" +
+	"\n" +
+	"JsonSchema\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06schema\x18\x02 \x01(\tR\x06schema\x12\x1b\n" +
+	"\x06strict\x18\x03 \x01(\bH\x00R\x06strict\x88\x01\x01B\t\n" +
+	"\a_strict\"!\n" +
+	"\aChoices\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"t\n" +
 	"\x04Tool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1e\n" +
@@ -1195,44 +1473,50 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(Effort)(0),          // 0: openai.Effort
 	(Role)(0),            // 1: openai.Role
 	(FinishReason)(0),    // 2: openai.FinishReason
 	(ToolChoice_Mode)(0), // 3: openai.ToolChoice.Mode
 	(*Message)(nil),      // 4: openai.Message
-	(*Tool)(nil),         // 5: openai.Tool
-	(*ToolChoice)(nil),   // 6: openai.ToolChoice
-	(*ToolCall)(nil),     // 7: openai.ToolCall
-	(*Reasoning)(nil),    // 8: openai.Reasoning
-	(*Turn)(nil),         // 9: openai.Turn
-	(*Params)(nil),       // 10: openai.Params
-	(*Answer)(nil),       // 11: openai.Answer
-	(*Usage)(nil),        // 12: openai.Usage
+	(*Format)(nil),       // 5: openai.Format
+	(*JsonSchema)(nil),   // 6: openai.JsonSchema
+	(*Choices)(nil),      // 7: openai.Choices
+	(*Tool)(nil),         // 8: openai.Tool
+	(*ToolChoice)(nil),   // 9: openai.ToolChoice
+	(*ToolCall)(nil),     // 10: openai.ToolCall
+	(*Reasoning)(nil),    // 11: openai.Reasoning
+	(*Turn)(nil),         // 12: openai.Turn
+	(*Params)(nil),       // 13: openai.Params
+	(*Answer)(nil),       // 14: openai.Answer
+	(*Usage)(nil),        // 15: openai.Usage
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	10, // 0: openai.Message.params:type_name -> openai.Params
-	9,  // 1: openai.Message.history:type_name -> openai.Turn
-	5,  // 2: openai.Message.tools:type_name -> openai.Tool
-	6,  // 3: openai.Message.tool_choice:type_name -> openai.ToolChoice
-	8,  // 4: openai.Message.reasoning:type_name -> openai.Reasoning
-	3,  // 5: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
-	0,  // 6: openai.Reasoning.effort:type_name -> openai.Effort
-	1,  // 7: openai.Turn.role:type_name -> openai.Role
-	7,  // 8: openai.Turn.tool_calls:type_name -> openai.ToolCall
-	2,  // 9: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	12, // 10: openai.Answer.usage:type_name -> openai.Usage
-	7,  // 11: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	4,  // 12: openai.Chatgpt.Send:input_type -> openai.Message
-	4,  // 13: openai.Chatgpt.Ask:input_type -> openai.Message
-	11, // 14: openai.Chatgpt.Send:output_type -> openai.Answer
-	11, // 15: openai.Chatgpt.Ask:output_type -> openai.Answer
-	14, // [14:16] is the sub-list for method output_type
-	12, // [12:14] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 0: openai.Message.params:type_name -> openai.Params
+	12, // 1: openai.Message.history:type_name -> openai.Turn
+	8,  // 2: openai.Message.tools:type_name -> openai.Tool
+	9,  // 3: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	5,  // 4: openai.Message.format:type_name -> openai.Format
+	11, // 5: openai.Message.reasoning:type_name -> openai.Reasoning
+	6,  // 6: openai.Format.json_schema:type_name -> openai.JsonSchema
+	7,  // 7: openai.Format.choices:type_name -> openai.Choices
+	3,  // 8: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	0,  // 9: openai.Reasoning.effort:type_name -> openai.Effort
+	1,  // 10: openai.Turn.role:type_name -> openai.Role
+	10, // 11: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	2,  // 12: openai.Answer.finish_reason:type_name -> openai.FinishReason
+	15, // 13: openai.Answer.usage:type_name -> openai.Usage
+	10, // 14: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	4,  // 15: openai.Chatgpt.Send:input_type -> openai.Message
+	4,  // 16: openai.Chatgpt.Ask:input_type -> openai.Message
+	14, // 17: openai.Chatgpt.Send:output_type -> openai.Answer
+	14, // 18: openai.Chatgpt.Ask:output_type -> openai.Answer
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -1241,19 +1525,27 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 		return
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[0].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[2].OneofWrappers = []any{
+	file_tokenwire_v1_chatgpt_proto_msgTypes[1].OneofWrappers = []any{
+		(*Format_JsonSchema)(nil),
+		(*Format_Json)(nil),
+		(*Format_Regex)(nil),
+		(*Format_Grammar)(nil),
+		(*Format_Choices)(nil),
+	}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[5].OneofWrappers = []any{
 		(*ToolChoice_Mode_)(nil),
 		(*ToolChoice_Name)(nil),
 	}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[4].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[6].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

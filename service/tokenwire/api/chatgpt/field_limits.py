@@ -12,6 +12,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from google.protobuf.descriptor import Descriptor
 
+from tokenwire.api.chatgpt.formats import MAX_CHOICES
 from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS, MAX_TOOLS
 from tokenwire.api.chatgpt.wire import MAX_STOPS
 from tokenwire.core.errors import InvalidParameter, MalformedRequest
@@ -73,6 +74,7 @@ class FieldLimits:
         self.lists = {
             "history": max_turns,
             "history.tool_calls": MAX_TOOL_CALLS,
+            "format.choices.values": MAX_CHOICES,
             "params.stop": MAX_STOPS,
             "tools": MAX_TOOLS,
         }

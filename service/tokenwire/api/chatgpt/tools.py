@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import msgspec
-
+from tokenwire.api.chatgpt.json_objects import MAX_SCHEMA_BYTES, check_object, check_schema
 from tokenwire.core.domain import Role, Tool, ToolCall, ToolChoice, ToolMode, Turn
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -13,8 +12,6 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 MAX_TOOLS: Final = 128
 MAX_TOOL_CALLS: Final = 128
 """The most tool calls in one turn."""
-MAX_PARAMETER_BYTES: Final = 1 << 19
-"""The most bytes of all tools' parameters, which bounds the time to validate them."""
 MAX_ID_BYTES: Final = 256
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -26,15 +23,6 @@ MODES: Final = {
     pb.ToolChoice.MODE_NONE: ToolMode.NONE,
     pb.ToolChoice.MODE_REQUIRED: ToolMode.REQUIRED,
 }
-
-
-class _JsonObject(msgspec.Struct):
-    """A JSON object. The decoder validates all fields and creates only this one."""
-
-    type: msgspec.Raw = msgspec.Raw(b'"object"')
-
-
-_decode_object: Final = msgspec.json.Decoder(_JsonObject).decode
 
 
 def to_tools(tools: Sequence[pb.Tool]) -> tuple[Tool, ...]:
@@ -55,11 +43,11 @@ def to_tools(tools: Sequence[pb.Tool]) -> tuple[Tool, ...]:
             raise InvalidParameter(f"{field}.name", "must differ from the names of other tools")
         names.add(tool.name)
         size += len(tool.parameters.encode())
-        if size > MAX_PARAMETER_BYTES:
-            description = f"must hold at most {MAX_PARAMETER_BYTES} bytes in all tools together"
+        if size > MAX_SCHEMA_BYTES:
+            description = f"must hold at most {MAX_SCHEMA_BYTES} bytes in all tools together"
             raise InvalidParameter(f"{field}.parameters", description)
         parameters = tool.parameters or NO_PARAMETERS
-        _check_schema(f"{field}.parameters", parameters)
+        check_schema(f"{field}.parameters", parameters)
         found.append(Tool(tool.name, tool.description, parameters, tool.strict))
     return tuple(found)
 
@@ -67,18 +55,6 @@ def to_tools(tools: Sequence[pb.Tool]) -> tuple[Tool, ...]:
 def _check_length(field: str, items: Sequence[object], limit: int) -> None:
     if len(items) > limit:
         raise InvalidParameter(field, f"must hold at most {limit} items")
-
-
-def _check_schema(field: str, parameters: str) -> None:
-    if bytes(_object(field, parameters).type) != b'"object"':
-        raise InvalidParameter(field, 'must be a JSON Schema of the type "object"')
-
-
-def _object(field: str, text: str) -> _JsonObject:
-    try:
-        return _decode_object(text)
-    except (ValueError, RecursionError):
-        raise InvalidParameter(field, "must be a JSON object") from None
 
 
 def to_tool_choice(choice: pb.ToolChoice, tools: Sequence[Tool]) -> ToolChoice:
@@ -132,7 +108,7 @@ def _tool_call(call: pb.ToolCall, field: str, index: int) -> ToolCall:
     if not call.name:
         raise InvalidParameter(f"{field}.name", "must not be empty")
     arguments = call.arguments or "{}"
-    _object(f"{field}.arguments", arguments)
+    check_object(f"{field}.arguments", arguments)
     return ToolCall(call.id, call.name, arguments, index)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from tokenwire.api.chatgpt.formats import to_format
 from tokenwire.api.chatgpt.tools import to_messages, to_tool_choice, to_tools, to_turn
 from tokenwire.core.domain import (
     ChatRequest,
@@ -91,6 +92,7 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         if message.HasField("tool_choice")
         else ToolChoice(),
         reasoning=_reasoning(message.reasoning) if message.HasField("reasoning") else Reasoning(),
+        format=to_format(message.format) if message.HasField("format") else None,
         set_by_caller=_set_by_caller(message, defaults),
     )
 
@@ -111,7 +113,7 @@ def _set_by_caller(message: pb.Message, defaults: Defaults) -> frozenset[str]:
     if params.model == defaults.model or params.model in defaults.models:
         names.discard("model")
     paths = [f"params.{name}" for name in names]
-    paths += [name for name in ("tools", "tool_choice") if _is_set(message, name)]
+    paths += [name for name in ("tools", "tool_choice", "format") if _is_set(message, name)]
     if message.HasField("reasoning"):
         paths += [f"reasoning.{field.name}" for field, _ in message.reasoning.ListFields()]
     return frozenset(paths)

@@ -15,9 +15,8 @@ from tokenwire.core.errors import (
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
-from tokenwire.upstreams.openai.reasoning_fields import ReasoningParameter, reasoning_fields
+from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.response_events import ResponseEvents
-from tokenwire.upstreams.openai.tool_fields import tool_fields
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
 from tokenwire.upstreams.prompt import to_drafts, to_parameters
@@ -33,7 +32,7 @@ class OpenAIModel:
         chat_model: Builds the payloads.
         upstream: The upstream that receives the requests.
         timeouts: The upstream's time limits.
-        reasoning_parameter: The name of the upstream's parameter for reasoning.
+        form: The names of the upstream's parameters.
         merge_tokens: Whether tokens that arrive together are merged into one Delta.
     """
 
@@ -43,13 +42,13 @@ class OpenAIModel:
         upstream: Upstream,
         timeouts: Timeouts,
         *,
-        reasoning_parameter: ReasoningParameter,
+        form: RequestForm,
         merge_tokens: bool,
     ) -> None:
         self._chat_model = chat_model
         self._upstream = upstream
         self._timeouts = timeouts
-        self._reasoning_parameter = reasoning_parameter
+        self._form = form
         self._merge_tokens = merge_tokens
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
@@ -95,12 +94,11 @@ class OpenAIModel:
         await self._chat_model.aclose()
 
     async def _open(self, request: ChatRequest, call: CallRecord) -> ResponseEvents:
-        reasoning = reasoning_fields(request.reasoning, self._reasoning_parameter)
+        fields = self._form.fields(request)
         payload = self._chat_model.payload(
             to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
         )
-        payload.update(reasoning)
-        payload.update(tool_fields(request))
+        payload.update(fields)
         return await self._upstream.open(payload, call.attempts)
 
 

@@ -21,6 +21,7 @@ FIELDS: Final = {
     "presence_penalty": "params.presence_penalty",
     "user": "params.user",
     "model": "params.model",
+    "response_format": "format",
     "reasoning_effort": "reasoning.effort",
     "budget_tokens": "reasoning.max_tokens",
 }
