@@ -52,6 +52,15 @@ async def test_reasoning_is_returned_on_demand(
     assert (answer.content, answer.reasoning) == ("42", "hm hm" if show else "")
 
 
+async def test_tool_calls_are_returned(stub: Stub, upstream: DemoUpstream) -> None:
+    """The answer has all tool calls of the stream."""
+    upstream.script("tool-call a id=x; tool-call b index=1 id=y; finish tool_calls; done")
+    tools = [pb.Tool(name="a"), pb.Tool(name="b")]
+    answer = await stub.Ask(pb.Message(content="hello", tools=tools))
+    assert [(call.id, call.name) for call in answer.tool_calls] == [("x", "a"), ("y", "b")]
+    assert answer.finish_reason == pb.FINISH_REASON_TOOL_CALLS
+
+
 FAILURES = {
     "status 500": ("UNAVAILABLE", "UPSTREAM_ERROR"),
     "status 401": ("FAILED_PRECONDITION", "UPSTREAM_AUTH_REJECTED"),

@@ -7,9 +7,11 @@ from pathlib import Path
 import grpc
 import pytest
 
+from support.app import StartApp
 from support.command_line import Finished, run
 from support.scripted_server import ScriptedServer, fails, reason, says
 from tokenwire_client import Usage
+from tokenwire_demo import DemoUpstream
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "python"
@@ -70,3 +72,26 @@ async def test_client_shows_a_failure() -> None:
         finished = await run(sys.executable, str(EXAMPLES / "client.py"), server.address, " ")
     assert finished.code == 1
     assert finished.stderr == ("INVALID_ARGUMENT EMPTY_PROMPT: say something (request req-7)\n")
+
+
+async def test_tools_runs_calls_and_sends_their_results(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """The example of tools runs two parallel calls, and prints the answer to their results."""
+    calls = (
+        (0, "a", '{\\"zone\\":\\"UTC\\"}'),
+        (1, "b", '{\\"zone\\":\\"nowhere\\"}'),
+    )
+    steps = [
+        f'tool-call get_time arguments="{arguments}" index={index} id={name}'
+        for index, name, arguments in calls
+    ]
+    upstream.script(f"{'; '.join(steps)}; finish tool_calls; done", 'text "noon"; finish; done')
+    app = await start_app()
+    finished = await run(sys.executable, str(EXAMPLES / "tools.py"), app.address, "What time?")
+    first, second, answer = finished.stdout.splitlines()
+    assert first.startswith('[get_time({"zone":"UTC"}) returns 20')
+    assert second == """[get_time({"zone":"nowhere"}) returns there is no time zone 'nowhere']"""
+    assert (answer, finished.stderr, finished.code) == ("noon", "", 0)
+    roles = [message["role"] for message in upstream.requests[-1].body["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool"]

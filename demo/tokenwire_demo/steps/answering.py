@@ -107,17 +107,20 @@ class ReasoningStep(Step):
 @step("tool-call", Kind.BODY, needs_stream=True)
 @dataclass(frozen=True)
 class ToolCallStep(Step):
-    """A delta with a call of TOOL."""
+    """A delta with a call of TOOL. ARGUMENTS is the JSON of an object, as a JSON string."""
 
     tool: str = "lookup"
+    arguments: str = "{}"
+    index: int = 0
+    id: str = "call_demo"
 
     async def play(self, exchange: EventStream) -> None:
         """Send the data."""
         call = {
-            "index": 0,
-            "id": "call_demo",
+            "index": self.index,
+            "id": self.id,
             "type": "function",
-            "function": {"name": self.tool, "arguments": "{}"},
+            "function": {"name": self.tool, "arguments": self.arguments},
         }
         exchange.open()
         exchange.event(exchange.encoder.delta({"tool_calls": [call]}))

@@ -6,11 +6,12 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.tools import to_messages
 from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
-from tokenwire.core.domain import AnswerStream, ChatRequest, Completion
+from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, ToolCall
 from tokenwire.core.errors import UpstreamResponseTooLarge
 from tokenwire.core.method import Method, MethodType
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -88,6 +89,7 @@ class ChatgptService:
         """
         texts: list[str] = []
         reasonings: list[str] = []
+        calls: list[ToolCall] = []
         size = 0
         async with aclosing(await self.send(message, call)) as events:
             # Frees the request while the model answers, which can take minutes.
@@ -103,10 +105,13 @@ class ChatgptService:
                     raise UpstreamResponseTooLarge
                 texts.append(event.text)
                 reasonings.append(event.reasoning)
+                # Their size is limited where they are assembled.
+                calls += event.tool_calls
         assert call.completion is not None  # noqa: S101 - the last event is a Completion
         answer = to_answer(call.completion)
         answer.content = "".join(texts)
         answer.reasoning = "".join(reasonings)
+        answer.tool_calls.extend(to_messages(calls))
         return answer
 
 
