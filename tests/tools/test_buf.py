@@ -34,7 +34,7 @@ BREAKS = {
     ),
     "renamed message": Break("Params", "Options", "PACKAGE_MESSAGE_NO_DELETE"),
     "renamed service": Break("service Chatgpt {", "service Chat {", "PACKAGE_SERVICE_NO_DELETE"),
-    "renamed call": Break("rpc Send(", "rpc Ask(", "RPC_NO_DELETE"),
+    "renamed call": Break("rpc Send(", "rpc Speak(", "RPC_NO_DELETE"),
     "stream made one": Break("(stream Answer)", "(Answer)", "RPC_SAME_SERVER_STREAMING"),
     "renamed package": Break("package openai;", "package tokenwire.v1;", "PACKAGE_NO_DELETE"),
 }
@@ -86,7 +86,7 @@ async def test_every_lint_exemption_is_needed(buf: Path, copy: Path) -> None:
 async def test_an_uncommented_field_is_noticed(buf: Path, copy: Path) -> None:
     """A field without a comment fails the lint."""
     contract = (copy / CONTRACT).read_text()
-    (copy / CONTRACT).write_text(contract.replace("  // What was said.\n", ""))
+    (copy / CONTRACT).write_text(contract.replace("  // What was said; with ROLE_TOOL, the result of the call.\n", ""))
 
     done = await run(buf, "lint", "--error-format", "json", cwd=copy)
 
