@@ -156,9 +156,9 @@ async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
             await fails_by(world, Cause.PROXY)
 
 
-async def read_head(reader: asyncio.StreamReader) -> None:
+async def read_head(reader: asyncio.StreamReader, **_: bool) -> bytes:
     """Read the head of a request."""
-    await reader.readuntil(b"\r\n\r\n")
+    return await reader.readuntil(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,9 @@ async def test_every_lint_exemption_is_needed(buf: Path, copy: Path) -> None:
 async def test_an_uncommented_field_is_noticed(buf: Path, copy: Path) -> None:
     """A field without a comment fails the lint."""
     contract = (copy / CONTRACT).read_text()
-    (copy / CONTRACT).write_text(contract.replace("  // What was said; with ROLE_TOOL, the result of the call.\n", ""))
+    (copy / CONTRACT).write_text(
+        contract.replace("  // What was said; with ROLE_TOOL, the result of the call.\n", "")
+    )
 
     done = await run(buf, "lint", "--error-format", "json", cwd=copy)
 

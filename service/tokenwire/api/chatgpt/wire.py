@@ -32,6 +32,10 @@ ROLES: Final = {
     pb.ROLE_SYSTEM: Role.SYSTEM,
 }
 
+MESSAGE_FIELDS: Final = ("tool_choice", "format")
+"""Fields outside of `params` and `reasoning` that an upstream may reject. ListFields would decode
+the prompt."""
+
 EFFORTS: Final = {
     pb.EFFORT_UNSPECIFIED: None,
     pb.EFFORT_NONE: Effort.NONE,
@@ -113,14 +117,11 @@ def _set_by_caller(message: pb.Message, defaults: Defaults) -> frozenset[str]:
     if params.model == defaults.model or params.model in defaults.models:
         names.discard("model")
     paths = [f"params.{name}" for name in names]
-    paths += [name for name in ("tools", "tool_choice", "format") if _is_set(message, name)]
+    paths += ["tools"] * bool(message.tools)
+    paths += [name for name in MESSAGE_FIELDS if message.HasField(name)]
     if message.HasField("reasoning"):
         paths += [f"reasoning.{field.name}" for field, _ in message.reasoning.ListFields()]
     return frozenset(paths)
-
-
-def _is_set(message: pb.Message, name: str) -> bool:
-    return any(field.name == name for field, _ in message.ListFields())
 
 
 def _history(turns: Iterable[pb.Turn]) -> tuple[Turn, ...]:
