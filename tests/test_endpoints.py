@@ -1,5 +1,6 @@
 """Every method passes through the whole chain of handlers, including unary ones."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,13 @@ async def echo(message: pb.Message, call: CallRecord) -> pb.Answer:
     return pb.Answer(content=message.content, id=call.request_id)
 
 
+def add_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: Endpoint) -> None:
+    """Add an endpoint of `ECHO` to the method table."""
+    endpoints = ChatgptService.endpoints
+    monkeypatch.setattr(ChatgptService, "endpoints", lambda self: [*endpoints(self), endpoint])
+    monkeypatch.setattr(app, "METHODS", (*METHODS, ECHO))
+
+
 @pytest.fixture
 def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add a unary method to the served methods."""
@@ -51,9 +59,7 @@ def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
         handle=echo,
         serialize=pb.Answer.SerializeToString,
     )
-    endpoints = ChatgptService.endpoints
-    monkeypatch.setattr(ChatgptService, "endpoints", lambda self: [*endpoints(self), endpoint])
-    monkeypatch.setattr(app, "METHODS", (*METHODS, ECHO))
+    add_endpoint(monkeypatch, endpoint)
 
 
 async def call_echo(address: str, content: str, **options: Any) -> pb.Answer:
@@ -115,6 +121,31 @@ async def test_a_unary_method_needs_a_slot(start_app: StartApp, upstream: DemoUp
             await call_echo(server.address, "hello")
         call.cancel()
     assert reason_of(caught.value) == "SERVER_OVERLOADED"
+
+
+async def test_a_unary_method_can_free_its_request(
+    monkeypatch: pytest.MonkeyPatch, start_app: StartApp
+) -> None:
+    """Nothing but the handler of a unary method refers to the parsed request."""
+
+    class Parsed:
+        """A request that shows whether it is still in memory."""
+
+    async def free(request: Parsed, _: CallRecord) -> pb.Answer:
+        reference = weakref.ref(request)
+        del request
+        return pb.Answer(content="freed" if reference() is None else "held")
+
+    endpoint = Endpoint(
+        ECHO,
+        check=lambda _: None,
+        parse=lambda _: Parsed(),  # type: ignore[arg-type,return-value] # no message is needed
+        handle=free,
+        serialize=pb.Answer.SerializeToString,
+    )
+    add_endpoint(monkeypatch, endpoint)
+    server = await start_app()
+    assert (await call_echo(server.address, "hello")).content == "freed"
 
 
 async def test_every_registered_method_is_covered(

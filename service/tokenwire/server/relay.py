@@ -31,7 +31,10 @@ class Relay:
         if encode is None:
 
             async def unary(call: CallRecord, request: object, context: Context) -> None:
-                response = await endpoint.handle(request, call)
+                handling = endpoint.handle(request, call)
+                # Frees the request while the handler waits, which can take minutes.
+                del request
+                response = await handling
                 call.deadline.answer_completed()
                 await self._write_last(response, call, context)
 

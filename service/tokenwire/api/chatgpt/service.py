@@ -92,7 +92,7 @@ class ChatgptService:
         calls: list[ToolCall] = []
         size = 0
         async with aclosing(await self.send(message, call)) as events:
-            # Frees the request while the model answers, which can take minutes.
+            # As the relay does for a stream.
             del message
             async for event in events:
                 if isinstance(event, Completion):
