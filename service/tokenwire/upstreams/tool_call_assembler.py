@@ -4,23 +4,15 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from tokenwire.core.domain import ToolCall
 from tokenwire.core.errors import UpstreamResponseTooLarge, UpstreamToolCallInvalid
+from tokenwire.core.json_objects import decode_object
 
 MAX_CALLS: Final = 128
 MAX_BYTES: Final = 1 << 20
 """The most bytes of names and arguments in one answer."""
 MAX_CHECKS: Final = 64
 """How often the arguments of one call are parsed to find out whether they are whole."""
-
-
-class _JsonObject(msgspec.Struct):
-    """A JSON object. The decoder validates its fields and creates none."""
-
-
-_decode_object: Final = msgspec.json.Decoder(_JsonObject).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,9 @@ class _Call:
         """Report whether the arguments so far are a JSON object."""
         if self.whole is None:
             self.checks += 1
-            self.whole = self.checks <= MAX_CHECKS and _is_object("".join(self.arguments))
+            self.whole = self.checks <= MAX_CHECKS and (
+                decode_object("".join(self.arguments)) is not None
+            )
         return self.whole
 
 
@@ -150,7 +144,7 @@ class ToolCallAssembler:
         found = []
         for index, call in enumerate(self._calls):
             arguments = "".join(call.arguments).strip() or "{}"
-            if not call.name or not _is_object(arguments):
+            if not call.name or decode_object(arguments) is None:
                 raise UpstreamToolCallInvalid
             found.append(ToolCall(call.id or _new_id(ids), call.name, arguments, index))
         return found
@@ -161,11 +155,3 @@ def _new_id(taken: set[str]) -> str:
         pass
     taken.add(name)
     return name
-
-
-def _is_object(text: str) -> bool:
-    try:
-        _decode_object(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
