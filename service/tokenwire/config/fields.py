@@ -18,6 +18,7 @@ from tokenwire.config.combinations import (
     require_whole_tls,
 )
 from tokenwire.config.files import MountedFiles, names_of
+from tokenwire.config.upstream_parameters import ConstraintParameter, ReasoningParameter
 from tokenwire.config.values import (
     Address,
     CaptureContent,
@@ -113,15 +114,13 @@ class Settings(BaseSettings):
         description="The upstream's name for the limit of output tokens. `auto`: "
         "`max_completion_tokens` for OpenAI and Azure, `max_tokens` for others.",
     )
-    reasoning_parameter: Literal[
-        "reasoning_effort", "reasoning", "thinking", "chat_template_kwargs"
-    ] = Field(
+    reasoning_parameter: ReasoningParameter = Field(
         "reasoning_effort",
         description="The upstream's parameter for reasoning: `reasoning_effort` (OpenAI and most "
         "others), `reasoning` (OpenRouter), `thinking` (Anthropic, DeepSeek, Z.ai) or "
         "`chat_template_kwargs` (vLLM and SGLang with Qwen's models).",
     )
-    constraint_parameter: Literal["none", "structured_outputs", "guided", "sglang"] = Field(
+    constraint_parameter: ConstraintParameter = Field(
         "none",
         description="How the upstream takes `format.regex`, `format.grammar` and "
         "`format.choices`: not at all, by `structured_outputs` (vLLM from 0.11), by `guided_regex` "

@@ -1,21 +1,13 @@
 """The fields of a chat-completions request that control the form of the answer's text."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
+from tokenwire.config.upstream_parameters import ConstraintParameter
 from tokenwire.core.domain import Choices, Format, Grammar, JsonObject, JsonSchema, Regex
 from tokenwire.core.errors import InvalidParameter
-
-ConstraintParameter: TypeAlias = Literal["none", "structured_outputs", "guided", "sglang"]
-"""How the upstream takes regular expressions, grammars and choices:
-
-- `none`: it does not (OpenAI and most others).
-- `structured_outputs`: an object with `regex`, `grammar` or `choice` (vLLM from 0.11).
-- `guided`: `guided_regex`, `guided_grammar` or `guided_choice` (earlier vLLM).
-- `sglang`: `regex` or `ebnf` (SGLang).
-"""
 
 NAMES: Final[Mapping[str, Mapping[type[object], str]]] = {
     "none": {},

@@ -1,21 +1,11 @@
 """The fields of a chat-completions request that control reasoning, in each form in use."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
+from tokenwire.config.upstream_parameters import ReasoningParameter
 from tokenwire.core.domain import Effort, Reasoning
 from tokenwire.core.errors import InvalidParameter
-
-ReasoningParameter: TypeAlias = Literal[
-    "reasoning_effort", "reasoning", "thinking", "chat_template_kwargs"
-]
-"""The names of the upstream's parameter:
-
-- `reasoning_effort`: the effort as a string (OpenAI and most others).
-- `reasoning`: an object with `effort` or `max_tokens` (OpenRouter).
-- `thinking`: an object with `type` and `budget_tokens` (Anthropic, DeepSeek, Z.ai).
-- `chat_template_kwargs`: an object with `enable_thinking` (vLLM and SGLang with Qwen's models).
-"""
 
 NO_LIMIT: Final = "is not supported by the upstream, which has no limit of reasoning tokens"
 

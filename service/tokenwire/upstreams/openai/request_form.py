@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tokenwire.config.upstream_parameters import ConstraintParameter, ReasoningParameter
 from tokenwire.core.domain import ChatRequest
-from tokenwire.upstreams.openai.format_fields import ConstraintParameter, format_fields
-from tokenwire.upstreams.openai.reasoning_fields import ReasoningParameter, reasoning_fields
+from tokenwire.upstreams.openai.format_fields import format_fields
+from tokenwire.upstreams.openai.reasoning_fields import reasoning_fields
 from tokenwire.upstreams.openai.tool_fields import tool_fields
 
 
