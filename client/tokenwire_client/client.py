@@ -1,6 +1,6 @@
 """The client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self, Unpack
 
@@ -11,7 +11,7 @@ from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer, Format, Reasoning, Tool, ToolChoice, Turn
+from tokenwire_client.v1.chatgpt_pb2 import Answer
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -89,27 +89,13 @@ class Client:
         if channel is not None:
             await channel.close()
 
-    def send(  # noqa: PLR0913 - the fields of a request, each by its own name
+    def send(
         self,
         content: str,
         *,
-        history: Iterable[Turn | tuple[str, str]] = (),
-        system: str | None = None,
-        model: str = "",
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        top_p: float | None = None,
-        stop: Sequence[str] = (),
-        seed: int | None = None,
-        frequency_penalty: float | None = None,
-        presence_penalty: float | None = None,
-        user: str = "",
-        reasoning: Reasoning | None = None,
-        tools: Iterable[Tool] = (),
-        tool_choice: ToolChoice | None = None,
-        format: Format | None = None,  # noqa: A002 - the contract's name
         timeout: float | None = None,
         metadata: Sequence[Metadatum] = (),
+        **options: Unpack[RequestOptions],
     ) -> AnswerStream:
         """Start a call and return the answer as a stream.
 
@@ -120,6 +106,9 @@ class Client:
 
         Args:
             content: The text to answer; empty if the history ends with the result of a tool.
+            timeout: The deadline of the call with all its attempts, in seconds from
+                now; None for no deadline.
+            metadata: Metadata of this call, in addition to the client's.
             history: Earlier turns, oldest first: `Turn` messages or pairs
                 `("user", text)` and `("assistant", text)`.
             system: The system prompt; None for the server's, empty for none.
@@ -138,9 +127,6 @@ class Client:
             tool_choice: Whether and which tools the model must call.
             format: The form of the answer's text, such as
                 `Format(json_schema=JsonSchema(schema=json.dumps(...)))`.
-            timeout: The deadline of the call with all its attempts, in seconds from
-                now; None for no deadline.
-            metadata: Metadata of this call, in addition to the client's.
 
         Raises:
             RuntimeError: The client is not open.
@@ -148,24 +134,7 @@ class Client:
             ValueError: An item of `history` has another shape or role, a text is
                 not valid Unicode, or a number does not fit its field.
         """
-        message = build_message(
-            content,
-            history=history,
-            system=system,
-            model=model,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            stop=stop,
-            seed=seed,
-            frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty,
-            user=user,
-            reasoning=reasoning,
-            tools=tools,
-            tool_choice=tool_choice,
-            format=format,
-        )
+        message = build_message(content, **options)
         stub = ChatgptStub(self._open_channel())
         call = stub.Send(message, timeout=timeout, metadata=(*self._metadata, *metadata))
         return AnswerStream(call)
@@ -184,7 +153,7 @@ class Client:
             content: The text to answer.
             timeout: See `send`.
             metadata: See `send`.
-            options: The other arguments of `send`.
+            **options: The other arguments of `send`.
 
         Raises:
             ChatError: The call failed.
