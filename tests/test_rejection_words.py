@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from support import rejections
+from support.rejections import says
 from tokenwire.api.codes import code_of
 from tokenwire.core import errors
 from tokenwire.upstreams.openai import error_body, words
@@ -24,29 +26,11 @@ def meaning(status: int, body: object) -> type[errors.ServiceError]:
     return type(failure(status, body))
 
 
-def said(message: str, **fields: Any) -> dict[str, Any]:
-    return {"error": {"message": message, **fields}}
-
-
 TOO_LONG: list[object] = [
-    said("maximum prompt length is 1000 but the request contains 1200 tokens"),
-    said("request exceeded model token limit: 1000 (requested: 1200)"),
-    said("Input length 1200 exceeds the maximum allowed input length of 1000 tokens"),
-    {
-        "object": "error",
-        "message": "The decoder prompt (length 1200) is longer than the maximum model length of "
-        "1000",
-    },
-    said("Range of input length should be [1, 1000]", code="invalid_parameter_error"),
-    said("prompt token count of 1200 exceeds the limit of 1000"),
-    said("", code="model_max_prompt_tokens_exceeded"),
-    said("input length and `max_tokens` exceed context limit: 900 + 200 > 1000"),
-    said("input (1200 tokens) is longer than the model's context length"),
-    said("Prompt tokens (1200) exceeds context size (1000)"),
-    {"error": "tokens to keep from the initial prompt is greater than the context length"},
-    said("Please reduce the length of the messages or completion."),
+    *rejections.TOO_LONG,
+    says("Please reduce the length of the messages or completion."),
     {"message": "Input is too long for requested model."},
-    said("Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+    says("Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
     {"message": "too many tokens: total number of tokens in the prompt cannot exceed 4081"},
     {
         "error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. "
@@ -54,14 +38,14 @@ TOO_LONG: list[object] = [
         "error_type": "validation",
     },
     {"error": "Input validation error: `inputs` must have less than 1024 tokens. Given: 1500"},
-    said("invalid params, context window exceeds limit (2013)", type="bad_request_error"),
-    said("Messages have 9000 tokens, which exceeds the max limit of 8192 tokens"),
-    said("Prompt exceeds max length", code="1261"),
-    said("Invalid 'messages': array too long. Expected at most 2048.", param="messages"),
-    said("", code="tokens_limit_reached"),
+    says("invalid params, context window exceeds limit (2013)", type="bad_request_error"),
+    says("Messages have 9000 tokens, which exceeds the max limit of 8192 tokens"),
+    says("Prompt exceeds max length", code="1261"),
+    says("Invalid 'messages': array too long. Expected at most 2048.", param="messages"),
+    says("", code="tokens_limit_reached"),
     {"detail": "This model's maximum context length is 1000 tokens"},
     {"detail": [{"loc": ["body", "messages"], "msg": "prompt is too long", "type": "value_error"}]},
-    [said("The input token count (1200) exceeds the maximum number of tokens allowed (1000).")],
+    [says("The input token count (1200) exceeds the maximum number of tokens allowed (1000).")],
     {"message": "The total number of tokens in the prompt and `max_tokens` is above the limit"},
     {
         "detail": [
@@ -73,41 +57,41 @@ TOO_LONG: list[object] = [
         ]
     },
     {"errors": [{"message": "prompt is too long: 1200 tokens > 1000 maximum"}]},
-    said(
+    says(
         "Provider returned error",
-        metadata={"raw": json.dumps(said("prompt is too long: 1200 tokens > 1000 maximum"))},
+        metadata={"raw": json.dumps(says("prompt is too long: 1200 tokens > 1000 maximum"))},
     ),
 ]
 
 AGAINST_POLICY: list[object] = [
-    said("Input text data may contain inappropriate content.", code="data_inspection_failed"),
-    said("Content Exists Risk", type="invalid_request_error"),
+    says("Input text data may contain inappropriate content.", code="data_inspection_failed"),
+    says("Content Exists Risk", type="invalid_request_error"),
     {"detail": "Content Exists Risk"},
-    said("This request has been flagged by moderation"),
-    said("The prompt was blocked for safety reasons"),
-    said("", code="content_filter"),
+    says("This request has been flagged by moderation"),
+    says("The prompt was blocked for safety reasons"),
+    says("", code="content_filter"),
     {"error": "Inappropriate content"},
-    said("Sensitive content was detected", code="SensitiveContentDetected"),
-    said("Violated guardrail policy"),
+    says("Sensitive content was detected", code="SensitiveContentDetected"),
+    says("Violated guardrail policy"),
 ]
 
 MONEY: list[object] = [
-    said("You exceeded your current quota", type="exceeded_current_quota_error"),
-    said("Your account balance is insufficient, please recharge", code="1113"),
-    said("Insufficient credits. Add more on the billing page."),
+    says("You exceeded your current quota", type="exceeded_current_quota_error"),
+    says("Your account balance is insufficient, please recharge", code="1113"),
+    says("Insufficient credits. Add more on the billing page."),
     {"message": "The account has no balance left"},
     {"detail": "Quota exceeded"},
     {"error": "Your account is in arrears"},
-    said("Please wait", code="insufficient_quota"),
-    said("You have reached your specified usage limits."),
-    said("Budget has been exceeded! Current cost: 9, max budget: 8", type="budget_exceeded"),
+    says("Please wait", code="insufficient_quota"),
+    says("You have reached your specified usage limits."),
+    says("Budget has been exceeded! Current cost: 9, max budget: 8", type="budget_exceeded"),
 ]
 
 TOO_FAST: list[object] = [
-    said("Too many tokens, please wait before trying again.", type="ThrottlingException"),
-    said("Rate limit reached on tokens per min (TPM): limit 1000, requested 1200"),
+    says("Too many tokens, please wait before trying again.", type="ThrottlingException"),
+    says("Rate limit reached on tokens per min (TPM): limit 1000, requested 1200"),
     {"message": "Too Many Requests"},
-    said("Request was throttled: input tokens per minute exceeded", code=400),
+    says("Request was throttled: input tokens per minute exceeded", code=400),
 ]
 
 
@@ -136,7 +120,7 @@ def test_money(subtests: pytest.Subtests) -> None:
 
 def test_402_is_money_whatever_it_says(subtests: pytest.Subtests) -> None:
     """402 is UPSTREAM_QUOTA_EXHAUSTED with any body."""
-    for body in ({}, None, said("Payment required"), said("please wait")):
+    for body in ({}, None, says("Payment required"), says("please wait")):
         with subtests.test(body=body):
             assert meaning(402, body) is errors.UpstreamQuotaExhausted
 
@@ -154,7 +138,7 @@ def test_later_helps(subtests: pytest.Subtests) -> None:
     """Every status that means a temporary failure is retryable, with its retry delay."""
     for status in (420, 423, 424, 425, 498, 499, 500, 503, 520, 525, 530, 599):
         with subtests.test(status=status):
-            found = failure(status, said("Flex tier capacity exceeded"), retry_after="5")
+            found = failure(status, says("Flex tier capacity exceeded"), retry_after="5")
             assert found.retryable
             assert found.retry_after == 5
             assert code_of(type(found)).name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
@@ -164,15 +148,15 @@ def test_words_that_say_that_later_helps(subtests: pytest.Subtests) -> None:
     """Another 4xx is UPSTREAM_ERROR if its text or a Retry-After header asks to try again later."""
     for status in (400, 418, 451):
         with subtests.test(status=status):
-            assert meaning(status, said("Overloaded, try again later")) is errors.UpstreamError
+            assert meaning(status, says("Overloaded, try again later")) is errors.UpstreamError
             assert type(failure(status, {}, retry_after="5")) is errors.UpstreamError
             assert meaning(status, {}) is errors.UpstreamRejectedRequest
 
 
 NO_SUCH_MODEL: list[tuple[int, object]] = [
     (404, {}),
-    (400, said("The model `x` does not exist", code="model_not_found")),
-    (403, said("Project has no access to model `x`", code="model_not_found")),
+    (400, says("The model `x` does not exist", code="model_not_found")),
+    (403, says("Project has no access to model `x`", code="model_not_found")),
 ]
 
 
@@ -185,14 +169,14 @@ def test_no_such_model(subtests: pytest.Subtests) -> None:
 
 def test_403_is_about_credentials(subtests: pytest.Subtests) -> None:
     """A 403 that is not about a prompt, money or model is a rejection of the credentials."""
-    for body in ({}, said("Your organization's policy forbids this network")):
+    for body in ({}, says("Your organization's policy forbids this network")):
         with subtests.test(body=body):
             assert meaning(403, body) is errors.UpstreamAuthRejected
 
 
 def test_403_may_be_about_the_prompt() -> None:
     """A 403 from a router's moderation is PROMPT_REJECTED."""
-    body = said("Your input was flagged", code=403, metadata={"reasons": ["violence"]})
+    body = says("Your input was flagged", code=403, metadata={"reasons": ["violence"]})
     assert meaning(403, body) is errors.PromptRejected
 
 
