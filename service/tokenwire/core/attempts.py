@@ -61,8 +61,9 @@ class Attempts:
         started: When the model was called.
         first_sent: When the first request was passed to the HTTP client.
         first_read: When the bytes of the first text were read from the connection.
-        received: Whether the model has begun to answer: text or reasoning has arrived. The request
-            is paid for from then on, so nobody may repeat it without being told.
+        received: Whether the model has begun to answer: text, reasoning or a piece of a tool call
+            has arrived. The request is paid for from then on, so nobody may repeat it without
+            being told.
         span: The span that covers all attempts. Its context is propagated to the upstream.
         retries: The reason of each failure that led to a retry, in order.
         count: The number of requests of which at least one byte was sent.

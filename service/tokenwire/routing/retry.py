@@ -71,7 +71,6 @@ class RetryingModel:
         self._budget.deposit()
         set_by_caller = request.set_by_caller
         begun = False
-        attempts = call.attempts
         try:
             async with aclosing(self._model.stream(request, call)) as answer:
                 async for event in answer:
@@ -83,9 +82,10 @@ class RetryingModel:
                     yield event
         except errors.ServiceError as error:
             delay = _retry_delay(error)
-            if attempts.received or delay is None or not self._can_retry(delay, call):
+            begun = begun or call.attempts.received
+            if begun or delay is None or not self._can_retry(delay, call):
                 raise attribute(error, set_by_caller) from None
-            attempts.add_retry(error.reason, delay)
+            call.attempts.add_retry(error.reason, delay)
         else:
             return
         await asyncio.sleep(delay)

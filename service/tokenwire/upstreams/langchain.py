@@ -80,21 +80,18 @@ class LangChainModel:
             async with aclosing(source) as chunks:
                 with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
                     while (chunk := await _next(chunks, timer)) is not None:
-                        reasoning = _reasoning(chunk.message)
-                        if chunk.message.content or reasoning:
+                        reasoning, pieces = _reasoning(chunk.message), _pieces(chunk.message)
+                        if chunk.message.content or reasoning or pieces:
                             call.attempts.received = True
                             timer.progressed()
+                        for piece in pieces:
+                            assembler.add(piece)
                         shown = reasoning if show_reasoning else ""
                         if chunk.text or shown:
                             yield Delta(chunk.text, reasoning=shown)
                         metadata |= chunk.message.response_metadata | (chunk.generation_info or {})
                         metadata |= {"id": chunk.message.id} if chunk.message.id else {}
                         if isinstance(chunk.message, AIMessageChunk):
-                            if chunk.message.tool_call_chunks:
-                                call.attempts.received = True
-                                timer.progressed()
-                            for piece in chunk.message.tool_call_chunks:
-                                assembler.add(_piece(piece))
                             usage = add_usage(usage, chunk.message.usage_metadata)
         except exceptions.ModelError as error:
             raise _failure(error) from None
@@ -155,6 +152,12 @@ def _tool_parameters(model: BaseChatModel, request: ChatRequest) -> dict[str, An
         raise errors.InvalidParameter("tools", "is not supported with this provider") from None
     kwargs: dict[str, Any] = getattr(bound, "kwargs", {})
     return kwargs
+
+
+def _pieces(message: BaseMessage) -> list[ToolCallPiece]:
+    if not isinstance(message, AIMessageChunk):
+        return []
+    return [_piece(chunk) for chunk in message.tool_call_chunks]
 
 
 def _piece(chunk: ToolCallChunk) -> ToolCallPiece:

@@ -9,14 +9,16 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from tokenwire.core.domain import ChatRequest, Role, Turn
 from tokenwire.core.large_work import next_step
 
-MessageClass: TypeAlias = type[SystemMessage] | type[HumanMessage] | type[AIMessage]
+MessageClass: TypeAlias = (
+    type[SystemMessage] | type[HumanMessage] | type[AIMessage] | type[ToolMessage]
+)
 
 
 class MessageDraft(NamedTuple):
     """A message that is not created yet. Creating messages is slow and often not needed.
 
     Attributes:
-        kind: The class of the message; of AIMessage and ToolMessage if `turn` is set.
+        kind: The class of the message.
         content: The text.
         turn: The turn if it has tool calls or the result of one; otherwise None.
     """
@@ -32,7 +34,7 @@ MESSAGE_CLASSES: Final[dict[Role, MessageClass]] = {
     Role.USER: HumanMessage,
     Role.ASSISTANT: AIMessage,
     Role.SYSTEM: SystemMessage,
-    Role.TOOL: AIMessage,
+    Role.TOOL: ToolMessage,
 }
 
 
