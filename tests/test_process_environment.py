@@ -7,6 +7,7 @@ import pytest
 from support.app import MODEL
 from support.crew import STARTED, WORKERS, by_worker, call_all, crew, read
 from support.process import ServerProcess
+from tokenwire.api.chatgpt.service import METHODS
 from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow
@@ -38,11 +39,11 @@ async def test_another_programs_folder_of_metrics_is_left_alone(
     env = {"OPENAI_BASE_URL": upstream.base_url, "TOKENWIRE_MODEL": MODEL, name: str(tmp_path)}
     for _ in range(2):
         async with ServerProcess(env=env) as server:
-            [sample] = (await read(server))["grpc_server_started"].samples
-            assert sample.value == 0
+            before = (await read(server))["grpc_server_started"].samples
+            assert [sample.value for sample in before] == [0] * len(METHODS)
             await call_all(server)
-            [sample] = (await read(server))["grpc_server_started"].samples
-            assert sample.value > 0
+            after = (await read(server))["grpc_server_started"].samples
+            assert sum(sample.value for sample in after) > 0
     assert files_of(tmp_path) == []
 
 

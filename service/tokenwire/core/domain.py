@@ -3,7 +3,7 @@
 import enum
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 class Role(enum.Enum):
@@ -32,9 +32,8 @@ class ToolCall:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One earlier turn of the conversation.
+class Turn(NamedTuple):
+    """One earlier turn of the conversation. A request has thousands, so it must be cheap to create.
 
     Attributes:
         role: The author.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
@@ -14,19 +14,9 @@ MessageClass: TypeAlias = (
 )
 
 
-class MessageDraft(NamedTuple):
-    """A message that is not created yet. Creating messages is slow and often not needed.
-
-    Attributes:
-        kind: The class of the message.
-        content: The text.
-        turn: The turn if it has tool calls or the result of one; otherwise None.
-    """
-
-    kind: MessageClass
-    content: str
-    turn: Turn | None = None
-
+MessageDraft: TypeAlias = tuple[MessageClass, str, Turn | None]
+"""The class and the content of a message, and its turn if that has tool calls or the result of one.
+Creating message objects is slow and often not needed."""
 
 MESSAGES_PER_STEP: Final = 256
 """The number of messages that are created per step of large work."""
@@ -40,13 +30,17 @@ MESSAGE_CLASSES: Final[dict[Role, MessageClass]] = {
 
 def to_drafts(request: ChatRequest) -> list[MessageDraft]:
     """Return the system prompt if it is set, the history and the message, in this order."""
-    drafts = [MessageDraft(SystemMessage, request.system)] if request.system else []
-    for turn in request.history:
-        has_tools = turn.tool_calls or turn.role is Role.TOOL
-        kind = MESSAGE_CLASSES[turn.role]
-        drafts.append(MessageDraft(kind, turn.content, turn if has_tools else None))
+    drafts: list[MessageDraft] = [(SystemMessage, request.system, None)] if request.system else []
+    drafts.extend(
+        (
+            MESSAGE_CLASSES[turn.role],
+            turn.content,
+            turn if turn.tool_calls or turn.tool_call_id else None,
+        )
+        for turn in request.history
+    )
     if request.content:
-        drafts.append(MessageDraft(HumanMessage, request.content))
+        drafts.append((HumanMessage, request.content, None))
     return drafts
 
 
@@ -61,9 +55,9 @@ async def to_messages(drafts: Sequence[MessageDraft]) -> list[BaseMessage]:
 
 
 def _message(draft: MessageDraft) -> BaseMessage:
-    turn = draft.turn
+    kind, content, turn = draft
     if turn is None:
-        return draft.kind(draft.content)
+        return kind(content)
     if turn.role is Role.TOOL:
         return ToolMessage(turn.content, tool_call_id=turn.tool_call_id)
     calls = [

@@ -106,10 +106,8 @@ class StreamingChatOpenAI(ChatOpenAI):
         payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
         roles = self._roles
         payload["messages"] = [
-            {**roles[draft.kind], "content": draft.content}
-            if draft.turn is None
-            else _tool_message(draft.turn)
-            for draft in drafts
+            {**roles[kind], "content": content} if turn is None else _tool_message(turn)
+            for kind, content, turn in drafts
         ]
         return payload
 

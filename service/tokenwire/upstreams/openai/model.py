@@ -12,6 +12,7 @@ from tokenwire.core.errors import (
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
 )
+from tokenwire.core.large_work import next_step
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
@@ -19,7 +20,7 @@ from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
-from tokenwire.upstreams.prompt import to_drafts, to_parameters
+from tokenwire.upstreams.prompt import MESSAGES_PER_STEP, to_drafts, to_parameters
 
 USAGE_SECONDS: Final = 2.0
 """How long usage may arrive after the finish reason."""
@@ -94,6 +95,9 @@ class OpenAIModel:
         await self._chat_model.aclose()
 
     async def _open(self, request: ChatRequest, call: CallRecord) -> ResponseEvents:
+        if len(request.history) > MESSAGES_PER_STEP:
+            # Validating so many turns has taken milliseconds already.
+            await next_step()
         fields = self._form.fields(request)
         payload = self._chat_model.payload(
             to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
