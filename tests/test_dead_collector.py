@@ -72,7 +72,8 @@ async def test_it_costs_a_counter_and_one_line(
         text = stream.getvalue()
     [entry] = entries
     assert (entry["event"], entry["level"], entry["cause"]) == (LOST, "warning", "unreachable")
-    assert entry["spans"] == 2
+    # The first batch has one or both spans of the first call.
+    assert entry["spans"] in (1, 2)
     assert "127.0.0.1:1" not in text.replace(app.address, "").replace(app.metrics_address, "")
 
 
