@@ -9,6 +9,7 @@ from support.app import StartApp
 from support.helpers import collect, failure_of
 from support.otlp import Collector, attributes_of
 from support.traced import CANARIES
+from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
@@ -78,3 +79,34 @@ async def test_content_stays_out_otherwise(
 def said(messages: str) -> list[tuple[str, str]]:
     """Return the role and text of each message."""
     return [(each["role"], each["parts"][0]["content"]) for each in json.loads(messages)]
+
+
+async def test_data_stays_out(
+    collector: Collector, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an image, the span has the type and the size or the address, and never the data."""
+    monkeypatch.setenv(CAPTURE, "true")
+    app = await start_app()
+    inline = pb.Part(inline=b"canary" * 100, media_type="image/png")
+    linked = pb.Part(url="https://example.com/a.pdf", media_type="application/pdf")
+    message = pb.Message(content="what?", parts=[inline, linked])
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        await collect(chatgpt_pb2_grpc.ChatgptStub(channel).Send(message))
+    [span] = await collector.answered(1)
+    [user] = json.loads(attributes_of(span)["gen_ai.input.messages"])
+    assert user["parts"] == [
+        {"type": "text", "content": "what?"},
+        {
+            "type": "blob",
+            "content": "",
+            "size": 600,
+            "modality": "image",
+            "mime_type": "image/png",
+        },
+        {
+            "type": "uri",
+            "uri": "https://example.com/a.pdf",
+            "modality": "file",
+            "mime_type": "application/pdf",
+        },
+    ]

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import shlex
 import signal
 from collections.abc import AsyncIterator
@@ -281,3 +282,45 @@ async def test_pipe_gets_the_bytes_and_a_terminal_gets_codes() -> None:
             shown = await terminal.expect("first token")
     assert finished.stdout == "\x1b]0;title\x07 \x9b2J a\r\tb\nend\n"
     assert shown == "\\x1b]0;title\\x07 \\x9b2J a\tb\nend\n"
+
+
+async def test_sends_files(tmp_path: Path) -> None:
+    """Images are sent with the type that their name has, and a schema as the answer's format."""
+    picture, scan, schema = tmp_path / "a.png", tmp_path / "b.JPG", tmp_path / "schema.json"
+    picture.write_bytes(b"\x89PNG")
+    scan.write_bytes(b"\xff" * 5_000_000)
+    schema.write_text('{"type": "object"}')
+    options = ("--image", str(picture), "--image", str(scan), "--schema", str(schema))
+    async with ScriptedServer(says()) as server:
+        finished = await chat(server, *options, "what?")
+    assert finished.code == 0
+    [message] = server.requests
+    assert [(part.media_type, part.inline) for part in message.parts] == [
+        ("image/png", b"\x89PNG"),
+        ("image/jpeg", b"\xff" * 5_000_000),
+    ]
+    assert message.format.json_schema.schema == '{"type": "object"}'
+
+
+async def test_rejects_files(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """A file that cannot be sent exits with code 2 and one line that names it and its option."""
+    empty, binary, fifo = tmp_path / "a.png", tmp_path / "schema", tmp_path / "pipe.gif"
+    empty.touch()
+    binary.write_bytes(b"ok \xff")
+    os.mkfifo(fifo)
+    missing = tmp_path / "none.webp"
+    for option, path, problem in (
+        ("--image", tmp_path / "notes.txt", "does not end with one of png, jpg, "),
+        ("--image", missing, "No such file or directory"),
+        ("--image", empty, "is empty"),
+        ("--image", fifo, "Not a regular file"),
+        ("--schema", binary, "is not valid UTF-8 at byte 3"),
+        ("--schema", tmp_path, "Is a directory"),
+    ):
+        with subtests.test(option=option, path=path.name):
+            finished = await run(*TOKENWIRE, "chat", option, str(path), "hi")
+            assert finished.code == 2
+            line = finished.stderr.splitlines()[-1]
+            assert f"argument {option}: " in line
+            assert repr(str(path)) in line
+            assert problem in line

@@ -1,6 +1,7 @@
 """The demo upstream as a valid OpenAI-compatible server."""
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -84,6 +85,27 @@ async def test_the_answer_is_honest_and_depends_on_the_prompt(client: httpx2.Asy
     assert text == (
         f'{OPENING} You sent 3 words. The words: "one two three". Backwards: "three two one".'
         " Earlier turns in this conversation: 2. System prompt: 2 words."
+    )
+
+
+async def test_the_answer_names_images_and_files(client: httpx2.AsyncClient) -> None:
+    """The answer states the type and the size, or the address, of each image, audio and file."""
+    data = b64encode(b"x" * 1_234).decode()
+    parts = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "input_audio", "input_audio": {"data": data, "format": "mp3"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,&"}},
+        {"type": "other"},
+    ]
+    turns = [{"role": "user", "content": [{"type": "text", "text": "what?"}, *parts]}]
+    text, _ = await answer(client, {"model": "m", "messages": turns})
+    assert (
+        "It has an image of type image/png, 1,234 bytes. "
+        "It has an image at https://example.com/a.png. "
+        "It has an audio of type audio/mp3, 1,234 bytes. "
+        "It has a file that is not base64. "
+        "It has an unknown part. " in text
     )
 
 

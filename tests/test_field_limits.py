@@ -15,6 +15,8 @@ from tokenwire.core.errors import InvalidParameter, MalformedRequest
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 MAX_TURNS = 2
+MAX_TEXT_BYTES = 1_000
+LIMITS = FieldLimits(MAX_TURNS, MAX_TEXT_BYTES)
 
 TEXTS = st.text(max_size=5)
 TURNS = st.builds(pb.Turn, role=st.sampled_from([pb.ROLE_USER]), content=TEXTS)
@@ -46,7 +48,7 @@ def parsed(request: bytes) -> pb.Message | None:
 def verdict(request: bytes) -> str:
     """Return the field that a request has too many of, "malformed" or "allowed"."""
     try:
-        FieldLimits(MAX_TURNS).check(request)
+        LIMITS.check(request)
     except MalformedRequest:
         return "malformed"
     except InvalidParameter as error:
@@ -80,7 +82,7 @@ def lists_of(message: Descriptor, path: str = "") -> Iterator[str]:
 
 def test_every_list_of_a_request_has_a_bound() -> None:
     """Every list of a request has a limit."""
-    assert set(lists_of(pb.Message.DESCRIPTOR)) == set(FieldLimits(MAX_TURNS).lists)
+    assert set(lists_of(pb.Message.DESCRIPTOR)) == set(LIMITS.lists)
 
 
 @pytest.mark.parametrize("turns", [0, 1, MAX_TURNS])
@@ -88,14 +90,41 @@ def test_as_many_turns_as_are_allowed_are_counted(turns: int) -> None:
     """A history within its limit is accepted, whatever else the message contains."""
     turn = pb.Turn(role=pb.ROLE_USER, content="x" * 300)
     params = pb.Params(stop=["a", "b", "c", "d"], seed=2**62, temperature=1)
-    message = pb.Message(content="x" * 300, history=[turn] * turns, params=params)
-    FieldLimits(MAX_TURNS).check(message.SerializeToString())
+    message = pb.Message(content="x" * 200, history=[turn] * turns, params=params)
+    LIMITS.check(message.SerializeToString())
 
 
 def test_a_message_in_parts_has_one_list() -> None:
     """The parser merges repeated `params` fields, so their stops count as one list."""
     part = pb.Message(params=pb.Params(stop=["a", "b"])).SerializeToString()
-    FieldLimits(MAX_TURNS).check(part * 2)
+    LIMITS.check(part * 2)
     with pytest.raises(InvalidParameter) as caught:
-        FieldLimits(MAX_TURNS).check(part * 3)
+        LIMITS.check(part * 3)
     assert caught.value.field == "params.stop"
+
+
+DATA = pb.Part(media_type="image/png", inline=b"x" * 10_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pb.Message(content="x", parts=[DATA, DATA]),
+        pb.Message(content="x", history=[pb.Turn(role=pb.ROLE_USER, parts=[DATA])]),
+    ],
+)
+def test_inline_data_is_not_text(data: pb.Message) -> None:
+    """The limit of text ignores inline data, and holds for all else beside it."""
+    LIMITS.check(data.SerializeToString())
+    data.content = "x" * MAX_TEXT_BYTES
+    with pytest.raises(InvalidParameter) as caught:
+        LIMITS.check(data.SerializeToString())
+    assert caught.value.field == "message"
+
+
+def test_only_the_data_of_parts_is_inline() -> None:
+    """Unknown fields with the number of `inline`, in any other place, count as text."""
+    unknown = pb.Message(content="x").SerializeToString()
+    hidden = b"\xfa\x06" + b"\x90\x4e" + DATA.SerializeToString()[:10_000].ljust(10_000, b"x")
+    with pytest.raises(InvalidParameter):
+        LIMITS.check(unknown + hidden)

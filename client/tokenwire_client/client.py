@@ -105,7 +105,8 @@ class Client:
         if the call fails.
 
         Args:
-            content: The text to answer; empty if the history ends with the result of a tool.
+            content: The text to answer; may be empty if `parts` is set or the history ends
+                with the result of a tool.
             timeout: The deadline of the call with all its attempts, in seconds from
                 now; None for no deadline.
             metadata: Metadata of this call, in addition to the client's.
@@ -121,6 +122,8 @@ class Client:
             frequency_penalty: -2 to 2.
             presence_penalty: -2 to 2.
             user: An opaque name of the end user.
+            parts: Images, audio and files that belong to `content`, such as
+                `Part(inline=data, media_type="image/png")`.
             reasoning: How the model reasons, and whether the answer has the reasoning,
                 as in `Reasoning(effort=Effort.EFFORT_LOW, show=True)`.
             tools: The tools that the model may call. Answers then carry calls in `tool_calls`.

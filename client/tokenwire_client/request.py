@@ -7,6 +7,7 @@ from tokenwire_client.v1.chatgpt_pb2 import (
     Format,
     Message,
     Params,
+    Part,
     Reasoning,
     Role,
     Tool,
@@ -29,6 +30,7 @@ class RequestOptions(TypedDict, total=False):
     frequency_penalty: float | None
     presence_penalty: float | None
     user: str
+    parts: Iterable[Part]
     reasoning: Reasoning | None
     tools: Iterable[Tool]
     tool_choice: ToolChoice | None
@@ -52,6 +54,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     frequency_penalty: float | None = None,
     presence_penalty: float | None = None,
     user: str = "",
+    parts: Iterable[Part] = (),
     reasoning: Reasoning | None = None,
     tools: Iterable[Tool] = (),
     tool_choice: ToolChoice | None = None,
@@ -82,6 +85,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
             presence_penalty=presence_penalty,
             user=user,
         ),
+        parts=parts,
         reasoning=reasoning,
         tools=tools,
         tool_choice=tool_choice,

@@ -51,12 +51,17 @@ def _text(request: CompletionRequest) -> str:
         f"You sent {_count(len(words), 'word')}.",
         f'The{which} words: "{" ".join(quoted)}".' if words else "",
         f'Backwards: "{" ".join(reversed(quoted))}".' if words else "",
+        *(f"It has {_article(each)} {each}." for each in request.data),
         f"Earlier turns in this conversation: {request.earlier_turns}.",
         f"System prompt: {_count(len(request.system.split()), 'word')}."
         if request.system is not None
         else "System prompt: none.",
     ]
     return " ".join(filter(None, sentences))
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aiu" else "a"
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tokenwire_demo.data import descriptions
+
 _PLAN = re.compile(r"\[\[demo:(.*?)\]\]", re.DOTALL)
 
 
@@ -20,6 +22,8 @@ class CompletionRequest:
     """The text of every message, oldest first. Its tokens are the prompt tokens of the usage."""
     prompt: str
     """The text of the last user message, without its plan."""
+    data: tuple[str, ...]
+    """What each image, audio or file of the last user message is."""
     plan: str | None
     """The text of the plan in the last user message."""
     system: str | None
@@ -48,6 +52,7 @@ def parse_request(body: object) -> CompletionRequest:
         )
     turns = _turns(body.get("messages"))
     last_user = max((i for i, (role, _) in enumerate(turns) if role == "user"), default=len(turns))
+    content = body["messages"][last_user].get("content") if last_user < len(turns) else None
     system = [text for role, text in turns if role in ("system", "developer")]
     prompt = turns[last_user][1] if last_user < len(turns) else ""
     plan = _PLAN.search(prompt)
@@ -56,6 +61,7 @@ def parse_request(body: object) -> CompletionRequest:
         model=_clean(model),
         texts=tuple(text for _, text in turns),
         prompt=_PLAN.sub("", prompt, count=1),
+        data=descriptions(content),
         plan=plan[1] if plan else None,
         system="\n".join(system) if system else None,
         earlier_turns=sum(role in ("user", "assistant") for role, _ in turns[:last_user]),

@@ -148,7 +148,7 @@ class App:
             system=settings.system_prompt,
             models=settings.models,
         )
-        limits = FieldLimits(settings.max_turns)
+        limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
         service = ChatgptService(self._model, defaults, limits, self._spans.start)
         interceptors = (
             # Outermost, so that the logs and metrics of the call belong to its span.

@@ -9,6 +9,7 @@ from typing import Final
 import grpc
 import pytest
 
+from support.bare_server import longest_round
 from support.helpers import violated_fields_of
 from support.loop_watch import watch_loop
 from support.memory import MB, peak_memory, reset_peak_memory
@@ -23,6 +24,8 @@ LONGEST_ROUND: Final = 0.02
 ATTEMPTS: Final = 3
 """The best attempt counts, because other programs slow down a shared core and its CPU time."""
 LARGEST: Final = 4 * MB
+"""The server's default limit of a request without inline data."""
+LARGEST_WITH_DATA: Final = 20 * MB
 """The server's default limit of a request."""
 MAX_TURNS: Final = 4_096
 CROWD: Final = 30
@@ -70,6 +73,11 @@ def tool_turns(arguments: str, *, count: int, result: str = "sun") -> pb.Message
     return pb.Message(content="hello", history=[*[called] * count, answered])
 
 
+def with_data(parts: list[pb.Part], content: str = "hello") -> pb.Message:
+    """Return a request with these parts."""
+    return pb.Message(content=content, parts=parts)
+
+
 ALLOWED: Final = {
     "as many turns as are allowed": conversation("x" * 1_000),
     "as many turns, each character escaped": conversation("\x01" * 1_000),
@@ -95,6 +103,13 @@ ALLOWED: Final = {
             pb.Tool(name=f"tool-{n}", parameters=json.dumps({f"k{k}": k for k in range(300)}))
             for n in range(128)
         ],
+    ),
+    "an image": with_data([pb.Part(inline=bytes(5 * LARGEST - 1_000), media_type="image/png")]),
+    "as many images as are allowed": with_data(
+        [pb.Part(inline=bytes(range(256)) * 600, media_type="image/png")] * 128
+    ),
+    "as much text and data": with_data(
+        [pb.Part(inline=bytes(4 * LARGEST), media_type="image/png")], text("\x01")
     ),
     "long stops": pb.Message(content="hello", params=pb.Params(stop=[text("\x01")[: MB - 32]] * 4)),
 }
@@ -148,17 +163,23 @@ async def raw_world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 async def test_row_48_the_largest_request_blocks_nobody(
     raw_world: World, request_: bytes | pb.Message
 ) -> None:
-    """A request of the maximum size, of any shape, blocks other calls for less than 20 ms."""
+    """A request of the maximum size, of any shape, blocks other calls for less than 20 ms.
+
+    With data, gRPC alone takes most of that time: it copies the request twice.
+    """
     data = request_ if isinstance(request_, bytes) else request_.SerializeToString()
-    assert len(data) <= LARGEST
+    assert len(data) <= LARGEST_WITH_DATA
+    allowed = LONGEST_ROUND
+    if len(data) > LARGEST:
+        allowed += await longest_round(data, ATTEMPTS)
     longest: list[float] = []
-    while min(longest, default=math.inf) >= LONGEST_ROUND and len(longest) < ATTEMPTS:
+    while min(longest, default=math.inf) >= allowed and len(longest) < ATTEMPTS:
         with watch_loop() as watch:
             answers, error = await send_bytes(raw_world, data)
         assert error is None
         assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
         longest.append(watch.longest)
-    assert min(longest) < LONGEST_ROUND
+    assert min(longest) < allowed
     await raw_world.check_all([(grpc.StatusCode.OK, "")] * len(longest))
 
 

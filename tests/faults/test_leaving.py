@@ -135,7 +135,10 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
     async with (
         listening(serve) as (host, port),
         open_world(
-            monkeypatch, base_url=f"http://{host}:{port}/v1", max_request_bytes=64 << 20
+            monkeypatch,
+            base_url=f"http://{host}:{port}/v1",
+            max_request_bytes=64 << 20,
+            max_text_bytes=64 << 20,
         ) as world,
     ):
         before = count_descriptors()

@@ -47,7 +47,9 @@ class ScriptedServer:
         self.health: Any = health.aio.HealthServicer()
         self.script = script
         self._credentials = credentials
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
+        )
 
     async def __aenter__(self) -> Self:
         chatgpt_pb2_grpc.add_ChatgptServicer_to_server(_Servicer(self), self._server)

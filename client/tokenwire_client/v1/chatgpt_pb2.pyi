@@ -25,6 +25,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Detail:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DetailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Detail.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DETAIL_UNSPECIFIED: _Detail.ValueType  # 0
+    """Not set: the upstream's default."""
+    DETAIL_AUTO: _Detail.ValueType  # 1
+    """The upstream decides by the image's size."""
+    DETAIL_LOW: _Detail.ValueType  # 2
+    """At a low resolution."""
+    DETAIL_HIGH: _Detail.ValueType  # 3
+    """At a high resolution."""
+
+class Detail(_Detail, metaclass=_DetailEnumTypeWrapper):
+    """How closely a model looks at an image, which decides its number of tokens."""
+
+DETAIL_UNSPECIFIED: Detail.ValueType  # 0
+"""Not set: the upstream's default."""
+DETAIL_AUTO: Detail.ValueType  # 1
+"""The upstream decides by the image's size."""
+DETAIL_LOW: Detail.ValueType  # 2
+"""At a low resolution."""
+DETAIL_HIGH: Detail.ValueType  # 3
+"""At a high resolution."""
+Global___Detail: _TypeAlias = Detail  # noqa: Y015
+
 class _Effort:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -143,13 +171,14 @@ class Message(_message.Message):
     PARAMS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
     content: _builtins.str
-    """The text to answer. Must hold more than white space, unless `history` ends
-    with a turn of ROLE_TOOL: then it may be empty.
+    """The text to answer. Must hold more than white space. May be empty if `parts`
+    is set or `history` ends with a turn of ROLE_TOOL.
     """
     system: _builtins.str
     """Replaces the server's configured system prompt for this call. Set to the
@@ -163,6 +192,12 @@ class Message(_message.Message):
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """Earlier turns of the conversation, oldest first, without the system prompt
         and without `content`. A server limits how many: 4,096 by default.
+        """
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
+        """Images, audio and files that belong to `content`, up to 128. A server limits
+        their bytes with those of the whole request: 20 MiB by default.
         """
 
     @_builtins.property
@@ -192,6 +227,7 @@ class Message(_message.Message):
         params: Global___Params | None = ...,
         history: _abc.Iterable[Global___Turn] | None = ...,
         system: _builtins.str | None = ...,
+        parts: _abc.Iterable[Global___Part] | None = ...,
         tools: _abc.Iterable[Global___Tool] | None = ...,
         tool_choice: Global___ToolChoice | None = ...,
         format: Global___Format | None = ...,
@@ -199,13 +235,61 @@ class Message(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "format", b"format", "params", b"params", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "format", b"format", "history", b"history", "params", b"params", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "format", b"format", "history", b"history", "params", b"params", "parts", b"parts", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__system: _TypeAlias = _typing.Literal["system"]  # noqa: Y015
     _WhichOneofArgType__system: _TypeAlias = _typing.Literal["_system", b"_system"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__system) -> _WhichOneofReturnType__system | None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class Part(_message.Message):
+    """Data that belongs to a text: an image, audio or a file. Data that the upstream
+    does not support is rejected with INVALID_ARGUMENT.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    INLINE_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The address of the data: http or https, up to 8,192 bytes. It is passed to
+    the upstream, which reads the data; the server does not.
+    """
+    inline: _builtins.bytes
+    """The data itself."""
+    media_type: _builtins.str
+    """The media type, such as `image/png`, `audio/wav` or `application/pdf`; see
+    docs/parts.md for all. Required with `inline`. Empty with `url`: an image.
+    """
+    name: _builtins.str
+    """The name of a file, for the model. Up to 256 bytes. Ignored for images and
+    audio.
+    """
+    detail: Global___Detail.ValueType
+    """How closely the model looks at an image. Must not be set for other data."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        inline: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+        name: _builtins.str = ...,
+        detail: Global___Detail.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "inline", b"inline", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "detail", b"detail", "inline", b"inline", "media_type", b"media_type", "name", b"name", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["url", "inline"]  # noqa: Y015
+    _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
+
+Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
 class Format(_message.Message):
@@ -495,6 +579,7 @@ class Turn(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
@@ -506,6 +591,12 @@ class Turn(_message.Message):
     it to the id of a call in an earlier turn.
     """
     @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
+        """Images, audio and files that belong to `content`, up to 128. ROLE_USER and
+        ROLE_TOOL only.
+        """
+
+    @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
         """The tools that the model called in this turn, up to 128. ROLE_ASSISTANT only."""
 
@@ -514,12 +605,13 @@ class Turn(_message.Message):
         *,
         role: Global___Role.ValueType = ...,
         content: _builtins.str = ...,
+        parts: _abc.Iterable[Global___Part] | None = ...,
         tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
         tool_call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "parts", b"parts", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,17 @@ from tokenwire.cli._connection import channel_options, credentials
 from tokenwire.cli._console import ConsoleOutput
 from tokenwire.cli._diagnosis import diagnose
 from tokenwire.cli._interrupt import prompt_interrupts
-from tokenwire_client import Answer, ChatError, Client, Effort, FinishReason, Reasoning
+from tokenwire_client import (
+    Answer,
+    ChatError,
+    Client,
+    Effort,
+    FinishReason,
+    Format,
+    JsonSchema,
+    Part,
+    Reasoning,
+)
 
 History = Sequence[tuple[str, str]]
 
@@ -49,6 +59,8 @@ async def stream_answer(
         max_tokens=args.max_tokens,
         stop=args.stop,
         seed=args.seed,
+        parts=_parts(args) if not history else (),
+        format=_format(args),
         reasoning=_reasoning(args),
         timeout=args.timeout,
     )
@@ -66,6 +78,14 @@ async def stream_answer(
     if not args.quiet:
         output.note(statistics(timing, end))
     return "".join(pieces)
+
+
+def _parts(args: argparse.Namespace) -> list[Part]:
+    return [Part(inline=image.data, media_type=image.media_type) for image in args.image]
+
+
+def _format(args: argparse.Namespace) -> Format | None:
+    return None if args.schema is None else Format(json_schema=JsonSchema(schema=args.schema))
 
 
 def _reasoning(args: argparse.Namespace) -> Reasoning | None:

@@ -2,6 +2,7 @@ import argparse
 import sys
 
 from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
+from tokenwire.cli._files import image, text_file
 from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._values import integer, real, unicode
 
@@ -22,6 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             "examples:\n"
             '  tokenwire chat "Why is the sky blue?"\n'
             '  tokenwire chat --system "Answer in one sentence." < question.txt\n'
+            '  tokenwire chat --image photo.jpg "What is this?"\n'
             "\n"
             "exit codes: 0 answered, 1 failed, 2 bad arguments, 130 cancelled by Ctrl-C"
         ),
@@ -72,6 +74,20 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
         help="end the answer where this text appears; may be given up to 4 times",
     )
     options.add_argument("--seed", type=integer(64), metavar="N", help="for repeatable sampling")
+    options.add_argument(
+        "--image",
+        action="append",
+        type=image,
+        default=[],
+        metavar="FILE",
+        help="an image for the first message; may be given several times",
+    )
+    options.add_argument(
+        "--schema",
+        type=text_file,
+        metavar="FILE",
+        help="a JSON Schema that the answer must fit",
+    )
     options.add_argument(
         "--effort",
         choices=("none", "minimal", "low", "medium", "high", "xhigh"),

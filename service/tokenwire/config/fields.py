@@ -182,7 +182,16 @@ class Settings(BaseSettings):
         "`SERVER_OVERLOADED`.",
     )
     max_request_bytes: int = Field(
-        4_194_304, ge=1_024, le=1 << 30, description="Largest accepted request, in bytes."
+        20_971_520,
+        ge=1_024,
+        le=1 << 30,
+        description="Largest accepted request, in bytes, inline images and files included.",
+    )
+    max_text_bytes: int = Field(
+        4_194_304,
+        ge=1_024,
+        le=1 << 30,
+        description="Largest accepted request without its inline images and files, in bytes.",
     )
     max_request_bytes_in_flight: int = Field(
         134_217_728,

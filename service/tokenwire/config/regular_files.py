@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Final
 
 MAX_FILE_BYTES: Final = 1024 * 1024
-"""The largest file; the certificates of all public authorities take a quarter of it."""
+"""The largest file that settings name; the certificates of all public authorities take a quarter of
+it."""
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Return the content of a regular file.
 
     Reading a FIFO or a device could block or continue forever.
+
+    Args:
+        path: The name of the file.
+        max_bytes: The largest size of the file, in bytes.
 
     Raises:
         OSError: The file is not regular, is too large, or cannot be read.
@@ -25,7 +30,7 @@ def read_regular(path: Path) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "Not a regular file")
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise OSError(errno.EFBIG, f"Larger than {MAX_FILE_BYTES:,} bytes")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"Larger than {max_bytes:,} bytes")
     return content

@@ -32,6 +32,43 @@ class ToolCall:
     index: int = 0
 
 
+class PartKind(enum.Enum):
+    """What a part holds."""
+
+    IMAGE = "image"
+    AUDIO = "audio"
+    FILE = "file"
+
+
+class Detail(enum.Enum):
+    """How closely a model looks at an image, by OpenAI's names."""
+
+    AUTO = "auto"
+    LOW = "low"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Data that belongs to a text.
+
+    Attributes:
+        kind: What it holds.
+        media_type: The media type, such as `image/png`; may be empty if `url` is set.
+        url: The address of the data, which the upstream reads; empty if `data` is set.
+        data: The data itself; empty if `url` is set.
+        name: The name of a file; may be empty.
+        detail: How closely the model looks at an image; None for the upstream's default.
+    """
+
+    kind: PartKind
+    media_type: str
+    url: str = ""
+    data: bytes = b""
+    name: str = ""
+    detail: Detail | None = None
+
+
 class Turn(NamedTuple):
     """One earlier turn of the conversation. A request has thousands, so it must be cheap to create.
 
@@ -40,12 +77,14 @@ class Turn(NamedTuple):
         content: The text; with Role.TOOL, the result of the call.
         tool_calls: The tools that the model called. Role.ASSISTANT only.
         tool_call_id: The id of the call whose result the turn is. Role.TOOL only.
+        parts: The data that belongs to the text. Role.USER and Role.TOOL only.
     """
 
     role: Role
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +217,13 @@ class ChatRequest:
     """A validated request in which the service's defaults are applied.
 
     Attributes:
-        content: The message to answer; empty if the history ends with the result of a tool.
+        content: The message to answer; may be empty if it has parts or if the history ends with
+            the result of a tool.
         model: The model's name.
         system: The system prompt, or empty for none.
         history: The earlier turns, oldest first.
         sampling: The sampling parameters.
+        parts: The data that belongs to `content`.
         tools: The tools that the model may call.
         tool_choice: Whether and which tools the model calls.
         reasoning: How the model reasons.
@@ -196,6 +237,7 @@ class ChatRequest:
     system: str = ""
     history: tuple[Turn, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    parts: tuple[Part, ...] = ()
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     reasoning: Reasoning = field(default_factory=Reasoning)

@@ -1,12 +1,13 @@
 """Converts a request to LangChain messages and parameters."""
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from tokenwire.core.domain import ChatRequest, Role, Turn
+from tokenwire.core.domain import ChatRequest, Part, Role, Turn
 from tokenwire.core.large_work import next_step
 
 MessageClass: TypeAlias = (
@@ -15,8 +16,8 @@ MessageClass: TypeAlias = (
 
 
 MessageDraft: TypeAlias = tuple[MessageClass, str, Turn | None]
-"""The class and the content of a message, and its turn if that has tool calls or the result of one.
-Creating message objects is slow and often not needed."""
+"""The class and the content of a message, and its turn if that has more than a text. Creating
+message objects is slow and often not needed."""
 
 MESSAGES_PER_STEP: Final = 256
 """The number of messages that are created per step of large work."""
@@ -35,11 +36,14 @@ def to_drafts(request: ChatRequest) -> list[MessageDraft]:
         (
             MESSAGE_CLASSES[turn.role],
             turn.content,
-            turn if turn.tool_calls or turn.tool_call_id else None,
+            turn if turn.tool_calls or turn.tool_call_id or turn.parts else None,
         )
         for turn in request.history
     )
-    if request.content:
+    if request.parts:
+        turn = Turn(Role.USER, request.content, parts=request.parts)
+        drafts.append((HumanMessage, request.content, turn))
+    elif request.content:
         drafts.append((HumanMessage, request.content, None))
     return drafts
 
@@ -50,7 +54,11 @@ async def to_messages(drafts: Sequence[MessageDraft]) -> list[BaseMessage]:
     for start in range(0, len(drafts), MESSAGES_PER_STEP):
         if start:
             await next_step()
-        messages.extend(map(_message, drafts[start : start + MESSAGES_PER_STEP]))
+        for draft in drafts[start : start + MESSAGES_PER_STEP]:
+            if draft[2] and draft[2].parts:
+                # Encoding an image takes milliseconds.
+                await next_step()
+            messages.append(_message(draft))
     return messages
 
 
@@ -59,12 +67,29 @@ def _message(draft: MessageDraft) -> BaseMessage:
     if turn is None:
         return kind(content)
     if turn.role is Role.TOOL:
-        return ToolMessage(turn.content, tool_call_id=turn.tool_call_id)
+        return ToolMessage(_content(turn), tool_call_id=turn.tool_call_id)
+    if turn.parts:
+        return kind(_content(turn))
     calls = [
         {"id": call.id, "name": call.name, "args": json.loads(call.arguments)}
         for call in turn.tool_calls
     ]
     return AIMessage(turn.content, tool_calls=calls)
+
+
+def _content(turn: Turn) -> str | list[str | dict[str, Any]]:
+    if not turn.parts:
+        return turn.content
+    text = [{"type": "text", "text": turn.content}] if turn.content else []
+    return [*text, *map(_content_block, turn.parts)]
+
+
+def _content_block(part: Part) -> dict[str, Any]:
+    """Return one of LangChain's standard content blocks."""
+    media_type = {"mime_type": part.media_type} if part.media_type else {}
+    name = {"filename": part.name} if part.name else {}
+    source = {"url": part.url} if part.url else {"base64": b64encode(part.data).decode()}
+    return {"type": part.kind.value, **source, **media_type, **name}
 
 
 def to_parameters(request: ChatRequest) -> dict[str, Any]:

@@ -28,6 +28,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How closely a model looks at an image, which decides its number of tokens.
+type Detail int32
+
+const (
+	// Not set: the upstream's default.
+	Detail_DETAIL_UNSPECIFIED Detail = 0
+	// The upstream decides by the image's size.
+	Detail_DETAIL_AUTO Detail = 1
+	// At a low resolution.
+	Detail_DETAIL_LOW Detail = 2
+	// At a high resolution.
+	Detail_DETAIL_HIGH Detail = 3
+)
+
+// Enum value maps for Detail.
+var (
+	Detail_name = map[int32]string{
+		0: "DETAIL_UNSPECIFIED",
+		1: "DETAIL_AUTO",
+		2: "DETAIL_LOW",
+		3: "DETAIL_HIGH",
+	}
+	Detail_value = map[string]int32{
+		"DETAIL_UNSPECIFIED": 0,
+		"DETAIL_AUTO":        1,
+		"DETAIL_LOW":         2,
+		"DETAIL_HIGH":        3,
+	}
+)
+
+func (x Detail) Enum() *Detail {
+	p := new(Detail)
+	*p = x
+	return p
+}
+
+func (x Detail) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Detail) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[0].Descriptor()
+}
+
+func (Detail) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[0]
+}
+
+func (x Detail) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Detail.Descriptor instead.
+func (Detail) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{0}
+}
+
 // How much a model reasons before it answers.
 type Effort int32
 
@@ -81,11 +138,11 @@ func (x Effort) String() string {
 }
 
 func (Effort) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[0].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[1].Descriptor()
 }
 
 func (Effort) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[0]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[1]
 }
 
 func (x Effort) Number() protoreflect.EnumNumber {
@@ -94,7 +151,7 @@ func (x Effort) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Effort.Descriptor instead.
 func (Effort) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{0}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
 }
 
 // Who speaks in a Turn.
@@ -142,11 +199,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[1].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[2].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[1]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[2]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -155,7 +212,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
 // Why the model stopped writing.
@@ -204,11 +261,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[2].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[2]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -217,7 +274,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
 }
 
 // When the model calls tools.
@@ -261,11 +318,11 @@ func (x ToolChoice_Mode) String() string {
 }
 
 func (ToolChoice_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[4].Descriptor()
 }
 
 func (ToolChoice_Mode) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[4]
 }
 
 func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
@@ -274,14 +331,14 @@ func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ToolChoice_Mode.Descriptor instead.
 func (ToolChoice_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5, 0}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // One request: the message to answer and all that shapes the answer.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The text to answer. Must hold more than white space, unless `history` ends
-	// with a turn of ROLE_TOOL: then it may be empty.
+	// The text to answer. Must hold more than white space. May be empty if `parts`
+	// is set or `history` ends with a turn of ROLE_TOOL.
 	Content string `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	// The model and its sampling parameters. Unset: the server's defaults.
 	Params *Params `protobuf:"bytes,3,opt,name=params,proto3" json:"params,omitempty"`
@@ -291,6 +348,9 @@ type Message struct {
 	// Replaces the server's configured system prompt for this call. Set to the
 	// empty string: no system prompt at all.
 	System *string `protobuf:"bytes,5,opt,name=system,proto3,oneof" json:"system,omitempty"`
+	// Images, audio and files that belong to `content`, up to 128. A server limits
+	// their bytes with those of the whole request: 20 MiB by default.
+	Parts []*Part `protobuf:"bytes,6,rep,name=parts,proto3" json:"parts,omitempty"`
 	// The tools that the model may call, up to 128, with 524,288 bytes of
 	// parameters in all.
 	Tools []*Tool `protobuf:"bytes,7,rep,name=tools,proto3" json:"tools,omitempty"`
@@ -363,6 +423,13 @@ func (x *Message) GetSystem() string {
 	return ""
 }
 
+func (x *Message) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
 func (x *Message) GetTools() []*Tool {
 	if x != nil {
 		return x.Tools
@@ -391,6 +458,124 @@ func (x *Message) GetReasoning() *Reasoning {
 	return nil
 }
 
+// Data that belongs to a text: an image, audio or a file. Data that the upstream
+// does not support is rejected with INVALID_ARGUMENT.
+type Part struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The data. One of them must be set, and must not be empty.
+	//
+	// Types that are valid to be assigned to Data:
+	//
+	//	*Part_Url
+	//	*Part_Inline
+	Data isPart_Data `protobuf_oneof:"data"`
+	// The media type, such as `image/png`, `audio/wav` or `application/pdf`; see
+	// docs/parts.md for all. Required with `inline`. Empty with `url`: an image.
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// The name of a file, for the model. Up to 256 bytes. Ignored for images and
+	// audio.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// How closely the model looks at an image. Must not be set for other data.
+	Detail        Detail `protobuf:"varint,5,opt,name=detail,proto3,enum=openai.Detail" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Part) GetData() isPart_Data {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Part) GetUrl() string {
+	if x != nil {
+		if x, ok := x.Data.(*Part_Url); ok {
+			return x.Url
+		}
+	}
+	return ""
+}
+
+func (x *Part) GetInline() []byte {
+	if x != nil {
+		if x, ok := x.Data.(*Part_Inline); ok {
+			return x.Inline
+		}
+	}
+	return nil
+}
+
+func (x *Part) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Part) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Part) GetDetail() Detail {
+	if x != nil {
+		return x.Detail
+	}
+	return Detail_DETAIL_UNSPECIFIED
+}
+
+type isPart_Data interface {
+	isPart_Data()
+}
+
+type Part_Url struct {
+	// The address of the data: http or https, up to 8,192 bytes. It is passed to
+	// the upstream, which reads the data; the server does not.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3,oneof"`
+}
+
+type Part_Inline struct {
+	// The data itself.
+	Inline []byte `protobuf:"bytes,2,opt,name=inline,proto3,oneof"`
+}
+
+func (*Part_Url) isPart_Data() {}
+
+func (*Part_Inline) isPart_Data() {}
+
 // The form of an answer's text. The upstream enforces it. A form that the
 // upstream does not support is rejected with INVALID_ARGUMENT.
 type Format struct {
@@ -411,7 +596,7 @@ type Format struct {
 
 func (x *Format) Reset() {
 	*x = Format{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +608,7 @@ func (x *Format) String() string {
 func (*Format) ProtoMessage() {}
 
 func (x *Format) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[1]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +621,7 @@ func (x *Format) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Format.ProtoReflect.Descriptor instead.
 func (*Format) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{1}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Format) GetKind() isFormat_Kind {
@@ -548,7 +733,7 @@ type JsonSchema struct {
 
 func (x *JsonSchema) Reset() {
 	*x = JsonSchema{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +745,7 @@ func (x *JsonSchema) String() string {
 func (*JsonSchema) ProtoMessage() {}
 
 func (x *JsonSchema) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[2]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +758,7 @@ func (x *JsonSchema) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JsonSchema.ProtoReflect.Descriptor instead.
 func (*JsonSchema) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *JsonSchema) GetName() string {
@@ -608,7 +793,7 @@ type Choices struct {
 
 func (x *Choices) Reset() {
 	*x = Choices{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +805,7 @@ func (x *Choices) String() string {
 func (*Choices) ProtoMessage() {}
 
 func (x *Choices) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[3]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +818,7 @@ func (x *Choices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Choices.ProtoReflect.Descriptor instead.
 func (*Choices) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Choices) GetValues() []string {
@@ -661,7 +846,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +858,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[4]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +871,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Tool) GetName() string {
@@ -736,7 +921,7 @@ type ToolChoice struct {
 
 func (x *ToolChoice) Reset() {
 	*x = ToolChoice{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +933,7 @@ func (x *ToolChoice) String() string {
 func (*ToolChoice) ProtoMessage() {}
 
 func (x *ToolChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[5]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +946,7 @@ func (x *ToolChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolChoice.ProtoReflect.Descriptor instead.
 func (*ToolChoice) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ToolChoice) GetChoice() isToolChoice_Choice {
@@ -831,7 +1016,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1028,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[6]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1041,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ToolCall) GetId() string {
@@ -904,7 +1089,7 @@ type Reasoning struct {
 
 func (x *Reasoning) Reset() {
 	*x = Reasoning{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1101,7 @@ func (x *Reasoning) String() string {
 func (*Reasoning) ProtoMessage() {}
 
 func (x *Reasoning) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[7]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1114,7 @@ func (x *Reasoning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
 func (*Reasoning) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{7}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Reasoning) GetEffort() Effort {
@@ -960,6 +1145,9 @@ type Turn struct {
 	Role Role `protobuf:"varint,1,opt,name=role,proto3,enum=openai.Role" json:"role,omitempty"`
 	// What was said; with ROLE_TOOL, the result of the call.
 	Content string `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// Images, audio and files that belong to `content`, up to 128. ROLE_USER and
+	// ROLE_TOOL only.
+	Parts []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
 	// The tools that the model called in this turn, up to 128. ROLE_ASSISTANT only.
 	ToolCalls []*ToolCall `protobuf:"bytes,4,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
 	// The id of the call whose result this turn is. ROLE_TOOL only, which must set
@@ -971,7 +1159,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1171,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[8]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1184,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{8}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Turn) GetRole() Role {
@@ -1011,6 +1199,13 @@ func (x *Turn) GetContent() string {
 		return x.Content
 	}
 	return ""
+}
+
+func (x *Turn) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
 }
 
 func (x *Turn) GetToolCalls() []*ToolCall {
@@ -1056,7 +1251,7 @@ type Params struct {
 
 func (x *Params) Reset() {
 	*x = Params{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[9]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1263,7 @@ func (x *Params) String() string {
 func (*Params) ProtoMessage() {}
 
 func (x *Params) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[9]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1276,7 @@ func (x *Params) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Params.ProtoReflect.Descriptor instead.
 func (*Params) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{9}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Params) GetModel() string {
@@ -1175,7 +1370,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[10]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1382,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[10]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1395,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{10}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Answer) GetError() string {
@@ -1276,7 +1471,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[11]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1483,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[11]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1496,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{11}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -1336,19 +1531,28 @@ var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
-	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xd3\x02\n" +
+	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xf7\x02\n" +
 	"\aMessage\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12&\n" +
 	"\x06params\x18\x03 \x01(\v2\x0e.openai.ParamsR\x06params\x12&\n" +
 	"\ahistory\x18\x04 \x03(\v2\f.openai.TurnR\ahistory\x12\x1b\n" +
 	"\x06system\x18\x05 \x01(\tH\x00R\x06system\x88\x01\x01\x12\"\n" +
+	"\x05parts\x18\x06 \x03(\v2\f.openai.PartR\x05parts\x12\"\n" +
 	"\x05tools\x18\a \x03(\v2\f.openai.ToolR\x05tools\x123\n" +
 	"\vtool_choice\x18\b \x01(\v2\x12.openai.ToolChoiceR\n" +
 	"toolChoice\x12&\n" +
 	"\x06format\x18\t \x01(\v2\x0e.openai.FormatR\x06format\x12/\n" +
 	"\treasoning\x18\n" +
 	" \x01(\v2\x11.openai.ReasoningR\treasoningB\t\n" +
-	"\a_systemJ\x04\b\x01\x10\x02\"\xbe\x01\n" +
+	"\a_systemJ\x04\b\x01\x10\x02\"\x97\x01\n" +
+	"\x04Part\x12\x12\n" +
+	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n" +
+	"\x06inline\x18\x02 \x01(\fH\x00R\x06inline\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12&\n" +
+	"\x06detail\x18\x05 \x01(\x0e2\x0e.openai.DetailR\x06detailB\x06\n" +
+	"\x04data\"\xbe\x01\n" +
 	"\x06Format\x125\n" +
 	"\vjson_schema\x18\x01 \x01(\v2\x12.openai.JsonSchemaH\x00R\n" +
 	"jsonSchema\x12\x14\n" +
@@ -1394,10 +1598,11 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
 	"max_tokens\x18\x02 \x01(\x05H\x00R\tmaxTokens\x88\x01\x01\x12\x12\n" +
 	"\x04show\x18\x03 \x01(\bR\x04showB\r\n" +
-	"\v_max_tokens\"\x95\x01\n" +
+	"\v_max_tokens\"\xb9\x01\n" +
 	"\x04Turn\x12 \n" +
 	"\x04role\x18\x01 \x01(\x0e2\f.openai.RoleR\x04role\x12\x18\n" +
-	"\acontent\x18\x02 \x01(\tR\acontent\x12/\n" +
+	"\acontent\x18\x02 \x01(\tR\acontent\x12\"\n" +
+	"\x05parts\x18\x03 \x03(\v2\f.openai.PartR\x05parts\x12/\n" +
 	"\n" +
 	"tool_calls\x18\x04 \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12 \n" +
 	"\ftool_call_id\x18\x05 \x01(\tR\n" +
@@ -1433,7 +1638,13 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
 	"\x13cached_input_tokens\x18\x03 \x01(\x03R\x11cachedInputTokens\x12)\n" +
-	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens*\x8b\x01\n" +
+	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens*R\n" +
+	"\x06Detail\x12\x16\n" +
+	"\x12DETAIL_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vDETAIL_AUTO\x10\x01\x12\x0e\n" +
+	"\n" +
+	"DETAIL_LOW\x10\x02\x12\x0f\n" +
+	"\vDETAIL_HIGH\x10\x03*\x8b\x01\n" +
 	"\x06Effort\x12\x16\n" +
 	"\x12EFFORT_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vEFFORT_NONE\x10\x01\x12\x12\n" +
@@ -1472,51 +1683,56 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
-	(Effort)(0),          // 0: openai.Effort
-	(Role)(0),            // 1: openai.Role
-	(FinishReason)(0),    // 2: openai.FinishReason
-	(ToolChoice_Mode)(0), // 3: openai.ToolChoice.Mode
-	(*Message)(nil),      // 4: openai.Message
-	(*Format)(nil),       // 5: openai.Format
-	(*JsonSchema)(nil),   // 6: openai.JsonSchema
-	(*Choices)(nil),      // 7: openai.Choices
-	(*Tool)(nil),         // 8: openai.Tool
-	(*ToolChoice)(nil),   // 9: openai.ToolChoice
-	(*ToolCall)(nil),     // 10: openai.ToolCall
-	(*Reasoning)(nil),    // 11: openai.Reasoning
-	(*Turn)(nil),         // 12: openai.Turn
-	(*Params)(nil),       // 13: openai.Params
-	(*Answer)(nil),       // 14: openai.Answer
-	(*Usage)(nil),        // 15: openai.Usage
+	(Detail)(0),          // 0: openai.Detail
+	(Effort)(0),          // 1: openai.Effort
+	(Role)(0),            // 2: openai.Role
+	(FinishReason)(0),    // 3: openai.FinishReason
+	(ToolChoice_Mode)(0), // 4: openai.ToolChoice.Mode
+	(*Message)(nil),      // 5: openai.Message
+	(*Part)(nil),         // 6: openai.Part
+	(*Format)(nil),       // 7: openai.Format
+	(*JsonSchema)(nil),   // 8: openai.JsonSchema
+	(*Choices)(nil),      // 9: openai.Choices
+	(*Tool)(nil),         // 10: openai.Tool
+	(*ToolChoice)(nil),   // 11: openai.ToolChoice
+	(*ToolCall)(nil),     // 12: openai.ToolCall
+	(*Reasoning)(nil),    // 13: openai.Reasoning
+	(*Turn)(nil),         // 14: openai.Turn
+	(*Params)(nil),       // 15: openai.Params
+	(*Answer)(nil),       // 16: openai.Answer
+	(*Usage)(nil),        // 17: openai.Usage
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	13, // 0: openai.Message.params:type_name -> openai.Params
-	12, // 1: openai.Message.history:type_name -> openai.Turn
-	8,  // 2: openai.Message.tools:type_name -> openai.Tool
-	9,  // 3: openai.Message.tool_choice:type_name -> openai.ToolChoice
-	5,  // 4: openai.Message.format:type_name -> openai.Format
-	11, // 5: openai.Message.reasoning:type_name -> openai.Reasoning
-	6,  // 6: openai.Format.json_schema:type_name -> openai.JsonSchema
-	7,  // 7: openai.Format.choices:type_name -> openai.Choices
-	3,  // 8: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
-	0,  // 9: openai.Reasoning.effort:type_name -> openai.Effort
-	1,  // 10: openai.Turn.role:type_name -> openai.Role
-	10, // 11: openai.Turn.tool_calls:type_name -> openai.ToolCall
-	2,  // 12: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	15, // 13: openai.Answer.usage:type_name -> openai.Usage
-	10, // 14: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	4,  // 15: openai.Chatgpt.Send:input_type -> openai.Message
-	4,  // 16: openai.Chatgpt.Ask:input_type -> openai.Message
-	14, // 17: openai.Chatgpt.Send:output_type -> openai.Answer
-	14, // 18: openai.Chatgpt.Ask:output_type -> openai.Answer
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	15, // 0: openai.Message.params:type_name -> openai.Params
+	14, // 1: openai.Message.history:type_name -> openai.Turn
+	6,  // 2: openai.Message.parts:type_name -> openai.Part
+	10, // 3: openai.Message.tools:type_name -> openai.Tool
+	11, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	7,  // 5: openai.Message.format:type_name -> openai.Format
+	13, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
+	0,  // 7: openai.Part.detail:type_name -> openai.Detail
+	8,  // 8: openai.Format.json_schema:type_name -> openai.JsonSchema
+	9,  // 9: openai.Format.choices:type_name -> openai.Choices
+	4,  // 10: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	1,  // 11: openai.Reasoning.effort:type_name -> openai.Effort
+	2,  // 12: openai.Turn.role:type_name -> openai.Role
+	6,  // 13: openai.Turn.parts:type_name -> openai.Part
+	12, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	3,  // 15: openai.Answer.finish_reason:type_name -> openai.FinishReason
+	17, // 16: openai.Answer.usage:type_name -> openai.Usage
+	12, // 17: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	5,  // 18: openai.Chatgpt.Send:input_type -> openai.Message
+	5,  // 19: openai.Chatgpt.Ask:input_type -> openai.Message
+	16, // 20: openai.Chatgpt.Send:output_type -> openai.Answer
+	16, // 21: openai.Chatgpt.Ask:output_type -> openai.Answer
+	20, // [20:22] is the sub-list for method output_type
+	18, // [18:20] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -1526,26 +1742,30 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[0].OneofWrappers = []any{}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[1].OneofWrappers = []any{
+		(*Part_Url)(nil),
+		(*Part_Inline)(nil),
+	}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[2].OneofWrappers = []any{
 		(*Format_JsonSchema)(nil),
 		(*Format_Json)(nil),
 		(*Format_Regex)(nil),
 		(*Format_Grammar)(nil),
 		(*Format_Choices)(nil),
 	}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[5].OneofWrappers = []any{
+	file_tokenwire_v1_chatgpt_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[6].OneofWrappers = []any{
 		(*ToolChoice_Mode_)(nil),
 		(*ToolChoice_Name)(nil),
 	}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[7].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   12,
+			NumEnums:      5,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,7 +1,8 @@
-"""Limits the number of fields of a serialized request before it is parsed.
+"""Limits the number of fields and the text of a serialized request before it is parsed.
 
 A field takes as little as two bytes on the wire and up to a kilobyte as an object, so a request
-within its size limit could exhaust the process's memory.
+within its size limit could exhaust the process's memory. Text takes longer to process than the
+inline data of parts, so it has a limit of its own.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tokenwire.api.chatgpt.formats import MAX_CHOICES
+from tokenwire.api.chatgpt.parts import MAX_PARTS
 from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS, MAX_TOOLS
 from tokenwire.api.chatgpt.wire import MAX_STOPS
 from tokenwire.core.errors import InvalidParameter, MalformedRequest
@@ -34,15 +36,17 @@ MAX_VARINT_BYTES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field that contains a message or is repeated."""
+    """A field that contains a message, is repeated or is inline data."""
 
     path: str
     repeated: bool
     inner: Mapping[int, _Field] | None
+    inline: bool
 
 
 _Fields: TypeAlias = Mapping[int, _Field]
-"""The fields of a message that contain a message or are repeated, by their wire tag."""
+"""The fields of a message that contain a message, are repeated or are inline data, by their wire
+tag."""
 
 
 def _fields(message: Descriptor, path: str = "") -> dict[int, _Field]:
@@ -51,53 +55,64 @@ def _fields(message: Descriptor, path: str = "") -> dict[int, _Field]:
             path + each.name,
             each.is_repeated,
             _fields(each.message_type, f"{path}{each.name}.") if each.message_type else None,
+            _is_inline(each),
         )
         for each in message.fields
-        if each.is_repeated or each.message_type
+        if each.is_repeated or each.message_type or _is_inline(each)
     }
+
+
+def _is_inline(field: FieldDescriptor) -> bool:
+    return field is pb.Part.DESCRIPTOR.fields_by_name["inline"]
 
 
 MESSAGE: Final = _fields(pb.Message.DESCRIPTOR)
 
 
 class FieldLimits:
-    """The limits on the number of fields in a request.
+    """The limits on the fields of a request.
 
     Args:
         max_turns: The maximum number of items in `history`.
+        max_text_bytes: The maximum bytes of a request without the inline data of its parts.
 
     Attributes:
         lists: The maximum number of items of each repeated field, by its path.
     """
 
-    def __init__(self, max_turns: int) -> None:
+    def __init__(self, max_turns: int, max_text_bytes: int) -> None:
         self.lists = {
             "history": max_turns,
             "history.tool_calls": MAX_TOOL_CALLS,
             "format.choices.values": MAX_CHOICES,
             "params.stop": MAX_STOPS,
+            "parts": MAX_PARTS,
+            "history.parts": MAX_PARTS,
             "tools": MAX_TOOLS,
         }
         self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
-        # A request of this size cannot exceed the limits that depend on `max_turns`.
-        self._unchecked_bytes = SMALLEST_FIELD_BYTES * max_turns
+        # A request of this size cannot exceed the limits that depend on the arguments.
+        self._unchecked_bytes = min(SMALLEST_FIELD_BYTES * max_turns, max_text_bytes)
+        self._max_text_bytes = max_text_bytes
 
     def check(self, request: bytes) -> None:
-        """Count the fields of a serialized openai.Message.
+        """Check a serialized openai.Message.
 
         Raises:
-            InvalidParameter: There are too many. The error names the repeated field, or
-                `message` if the total is exceeded.
+            InvalidParameter: It has too many fields or too much text. The error names the
+                repeated field, or `message` if a total is exceeded.
             MalformedRequest: The bytes are not a serialized message.
         """
         if len(request) <= self._unchecked_bytes:
             return
+        counter = _FieldCounter(request, self.lists, self._max_fields)
         try:
-            _FieldCounter(request, self.lists, self._max_fields).message(
-                0, len(request), MESSAGE, {}
-            )
+            counter.message(0, len(request), MESSAGE, {})
         except IndexError:
             raise MalformedRequest from None
+        if len(request) - counter.inline_bytes > self._max_text_bytes:
+            description = f"must be at most {self._max_text_bytes} bytes besides inline data"
+            raise InvalidParameter("message", description)
 
 
 @dataclass(slots=True)
@@ -106,6 +121,7 @@ class _FieldCounter:
     limits: Mapping[str, int]
     max_fields: int
     count: int = field(default=0, init=False)
+    inline_bytes: int = field(default=0, init=False)
 
     def message(self, position: int, end: int, fields: _Fields, lengths: dict[str, int]) -> None:
         """Count the fields from `position` to `end`, and in `lengths` the items of each list."""
@@ -137,6 +153,8 @@ class _FieldCounter:
         raise InvalidParameter("message", description)
 
     def _field(self, field: _Field, position: int, end: int, lengths: dict[str, int]) -> None:
+        if field.inline:
+            self.inline_bytes += end - position
         if field.repeated:
             length = lengths[field.path] = lengths.get(field.path, 0) + 1
             limit = self.limits[field.path]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tokenwire.api.chatgpt.json_objects import MAX_SCHEMA_BYTES, check_object, check_schema
+from tokenwire.api.chatgpt.parts import to_parts
 from tokenwire.core.domain import Role, Tool, ToolCall, ToolChoice, ToolMode, Turn
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -13,6 +14,7 @@ MAX_TOOLS: Final = 128
 MAX_TOOL_CALLS: Final = 128
 """The most tool calls in one turn."""
 MAX_ID_BYTES: Final = 256
+ROLES_WITH_PARTS: Final = (Role.USER, Role.TOOL)
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAME_RULE: Final = "must be 1 to 64 letters, digits, hyphens and underscores"
@@ -91,6 +93,8 @@ def to_turn(turn: pb.Turn, role: Role, field: str, called: set[str]) -> Turn:
         raise InvalidParameter(f"{field}.tool_calls", "must be set with ROLE_ASSISTANT only")
     if role is Role.TOOL and turn.tool_call_id not in called:
         raise InvalidParameter(f"{field}.tool_call_id", "must be the id of an earlier tool call")
+    if turn.parts and role not in ROLES_WITH_PARTS:
+        raise InvalidParameter(f"{field}.parts", "must be set with ROLE_USER or ROLE_TOOL only")
     if turn.tool_call_id and role is not Role.TOOL:
         raise InvalidParameter(f"{field}.tool_call_id", "must be set with ROLE_TOOL only")
     _check_length(f"{field}.tool_calls", turn.tool_calls, MAX_TOOL_CALLS)
@@ -99,7 +103,8 @@ def to_turn(turn: pb.Turn, role: Role, field: str, called: set[str]) -> Turn:
         for index, call in enumerate(turn.tool_calls)
     )
     called.update(call.id for call in calls)
-    return Turn(role, turn.content, calls, turn.tool_call_id)
+    parts = to_parts(turn.parts, f"{field}.parts")
+    return Turn(role, turn.content, calls, turn.tool_call_id, parts)
 
 
 def _tool_call(call: pb.ToolCall, field: str, index: int) -> ToolCall:

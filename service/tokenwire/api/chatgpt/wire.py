@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tokenwire.api.chatgpt.formats import to_format
+from tokenwire.api.chatgpt.parts import to_parts
 from tokenwire.api.chatgpt.tools import to_messages, to_tool_choice, to_tools, to_turn
 from tokenwire.core.domain import (
     ChatRequest,
@@ -82,7 +83,9 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
     # Read once: protobuf decodes the string at each access.
     content = message.content
     history = _history(message.history)
-    if not content.strip() and not (history and history[-1].role is Role.TOOL and not content):
+    parts = to_parts(message.parts, "parts") if message.parts else ()
+    has_other_input = bool(parts) or bool(history and history[-1].role is Role.TOOL)
+    if not content.strip() and (content or not has_other_input):
         raise EmptyPrompt
     tools = to_tools(message.tools)
     return ChatRequest(
@@ -90,6 +93,7 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         model=_model(message.params.model, defaults),
         system=message.system if message.HasField("system") else defaults.system,
         history=history,
+        parts=parts,
         sampling=_sampling(message.params, defaults),
         tools=tools,
         tool_choice=to_tool_choice(message.tool_choice, tools)
@@ -97,7 +101,9 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         else ToolChoice(),
         reasoning=_reasoning(message.reasoning) if message.HasField("reasoning") else Reasoning(),
         format=to_format(message.format) if message.HasField("format") else None,
-        set_by_caller=_set_by_caller(message, defaults),
+        set_by_caller=_set_by_caller(
+            message, defaults, has_parts=bool(parts) or any(turn.parts for turn in history)
+        ),
     )
 
 
@@ -110,14 +116,14 @@ def _model(name: str, defaults: Defaults) -> str:
     return name
 
 
-def _set_by_caller(message: pb.Message, defaults: Defaults) -> frozenset[str]:
+def _set_by_caller(message: pb.Message, defaults: Defaults, *, has_parts: bool) -> frozenset[str]:
     """Return the paths of the parameters that the caller set, except a model of the settings."""
     params = message.params
     names = {field.name for field, _ in params.ListFields()}
     if params.model == defaults.model or params.model in defaults.models:
         names.discard("model")
     paths = [f"params.{name}" for name in names]
-    paths += ["tools"] * bool(message.tools)
+    paths += ["tools"] * bool(message.tools) + ["parts"] * has_parts
     paths += [name for name in MESSAGE_FIELDS if message.HasField(name)]
     if message.HasField("reasoning"):
         paths += [f"reasoning.{field.name}" for field, _ in message.reasoning.ListFields()]
@@ -132,7 +138,7 @@ def _history(turns: Iterable[pb.Turn]) -> tuple[Turn, ...]:
         if role is None:
             names = ", ".join(pb.Role.Name(each) for each in ROLES)
             raise InvalidParameter(f"history[{index}].role", f"must be one of {names}")
-        if role is Role.TOOL or turn.tool_calls or turn.tool_call_id:
+        if role is Role.TOOL or turn.tool_calls or turn.tool_call_id or turn.parts:
             history.append(to_turn(turn, role, f"history[{index}]", called))
         else:
             history.append(Turn(role, turn.content))

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import ChatRequest, Role, ToolCall, Turn
+from tokenwire.core.domain import ChatRequest, Part, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import Method, MethodType
@@ -126,8 +126,8 @@ class _Content:
 
     async def write_request(self, request: ChatRequest) -> None:
         turns = [_turn(turn) for turn in request.history]
-        if request.content:
-            turns.append(_message("user", request.content))
+        if request.content or request.parts:
+            turns.append(_turn(Turn(Role.USER, request.content, parts=request.parts)))
         messages = await _json(turns)
         self._write("gen_ai.input.messages", messages)
         del messages
@@ -171,10 +171,20 @@ async def _json(value: list[dict[str, Any]]) -> str:
 def _turn(turn: Turn) -> dict[str, Any]:
     if turn.role is Role.TOOL:
         result = {"type": "tool_call_response", "id": turn.tool_call_id, "response": turn.content}
-        return {"role": turn.role.value, "parts": [result]}
+        return {"role": turn.role.value, "parts": [result, *map(_part, turn.parts)]}
     message = _message(turn.role.value, turn.content)
-    message["parts"] += map(_tool_call, turn.tool_calls)
+    message["parts"] += [*map(_part, turn.parts), *map(_tool_call, turn.tool_calls)]
     return message
+
+
+def _part(part: Part) -> dict[str, Any]:
+    """Return a part without its data, which would make a span of megabytes."""
+    source: dict[str, Any] = (
+        {"type": "uri", "uri": part.url}
+        if part.url
+        else {"type": "blob", "content": "", "size": len(part.data)}
+    )
+    return {**source, "modality": part.kind.value, "mime_type": part.media_type}
 
 
 def _tool_call(call: ToolCall) -> dict[str, str]:

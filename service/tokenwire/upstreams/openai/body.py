@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import msgspec
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
-from tokenwire.core.json_pieces import is_large, pieces
+from tokenwire.core.json_pieces import encode, is_large, pieces
 from tokenwire.core.large_work import next_step
 
 
 async def request_body(payload: dict[str, Any]) -> bytes | Payload:
     """Return the JSON of `payload`; for a large one, a Payload that encodes it while it is sent."""
     if not is_large(payload):
-        return msgspec.json.encode(payload)
+        return encode(payload)
     await next_step()
     size = 0
     for piece in pieces(payload):

@@ -23,9 +23,8 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
 from tokenwire.core.attempts import Attempts
-from tokenwire.core.domain import Role, Turn
+from tokenwire.upstreams.openai.chat_messages import message_of
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
-from tokenwire.upstreams.openai.tool_fields import call_field
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.prompt import MessageClass, MessageDraft
 
@@ -106,7 +105,7 @@ class StreamingChatOpenAI(ChatOpenAI):
         payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
         roles = self._roles
         payload["messages"] = [
-            {**roles[kind], "content": content} if turn is None else _tool_message(turn)
+            {**roles[kind], "content": content} if turn is None else message_of(turn)
             for kind, content, turn in drafts
         ]
         return payload
@@ -115,12 +114,3 @@ class StreamingChatOpenAI(ChatOpenAI):
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
         return {**kwargs, "stream": True}
-
-
-def _tool_message(turn: Turn) -> dict[str, Any]:
-    """Return the message of a turn with tool calls or with the result of one."""
-    if turn.role is Role.TOOL:
-        return {"role": "tool", "content": turn.content, "tool_call_id": turn.tool_call_id}
-    calls = [call_field(call) for call in turn.tool_calls]
-    # Some upstreams reject empty content beside tool calls.
-    return {"role": "assistant", "content": turn.content or None, "tool_calls": calls}

@@ -48,6 +48,11 @@ MENTIONS: Final = re.compile(
     | \b(?:parameter|argument|field|property)\W+(?:\w+\W+){{0,2}}({_ambiguous})(?![\w\[.])""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
+PARTS: Final = re.compile(
+    r"(?<![^\W_])(image|audio|video|pdf|file|document|media|vision|multimodal)s?(?![^\W_])",
+    re.IGNORECASE,
+)
+"""What upstreams call the parts of a prompt that are not text."""
 QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 
 
@@ -56,6 +61,11 @@ def named_fields(body: ErrorBody) -> tuple[str, ...]:
     in_text = (next(filter(None, found)) for found in MENTIONS.findall(body.text))
     fields = map(_field, [*_in_keys(body), *in_text])
     return tuple(dict.fromkeys(filter(None, fields)))
+
+
+def is_about_parts(body: ErrorBody) -> bool:
+    """Report whether an error is about an image, audio or a file of the prompt."""
+    return bool(PARTS.search(body.text) or PARTS.search(body.kinds))
 
 
 def names_another_field(body: ErrorBody) -> bool:

@@ -75,7 +75,8 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     fields = parameters.named_fields(content)
     if not fields and (wait is not None or words.is_transient(content)):
         return errors.UpstreamError(retry_after=wait)
-    return errors.UpstreamRejectedRequest(fields=fields)
+    parts = ("parts",) if parameters.is_about_parts(content) else ()
+    return errors.UpstreamRejectedRequest(fields=fields or parts)
 
 
 def is_error(value: object) -> bool:
