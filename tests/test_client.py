@@ -14,7 +14,18 @@ from support.scripted_server import (
     reason,
     says,
 )
-from tokenwire_client import ChatError, Client, Effort, FinishReason, Reasoning, Role, Turn, Usage
+from tokenwire_client import (
+    ChatError,
+    Client,
+    Effort,
+    FinishReason,
+    Part,
+    Reasoning,
+    Role,
+    ServiceTier,
+    Turn,
+    Usage,
+)
 from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 
@@ -45,6 +56,11 @@ async def test_sends_every_argument() -> None:
             frequency_penalty=-1,
             presence_penalty=0,
             user="u",
+            top_k=40,
+            min_p=0,
+            logit_bias={7: -1},
+            service_tier=ServiceTier.SERVICE_TIER_FLEX,
+            parts=[Part(url="https://example.com/a.png")],
             reasoning=Reasoning(effort=Effort.EFFORT_LOW, show=True),
         )
         async for _ in stream:
@@ -67,7 +83,12 @@ async def test_sends_every_argument() -> None:
                 frequency_penalty=-1,
                 presence_penalty=0,
                 user="u",
+                top_k=40,
+                min_p=0,
+                logit_bias={7: -1},
+                service_tier=ServiceTier.SERVICE_TIER_FLEX,
             ),
+            parts=[Part(url="https://example.com/a.png")],
             reasoning=Reasoning(effort=Effort.EFFORT_LOW, show=True),
         )
     ]

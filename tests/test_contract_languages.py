@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from support.programs import ROOT
+from tokenwire.v1 import chatgpt_pb2 as pb
 
 PROTOC = Path(sys.executable).with_name("protoc")
-MESSAGES = {"Message", "Turn", "Params", "Answer", "Reasoning", "Usage"}
-MESSAGES |= {"Tool", "ToolCall", "ToolChoice", "Format", "JsonSchema", "Choices"}
-ENUMS = {"Effort", "Role", "FinishReason"}
+MESSAGES = set(pb.DESCRIPTOR.message_types_by_name)
+ENUMS = set(pb.DESCRIPTOR.enum_types_by_name)
 
 
 def generated(folder: Path, language: str) -> dict[Path, str]:

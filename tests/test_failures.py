@@ -44,6 +44,15 @@ OUT_OF_RANGE = [
     ("params.presence_penalty", pb.Message(params=pb.Params(presence_penalty=-2.5))),
     ("params.user", pb.Message(params=pb.Params(user="u" * 257))),
     ("params.model", pb.Message(params=pb.Params(model="two\nlines"))),
+    ("params.top_k", pb.Message(params=pb.Params(top_k=0))),
+    ("params.min_p", pb.Message(params=pb.Params(min_p=1.5))),
+    ("params.logit_bias[7]", pb.Message(params=pb.Params(logit_bias={3: 1, 7: -100.5}))),
+    ("params.logit_bias[7]", pb.Message(params=pb.Params(logit_bias={7: float("nan")}))),
+    (
+        "params.logit_bias",
+        pb.Message(params=pb.Params(logit_bias=dict.fromkeys(range(1025), 1))),
+    ),
+    ("params.service_tier", pb.Message(params=pb.Params.FromString(b"\x70\x09"))),
     ("history[1].role", pb.Message(history=[pb.Turn(role=pb.ROLE_USER), pb.Turn()])),
 ]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.mutation import mutated
 from tokenwire.api.chatgpt.field_limits import FieldLimits
-from tokenwire.api.chatgpt.wire import MAX_STOPS
+from tokenwire.api.chatgpt.sampling import MAX_STOPS
 from tokenwire.core.errors import InvalidParameter, MalformedRequest
 from tokenwire.v1 import chatgpt_pb2 as pb
 

@@ -123,6 +123,10 @@ async def test_the_whole_request_reaches_the_upstream(stub: Stub, upstream: Demo
             frequency_penalty=0.5,
             presence_penalty=-0.5,
             user="user-1",
+            top_k=40,
+            min_p=0.05,
+            logit_bias={50256: -100, 7: 0.5},
+            service_tier=pb.SERVICE_TIER_FLEX,
         ),
     )
     answers = await collect(stub.Send(message))
@@ -143,6 +147,10 @@ async def test_the_whole_request_reaches_the_upstream(stub: Stub, upstream: Demo
         "frequency_penalty": 0.5,
         "presence_penalty": -0.5,
         "user": "user-1",
+        "top_k": 40,
+        "min_p": 0.05,
+        "logit_bias": {"50256": -100, "7": 0.5},
+        "service_tier": "flex",
         "stream": True,
         "stream_options": {"include_usage": True},
     }

@@ -122,6 +122,10 @@ class Client:
             frequency_penalty: -2 to 2.
             presence_penalty: -2 to 2.
             user: An opaque name of the end user.
+            top_k: How many tokens the model chooses from.
+            min_p: The least probability of a token, relative to the most probable one.
+            logit_bias: What to add to the logits of tokens, by their ids.
+            service_tier: The class of service at the upstream.
             parts: Images, audio and files that belong to `content`, such as
                 `Part(inline=data, media_type="image/png")`.
             reasoning: How the model reasons, and whether the answer has the reasoning,

@@ -1,6 +1,7 @@
 """Builds the request of a call."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypedDict
 
 from tokenwire_client.v1.chatgpt_pb2 import (
@@ -10,6 +11,7 @@ from tokenwire_client.v1.chatgpt_pb2 import (
     Part,
     Reasoning,
     Role,
+    ServiceTier,
     Tool,
     ToolChoice,
     Turn,
@@ -30,6 +32,10 @@ class RequestOptions(TypedDict, total=False):
     frequency_penalty: float | None
     presence_penalty: float | None
     user: str
+    top_k: int | None
+    min_p: float | None
+    logit_bias: Mapping[int, float]
+    service_tier: "ServiceTier.ValueType"
     parts: Iterable[Part]
     reasoning: Reasoning | None
     tools: Iterable[Tool]
@@ -54,6 +60,10 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     frequency_penalty: float | None = None,
     presence_penalty: float | None = None,
     user: str = "",
+    top_k: int | None = None,
+    min_p: float | None = None,
+    logit_bias: Mapping[int, float] = MappingProxyType({}),
+    service_tier: "ServiceTier.ValueType" = ServiceTier.SERVICE_TIER_UNSPECIFIED,
     parts: Iterable[Part] = (),
     reasoning: Reasoning | None = None,
     tools: Iterable[Tool] = (),
@@ -84,6 +94,10 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
             frequency_penalty=frequency_penalty,
             presence_penalty=presence_penalty,
             user=user,
+            top_k=top_k,
+            min_p=min_p,
+            logit_bias=logit_bias,
+            service_tier=service_tier,
         ),
         parts=parts,
         reasoning=reasoning,

@@ -125,6 +125,7 @@ async def test_row_28_content_filter(world: World, tokens: int) -> None:
 async def test_row_29_refusal(world: World) -> None:
     """The text of a refusal is the text of the answer."""
     answers = await world.succeeds('refusal "I decline."; finish; usage; done')
+    assert answers[-1].refused
     assert text_of(answers) == "I decline."
     assert_whole(answers, pb.FINISH_REASON_STOP)
 

@@ -16,6 +16,7 @@ from support.quirks import (
     text,
     usage,
 )
+from tokenwire.v1 import chatgpt_pb2 as pb
 
 ONE_TWO = {"prompt_tokens": 1, "completion_tokens": 2}
 
@@ -229,3 +230,23 @@ async def test_a_delta_without_text_is_no_answer() -> None:
     async with player() as upstream:
         await upstream.play(response(text("x"), delta(content=""), delta(content=None), STOP))
         assert [each.content for each in upstream.answers] == ["x", ""]
+
+
+async def test_audio_and_cache_writes_are_read() -> None:
+    """Audio and tokens written to a cache are counted by the details' names."""
+    counts = usage(
+        prompt_tokens=100,
+        completion_tokens=20,
+        prompt_tokens_details={"audio_tokens": 30, "cached_tokens": 4, "cache_write_tokens": 50},
+        completion_tokens_details={"audio_tokens": 500},
+    )
+    async with player() as upstream:
+        await upstream.play(response(text("x"), finish("stop"), counts, DONE))
+        assert upstream.answers[-1].usage == pb.Usage(
+            input_tokens=100,
+            output_tokens=20,
+            cached_input_tokens=4,
+            cache_write_input_tokens=50,
+            audio_input_tokens=30,
+            audio_output_tokens=20,
+        )

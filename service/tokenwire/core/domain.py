@@ -1,7 +1,7 @@
 """The types of a conversation, independent of gRPC, LangChain and HTTP."""
 
 import enum
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -127,6 +127,15 @@ class ToolChoice:
     parallel: bool | None = None
 
 
+class ServiceTier(enum.Enum):
+    """A class of service at the upstream, by OpenAI's names."""
+
+    AUTO = "auto"
+    DEFAULT = "default"
+    FLEX = "flex"
+    PRIORITY = "priority"
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """Sampling parameters. The upstream chooses the value of each that is None or empty."""
@@ -139,6 +148,10 @@ class Sampling:
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     user: str = ""
+    top_k: int | None = None
+    min_p: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    service_tier: ServiceTier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,13 +271,17 @@ class FinishReason(enum.Enum):
 class Usage:
     """Token counts as reported by the upstream.
 
-    `input_tokens` includes cached tokens; `output_tokens` includes reasoning tokens.
+    `input_tokens` includes tokens that were read from or written to a cache, and audio;
+    `output_tokens` includes reasoning and audio.
     """
 
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_input_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,13 +302,41 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Citation:
+    """A source that an answer names.
+
+    Attributes:
+        url: The address of the source.
+        title: The title of the source; may be empty.
+        start: The first character of the text that the source supports.
+        end: The character after it; 0 if the upstream does not report the text.
+    """
+
+    url: str
+    title: str = ""
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """The end of a complete answer. `usage` is None if the upstream reports none."""
+    """The end of a complete answer.
+
+    Attributes:
+        finish_reason: Why the model stopped.
+        usage: The token counts; None if the upstream reports none.
+        model: The model that answered, as the upstream names it; may be empty.
+        id: The upstream's id of the answer; may be empty.
+        citations: The sources that the answer names.
+        refused: Whether the model refused to answer.
+    """
 
     finish_reason: FinishReason
     usage: Usage | None
     model: str
     id: str
+    citations: tuple[Citation, ...] = ()
+    refused: bool = False
 
 
 AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]

@@ -104,5 +104,9 @@ def to_parameters(request: ChatRequest) -> dict[str, Any]:
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
         "user": sampling.user or None,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "logit_bias": {str(token): bias for token, bias in sampling.logit_bias.items()} or None,
+        "service_tier": sampling.service_tier and sampling.service_tier.value,
     }
     return {name: value for name, value in parameters.items() if value is not None}

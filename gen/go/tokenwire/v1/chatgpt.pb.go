@@ -215,6 +215,67 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
+// A class of service, by OpenAI's names.
+type ServiceTier int32
+
+const (
+	// Not set: the upstream's default.
+	ServiceTier_SERVICE_TIER_UNSPECIFIED ServiceTier = 0
+	// As the upstream's settings say.
+	ServiceTier_SERVICE_TIER_AUTO ServiceTier = 1
+	// The regular class.
+	ServiceTier_SERVICE_TIER_DEFAULT ServiceTier = 2
+	// Cheaper and slower.
+	ServiceTier_SERVICE_TIER_FLEX ServiceTier = 3
+	// Faster and dearer.
+	ServiceTier_SERVICE_TIER_PRIORITY ServiceTier = 4
+)
+
+// Enum value maps for ServiceTier.
+var (
+	ServiceTier_name = map[int32]string{
+		0: "SERVICE_TIER_UNSPECIFIED",
+		1: "SERVICE_TIER_AUTO",
+		2: "SERVICE_TIER_DEFAULT",
+		3: "SERVICE_TIER_FLEX",
+		4: "SERVICE_TIER_PRIORITY",
+	}
+	ServiceTier_value = map[string]int32{
+		"SERVICE_TIER_UNSPECIFIED": 0,
+		"SERVICE_TIER_AUTO":        1,
+		"SERVICE_TIER_DEFAULT":     2,
+		"SERVICE_TIER_FLEX":        3,
+		"SERVICE_TIER_PRIORITY":    4,
+	}
+)
+
+func (x ServiceTier) Enum() *ServiceTier {
+	p := new(ServiceTier)
+	*p = x
+	return p
+}
+
+func (x ServiceTier) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ServiceTier) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
+}
+
+func (ServiceTier) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
+}
+
+func (x ServiceTier) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ServiceTier.Descriptor instead.
+func (ServiceTier) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+}
+
 // Why the model stopped writing.
 type FinishReason int32
 
@@ -261,11 +322,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[4].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[4]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -274,7 +335,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
 }
 
 // When the model calls tools.
@@ -318,11 +379,11 @@ func (x ToolChoice_Mode) String() string {
 }
 
 func (ToolChoice_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[4].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[5].Descriptor()
 }
 
 func (ToolChoice_Mode) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[4]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[5]
 }
 
 func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
@@ -1244,7 +1305,17 @@ type Params struct {
 	PresencePenalty *float32 `protobuf:"fixed32,8,opt,name=presence_penalty,json=presencePenalty,proto3,oneof" json:"presence_penalty,omitempty"`
 	// An opaque name of the end user, passed to the upstream for abuse
 	// monitoring. Up to 256 bytes.
-	User          string `protobuf:"bytes,9,opt,name=user,proto3" json:"user,omitempty"`
+	User string `protobuf:"bytes,9,opt,name=user,proto3" json:"user,omitempty"`
+	// How many tokens the model chooses from, 1 or more. Not in OpenAI's API.
+	TopK *int32 `protobuf:"varint,11,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
+	// The least probability of a token, as a fraction of that of the most probable
+	// one, 0 to 1. Not in OpenAI's API.
+	MinP *float32 `protobuf:"fixed32,12,opt,name=min_p,json=minP,proto3,oneof" json:"min_p,omitempty"`
+	// What to add to the logits of tokens before sampling, -100 to 100, by the ids
+	// that the model's tokenizer gives them. Up to 1,024.
+	LogitBias map[int32]float32 `protobuf:"bytes,13,rep,name=logit_bias,json=logitBias,proto3" json:"logit_bias,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// The class of service at the upstream, which has its own prices and latency.
+	ServiceTier   ServiceTier `protobuf:"varint,14,opt,name=service_tier,json=serviceTier,proto3,enum=openai.ServiceTier" json:"service_tier,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1342,6 +1413,34 @@ func (x *Params) GetUser() string {
 	return ""
 }
 
+func (x *Params) GetTopK() int32 {
+	if x != nil && x.TopK != nil {
+		return *x.TopK
+	}
+	return 0
+}
+
+func (x *Params) GetMinP() float32 {
+	if x != nil && x.MinP != nil {
+		return *x.MinP
+	}
+	return 0
+}
+
+func (x *Params) GetLogitBias() map[int32]float32 {
+	if x != nil {
+		return x.LogitBias
+	}
+	return nil
+}
+
+func (x *Params) GetServiceTier() ServiceTier {
+	if x != nil {
+		return x.ServiceTier
+	}
+	return ServiceTier_SERVICE_TIER_UNSPECIFIED
+}
+
 // A piece of the answer, or its end.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1363,7 +1462,13 @@ type Answer struct {
 	// the same Answer. Only if the request sets `reasoning.show`.
 	Reasoning string `protobuf:"bytes,7,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
 	// Tool calls, each whole and in one Answer. They come after the text.
-	ToolCalls     []*ToolCall `protobuf:"bytes,8,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
+	ToolCalls []*ToolCall `protobuf:"bytes,8,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
+	// The sources that the answer names, where the upstream reports them. Only on
+	// the last Answer, up to 256.
+	Citations []*Citation `protobuf:"bytes,11,rep,name=citations,proto3" json:"citations,omitempty"`
+	// Whether the model refused to answer, where the upstream says so; `content`
+	// then has its explanation. Only on the last Answer.
+	Refused       bool `protobuf:"varint,12,opt,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1454,6 +1559,95 @@ func (x *Answer) GetToolCalls() []*ToolCall {
 	return nil
 }
 
+func (x *Answer) GetCitations() []*Citation {
+	if x != nil {
+		return x.Citations
+	}
+	return nil
+}
+
+func (x *Answer) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+// A source that an answer names.
+type Citation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address of the source. Not checked: treat it like text of the model.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// The title of the source; may be empty.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// The part of the answer's text that the source supports, from `start` up to
+	// and without `end`, in characters as the upstream counts them. Both 0: not
+	// reported.
+	Start int32 `protobuf:"varint,3,opt,name=start,proto3" json:"start,omitempty"`
+	// See `start`.
+	End           int32 `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Citation) Reset() {
+	*x = Citation{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Citation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Citation) ProtoMessage() {}
+
+func (x *Citation) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Citation.ProtoReflect.Descriptor instead.
+func (*Citation) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Citation) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Citation) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Citation) GetStart() int32 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *Citation) GetEnd() int32 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
 // Tokens that the upstream counted for one call.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1465,13 +1659,19 @@ type Usage struct {
 	CachedInputTokens int64 `protobuf:"varint,3,opt,name=cached_input_tokens,json=cachedInputTokens,proto3" json:"cached_input_tokens,omitempty"`
 	// Those of output_tokens that the model spent on reasoning.
 	ReasoningTokens int64 `protobuf:"varint,4,opt,name=reasoning_tokens,json=reasoningTokens,proto3" json:"reasoning_tokens,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Those of input_tokens that the upstream wrote to its cache.
+	CacheWriteInputTokens int64 `protobuf:"varint,5,opt,name=cache_write_input_tokens,json=cacheWriteInputTokens,proto3" json:"cache_write_input_tokens,omitempty"`
+	// Those of input_tokens that were audio.
+	AudioInputTokens int64 `protobuf:"varint,6,opt,name=audio_input_tokens,json=audioInputTokens,proto3" json:"audio_input_tokens,omitempty"`
+	// Those of output_tokens that were audio.
+	AudioOutputTokens int64 `protobuf:"varint,7,opt,name=audio_output_tokens,json=audioOutputTokens,proto3" json:"audio_output_tokens,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1683,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1696,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -1523,6 +1723,27 @@ func (x *Usage) GetCachedInputTokens() int64 {
 func (x *Usage) GetReasoningTokens() int64 {
 	if x != nil {
 		return x.ReasoningTokens
+	}
+	return 0
+}
+
+func (x *Usage) GetCacheWriteInputTokens() int64 {
+	if x != nil {
+		return x.CacheWriteInputTokens
+	}
+	return 0
+}
+
+func (x *Usage) GetAudioInputTokens() int64 {
+	if x != nil {
+		return x.AudioInputTokens
+	}
+	return 0
+}
+
+func (x *Usage) GetAudioOutputTokens() int64 {
+	if x != nil {
+		return x.AudioOutputTokens
 	}
 	return 0
 }
@@ -1606,7 +1827,7 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
 	"tool_calls\x18\x04 \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12 \n" +
 	"\ftool_call_id\x18\x05 \x01(\tR\n" +
-	"toolCallId\"\x83\x03\n" +
+	"toolCallId\"\xff\x04\n" +
 	"\x06Params\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x00R\vtemperature\x88\x01\x01\x12\"\n" +
@@ -1617,13 +1838,23 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x04seed\x18\x06 \x01(\x03H\x03R\x04seed\x88\x01\x01\x120\n" +
 	"\x11frequency_penalty\x18\a \x01(\x02H\x04R\x10frequencyPenalty\x88\x01\x01\x12.\n" +
 	"\x10presence_penalty\x18\b \x01(\x02H\x05R\x0fpresencePenalty\x88\x01\x01\x12\x12\n" +
-	"\x04user\x18\t \x01(\tR\x04userB\x0e\n" +
+	"\x04user\x18\t \x01(\tR\x04user\x12\x18\n" +
+	"\x05top_k\x18\v \x01(\x05H\x06R\x04topK\x88\x01\x01\x12\x18\n" +
+	"\x05min_p\x18\f \x01(\x02H\aR\x04minP\x88\x01\x01\x12<\n" +
+	"\n" +
+	"logit_bias\x18\r \x03(\v2\x1d.openai.Params.LogitBiasEntryR\tlogitBias\x126\n" +
+	"\fservice_tier\x18\x0e \x01(\x0e2\x13.openai.ServiceTierR\vserviceTier\x1a<\n" +
+	"\x0eLogitBiasEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\x0e\n" +
 	"\f_temperatureB\r\n" +
 	"\v_max_tokensB\b\n" +
 	"\x06_top_pB\a\n" +
 	"\x05_seedB\x14\n" +
 	"\x12_frequency_penaltyB\x13\n" +
-	"\x11_presence_penalty\"\x8d\x02\n" +
+	"\x11_presence_penaltyB\b\n" +
+	"\x06_top_kB\b\n" +
+	"\x06_min_p\"\xd7\x02\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x129\n" +
@@ -1633,12 +1864,22 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x02id\x18\x06 \x01(\tR\x02id\x12\x1c\n" +
 	"\treasoning\x18\a \x01(\tR\treasoning\x12/\n" +
 	"\n" +
-	"tool_calls\x18\b \x03(\v2\x10.openai.ToolCallR\ttoolCalls\"\xaa\x01\n" +
+	"tool_calls\x18\b \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12.\n" +
+	"\tcitations\x18\v \x03(\v2\x10.openai.CitationR\tcitations\x12\x18\n" +
+	"\arefused\x18\f \x01(\bR\arefused\"Z\n" +
+	"\bCitation\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\x05R\x05start\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\x05R\x03end\"\xc1\x02\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
 	"\x13cached_input_tokens\x18\x03 \x01(\x03R\x11cachedInputTokens\x12)\n" +
-	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens*R\n" +
+	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens\x127\n" +
+	"\x18cache_write_input_tokens\x18\x05 \x01(\x03R\x15cacheWriteInputTokens\x12,\n" +
+	"\x12audio_input_tokens\x18\x06 \x01(\x03R\x10audioInputTokens\x12.\n" +
+	"\x13audio_output_tokens\x18\a \x01(\x03R\x11audioOutputTokens*R\n" +
 	"\x06Detail\x12\x16\n" +
 	"\x12DETAIL_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vDETAIL_AUTO\x10\x01\x12\x0e\n" +
@@ -1659,7 +1900,13 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_ASSISTANT\x10\x02\x12\r\n" +
 	"\tROLE_TOOL\x10\x03\x12\x0f\n" +
-	"\vROLE_SYSTEM\x10\x04*\x96\x01\n" +
+	"\vROLE_SYSTEM\x10\x04*\x8e\x01\n" +
+	"\vServiceTier\x12\x1c\n" +
+	"\x18SERVICE_TIER_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SERVICE_TIER_AUTO\x10\x01\x12\x18\n" +
+	"\x14SERVICE_TIER_DEFAULT\x10\x02\x12\x15\n" +
+	"\x11SERVICE_TIER_FLEX\x10\x03\x12\x19\n" +
+	"\x15SERVICE_TIER_PRIORITY\x10\x04*\x96\x01\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -1683,56 +1930,62 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(Detail)(0),          // 0: openai.Detail
 	(Effort)(0),          // 1: openai.Effort
 	(Role)(0),            // 2: openai.Role
-	(FinishReason)(0),    // 3: openai.FinishReason
-	(ToolChoice_Mode)(0), // 4: openai.ToolChoice.Mode
-	(*Message)(nil),      // 5: openai.Message
-	(*Part)(nil),         // 6: openai.Part
-	(*Format)(nil),       // 7: openai.Format
-	(*JsonSchema)(nil),   // 8: openai.JsonSchema
-	(*Choices)(nil),      // 9: openai.Choices
-	(*Tool)(nil),         // 10: openai.Tool
-	(*ToolChoice)(nil),   // 11: openai.ToolChoice
-	(*ToolCall)(nil),     // 12: openai.ToolCall
-	(*Reasoning)(nil),    // 13: openai.Reasoning
-	(*Turn)(nil),         // 14: openai.Turn
-	(*Params)(nil),       // 15: openai.Params
-	(*Answer)(nil),       // 16: openai.Answer
-	(*Usage)(nil),        // 17: openai.Usage
+	(ServiceTier)(0),     // 3: openai.ServiceTier
+	(FinishReason)(0),    // 4: openai.FinishReason
+	(ToolChoice_Mode)(0), // 5: openai.ToolChoice.Mode
+	(*Message)(nil),      // 6: openai.Message
+	(*Part)(nil),         // 7: openai.Part
+	(*Format)(nil),       // 8: openai.Format
+	(*JsonSchema)(nil),   // 9: openai.JsonSchema
+	(*Choices)(nil),      // 10: openai.Choices
+	(*Tool)(nil),         // 11: openai.Tool
+	(*ToolChoice)(nil),   // 12: openai.ToolChoice
+	(*ToolCall)(nil),     // 13: openai.ToolCall
+	(*Reasoning)(nil),    // 14: openai.Reasoning
+	(*Turn)(nil),         // 15: openai.Turn
+	(*Params)(nil),       // 16: openai.Params
+	(*Answer)(nil),       // 17: openai.Answer
+	(*Citation)(nil),     // 18: openai.Citation
+	(*Usage)(nil),        // 19: openai.Usage
+	nil,                  // 20: openai.Params.LogitBiasEntry
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	15, // 0: openai.Message.params:type_name -> openai.Params
-	14, // 1: openai.Message.history:type_name -> openai.Turn
-	6,  // 2: openai.Message.parts:type_name -> openai.Part
-	10, // 3: openai.Message.tools:type_name -> openai.Tool
-	11, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
-	7,  // 5: openai.Message.format:type_name -> openai.Format
-	13, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
+	16, // 0: openai.Message.params:type_name -> openai.Params
+	15, // 1: openai.Message.history:type_name -> openai.Turn
+	7,  // 2: openai.Message.parts:type_name -> openai.Part
+	11, // 3: openai.Message.tools:type_name -> openai.Tool
+	12, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	8,  // 5: openai.Message.format:type_name -> openai.Format
+	14, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
 	0,  // 7: openai.Part.detail:type_name -> openai.Detail
-	8,  // 8: openai.Format.json_schema:type_name -> openai.JsonSchema
-	9,  // 9: openai.Format.choices:type_name -> openai.Choices
-	4,  // 10: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	9,  // 8: openai.Format.json_schema:type_name -> openai.JsonSchema
+	10, // 9: openai.Format.choices:type_name -> openai.Choices
+	5,  // 10: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
 	1,  // 11: openai.Reasoning.effort:type_name -> openai.Effort
 	2,  // 12: openai.Turn.role:type_name -> openai.Role
-	6,  // 13: openai.Turn.parts:type_name -> openai.Part
-	12, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
-	3,  // 15: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	17, // 16: openai.Answer.usage:type_name -> openai.Usage
-	12, // 17: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	5,  // 18: openai.Chatgpt.Send:input_type -> openai.Message
-	5,  // 19: openai.Chatgpt.Ask:input_type -> openai.Message
-	16, // 20: openai.Chatgpt.Send:output_type -> openai.Answer
-	16, // 21: openai.Chatgpt.Ask:output_type -> openai.Answer
-	20, // [20:22] is the sub-list for method output_type
-	18, // [18:20] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 13: openai.Turn.parts:type_name -> openai.Part
+	13, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	20, // 15: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
+	3,  // 16: openai.Params.service_tier:type_name -> openai.ServiceTier
+	4,  // 17: openai.Answer.finish_reason:type_name -> openai.FinishReason
+	19, // 18: openai.Answer.usage:type_name -> openai.Usage
+	13, // 19: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	18, // 20: openai.Answer.citations:type_name -> openai.Citation
+	6,  // 21: openai.Chatgpt.Send:input_type -> openai.Message
+	6,  // 22: openai.Chatgpt.Ask:input_type -> openai.Message
+	17, // 23: openai.Chatgpt.Send:output_type -> openai.Answer
+	17, // 24: openai.Chatgpt.Ask:output_type -> openai.Answer
+	23, // [23:25] is the sub-list for method output_type
+	21, // [21:23] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -1764,8 +2017,8 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   13,
+			NumEnums:      6,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -15,8 +15,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tokenwire.api.chatgpt.formats import MAX_CHOICES
 from tokenwire.api.chatgpt.parts import MAX_PARTS
+from tokenwire.api.chatgpt.sampling import MAX_LOGIT_BIASES, MAX_STOPS
 from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS, MAX_TOOLS
-from tokenwire.api.chatgpt.wire import MAX_STOPS
 from tokenwire.core.errors import InvalidParameter, MalformedRequest
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -86,6 +86,7 @@ class FieldLimits:
             "history.tool_calls": MAX_TOOL_CALLS,
             "format.choices.values": MAX_CHOICES,
             "params.stop": MAX_STOPS,
+            "params.logit_bias": MAX_LOGIT_BIASES,
             "parts": MAX_PARTS,
             "history.parts": MAX_PARTS,
             "tools": MAX_TOOLS,

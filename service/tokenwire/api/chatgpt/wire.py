@@ -6,6 +6,7 @@ from typing import Final
 
 from tokenwire.api.chatgpt.formats import to_format
 from tokenwire.api.chatgpt.parts import to_parts
+from tokenwire.api.chatgpt.sampling import check_name, to_sampling
 from tokenwire.api.chatgpt.tools import to_messages, to_tool_choice, to_tools, to_turn
 from tokenwire.core.domain import (
     ChatRequest,
@@ -15,16 +16,12 @@ from tokenwire.core.domain import (
     FinishReason,
     Reasoning,
     Role,
-    Sampling,
     ToolChoice,
     Turn,
     Usage,
 )
 from tokenwire.core.errors import EmptyPrompt, InvalidParameter, UnknownModel
 from tokenwire.v1 import chatgpt_pb2 as pb
-
-MAX_STOPS = 4
-MAX_NAME_BYTES = 256
 
 ROLES: Final = {
     pb.ROLE_USER: Role.USER,
@@ -94,7 +91,7 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         system=message.system if message.HasField("system") else defaults.system,
         history=history,
         parts=parts,
-        sampling=_sampling(message.params, defaults),
+        sampling=to_sampling(message.params, defaults.temperature),
         tools=tools,
         tool_choice=to_tool_choice(message.tool_choice, tools)
         if message.HasField("tool_choice")
@@ -112,7 +109,7 @@ def _model(name: str, defaults: Defaults) -> str:
         return defaults.model
     if defaults.models and name not in defaults.models:
         raise UnknownModel
-    _check_name("params.model", name)
+    check_name("params.model", name)
     return name
 
 
@@ -145,33 +142,6 @@ def _history(turns: Iterable[pb.Turn]) -> tuple[Turn, ...]:
     return tuple(history)
 
 
-def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
-    if len(params.stop) > MAX_STOPS:
-        raise InvalidParameter("params.stop", f"must hold at most {MAX_STOPS} items")
-    temperature = _number(params, "temperature", 0, 2)
-    top_p = _number(params, "top_p", 0, 1)
-    if top_p == 0:
-        raise InvalidParameter("params.top_p", "must be above 0 and at most 1")
-    max_tokens = params.max_tokens if params.HasField("max_tokens") else None
-    if max_tokens is not None and max_tokens < 1:
-        raise InvalidParameter("params.max_tokens", "must be at least 1")
-    stop = tuple(params.stop)
-    if not all(stop):
-        raise InvalidParameter("params.stop", "must hold no empty text")
-    user = params.user
-    _check_name("params.user", user)
-    return Sampling(
-        temperature=defaults.temperature if temperature is None else temperature,
-        max_tokens=max_tokens,
-        top_p=top_p,
-        stop=stop,
-        seed=params.seed if params.HasField("seed") else None,
-        frequency_penalty=_number(params, "frequency_penalty", -2, 2),
-        presence_penalty=_number(params, "presence_penalty", -2, 2),
-        user=user,
-    )
-
-
 def _reasoning(reasoning: pb.Reasoning) -> Reasoning:
     if reasoning.effort not in EFFORTS:
         raise InvalidParameter("reasoning.effort", f"must be one of {', '.join(pb.Effort.keys())}")
@@ -179,22 +149,6 @@ def _reasoning(reasoning: pb.Reasoning) -> Reasoning:
     if max_tokens is not None and max_tokens < 1:
         raise InvalidParameter("reasoning.max_tokens", "must be at least 1")
     return Reasoning(EFFORTS[reasoning.effort], max_tokens, reasoning.show)
-
-
-def _number(params: pb.Params, name: str, low: float, high: float) -> float | None:
-    # The stubs require a literal name; every caller passes an existing field.
-    if not params.HasField(name):  # type: ignore[arg-type]
-        return None
-    value: float = getattr(params, name)
-    if not low <= value <= high:  # also catches NaN
-        raise InvalidParameter(f"params.{name}", f"must be from {low} to {high}")
-    # The wire format is a 32-bit float: 0.7 arrives as 0.699999988079071.
-    return round(value, 6)
-
-
-def _check_name(field: str, value: str) -> None:
-    if len(value.encode()) > MAX_NAME_BYTES or not value.isprintable():
-        raise InvalidParameter(field, f"must be printable and at most {MAX_NAME_BYTES} bytes")
 
 
 def to_answer(event: Delta | Completion) -> pb.Answer:
@@ -212,6 +166,11 @@ def to_answer(event: Delta | Completion) -> pb.Answer:
         usage=None if event.usage is None else _usage(event.usage),
         model=event.model,
         id=event.id,
+        citations=[
+            pb.Citation(url=each.url, title=each.title, start=each.start, end=each.end)
+            for each in event.citations
+        ],
+        refused=event.refused,
     )
 
 
@@ -221,4 +180,7 @@ def _usage(usage: Usage) -> pb.Usage:
         output_tokens=usage.output_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         reasoning_tokens=usage.reasoning_tokens,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
     )

@@ -87,6 +87,7 @@ def _parameters(request: ChatRequest, method: Method) -> dict[str, AttributeValu
         "gen_ai.request.stream": method.type is MethodType.SERVER_STREAM,
         "gen_ai.request.temperature": sampling.temperature,
         "gen_ai.request.max_tokens": sampling.max_tokens,
+        "gen_ai.request.top_k": sampling.top_k,
         "gen_ai.request.top_p": sampling.top_p,
         "gen_ai.request.seed": sampling.seed,
         "gen_ai.request.frequency_penalty": sampling.frequency_penalty,

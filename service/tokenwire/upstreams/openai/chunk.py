@@ -8,7 +8,7 @@ class MessageDelta(msgspec.Struct, gc=False):
 
     A refusal counts as text: it explains why the model does not comply. Upstreams use different
     names for the model's reasoning; some send it under two names at the same time. Tool calls
-    vary in structure, so they stay encoded here.
+    and citations vary in structure, so they stay encoded here.
     """
 
     content: str | None = None
@@ -18,6 +18,7 @@ class MessageDelta(msgspec.Struct, gc=False):
     reasoning_details: msgspec.Raw = msgspec.Raw()
     tool_calls: msgspec.Raw = msgspec.Raw()
     function_call: msgspec.Raw = msgspec.Raw()
+    annotations: msgspec.Raw = msgspec.Raw()
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -50,3 +51,5 @@ class Chunk(msgspec.Struct, gc=False):
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
     x_groq: Extension | None = None
+    citations: msgspec.Raw = msgspec.Raw()
+    search_results: msgspec.Raw = msgspec.Raw()

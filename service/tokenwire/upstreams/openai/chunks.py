@@ -12,6 +12,7 @@ from tokenwire.core.errors import (
 )
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
+from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
@@ -94,12 +95,14 @@ class ChunkReader:
         self.deferred_error: ServiceError | None = None
         self._tool_calls: ToolCallAssembler | None = None
         self._tool_error: ServiceError | None = None
+        self._citations: CitationReader | None = None
+        self._refused = False
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
         self._id = ""
 
-    def add(self, chunk: Chunk) -> str:  # noqa: C901 - runs for each token, so nothing is extracted
+    def add(self, chunk: Chunk) -> str:  # noqa: C901, PLR0912 - runs for each token
         """Add a chunk and return its text, which may be empty.
 
         Raises:
@@ -113,6 +116,9 @@ class ChunkReader:
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
         self.reasoning = ""
+        if chunk.citations or chunk.search_results:
+            self._citations = self._citations or CitationReader()
+            self._citations.add_lists(chunk)
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
@@ -127,8 +133,13 @@ class ChunkReader:
                 self.reasoning = reasoning_of(delta.reasoning_details)
             if self.reasoning:
                 self.others += 1
+            if delta.refusal:
+                self._refused = True
             if delta.tool_calls or delta.function_call:
                 self._add_tool_calls(delta)
+            if delta.annotations:
+                self._citations = self._citations or CitationReader()
+                self._citations.add_annotations(delta)
         if text and self._hold_blank:
             text = self._after_blank(text)
         if text:
@@ -186,7 +197,14 @@ class ChunkReader:
             reason = FinishReason.TOOL_CALLS
         elif self._hold_blank and self._blank:
             deltas = [Delta(self._blank)]
-        return deltas, Completion(reason, self._usage, _name(self._model), _name(self._id))
+        return deltas, Completion(
+            reason,
+            self._usage,
+            _name(self._model),
+            _name(self._id),
+            self._citations.finish() if self._citations else (),
+            self._refused,
+        )
 
 
 def _name(value: str) -> str:

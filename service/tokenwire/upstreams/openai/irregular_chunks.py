@@ -35,6 +35,7 @@ class IrregularDelta(msgspec.Struct, gc=False):
     reasoning_details: msgspec.Raw = msgspec.Raw()
     tool_calls: msgspec.Raw = msgspec.Raw()
     function_call: msgspec.Raw = msgspec.Raw()
+    annotations: msgspec.Raw = msgspec.Raw()
 
 
 class IrregularChoice(msgspec.Struct, gc=False):
@@ -54,6 +55,8 @@ class IrregularChunk(msgspec.Struct, gc=False):
     choices: list[IrregularChoice] | None = None
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
+    citations: msgspec.Raw = msgspec.Raw()
+    search_results: msgspec.Raw = msgspec.Raw()
 
 
 _decode: Final = msgspec.json.Decoder(IrregularChunk).decode
@@ -73,6 +76,8 @@ def decode_irregular(data: bytes) -> Chunk:
         choices=[_choice(choice) for choice in (chunk.choices or ())[:1]],
         usage=chunk.usage,
         error=chunk.error,
+        citations=chunk.citations,
+        search_results=chunk.search_results,
     )
 
 
@@ -96,6 +101,7 @@ def _delta(delta: IrregularDelta) -> MessageDelta:
         reasoning_details=delta.reasoning_details,
         tool_calls=delta.tool_calls,
         function_call=delta.function_call,
+        annotations=delta.annotations,
     )
 
 

@@ -15,6 +15,8 @@ INPUT: Final = ("prompt_tokens", "input_tokens")
 OUTPUT: Final = ("completion_tokens", "output_tokens")
 INPUT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
 OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
+CACHE_WRITE: Final = ("cache_write_tokens", "cache_creation_input_tokens")
+AUDIO: Final = ("audio_tokens",)
 CACHED: Final = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 REASONING: Final = ("reasoning_tokens",)
 TOTAL: Final = ("total_tokens",)
@@ -43,12 +45,17 @@ def read_usage(encoded: msgspec.Raw) -> Usage | None:
     if reasoning > outputs:
         total = _count([value], TOTAL) or 0
         outputs = max(reasoning, total - inputs)
-    cached = _count([*_details(value, INPUT_DETAILS), value], CACHED) or 0
+    input_details, output_details = _details(value, INPUT_DETAILS), _details(value, OUTPUT_DETAILS)
+    cached = _count([*input_details, value], CACHED) or 0
+    written = _count([*input_details, value], CACHE_WRITE) or 0
     return Usage(
         input_tokens=inputs,
         output_tokens=outputs,
         cached_input_tokens=min(cached, inputs),
         reasoning_tokens=reasoning,
+        cache_write_input_tokens=min(written, inputs),
+        audio_input_tokens=min(_count(input_details, AUDIO) or 0, inputs),
+        audio_output_tokens=min(_count(output_details, AUDIO) or 0, outputs),
     )
 
 
