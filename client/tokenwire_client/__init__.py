@@ -12,6 +12,7 @@ It depends on grpcio, protobuf and googleapis-common-protos only.
 from tokenwire_client.client import Client
 from tokenwire_client.errors import ChatError
 from tokenwire_client.stream import AnswerStream
+from tokenwire_client.turns import answer_turn, result_turn
 from tokenwire_client.v1.chatgpt_pb2 import (
     Answer,
     Choices,
@@ -55,4 +56,6 @@ __all__ = [
     "Turn",
     "Usage",
     "__version__",
+    "answer_turn",
+    "result_turn",
 ]

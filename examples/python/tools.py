@@ -9,7 +9,16 @@ import json
 import sys
 import zoneinfo
 
-from tokenwire_client import ChatError, Client, Role, Tool, ToolCall, Turn
+from tokenwire_client import (
+    ChatError,
+    Client,
+    Role,
+    Tool,
+    ToolCall,
+    Turn,
+    answer_turn,
+    result_turn,
+)
 
 MAX_ROUNDS = 5
 TOOL = Tool(
@@ -45,17 +54,11 @@ async def main(target: str, text: str) -> None:
                 return
             if text:
                 history.append(Turn(role=Role.ROLE_USER, content=text))
-            history.append(
-                Turn(
-                    role=Role.ROLE_ASSISTANT,
-                    content=answer.content,
-                    tool_calls=answer.tool_calls,
-                )
-            )
+            history.append(answer_turn(answer))
             for call in answer.tool_calls:
                 result = run_tool(call)
                 print(f"[{call.name}({call.arguments}) returns {result}]")
-                history.append(Turn(role=Role.ROLE_TOOL, tool_call_id=call.id, content=result))
+                history.append(result_turn(call, result))
             # The results are the next message.
             text = ""
     sys.exit(f"the model has called tools {MAX_ROUNDS} times without an answer")

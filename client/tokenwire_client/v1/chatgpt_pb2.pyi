@@ -542,6 +542,7 @@ class ToolCall(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     ARGUMENTS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id of the call, which its result names. Unique within the answer."""
@@ -549,6 +550,10 @@ class ToolCall(_message.Message):
     """The tool's name."""
     arguments: _builtins.str
     """The arguments, as text: a JSON object. In a request, empty stands for `{}`."""
+    state: _builtins.bytes
+    """What the upstream needs back with this call. Opaque: return it unchanged in
+    the turn that repeats the call. Up to 65,536 bytes.
+    """
     index: _builtins.int
     """The position of the call in the answer, from 0. Ignored in a request."""
     def __init__(
@@ -557,11 +562,12 @@ class ToolCall(_message.Message):
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         arguments: _builtins.str = ...,
+        state: _builtins.bytes = ...,
         index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -614,6 +620,8 @@ class Turn(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
     """Who spoke. ROLE_UNSPECIFIED is rejected."""
     content: _builtins.str
@@ -621,6 +629,16 @@ class Turn(_message.Message):
     tool_call_id: _builtins.str
     """The id of the call whose result this turn is. ROLE_TOOL only, which must set
     it to the id of a call in an earlier turn.
+    """
+    reasoning: _builtins.str
+    """What the model reasoned in this turn. ROLE_ASSISTANT only. Most upstreams
+    need it only within a turn with tool calls, and `state` is exact where it
+    exists: `reasoning` is ignored beside it.
+    """
+    state: _builtins.bytes
+    """The `state` of the answer that this turn repeats, unchanged. ROLE_ASSISTANT
+    only. Some models refuse to continue after their tool calls without it. Up to
+    2,097,152 bytes.
     """
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
@@ -640,10 +658,12 @@ class Turn(_message.Message):
         parts: _abc.Iterable[Global___Part] | None = ...,
         tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
         tool_call_id: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
+        state: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "parts", b"parts", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "parts", b"parts", "reasoning", b"reasoning", "role", b"role", "state", b"state", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -796,6 +816,7 @@ class Answer(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     CITATIONS_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     error: _builtins.str
@@ -814,6 +835,12 @@ class Answer(_message.Message):
     reasoning: _builtins.str
     """The next piece of the model's reasoning, which came before the `content` of
     the same Answer. Only if the request sets `reasoning.show`.
+    """
+    state: _builtins.bytes
+    """What the upstream needs back in the next request, such as signed or encrypted
+    reasoning. Opaque: return it unchanged in the turn that repeats this answer.
+    Only on the last Answer, and only if the request has tools. It is for the
+    upstream that made it; others receive the turn without it.
     """
     refused: _builtins.bool
     """Whether the model refused to answer, where the upstream says so; `content`
@@ -844,12 +871,13 @@ class Answer(_message.Message):
         id: _builtins.str = ...,
         reasoning: _builtins.str = ...,
         tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
+        state: _builtins.bytes = ...,
         citations: _abc.Iterable[Global___Citation] | None = ...,
         refused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "model", b"model", "reasoning", b"reasoning", "refused", b"refused", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "model", b"model", "reasoning", b"reasoning", "refused", b"refused", "state", b"state", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

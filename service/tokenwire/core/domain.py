@@ -24,12 +24,14 @@ class ToolCall:
         name: The tool's name.
         arguments: The arguments: the JSON of an object.
         index: The position of the call in the answer.
+        state: What the upstream needs back with the call; opaque.
     """
 
     id: str
     name: str
     arguments: str
     index: int = 0
+    state: bytes = b""
 
 
 class PartKind(enum.Enum):
@@ -78,6 +80,8 @@ class Turn(NamedTuple):
         tool_calls: The tools that the model called. Role.ASSISTANT only.
         tool_call_id: The id of the call whose result the turn is. Role.TOOL only.
         parts: The data that belongs to the text. Role.USER and Role.TOOL only.
+        reasoning: What the model reasoned. Role.ASSISTANT only.
+        state: What the upstream needs back; opaque. Role.ASSISTANT only.
     """
 
     role: Role
@@ -85,6 +89,8 @@ class Turn(NamedTuple):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     parts: tuple[Part, ...] = ()
+    reasoning: str = ""
+    state: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +335,7 @@ class Completion:
         id: The upstream's id of the answer; may be empty.
         citations: The sources that the answer names.
         refused: Whether the model refused to answer.
+        state: What the upstream needs back in the next request; opaque.
     """
 
     finish_reason: FinishReason
@@ -337,6 +344,7 @@ class Completion:
     id: str
     citations: tuple[Citation, ...] = ()
     refused: bool = False
+    state: bytes = b""
 
 
 AnswerStream: TypeAlias = AsyncGenerator[Delta | Completion, None]

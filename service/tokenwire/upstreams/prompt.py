@@ -36,7 +36,7 @@ def to_drafts(request: ChatRequest) -> list[MessageDraft]:
         (
             MESSAGE_CLASSES[turn.role],
             turn.content,
-            turn if turn.tool_calls or turn.tool_call_id or turn.parts else None,
+            turn if _has_more_than_text(turn) else None,
         )
         for turn in request.history
     )
@@ -46,6 +46,10 @@ def to_drafts(request: ChatRequest) -> list[MessageDraft]:
     elif request.content:
         drafts.append((HumanMessage, request.content, None))
     return drafts
+
+
+def _has_more_than_text(turn: Turn) -> bool:
+    return bool(turn.tool_calls or turn.tool_call_id or turn.parts or turn.reasoning or turn.state)
 
 
 async def to_messages(drafts: Sequence[MessageDraft]) -> list[BaseMessage]:

@@ -24,12 +24,14 @@ class ToolCallPiece:
         id: The id, or empty.
         name: The name or a part of it, or empty.
         arguments: A part of the arguments' JSON, or empty.
+        state: What the upstream needs back with the call, or empty.
     """
 
     index: int | None = None
     id: str = ""
     name: str = ""
     arguments: str = ""
+    state: bytes = b""
 
 
 @dataclass(slots=True)
@@ -39,11 +41,13 @@ class _Call:
     index: int | None
     id: str
     name: str = ""
+    state: bytes = b""
     arguments: list[str] = field(default_factory=list)
     checks: int = 0
     whole: bool | None = None
 
     def add(self, piece: ToolCallPiece) -> None:
+        self.state = piece.state or self.state
         if piece.name:
             self._add_name(piece.name)
         if piece.arguments and not self._repeats(piece.arguments):
@@ -146,7 +150,7 @@ class ToolCallAssembler:
             arguments = "".join(call.arguments).strip() or "{}"
             if not call.name or decode_object(arguments) is None:
                 raise UpstreamToolCallInvalid
-            found.append(ToolCall(call.id or _new_id(ids), call.name, arguments, index))
+            found.append(ToolCall(call.id or _new_id(ids), call.name, arguments, index, call.state))
         return found
 
 

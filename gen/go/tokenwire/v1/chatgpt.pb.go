@@ -1069,6 +1069,9 @@ type ToolCall struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The arguments, as text: a JSON object. In a request, empty stands for `{}`.
 	Arguments string `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"`
+	// What the upstream needs back with this call. Opaque: return it unchanged in
+	// the turn that repeats the call. Up to 65,536 bytes.
+	State []byte `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	// The position of the call in the answer, from 0. Ignored in a request.
 	Index         int32 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1124,6 +1127,13 @@ func (x *ToolCall) GetArguments() string {
 		return x.Arguments
 	}
 	return ""
+}
+
+func (x *ToolCall) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
 }
 
 func (x *ToolCall) GetIndex() int32 {
@@ -1213,7 +1223,15 @@ type Turn struct {
 	ToolCalls []*ToolCall `protobuf:"bytes,4,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
 	// The id of the call whose result this turn is. ROLE_TOOL only, which must set
 	// it to the id of a call in an earlier turn.
-	ToolCallId    string `protobuf:"bytes,5,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	ToolCallId string `protobuf:"bytes,5,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	// What the model reasoned in this turn. ROLE_ASSISTANT only. Most upstreams
+	// need it only within a turn with tool calls, and `state` is exact where it
+	// exists: `reasoning` is ignored beside it.
+	Reasoning string `protobuf:"bytes,6,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
+	// The `state` of the answer that this turn repeats, unchanged. ROLE_ASSISTANT
+	// only. Some models refuse to continue after their tool calls without it. Up to
+	// 2,097,152 bytes.
+	State         []byte `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1281,6 +1299,20 @@ func (x *Turn) GetToolCallId() string {
 		return x.ToolCallId
 	}
 	return ""
+}
+
+func (x *Turn) GetReasoning() string {
+	if x != nil {
+		return x.Reasoning
+	}
+	return ""
+}
+
+func (x *Turn) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
 }
 
 // The model and its sampling parameters. Whatever is unset is left to the
@@ -1463,6 +1495,11 @@ type Answer struct {
 	Reasoning string `protobuf:"bytes,7,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
 	// Tool calls, each whole and in one Answer. They come after the text.
 	ToolCalls []*ToolCall `protobuf:"bytes,8,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
+	// What the upstream needs back in the next request, such as signed or encrypted
+	// reasoning. Opaque: return it unchanged in the turn that repeats this answer.
+	// Only on the last Answer, and only if the request has tools. It is for the
+	// upstream that made it; others receive the turn without it.
+	State []byte `protobuf:"bytes,9,opt,name=state,proto3" json:"state,omitempty"`
 	// The sources that the answer names, where the upstream reports them. Only on
 	// the last Answer, up to 256.
 	Citations []*Citation `protobuf:"bytes,11,rep,name=citations,proto3" json:"citations,omitempty"`
@@ -1555,6 +1592,13 @@ func (x *Answer) GetReasoning() string {
 func (x *Answer) GetToolCalls() []*ToolCall {
 	if x != nil {
 		return x.ToolCalls
+	}
+	return nil
+}
+
+func (x *Answer) GetState() []byte {
+	if x != nil {
+		return x.State
 	}
 	return nil
 }
@@ -1808,18 +1852,19 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\tMODE_NONE\x10\x02\x12\x11\n" +
 	"\rMODE_REQUIRED\x10\x03B\b\n" +
 	"\x06choiceB\v\n" +
-	"\t_parallel\"b\n" +
+	"\t_parallel\"x\n" +
 	"\bToolCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\targuments\x18\x03 \x01(\tR\targuments\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\fR\x05state\x12\x14\n" +
 	"\x05index\x18\x05 \x01(\x05R\x05index\"z\n" +
 	"\tReasoning\x12&\n" +
 	"\x06effort\x18\x01 \x01(\x0e2\x0e.openai.EffortR\x06effort\x12\"\n" +
 	"\n" +
 	"max_tokens\x18\x02 \x01(\x05H\x00R\tmaxTokens\x88\x01\x01\x12\x12\n" +
 	"\x04show\x18\x03 \x01(\bR\x04showB\r\n" +
-	"\v_max_tokens\"\xb9\x01\n" +
+	"\v_max_tokens\"\xed\x01\n" +
 	"\x04Turn\x12 \n" +
 	"\x04role\x18\x01 \x01(\x0e2\f.openai.RoleR\x04role\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12\"\n" +
@@ -1827,7 +1872,9 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
 	"tool_calls\x18\x04 \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12 \n" +
 	"\ftool_call_id\x18\x05 \x01(\tR\n" +
-	"toolCallId\"\xff\x04\n" +
+	"toolCallId\x12\x1c\n" +
+	"\treasoning\x18\x06 \x01(\tR\treasoning\x12\x14\n" +
+	"\x05state\x18\a \x01(\fR\x05state\"\xff\x04\n" +
 	"\x06Params\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x00R\vtemperature\x88\x01\x01\x12\"\n" +
@@ -1854,7 +1901,7 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x12_frequency_penaltyB\x13\n" +
 	"\x11_presence_penaltyB\b\n" +
 	"\x06_top_kB\b\n" +
-	"\x06_min_p\"\xd7\x02\n" +
+	"\x06_min_p\"\xed\x02\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x129\n" +
@@ -1864,7 +1911,8 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x02id\x18\x06 \x01(\tR\x02id\x12\x1c\n" +
 	"\treasoning\x18\a \x01(\tR\treasoning\x12/\n" +
 	"\n" +
-	"tool_calls\x18\b \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12.\n" +
+	"tool_calls\x18\b \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12\x14\n" +
+	"\x05state\x18\t \x01(\fR\x05state\x12.\n" +
 	"\tcitations\x18\v \x03(\v2\x10.openai.CitationR\tcitations\x12\x18\n" +
 	"\arefused\x18\f \x01(\bR\arefused\"Z\n" +
 	"\bCitation\x12\x10\n" +

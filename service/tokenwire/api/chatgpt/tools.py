@@ -6,6 +6,7 @@ from typing import Final
 
 from tokenwire.api.chatgpt.json_objects import MAX_SCHEMA_BYTES, check_object, check_schema
 from tokenwire.api.chatgpt.parts import to_parts
+from tokenwire.core.conversation_state import MAX_CALL_STATE_BYTES, MAX_STATE_BYTES
 from tokenwire.core.domain import Role, Tool, ToolCall, ToolChoice, ToolMode, Turn
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -91,6 +92,11 @@ def to_turn(turn: pb.Turn, role: Role, field: str, called: set[str]) -> Turn:
     """
     if turn.tool_calls and role is not Role.ASSISTANT:
         raise InvalidParameter(f"{field}.tool_calls", "must be set with ROLE_ASSISTANT only")
+    if turn.reasoning and role is not Role.ASSISTANT:
+        raise InvalidParameter(f"{field}.reasoning", "must be set with ROLE_ASSISTANT only")
+    if turn.state and role is not Role.ASSISTANT:
+        raise InvalidParameter(f"{field}.state", "must be set with ROLE_ASSISTANT only")
+    _check_state(turn.state, f"{field}.state", MAX_STATE_BYTES)
     if role is Role.TOOL and turn.tool_call_id not in called:
         raise InvalidParameter(f"{field}.tool_call_id", "must be the id of an earlier tool call")
     if turn.parts and role not in ROLES_WITH_PARTS:
@@ -104,7 +110,7 @@ def to_turn(turn: pb.Turn, role: Role, field: str, called: set[str]) -> Turn:
     )
     called.update(call.id for call in calls)
     parts = to_parts(turn.parts, f"{field}.parts")
-    return Turn(role, turn.content, calls, turn.tool_call_id, parts)
+    return Turn(role, turn.content, calls, turn.tool_call_id, parts, turn.reasoning, turn.state)
 
 
 def _tool_call(call: pb.ToolCall, field: str, index: int) -> ToolCall:
@@ -114,12 +120,24 @@ def _tool_call(call: pb.ToolCall, field: str, index: int) -> ToolCall:
         raise InvalidParameter(f"{field}.name", "must not be empty")
     arguments = call.arguments or "{}"
     check_object(f"{field}.arguments", arguments)
-    return ToolCall(call.id, call.name, arguments, index)
+    _check_state(call.state, f"{field}.state", MAX_CALL_STATE_BYTES)
+    return ToolCall(call.id, call.name, arguments, index, call.state)
+
+
+def _check_state(state: bytes, field: str, limit: int) -> None:
+    if len(state) > limit:
+        raise InvalidParameter(field, f"must be at most {limit} bytes")
 
 
 def to_messages(calls: Iterable[ToolCall]) -> list[pb.ToolCall]:
     """Return the messages of tool calls in an answer."""
     return [
-        pb.ToolCall(id=each.id, name=each.name, arguments=each.arguments, index=each.index)
+        pb.ToolCall(
+            id=each.id,
+            name=each.name,
+            arguments=each.arguments,
+            state=each.state,
+            index=each.index,
+        )
         for each in calls
     ]

@@ -135,7 +135,14 @@ def _history(turns: Iterable[pb.Turn]) -> tuple[Turn, ...]:
         if role is None:
             names = ", ".join(pb.Role.Name(each) for each in ROLES)
             raise InvalidParameter(f"history[{index}].role", f"must be one of {names}")
-        if role is Role.TOOL or turn.tool_calls or turn.tool_call_id or turn.parts:
+        if (
+            role is Role.TOOL
+            or turn.tool_calls
+            or turn.tool_call_id
+            or turn.parts
+            or turn.reasoning
+            or turn.state
+        ):
             history.append(to_turn(turn, role, f"history[{index}]", called))
         else:
             history.append(Turn(role, turn.content))
@@ -171,6 +178,7 @@ def to_answer(event: Delta | Completion) -> pb.Answer:
             for each in event.citations
         ],
         refused=event.refused,
+        state=event.state,
     )
 
 

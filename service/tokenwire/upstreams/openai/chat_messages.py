@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.domain import Part, PartKind, Role, Turn
 from tokenwire.core.json_pieces import Base64
+from tokenwire.upstreams.openai.chat_state import call_state_fields, state_fields
 from tokenwire.upstreams.openai.tool_fields import call_field
 
 AUDIO_FORMATS: Final = {
@@ -16,16 +18,26 @@ AUDIO_FORMATS: Final = {
 """The names of audio formats that differ from the subtype."""
 
 
-def message_of(turn: Turn) -> dict[str, Any]:
-    """Return the message of a turn that has parts, tool calls or the result of one."""
+def message_of(turn: Turn, codec: StateCodec) -> dict[str, Any]:
+    """Return the message of a turn that has more than a text.
+
+    Args:
+        turn: The turn.
+        codec: Decodes the turn's state and that of its tool calls.
+    """
     content = _content(turn)
     if turn.role is Role.TOOL:
         return {"role": "tool", "content": content, "tool_call_id": turn.tool_call_id}
     if not turn.tool_calls:
-        return {"role": turn.role.value, "content": content}
-    calls = [call_field(call) for call in turn.tool_calls]
-    # Some upstreams reject empty content beside tool calls.
-    return {"role": "assistant", "content": content or None, "tool_calls": calls}
+        return {"role": turn.role.value, "content": content, **state_fields(codec, turn)}
+    calls = [{**call_field(call), **call_state_fields(codec, call)} for call in turn.tool_calls]
+    return {
+        "role": "assistant",
+        # Some upstreams reject empty content beside tool calls.
+        "content": content or None,
+        **state_fields(codec, turn),
+        "tool_calls": calls,
+    }
 
 
 def _content(turn: Turn) -> str | list[dict[str, Any]]:

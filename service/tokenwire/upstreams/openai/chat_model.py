@@ -23,7 +23,9 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
 from tokenwire.core.attempts import Attempts
+from tokenwire.core.conversation_state import StateCodec
 from tokenwire.upstreams.openai.chat_messages import message_of
+from tokenwire.upstreams.openai.chat_state import DIALECT
 from tokenwire.upstreams.openai.chunks import ChunkReader, decode
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.prompt import MessageClass, MessageDraft
@@ -40,15 +42,22 @@ class StreamingChatOpenAI(ChatOpenAI):
 
     _upstream: Upstream = PrivateAttr()
     _max_tokens_parameter: str = PrivateAttr()
+    _codec: StateCodec = PrivateAttr()
     _roles: dict[MessageClass, dict[str, Any]] = PrivateAttr()
 
     def __init__(self, *, upstream: Upstream, max_tokens_parameter: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._upstream = upstream
         self._max_tokens_parameter = max_tokens_parameter
+        self._codec = StateCodec(str(self.openai_api_base), DIALECT)
         kinds: tuple[MessageClass, ...] = (SystemMessage, HumanMessage, AIMessage)
         empty = self._get_request_payload([kind("") for kind in kinds])["messages"]
         self._roles = dict(zip(kinds, empty, strict=True))
+
+    @property
+    def codec(self) -> StateCodec:
+        """Encodes what the upstream needs back."""
+        return self._codec
 
     async def aclose(self) -> None:
         """Close all connections, including those of the OpenAI SDK, which `ainvoke` uses."""
@@ -105,7 +114,7 @@ class StreamingChatOpenAI(ChatOpenAI):
         payload = self._get_request_payload([], stop=stop, **self._streamed(kwargs))
         roles = self._roles
         payload["messages"] = [
-            {**roles[kind], "content": content} if turn is None else message_of(turn)
+            {**roles[kind], "content": content} if turn is None else message_of(turn, self._codec)
             for kind, content, turn in drafts
         ]
         return payload

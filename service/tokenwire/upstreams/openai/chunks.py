@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
 from tokenwire.core.errors import (
     ServiceError,
@@ -11,6 +12,7 @@ from tokenwire.core.errors import (
     UpstreamTruncated,
 )
 from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.openai.chat_state import StateCollector
 from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
 from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.error_body import decode_json
@@ -73,8 +75,9 @@ class ChunkReader:
     the next finish reason.
 
     Args:
-        hold_blank: Whether leading white space is held back until other text arrives, and dropped
-            if the answer has tool calls and no other text.
+        codec: Encodes what the upstream needs back of an answer with tool calls; None if the
+            request has no tools. With tools, leading white space is held back until other text
+            arrives, and dropped if the answer has tool calls and no other text.
 
     Attributes:
         complete: Whether a finish reason has arrived and no text after it.
@@ -85,8 +88,10 @@ class ChunkReader:
             text follows, because then text may be missing.
     """
 
-    def __init__(self, *, hold_blank: bool = False) -> None:
-        self._hold_blank = hold_blank
+    def __init__(self, codec: StateCodec | None = None) -> None:
+        self._codec = codec
+        self._state = StateCollector() if codec else None
+        self._hold_blank = codec is not None
         self._blank = ""
         self.complete = False
         self.texts = 0
@@ -133,6 +138,8 @@ class ChunkReader:
                 self.reasoning = reasoning_of(delta.reasoning_details)
             if self.reasoning:
                 self.others += 1
+            if self._state and (self.reasoning or delta.reasoning_details):
+                self._state.add(delta, self.reasoning)
             if delta.refusal:
                 self._refused = True
             if delta.tool_calls or delta.function_call:
@@ -163,7 +170,7 @@ class ChunkReader:
     def _add_tool_calls(self, delta: MessageDelta) -> None:
         self._tool_calls = self._tool_calls or ToolCallAssembler()
         try:
-            pieces = tool_call_pieces(delta)
+            pieces = tool_call_pieces(delta, self._codec)
             for piece in pieces:
                 self._tool_calls.add(piece)
         except ServiceError as error:
@@ -204,7 +211,13 @@ class ChunkReader:
             _name(self._id),
             self._citations.finish() if self._citations else (),
             self._refused,
+            self._encoded_state(has_calls=bool(calls)),
         )
+
+    def _encoded_state(self, *, has_calls: bool) -> bytes:
+        if self._codec is None or self._state is None:
+            return b""
+        return self._codec.encode(self._state.fields(has_calls=has_calls))
 
 
 def _name(value: str) -> str:

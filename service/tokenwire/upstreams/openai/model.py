@@ -60,7 +60,7 @@ class OpenAIModel:
             show_reasoning, has_tools = request.reasoning.show, bool(request.tools)
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
-            reader = ChunkReader(hold_blank=has_tools)
+            reader = ChunkReader(self._chat_model.codec if has_tools else None)
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others

@@ -4,13 +4,19 @@ from typing import Any
 
 import msgspec
 
+from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.errors import UpstreamProtocolError
+from tokenwire.upstreams.openai.chat_state import EXTRA_CONTENT, call_state
 from tokenwire.upstreams.openai.chunk import MessageDelta
 from tokenwire.upstreams.tool_call_assembler import ToolCallPiece
 
 
-def tool_call_pieces(delta: MessageDelta) -> list[ToolCallPiece]:
+def tool_call_pieces(delta: MessageDelta, codec: StateCodec | None) -> list[ToolCallPiece]:
     """Return the pieces in a delta, which may be none.
+
+    Args:
+        delta: The delta.
+        codec: Encodes what the upstream needs back with the calls; None to drop it.
 
     Raises:
         UpstreamProtocolError: The tool calls have an unknown shape.
@@ -18,10 +24,10 @@ def tool_call_pieces(delta: MessageDelta) -> list[ToolCallPiece]:
     calls = _decode(delta.tool_calls)
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise UpstreamProtocolError
-    pieces = [_piece(call, call.get("function")) for call in calls]
+    pieces = [_piece(call, call.get("function"), codec) for call in calls]
     # The form that preceded `tool_calls`.
     function = _decode(delta.function_call) or None
-    return pieces if function is None else [*pieces, _piece({}, function)]
+    return pieces if function is None else [*pieces, _piece({}, function, codec)]
 
 
 def _decode(encoded: msgspec.Raw) -> Any:
@@ -32,7 +38,7 @@ def _decode(encoded: msgspec.Raw) -> Any:
     return [] if value is None else value
 
 
-def _piece(call: dict[str, Any], function: Any) -> ToolCallPiece:
+def _piece(call: dict[str, Any], function: Any, codec: StateCodec | None) -> ToolCallPiece:
     if function is None:
         function = {}
     if not isinstance(function, dict):
@@ -43,6 +49,7 @@ def _piece(call: dict[str, Any], function: Any) -> ToolCallPiece:
         _text(call.get("id")),
         name if isinstance(name, str) else "",
         _arguments(function.get("arguments")),
+        call_state(codec, call.get(EXTRA_CONTENT)) if codec else b"",
     )
 
 

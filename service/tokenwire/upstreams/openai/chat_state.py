@@ -1,0 +1,107 @@
+"""What chat-completions upstreams need back of an answer with tool calls.
+
+DeepSeek and others refuse the results of tools without the reasoning that led to the calls.
+OpenRouter needs `reasoning_details`, some of which are signed or encrypted, and Gemini the
+signatures in the `extra_content` of its calls.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from tokenwire.core.conversation_state import MAX_CALL_STATE_BYTES, MAX_STATE_BYTES, StateCodec
+from tokenwire.core.domain import ToolCall, Turn
+from tokenwire.upstreams.openai.chunk import MessageDelta
+
+DIALECT: Final = "chat"
+REASONING: Final = "reasoning_content"
+DETAILS: Final = "reasoning_details"
+EXTRA_CONTENT: Final = "extra_content"
+FIELDS: Final[dict[str, type]] = {REASONING: str, "reasoning": str, DETAILS: list}
+"""The fields of a message that state may set, and their types."""
+
+TEXT_KEYS: Final = frozenset({"text", "summary", "data"})
+"""The keys of a detail whose pieces are joined; the latest value of others counts."""
+
+
+class StateCollector:
+    """Collects what the next request must repeat of one answer.
+
+    Too much of it, over MAX_STATE_BYTES, is dropped as a whole: a part would be refused.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._key = REASONING
+        self._details: list[dict[str, Any]] = []
+        self._size = 0
+
+    def add(self, delta: MessageDelta, reasoning: str) -> None:
+        """Add the reasoning of a chunk."""
+        self._size += len(reasoning) + len(delta.reasoning_details)
+        if self._size > MAX_STATE_BYTES:
+            self._texts, self._details = [], []
+            return
+        self._texts.append(reasoning)
+        if delta.reasoning and not delta.reasoning_content:
+            self._key = "reasoning"
+        for detail in _details(delta.reasoning_details):
+            self._add_detail(detail)
+
+    def _add_detail(self, detail: dict[str, Any]) -> None:
+        last = self._details[-1] if self._details else {}
+        same = ("type", "index", "id")
+        if not self._details or any(last.get(key) != detail.get(key) for key in same):
+            self._details.append(detail)
+            return
+        for key, value in detail.items():
+            known = last.get(key)
+            joined = key in TEXT_KEYS and isinstance(known, str) and isinstance(value, str)
+            if joined:
+                last[key] = f"{known}{value}"
+            elif value is not None:
+                last[key] = value
+
+    def fields(self, *, has_calls: bool) -> dict[str, Any]:
+        """Return the fields of the message; none if it need not repeat anything.
+
+        Args:
+            has_calls: Whether the answer has tool calls. Without, no upstream needs the text of
+                the reasoning.
+        """
+        if self._details:
+            return {DETAILS: self._details}
+        text = "".join(self._texts)
+        return {self._key: text} if text and has_calls else {}
+
+
+def _details(encoded: msgspec.Raw) -> list[dict[str, Any]]:
+    try:
+        value = msgspec.json.decode(encoded) if len(encoded) else None
+    except (ValueError, RecursionError):
+        return []
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def state_fields(codec: StateCodec, turn: Turn) -> dict[str, Any]:
+    """Return the fields of the message of a turn that its state or its reasoning sets."""
+    fields = codec.decode(turn.state)
+    known = {
+        name: value for name, value in fields.items() if isinstance(value, FIELDS.get(name, ()))
+    }
+    if not known and turn.reasoning:
+        return {REASONING: turn.reasoning}
+    return known
+
+
+def call_state(codec: StateCodec, extra_content: object) -> bytes:
+    """Return the state of a tool call from the provider's own field of it."""
+    if not isinstance(extra_content, dict) or not extra_content:
+        return b""
+    return codec.encode({EXTRA_CONTENT: extra_content}, MAX_CALL_STATE_BYTES)
+
+
+def call_state_fields(codec: StateCodec, call: ToolCall) -> dict[str, Any]:
+    """Return the fields of a tool call that its state sets."""
+    extra_content = codec.decode(call.state).get(EXTRA_CONTENT)
+    return {EXTRA_CONTENT: extra_content} if isinstance(extra_content, dict) else {}
