@@ -65,11 +65,11 @@ def test_all_wheels_ask_for_the_same_version() -> None:
 
 
 def test_the_client_is_small(client: Environment) -> None:
-    """The client is below 100 kB, and below 30 MB with gRPC, protobuf and their dependencies."""
+    """The client is below 200 kB, and below 30 MB with gRPC, protobuf and their dependencies."""
     sizes = client.packages()
     needed = {"grpcio", "protobuf", "googleapis-common-protos", "typing-extensions"}
     assert set(sizes) == needed | {"tokenwire-client"}
-    assert sizes["tokenwire-client"] < 100_000
+    assert sizes["tokenwire-client"] < 200_000
     assert sum(sizes.values()) < 30_000_000
 
 

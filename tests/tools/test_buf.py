@@ -24,7 +24,7 @@ class Break(NamedTuple):
 
 
 BREAKS = {
-    "renumbered field": Break("string error = 1;", "string error = 9;", "FIELD_NO_DELETE"),
+    "renumbered field": Break("string error = 1;", "string error = 99;", "FIELD_NO_DELETE"),
     "deleted field": Break("  string error = 1;\n", "", "FIELD_NO_DELETE"),
     "reserved field": Break("string error = 1;", "reserved 1;", "FIELD_NO_DELETE"),
     "renamed field": Break("string error = 1;", "string failure = 1;", "FIELD_SAME_NAME"),
