@@ -44,7 +44,7 @@ async def model(upstream: DemoUpstream) -> AsyncIterator[OpenAIModel]:
 
 @pytest.fixture
 def chat_model(model: OpenAIModel) -> StreamingChatOpenAI:
-    return model._chat_model
+    return model.dialect.chat_model
 
 
 async def stream(model: ChatModel, request: ChatRequest) -> tuple[str, Completion]:
@@ -100,8 +100,9 @@ async def test_our_model_fails_alike_in_both_ways(
 )
 def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parameter: str) -> None:
     """OpenAI and Azure receive max_completion_tokens, all other upstreams max_tokens."""
-    built = build_openai(config.load(api_key="k", base_url=base_url, model=MODEL))
-    payload = built._chat_model._get_request_payload("hello", max_tokens=5)
+    loaded = config.load(api_key="k", base_url=base_url, model=MODEL, dialect="chat")
+    built = build_openai(loaded)
+    payload = built.dialect.chat_model._get_request_payload("hello", max_tokens=5)
     assert payload[parameter] == 5
     assert len({"max_tokens", "max_completion_tokens"} & payload.keys()) == 1
 

@@ -217,9 +217,9 @@ async def test_langchain_makes_the_same_messages() -> None:
     request = ChatRequest("hello", MODEL, history=history, parts=parts)
     model = build_openai(config.load(base_url="http://127.0.0.1:1/v1", model=MODEL))
     try:
-        ours = model._chat_model.payload(to_drafts(request), None, {})["messages"]
+        ours = model.dialect.chat_model.payload(to_drafts(request), None, {})["messages"]
         messages = await to_messages(to_drafts(request))
-        theirs = model._chat_model._get_request_payload(messages)["messages"]
+        theirs = model.dialect.chat_model._get_request_payload(messages)["messages"]
     finally:
         await model.aclose()
     assert json.loads(encode(ours)) == theirs

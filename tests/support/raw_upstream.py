@@ -54,6 +54,7 @@ class RawUpstream:
         requests: The number of requests received.
         keep_body: Whether `body` is set, which takes as much memory as the request.
         body: The body of the latest request.
+        head: The request line and the headers of the latest request.
     """
 
     def __init__(self) -> None:
@@ -62,10 +63,12 @@ class RawUpstream:
         self.requests = 0
         self.keep_body = False
         self.body = b""
+        self.head = b""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        self.body = await _read_request(reader, keep=self.keep_body)
+        self.head = await reader.readuntil(b"\r\n\r\n")
+        self.body = await _read_body(reader, self.head, keep=self.keep_body)
         self.requests += 1
         for piece in self.pieces:
             if isinstance(piece, asyncio.Event):
@@ -91,8 +94,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def _read_request(reader: asyncio.StreamReader, *, keep: bool) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
+async def _read_body(reader: asyncio.StreamReader, head: bytes, *, keep: bool) -> bytes:
     [length] = [
         int(line.partition(b":")[2])
         for line in head.lower().split(b"\r\n")

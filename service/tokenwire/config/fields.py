@@ -18,7 +18,7 @@ from tokenwire.config.combinations import (
     require_whole_tls,
 )
 from tokenwire.config.files import MountedFiles, names_of
-from tokenwire.config.upstream_parameters import ConstraintParameter, ReasoningParameter
+from tokenwire.config.upstream_parameters import ConstraintParameter, Dialect, ReasoningParameter
 from tokenwire.config.values import (
     Address,
     CaptureContent,
@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         "auto",
         description="The upstream's name for the limit of output tokens. `auto`: "
         "`max_completion_tokens` for OpenAI and Azure, `max_tokens` for others.",
+    )
+    dialect: Dialect = Field(
+        "auto",
+        description="The upstream's API: `chat` (chat completions), `responses`, or `auto`: "
+        "`responses` at api.openai.com, `chat` elsewhere.",
     )
     reasoning_parameter: ReasoningParameter = Field(
         "reasoning_effort",

@@ -2,6 +2,9 @@
 
 from typing import Literal, TypeAlias
 
+Dialect: TypeAlias = Literal["auto", "chat", "responses"]
+"""The upstream's API: chat completions, responses, or the one that suits the address."""
+
 ReasoningParameter: TypeAlias = Literal[
     "reasoning_effort", "reasoning", "thinking", "chat_template_kwargs"
 ]

@@ -8,7 +8,8 @@ from tokenwire.config import Settings, SettingsError
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
-from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.dialect import ChatDialect, ResponsesDialect
+from tokenwire.upstreams.openai.endpoint import CHAT_PATH, RESPONSES_PATH, Credentials
 from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.upstream import OPENAI_BASE_URL, Upstream
@@ -29,12 +30,14 @@ def build_model(settings: Settings) -> ChatModel:
 def build_openai(settings: Settings) -> OpenAIModel:
     """Return the model of an OpenAI-compatible upstream."""
     base_url = str(settings.base_url or OPENAI_BASE_URL)
+    uses_responses = _uses_responses(settings, base_url)
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     upstream = Upstream(
         base_url,
         Credentials(key, settings.organization or "", settings.project or ""),
         settings.connect_timeout_seconds,
         str(settings.proxy) if settings.proxy else None,
+        RESPONSES_PATH if uses_responses else CHAT_PATH,
     )
     chat_model = StreamingChatOpenAI(
         upstream=upstream,
@@ -44,7 +47,7 @@ def build_openai(settings: Settings) -> OpenAIModel:
         # ChatOpenAI requires a key, but only Upstream sends requests.
         api_key=key or "none",
         stream_usage=settings.stream_usage,
-        use_responses_api=False,
+        use_responses_api=uses_responses,
         max_retries=0,
         # The default clients read proxies and certificates from the environment, and some values
         # there raise at startup. The service sends no requests through these clients.
@@ -53,11 +56,11 @@ def build_openai(settings: Settings) -> OpenAIModel:
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         http_socket_options=(),
     )
+    form = RequestForm(settings.reasoning_parameter, settings.constraint_parameter)
     return OpenAIModel(
-        chat_model,
+        ResponsesDialect(chat_model) if uses_responses else ChatDialect(chat_model, form),
         upstream,
         timeouts_of(settings),
-        form=RequestForm(settings.reasoning_parameter, settings.constraint_parameter),
         merge_tokens=settings.merge_tokens,
     )
 
@@ -67,6 +70,12 @@ def timeouts_of(settings: Settings) -> Timeouts:
     return Timeouts(
         first_token=settings.first_token_timeout_seconds, idle=settings.idle_timeout_seconds
     )
+
+
+def _uses_responses(settings: Settings, base_url: str) -> bool:
+    if settings.dialect != "auto":
+        return settings.dialect == "responses"
+    return urlsplit(base_url).hostname == urlsplit(OPENAI_BASE_URL).hostname
 
 
 def _max_tokens_parameter(settings: Settings, base_url: str) -> str:

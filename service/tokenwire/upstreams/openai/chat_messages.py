@@ -61,12 +61,13 @@ def _part(part: Part) -> dict[str, Any]:
         case PartKind.AUDIO if part.url:
             return {"type": "audio_url", "audio_url": {"url": part.url}}
         case PartKind.AUDIO:
-            audio = {"data": Base64(part.data), "format": _audio_format(part.media_type)}
+            audio = {"data": Base64(part.data), "format": audio_format(part.media_type)}
             return {"type": "input_audio", "input_audio": audio}
         case PartKind.FILE:
             name = part.name or "file"
             return {"type": "file", "file": {"filename": name, "file_data": location}}
 
 
-def _audio_format(media_type: str) -> str:
+def audio_format(media_type: str) -> str:
+    """Return OpenAI's name of an audio format."""
     return AUDIO_FORMATS.get(media_type) or media_type.partition("/")[2]

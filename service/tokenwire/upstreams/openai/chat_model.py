@@ -25,8 +25,7 @@ from pydantic import PrivateAttr
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.conversation_state import StateCodec
 from tokenwire.upstreams.openai.chat_messages import message_of
-from tokenwire.upstreams.openai.chat_state import DIALECT
-from tokenwire.upstreams.openai.chunks import ChunkReader, decode
+from tokenwire.upstreams.openai.chunks import ChunkReader
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.prompt import MessageClass, MessageDraft
 
@@ -49,10 +48,14 @@ class StreamingChatOpenAI(ChatOpenAI):
         super().__init__(**kwargs)
         self._upstream = upstream
         self._max_tokens_parameter = max_tokens_parameter
-        self._codec = StateCodec(str(self.openai_api_base), DIALECT)
+        dialect = "responses" if self.use_responses_api else "chat"
+        self._codec = StateCodec(str(self.openai_api_base), dialect)
+        self._roles = {} if self.use_responses_api else self._empty_messages()
+
+    def _empty_messages(self) -> dict[MessageClass, dict[str, Any]]:
         kinds: tuple[MessageClass, ...] = (SystemMessage, HumanMessage, AIMessage)
         empty = self._get_request_payload([kind("") for kind in kinds])["messages"]
-        self._roles = dict(zip(kinds, empty, strict=True))
+        return dict(zip(kinds, empty, strict=True))
 
     @property
     def codec(self) -> StateCodec:
@@ -86,7 +89,7 @@ class StreamingChatOpenAI(ChatOpenAI):
         with await self._upstream.open(payload, Attempts()) as events:
             while (batch := await events.read()) is not None:
                 for event in batch:
-                    answer.add(decode(event))
+                    answer.add(event)
                     generation = self._convert_chunk_to_generation_chunk(
                         msgspec.json.decode(event.data), message_class, None
                     )
@@ -118,6 +121,15 @@ class StreamingChatOpenAI(ChatOpenAI):
             for kind, content, turn in drafts
         ]
         return payload
+
+    def responses_payload(self, kwargs: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+        """Return ChatOpenAI's payload for the responses API, without its input.
+
+        Args:
+            kwargs: The parameters of the request, by ChatOpenAI's names.
+            fields: Other fields, in the form of chat completions.
+        """
+        return super()._get_request_payload([], **kwargs, **fields, stream=True)
 
     def _streamed(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         if self._should_stream_usage(**kwargs):

@@ -13,7 +13,6 @@ from tokenwire.core.conversation_state import MAX_CALL_STATE_BYTES, MAX_STATE_BY
 from tokenwire.core.domain import ToolCall, Turn
 from tokenwire.upstreams.openai.chunk import MessageDelta
 
-DIALECT: Final = "chat"
 REASONING: Final = "reasoning_content"
 DETAILS: Final = "reasoning_details"
 EXTRA_CONTENT: Final = "extra_content"

@@ -12,6 +12,7 @@ from tokenwire.core.errors import (
     UpstreamTruncated,
 )
 from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.openai.answer_names import name_of
 from tokenwire.upstreams.openai.chat_state import StateCollector
 from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
 from tokenwire.upstreams.openai.citations import CitationReader
@@ -24,9 +25,6 @@ from tokenwire.upstreams.openai.usage import read_usage
 from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler
 
 NULL_BYTES: Final = len("null")
-MAX_NAME_BYTES: Final = 256
-"""Longer model names and ids are dropped."""
-
 MAX_BLANK_LENGTH: Final = 1_000
 """The most characters of white space that are held back."""
 
@@ -69,7 +67,7 @@ def decode(event: Event) -> Chunk:
 
 
 class ChunkReader:
-    """Accumulates the chunks of one answer.
+    """Accumulates the chunks of one answer; see `reader.AnswerReader`.
 
     A finish reason completes the text. If more text follows, the text is incomplete again until
     the next finish reason.
@@ -78,15 +76,10 @@ class ChunkReader:
         codec: Encodes what the upstream needs back of an answer with tool calls; None if the
             request has no tools. With tools, leading white space is held back until other text
             arrives, and dropped if the answer has tool calls and no other text.
-
-    Attributes:
-        complete: Whether a finish reason has arrived and no text after it.
-        texts: The number of chunks with text so far.
-        others: The number of chunks with reasoning or pieces of tool calls so far.
-        reasoning: The reasoning in the latest chunk, or empty.
-        deferred_error: The first failure after the text was complete. It is raised only if more
-            text follows, because then text may be missing.
     """
+
+    ended = False
+    """The stream's last event, which is not a chunk, is found by `ResponseEvents`."""
 
     def __init__(self, codec: StateCodec | None = None) -> None:
         self._codec = codec
@@ -107,12 +100,9 @@ class ChunkReader:
         self._model = ""
         self._id = ""
 
-    def add(self, chunk: Chunk) -> str:  # noqa: C901, PLR0912 - runs for each token
-        """Add a chunk and return its text, which may be empty.
-
-        Raises:
-            ServiceError: The chunk has text and follows an event that could not be decoded.
-        """
+    def add(self, event: Event) -> str:  # noqa: C901, PLR0912 - runs for each token
+        """Add an event and return its text, which may be empty; see `reader.AnswerReader`."""
+        chunk = decode(event)
         # Most upstreams send `null` in every chunk but the last.
         if len(chunk.usage) > NULL_BYTES:
             self._usage = read_usage(chunk.usage) or self._usage
@@ -185,14 +175,7 @@ class ChunkReader:
             raise self.deferred_error
 
     def end(self) -> tuple[list[Delta], Completion]:
-        """Return the deltas that remain, which are the tool calls, and the end of the answer.
-
-        Raises:
-            UpstreamTruncated: No finish reason has arrived.
-            UpstreamToolCallInvalid: A tool call is invalid.
-            ContentFiltered: The upstream's content filter ended the answer.
-            UpstreamError: The finish reason reports that generation was interrupted.
-        """
+        """Return the deltas that remain and the completion; see `reader.AnswerReader`."""
         if self._finish_reason is None:
             raise UpstreamTruncated
         reason = finish_reason(self._finish_reason)
@@ -207,8 +190,8 @@ class ChunkReader:
         return deltas, Completion(
             reason,
             self._usage,
-            _name(self._model),
-            _name(self._id),
+            name_of(self._model),
+            name_of(self._id),
             self._citations.finish() if self._citations else (),
             self._refused,
             self._encoded_state(has_calls=bool(calls)),
@@ -218,7 +201,3 @@ class ChunkReader:
         if self._codec is None or self._state is None:
             return b""
         return self._codec.encode(self._state.fields(has_calls=has_calls))
-
-
-def _name(value: str) -> str:
-    return value if len(value.encode()) <= MAX_NAME_BYTES else ""

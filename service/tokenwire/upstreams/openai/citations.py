@@ -29,8 +29,14 @@ class CitationReader:
         self._lists: dict[str, bytes] = {}
 
     def add_annotations(self, delta: MessageDelta) -> None:
-        """Add the annotations of a piece of text."""
-        self._extend(_decode(bytes(delta.annotations)))
+        """Add the annotations of a chunk."""
+        self.add(_decode(bytes(delta.annotations)))
+
+    def add(self, annotations: list[Any]) -> None:
+        """Add annotations. One that is known is ignored."""
+        room = MAX_CITATIONS - len(self._citations)
+        found = [each for each in _citations(annotations) if each not in self._citations]
+        self._citations += found[:room]
 
     def add_lists(self, chunk: Chunk) -> None:
         """Replace the lists of all sources by those of a chunk."""
@@ -47,12 +53,8 @@ class CitationReader:
         for name in ("search_results", "citations"):
             known = {each.url for each in self._citations}
             found = _decode(self._lists.get(name, b""))
-            self._extend([each for each in found if _url(each) not in known])
+            self.add([each for each in found if _url(each) not in known])
         return tuple(self._citations)
-
-    def _extend(self, items: list[Any]) -> None:
-        room = MAX_CITATIONS - len(self._citations)
-        self._citations += list(_citations(items))[:room]
 
 
 def _decode(encoded: bytes) -> list[Any]:

@@ -9,7 +9,8 @@ import yarl
 
 from tokenwire import __version__
 
-PATH: Final = "/chat/completions"
+CHAT_PATH: Final = "/chat/completions"
+RESPONSES_PATH: Final = "/responses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,14 @@ class Credentials:
     project: str = ""
 
 
-def endpoint(base_url: str) -> yarl.URL:
-    """Return the URL of chat completions below `base_url`, which may already end in PATH.
+def endpoint(base_url: str, path: str = CHAT_PATH) -> yarl.URL:
+    """Return the URL of `path` below `base_url`, which may already end in the path of a dialect.
 
     The encoding of the path and the query is preserved. User and password are removed.
     """
     parts = urlsplit(base_url)
-    path = parts.path.rstrip("/").removesuffix(PATH) + PATH
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, fragment="")
+    base = parts.path.rstrip("/").removesuffix(CHAT_PATH).removesuffix(RESPONSES_PATH).rstrip("/")
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=base + path, fragment="")
     # Marked as encoded, so that yarl does not normalize it, for example an encoded slash.
     return yarl.URL(bare.geturl(), encoded=True)
 

@@ -13,7 +13,7 @@ NON_LETTERS: Final = re.compile(r"[^a-z]+")
 KNOWN_REASONS: Final = {
     **dict.fromkeys(("stop", "eos", "eostoken", "end", "endturn"), FinishReason.STOP),
     "stopsequence": FinishReason.STOP,
-    **dict.fromkeys(("length", "maxtokens", "modellength"), FinishReason.LENGTH),
+    **dict.fromkeys(("length", "maxtokens", "maxoutputtokens", "modellength"), FinishReason.LENGTH),
     "modelcontextwindowexceeded": FinishReason.LENGTH,
     **dict.fromkeys(("toolcalls", "functioncall", "tooluse"), FinishReason.TOOL_CALLS),
 }

@@ -14,13 +14,12 @@ from tokenwire.core.errors import (
 )
 from tokenwire.core.large_work import next_step
 from tokenwire.upstreams.http.sse import Event
-from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
-from tokenwire.upstreams.openai.chunks import ChunkReader, decode
-from tokenwire.upstreams.openai.request_form import RequestForm
+from tokenwire.upstreams.openai.dialect import Dialect
+from tokenwire.upstreams.openai.reader import AnswerReader
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
-from tokenwire.upstreams.prompt import MESSAGES_PER_STEP, to_drafts, to_parameters
+from tokenwire.upstreams.prompt import MESSAGES_PER_STEP
 
 USAGE_SECONDS: Final = 2.0
 """How long usage may arrive after the finish reason."""
@@ -30,26 +29,26 @@ class OpenAIModel:
     """Streams text and reasoning without creating a LangChain message per token.
 
     Args:
-        chat_model: Builds the payloads.
+        dialect: Writes the requests and reads the answers.
         upstream: The upstream that receives the requests.
         timeouts: The upstream's time limits.
-        form: The names of the upstream's parameters.
         merge_tokens: Whether tokens that arrive together are merged into one Delta.
+
+    Attributes:
+        dialect: Writes the requests and reads the answers.
     """
 
     def __init__(
         self,
-        chat_model: StreamingChatOpenAI,
+        dialect: Dialect,
         upstream: Upstream,
         timeouts: Timeouts,
         *,
-        form: RequestForm,
         merge_tokens: bool,
     ) -> None:
-        self._chat_model = chat_model
+        self.dialect = dialect
         self._upstream = upstream
         self._timeouts = timeouts
-        self._form = form
         self._merge_tokens = merge_tokens
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
@@ -60,7 +59,7 @@ class OpenAIModel:
             show_reasoning, has_tools = request.reasoning.show, bool(request.tools)
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
-            reader = ChunkReader(self._chat_model.codec if has_tools else None)
+            reader = self.dialect.reader(has_tools=has_tools)
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others
@@ -92,22 +91,17 @@ class OpenAIModel:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._chat_model.aclose()
+        await self.dialect.aclose()
 
     async def _open(self, request: ChatRequest, call: CallRecord) -> ResponseEvents:
         if len(request.history) > MESSAGES_PER_STEP:
             # Validating so many turns has taken milliseconds already.
             await next_step()
-        fields = self._form.fields(request)
-        payload = self._chat_model.payload(
-            to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
-        )
-        payload.update(fields)
-        return await self._upstream.open(payload, call.attempts)
+        return await self._upstream.open(self.dialect.payload(request), call.attempts)
 
 
 async def _next(
-    events: ResponseEvents, reader: ChunkReader, timer: ProgressTimer
+    events: ResponseEvents, reader: AnswerReader, timer: ProgressTimer
 ) -> list[Event] | None:
     """Return the next events, or None at the end of the stream.
 
@@ -118,6 +112,9 @@ async def _next(
         UpstreamEventTooLarge: An event exceeds the size limit. It must contain text, so the text
             is not complete.
     """
+    if reader.ended:
+        await events.finish()
+        return None
     try:
         with timer:
             return await events.read()
@@ -139,7 +136,7 @@ def _late(failure: ServiceError) -> ServiceError:
 
 
 def _deltas(
-    reader: ChunkReader, batch: list[Event], *, merge: bool, show_reasoning: bool
+    reader: AnswerReader, batch: list[Event], *, merge: bool, show_reasoning: bool
 ) -> tuple[list[Delta], ServiceError | None]:
     """Decode and clear `batch`; return its deltas and the failure that ended them, or None."""
     deltas: list[Delta] = []
@@ -148,7 +145,7 @@ def _deltas(
     failure = None
     for event in batch:
         try:
-            text = reader.add(decode(event))
+            text = reader.add(event)
         except ServiceError as error:
             if not reader.complete:
                 failure = error

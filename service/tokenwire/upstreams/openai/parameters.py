@@ -40,6 +40,17 @@ PROMPT: Final = frozenset(
 AMBIGUOUS: Final = ("stop", "seed", "user", "model")
 """Names that are also common words. In a message they count only with quotes or similar marks."""
 
+KEYS: Final = {
+    "effort": "reasoning.effort",
+    "format": "format",
+    "tools": "tools",
+    "tool_choice": "tool_choice",
+}
+"""More fields, by names that count only where an error names a parameter: in text they are common
+words."""
+TEXT_FORMAT: Final = ["text", "format"]
+"""The responses API's path of the format, which is no part of the prompt."""
+
 FIELDS_BY_BARE_NAME: Final = {name.replace("_", ""): field for name, field in FIELDS.items()}
 """FIELDS without underscores, which also matches names such as `maxTokens`."""
 
@@ -63,7 +74,7 @@ QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 def named_fields(body: ErrorBody) -> tuple[str, ...]:
     """Return the contract's fields that an error names; those in a parameter key come first."""
     in_text = (next(filter(None, found)) for found in MENTIONS.findall(body.text))
-    fields = map(_field, [*_in_keys(body), *in_text])
+    fields = [*(KEYS.get(name) or _field(name) for name in _in_keys(body)), *map(_field, in_text)]
     return tuple(dict.fromkeys(filter(None, fields)))
 
 
@@ -87,7 +98,7 @@ def mentions_another_field(body: ErrorBody) -> bool:
 def _in_keys(body: ErrorBody) -> Iterator[str]:
     for path in body.parameters:
         steps = _steps(path)
-        if PROMPT.isdisjoint(steps):
+        if PROMPT.isdisjoint(steps) or steps[:2] == TEXT_FORMAT:
             yield from steps
 
 

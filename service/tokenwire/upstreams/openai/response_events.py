@@ -21,7 +21,6 @@ from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
 DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
 END_OF_BODY_SECONDS: Final = 0.05
-MAX_EVENT_BYTES: Final = 1 << 20
 READ_BYTES: Final = 1 << 14
 """The most bytes per read. It limits the text of one Answer, except for a large event, and the
 memory of an answer while its caller does not read."""
@@ -36,12 +35,13 @@ class ResponseEvents:
     Args:
         response: The response.
         attempts: Records the cause of a broken connection.
+        max_event_bytes: The size limit of one event.
 
     Attributes:
         read_at: The `time.monotonic` value of the latest read of bytes, in seconds.
     """
 
-    def __init__(self, response: Response, attempts: Attempts) -> None:
+    def __init__(self, response: Response, attempts: Attempts, max_event_bytes: int) -> None:
         self.read_at = 0.0
         self._response = response
         connection = response.connection
@@ -49,7 +49,7 @@ class ResponseEvents:
         self._connection = protocol if isinstance(protocol, UpstreamConnection) else None
         self._body = response.content
         self._attempts = attempts
-        self._reader = EventReader(MAX_EVENT_BYTES, last=DONE)
+        self._reader = EventReader(max_event_bytes, last=DONE)
         self._inflate = inflater(response.headers.get("content-encoding", "identity"))
         self._parts: Iterator[bytes] | None = None
         self._ended = False
@@ -121,8 +121,16 @@ class ResponseEvents:
         self._attempts.add_failure(Cause.OTHER if connection is None else cause_of_end(connection))
         return errors.UpstreamStreamBroken()
 
+    async def finish(self) -> None:
+        """Read the end of the body, so that the connection can be reused.
+
+        Call it once the last event of the answer has arrived. Further events are dropped.
+        """
+        if not self._ended:
+            self._ended = True
+            await self._finish()
+
     async def _finish(self) -> None:
-        """Read the end of the body, so that the connection can be reused."""
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(END_OF_BODY_SECONDS):
                 await self._body.readany()

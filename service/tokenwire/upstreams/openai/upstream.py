@@ -16,7 +16,13 @@ from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Attempt, Connector, Request, Response
 from tokenwire.upstreams.http.trace_headers import trace_headers
 from tokenwire.upstreams.openai.body import request_body
-from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers
+from tokenwire.upstreams.openai.endpoint import (
+    CHAT_PATH,
+    RESPONSES_PATH,
+    Credentials,
+    endpoint,
+    headers,
+)
 from tokenwire.upstreams.openai.rejection import rejection
 from tokenwire.upstreams.openai.request_id import request_id
 from tokenwire.upstreams.openai.response_events import ResponseEvents
@@ -24,6 +30,9 @@ from tokenwire.upstreams.openai.response_events import ResponseEvents
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
 ERROR_BODY_SECONDS: Final = 1.0
 MAX_ERROR_BODY_BYTES: Final = 1 << 16
+MAX_EVENT_BYTES: Final = {CHAT_PATH: 1 << 20, RESPONSES_PATH: 1 << 23}
+"""The size limit of one event by dialect. The last event of a responses stream repeats the answer
+and most of the request."""
 MAX_HEADERS: Final = 1_024
 """More than any proxy adds. This is also the only limit on the trailers of a chunked body."""
 READ_BUFFER_BYTES: Final = 1 << 12
@@ -31,7 +40,7 @@ READ_BUFFER_BYTES: Final = 1 << 12
 
 
 class Upstream:
-    """A chat-completions endpoint and the connections to it.
+    """The endpoint of a dialect and the connections to it.
 
     Args:
         base_url: The base URL, as for OpenAI's SDK. Its query string is part of each request.
@@ -39,12 +48,19 @@ class Upstream:
         connect_seconds: The longest time to establish a connection. The reader of the events
             limits the time of the answer.
         proxy: The URL of an HTTP proxy, or None. Proxy environment variables are ignored.
+        path: The path of the endpoint below the base URL.
     """
 
     def __init__(
-        self, base_url: str, credentials: Credentials, connect_seconds: float, proxy: str | None
+        self,
+        base_url: str,
+        credentials: Credentials,
+        connect_seconds: float,
+        proxy: str | None,
+        path: str = CHAT_PATH,
     ) -> None:
-        self._url = endpoint(base_url)
+        self._url = endpoint(base_url, path)
+        self._max_event_bytes = MAX_EVENT_BYTES[path]
         self._headers = headers(base_url, credentials)
         self._key = credentials.api_key
         self._connect_seconds = connect_seconds
@@ -75,7 +91,7 @@ class Upstream:
         except BaseException:
             response.close()
             raise
-        return ResponseEvents(response, attempts)
+        return ResponseEvents(response, attempts, self._max_event_bytes)
 
     async def _send(self, payload: dict[str, Any], attempts: Attempts) -> Response:
         """Send a request, and send it again on a new connection if the pooled one was stale."""

@@ -1,0 +1,103 @@
+"""The dialects of OpenAI-compatible upstreams: how a request is written and an answer is read."""
+
+from typing import Any, Protocol
+
+from tokenwire.core.domain import ChatRequest
+from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
+from tokenwire.upstreams.openai.chunks import ChunkReader
+from tokenwire.upstreams.openai.reader import AnswerReader
+from tokenwire.upstreams.openai.request_form import RequestForm
+from tokenwire.upstreams.openai.responses.items import input_items
+from tokenwire.upstreams.openai.responses.reader import ResponseReader
+from tokenwire.upstreams.openai.responses.request import check_support, request_fields
+from tokenwire.upstreams.prompt import to_drafts, to_parameters
+
+
+class Dialect(Protocol):
+    """Writes requests and reads answers.
+
+    Attributes:
+        chat_model: Builds the payloads.
+    """
+
+    chat_model: StreamingChatOpenAI
+
+    def payload(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the body of a request, before encoding.
+
+        Raises:
+            InvalidParameter: The dialect or the upstream does not support a value.
+        """
+        ...
+
+    def reader(self, *, has_tools: bool) -> AnswerReader:
+        """Return a reader of the answer.
+
+        Args:
+            has_tools: Whether the request has tools.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class ChatDialect:
+    """The dialect of chat completions.
+
+    Args:
+        chat_model: Builds the payloads.
+        form: The names of the upstream's parameters.
+    """
+
+    def __init__(self, chat_model: StreamingChatOpenAI, form: RequestForm) -> None:
+        self.chat_model = chat_model
+        self._form = form
+
+    def payload(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the body of a request; see `Dialect`."""
+        fields = self._form.fields(request)
+        payload = self.chat_model.payload(
+            to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
+        )
+        return payload | fields
+
+    def reader(self, *, has_tools: bool) -> ChunkReader:
+        """Return a reader of the answer; see `Dialect`."""
+        return ChunkReader(self.chat_model.codec if has_tools else None)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.chat_model.aclose()
+
+
+class ResponsesDialect:
+    """The dialect of the responses API.
+
+    Args:
+        chat_model: Builds the payloads; its `use_responses_api` is set.
+    """
+
+    def __init__(self, chat_model: StreamingChatOpenAI) -> None:
+        self.chat_model = chat_model
+
+    def payload(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the body of a request; see `Dialect`."""
+        check_support(request)
+        parameters = to_parameters(request)
+        payload = self.chat_model.responses_payload(parameters, request_fields(request))
+        # LangChain drops a temperature that it knows to be unsupported. The caller's must not be
+        # dropped in silence.
+        if "params.temperature" in request.set_by_caller:
+            payload["temperature"] = request.sampling.temperature
+        payload["input"] = input_items(to_drafts(request), self.chat_model.codec)
+        return payload
+
+    def reader(self, *, has_tools: bool) -> ResponseReader:
+        """Return a reader of the answer; see `Dialect`."""
+        return ResponseReader(self.chat_model.codec if has_tools else None)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.chat_model.aclose()

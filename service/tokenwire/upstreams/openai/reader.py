@@ -1,0 +1,48 @@
+"""The interface of the readers of an upstream's events."""
+
+from typing import Protocol
+
+from tokenwire.core.domain import Completion, Delta
+from tokenwire.core.errors import ServiceError
+from tokenwire.upstreams.http.sse import Event
+
+
+class AnswerReader(Protocol):
+    """Accumulates the events of one answer.
+
+    Attributes:
+        complete: Whether the text is complete.
+        ended: Whether the last event of the stream has arrived.
+        texts: The number of events with text so far.
+        others: The number of events with reasoning or pieces of tool calls so far.
+        reasoning: The reasoning in the latest event, or empty.
+        deferred_error: The first failure after the text was complete. It is raised only if more
+            text follows, because then text may be missing.
+    """
+
+    complete: bool
+    ended: bool
+    texts: int
+    others: int
+    reasoning: str
+    deferred_error: ServiceError | None
+
+    def add(self, event: Event) -> str:
+        """Add an event and return its text, which may be empty.
+
+        Raises:
+            ServiceError: The event reports an error or cannot be decoded, or it has text and
+                follows an event that could not be decoded.
+        """
+        ...
+
+    def end(self) -> tuple[list[Delta], Completion]:
+        """Return the deltas that remain, which are the tool calls, and the end of the answer.
+
+        Raises:
+            UpstreamTruncated: The answer is not complete.
+            UpstreamToolCallInvalid: A tool call is invalid.
+            ContentFiltered: The upstream's content filter ended the answer.
+            UpstreamError: The finish reason reports that generation was interrupted.
+        """
+        ...

@@ -1,0 +1,69 @@
+"""The fields of a responses request besides its input and its sampling parameters."""
+
+import re
+from typing import Any, Final
+
+from tokenwire.core.domain import ChatRequest, Choices, Grammar, Reasoning, Regex
+from tokenwire.core.errors import InvalidParameter
+from tokenwire.upstreams.openai.format_fields import FIELDS as CONSTRAINTS
+from tokenwire.upstreams.openai.format_fields import format_fields
+from tokenwire.upstreams.openai.reasoning_fields import NO_LIMIT
+from tokenwire.upstreams.openai.tool_fields import tool_fields
+
+UNSUPPORTED: Final = "is not supported by the responses API; see TOKENWIRE_DIALECT"
+PARAMETERS: Final = (
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "top_k",
+    "min_p",
+    "logit_bias",
+)
+"""The sampling parameters that the API does not have."""
+UNSET: Final[tuple[object, ...]] = (None, (), {})
+
+REASONING_MODEL: Final = re.compile(r"(o[1-9]|gpt-[5-9]|codex)(?!.*chat)")
+"""The names of OpenAI's models that reason. Others reject a request for encrypted reasoning."""
+ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
+
+
+def check_support(request: ChatRequest) -> None:
+    """Reject what the API has no field for.
+
+    Raises:
+        InvalidParameter: The request sets such a field.
+    """
+    for name in PARAMETERS:
+        if getattr(request.sampling, name) not in UNSET:
+            raise InvalidParameter(f"params.{name}", UNSUPPORTED)
+    if request.reasoning.max_tokens is not None:
+        raise InvalidParameter("reasoning.max_tokens", NO_LIMIT)
+    if isinstance(request.format, Regex | Grammar | Choices):
+        raise InvalidParameter(CONSTRAINTS[type(request.format)], UNSUPPORTED)
+
+
+def request_fields(request: ChatRequest) -> dict[str, Any]:
+    """Return the fields, in the form of chat completions where LangChain converts them."""
+    fields: dict[str, Any] = {
+        # The conversation belongs to the caller.
+        "store": False,
+        **format_fields(request.format, "none"),
+        **tool_fields(request),
+    }
+    if reasoning := _reasoning(request.reasoning):
+        fields["reasoning"] = reasoning
+    reasons = bool(request.reasoning.effort) or REASONING_MODEL.match(request.model)
+    if request.tools and reasons:
+        fields["include"] = [ENCRYPTED_REASONING]
+    return fields
+
+
+def _reasoning(reasoning: Reasoning) -> dict[str, str]:
+    fields = {}
+    if reasoning.effort:
+        fields["effort"] = reasoning.effort.value
+    if reasoning.show:
+        # The API does not have the reasoning itself.
+        fields["summary"] = "auto"
+    return fields

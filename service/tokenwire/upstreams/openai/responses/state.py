@@ -1,0 +1,52 @@
+"""The reasoning items that a responses upstream needs back after tool calls.
+
+The server stores nothing (`store: false`), so an item must hold its encrypted content.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from tokenwire.core.conversation_state import MAX_STATE_BYTES, StateCodec
+
+ITEMS: Final = "items"
+FIELDS: Final = ("type", "id", "summary", "content", "encrypted_content")
+"""The fields of a reasoning item that a request may have."""
+REASONING: Final = "reasoning"
+
+
+class ReasoningItems:
+    """Collects the reasoning items of one answer.
+
+    Too much of them, over MAX_STATE_BYTES, is dropped as a whole: a part would be refused.
+    """
+
+    def __init__(self) -> None:
+        self._items: list[dict[str, Any]] = []
+        self._size = 0
+
+    def add(self, item: dict[str, Any]) -> None:
+        """Add an item; one without encrypted content or that is known is ignored."""
+        if not item.get("encrypted_content"):
+            return
+        kept = {name: item[name] for name in FIELDS if item.get(name) is not None}
+        if any(each.get("id") == kept.get("id") for each in self._items):
+            return
+        self._size += len(msgspec.json.encode(kept))
+        if self._size > MAX_STATE_BYTES:
+            self._items = []
+            return
+        self._items.append(kept)
+
+    def encoded(self, codec: StateCodec) -> bytes:
+        """Return the state; empty without items."""
+        return codec.encode({ITEMS: self._items}) if self._items else b""
+
+
+def reasoning_items(codec: StateCodec, state: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the reasoning items in the state of a turn. Callers can forge other items."""
+    items = codec.decode(state).get(ITEMS)
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and item.get("type") == REASONING:
+            yield {"summary": [], **{name: item[name] for name in FIELDS if name in item}}
