@@ -45,6 +45,8 @@ OUT_OF_RANGE = [
     ("params.user", pb.Message(params=pb.Params(user="u" * 257))),
     ("params.model", pb.Message(params=pb.Params(model="two\nlines"))),
     ("params.top_k", pb.Message(params=pb.Params(top_k=0))),
+    ("params.top_logprobs", pb.Message(params=pb.Params(top_logprobs=21))),
+    ("params.top_logprobs", pb.Message(params=pb.Params(top_logprobs=-1))),
     ("params.min_p", pb.Message(params=pb.Params(min_p=1.5))),
     ("params.logit_bias[7]", pb.Message(params=pb.Params(logit_bias={3: 1, 7: -100.5}))),
     ("params.logit_bias[7]", pb.Message(params=pb.Params(logit_bias={7: float("nan")}))),

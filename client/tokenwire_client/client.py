@@ -122,6 +122,7 @@ class Client:
             frequency_penalty: -2 to 2.
             presence_penalty: -2 to 2.
             user: An opaque name of the end user.
+            top_logprobs: Asks for log probabilities, with this many alternatives, 0 to 20.
             top_k: How many tokens the model chooses from.
             min_p: The least probability of a token, relative to the most probable one.
             logit_bias: What to add to the logits of tokens, by their ids.

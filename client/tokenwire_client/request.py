@@ -32,6 +32,7 @@ class RequestOptions(TypedDict, total=False):
     frequency_penalty: float | None
     presence_penalty: float | None
     user: str
+    top_logprobs: int | None
     top_k: int | None
     min_p: float | None
     logit_bias: Mapping[int, float]
@@ -60,6 +61,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     frequency_penalty: float | None = None,
     presence_penalty: float | None = None,
     user: str = "",
+    top_logprobs: int | None = None,
     top_k: int | None = None,
     min_p: float | None = None,
     logit_bias: Mapping[int, float] = MappingProxyType({}),
@@ -94,6 +96,7 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
             frequency_penalty=frequency_penalty,
             presence_penalty=presence_penalty,
             user=user,
+            top_logprobs=top_logprobs,
             top_k=top_k,
             min_p=min_p,
             logit_bias=logit_bias,

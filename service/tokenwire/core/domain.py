@@ -154,6 +154,7 @@ class Sampling:
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     user: str = ""
+    top_logprobs: int | None = None
     top_k: int | None = None
     min_p: float | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
@@ -291,6 +292,38 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TopLogprob:
+    """A token that the model could have chosen.
+
+    Attributes:
+        token: The token's text.
+        logprob: The natural logarithm of its probability.
+        raw: The token's bytes; empty if they are unknown.
+    """
+
+    token: str
+    logprob: float
+    raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the text and how probable it was.
+
+    Attributes:
+        token: The token's text.
+        logprob: The natural logarithm of its probability.
+        raw: The token's bytes; empty if they are unknown.
+        top: The most probable tokens in its place.
+    """
+
+    token: str
+    logprob: float
+    raw: bytes = b""
+    top: tuple[TopLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """The next part of the answer, merged from `tokens` upstream events.
 
@@ -299,12 +332,14 @@ class Delta:
         tokens: The number of upstream events.
         reasoning: The model's reasoning, which came before the text.
         tool_calls: Tool calls, which came after the text.
+        logprobs: The log probabilities of the tokens of the text, if they were asked for.
     """
 
     text: str
     tokens: int = 1
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

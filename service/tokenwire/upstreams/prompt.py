@@ -108,6 +108,8 @@ def to_parameters(request: ChatRequest) -> dict[str, Any]:
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
         "user": sampling.user or None,
+        "logprobs": True if sampling.top_logprobs is not None else None,
+        "top_logprobs": sampling.top_logprobs or None,
         "top_k": sampling.top_k,
         "min_p": sampling.min_p,
         "logit_bias": {str(token): bias for token, bias in sampling.logit_bias.items()} or None,

@@ -1338,6 +1338,9 @@ type Params struct {
 	// An opaque name of the end user, passed to the upstream for abuse
 	// monitoring. Up to 256 bytes.
 	User string `protobuf:"bytes,9,opt,name=user,proto3" json:"user,omitempty"`
+	// Asks for the log probability of each token of the text, with this many of
+	// the most probable tokens in its place, 0 to 20. Answers then are not merged.
+	TopLogprobs *int32 `protobuf:"varint,10,opt,name=top_logprobs,json=topLogprobs,proto3,oneof" json:"top_logprobs,omitempty"`
 	// How many tokens the model chooses from, 1 or more. Not in OpenAI's API.
 	TopK *int32 `protobuf:"varint,11,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
 	// The least probability of a token, as a fraction of that of the most probable
@@ -1445,6 +1448,13 @@ func (x *Params) GetUser() string {
 	return ""
 }
 
+func (x *Params) GetTopLogprobs() int32 {
+	if x != nil && x.TopLogprobs != nil {
+		return *x.TopLogprobs
+	}
+	return 0
+}
+
 func (x *Params) GetTopK() int32 {
 	if x != nil && x.TopK != nil {
 		return *x.TopK
@@ -1500,6 +1510,9 @@ type Answer struct {
 	// Only on the last Answer, and only if the request has tools. It is for the
 	// upstream that made it; others receive the turn without it.
 	State []byte `protobuf:"bytes,9,opt,name=state,proto3" json:"state,omitempty"`
+	// The log probabilities of the tokens of `content`. Only if the request sets
+	// `params.top_logprobs`.
+	Logprobs []*TokenLogprob `protobuf:"bytes,10,rep,name=logprobs,proto3" json:"logprobs,omitempty"`
 	// The sources that the answer names, where the upstream reports them. Only on
 	// the last Answer, up to 256.
 	Citations []*Citation `protobuf:"bytes,11,rep,name=citations,proto3" json:"citations,omitempty"`
@@ -1603,6 +1616,13 @@ func (x *Answer) GetState() []byte {
 	return nil
 }
 
+func (x *Answer) GetLogprobs() []*TokenLogprob {
+	if x != nil {
+		return x.Logprobs
+	}
+	return nil
+}
+
 func (x *Answer) GetCitations() []*Citation {
 	if x != nil {
 		return x.Citations
@@ -1615,6 +1635,143 @@ func (x *Answer) GetRefused() bool {
 		return x.Refused
 	}
 	return false
+}
+
+// A token of an answer and how probable it was.
+type TokenLogprob struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token's text. A token can be a part of a character: see `raw`.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The natural logarithm of its probability.
+	Logprob float32 `protobuf:"fixed32,2,opt,name=logprob,proto3" json:"logprob,omitempty"`
+	// The token's bytes; empty if the upstream does not report them.
+	Raw []byte `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	// The most probable tokens in its place, most probable first.
+	Top           []*TopLogprob `protobuf:"bytes,4,rep,name=top,proto3" json:"top,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenLogprob) Reset() {
+	*x = TokenLogprob{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenLogprob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenLogprob) ProtoMessage() {}
+
+func (x *TokenLogprob) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenLogprob.ProtoReflect.Descriptor instead.
+func (*TokenLogprob) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TokenLogprob) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *TokenLogprob) GetLogprob() float32 {
+	if x != nil {
+		return x.Logprob
+	}
+	return 0
+}
+
+func (x *TokenLogprob) GetRaw() []byte {
+	if x != nil {
+		return x.Raw
+	}
+	return nil
+}
+
+func (x *TokenLogprob) GetTop() []*TopLogprob {
+	if x != nil {
+		return x.Top
+	}
+	return nil
+}
+
+// A token that the model could have chosen. See TokenLogprob.
+type TopLogprob struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token's text.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The natural logarithm of its probability.
+	Logprob float32 `protobuf:"fixed32,2,opt,name=logprob,proto3" json:"logprob,omitempty"`
+	// The token's bytes; empty if the upstream does not report them.
+	Raw           []byte `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopLogprob) Reset() {
+	*x = TopLogprob{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopLogprob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopLogprob) ProtoMessage() {}
+
+func (x *TopLogprob) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopLogprob.ProtoReflect.Descriptor instead.
+func (*TopLogprob) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TopLogprob) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *TopLogprob) GetLogprob() float32 {
+	if x != nil {
+		return x.Logprob
+	}
+	return 0
+}
+
+func (x *TopLogprob) GetRaw() []byte {
+	if x != nil {
+		return x.Raw
+	}
+	return nil
 }
 
 // A source that an answer names.
@@ -1636,7 +1793,7 @@ type Citation struct {
 
 func (x *Citation) Reset() {
 	*x = Citation{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1805,7 @@ func (x *Citation) String() string {
 func (*Citation) ProtoMessage() {}
 
 func (x *Citation) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1818,7 @@ func (x *Citation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Citation.ProtoReflect.Descriptor instead.
 func (*Citation) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Citation) GetUrl() string {
@@ -1715,7 +1872,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1884,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1897,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -1874,7 +2031,7 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\ftool_call_id\x18\x05 \x01(\tR\n" +
 	"toolCallId\x12\x1c\n" +
 	"\treasoning\x18\x06 \x01(\tR\treasoning\x12\x14\n" +
-	"\x05state\x18\a \x01(\fR\x05state\"\xff\x04\n" +
+	"\x05state\x18\a \x01(\fR\x05state\"\xb8\x05\n" +
 	"\x06Params\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12%\n" +
 	"\vtemperature\x18\x02 \x01(\x02H\x00R\vtemperature\x88\x01\x01\x12\"\n" +
@@ -1885,9 +2042,11 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x04seed\x18\x06 \x01(\x03H\x03R\x04seed\x88\x01\x01\x120\n" +
 	"\x11frequency_penalty\x18\a \x01(\x02H\x04R\x10frequencyPenalty\x88\x01\x01\x12.\n" +
 	"\x10presence_penalty\x18\b \x01(\x02H\x05R\x0fpresencePenalty\x88\x01\x01\x12\x12\n" +
-	"\x04user\x18\t \x01(\tR\x04user\x12\x18\n" +
-	"\x05top_k\x18\v \x01(\x05H\x06R\x04topK\x88\x01\x01\x12\x18\n" +
-	"\x05min_p\x18\f \x01(\x02H\aR\x04minP\x88\x01\x01\x12<\n" +
+	"\x04user\x18\t \x01(\tR\x04user\x12&\n" +
+	"\ftop_logprobs\x18\n" +
+	" \x01(\x05H\x06R\vtopLogprobs\x88\x01\x01\x12\x18\n" +
+	"\x05top_k\x18\v \x01(\x05H\aR\x04topK\x88\x01\x01\x12\x18\n" +
+	"\x05min_p\x18\f \x01(\x02H\bR\x04minP\x88\x01\x01\x12<\n" +
 	"\n" +
 	"logit_bias\x18\r \x03(\v2\x1d.openai.Params.LogitBiasEntryR\tlogitBias\x126\n" +
 	"\fservice_tier\x18\x0e \x01(\x0e2\x13.openai.ServiceTierR\vserviceTier\x1a<\n" +
@@ -1899,9 +2058,10 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x06_top_pB\a\n" +
 	"\x05_seedB\x14\n" +
 	"\x12_frequency_penaltyB\x13\n" +
-	"\x11_presence_penaltyB\b\n" +
+	"\x11_presence_penaltyB\x0f\n" +
+	"\r_top_logprobsB\b\n" +
 	"\x06_top_kB\b\n" +
-	"\x06_min_p\"\xed\x02\n" +
+	"\x06_min_p\"\x9f\x03\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x129\n" +
@@ -1912,9 +2072,21 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\treasoning\x18\a \x01(\tR\treasoning\x12/\n" +
 	"\n" +
 	"tool_calls\x18\b \x03(\v2\x10.openai.ToolCallR\ttoolCalls\x12\x14\n" +
-	"\x05state\x18\t \x01(\fR\x05state\x12.\n" +
+	"\x05state\x18\t \x01(\fR\x05state\x120\n" +
+	"\blogprobs\x18\n" +
+	" \x03(\v2\x14.openai.TokenLogprobR\blogprobs\x12.\n" +
 	"\tcitations\x18\v \x03(\v2\x10.openai.CitationR\tcitations\x12\x18\n" +
-	"\arefused\x18\f \x01(\bR\arefused\"Z\n" +
+	"\arefused\x18\f \x01(\bR\arefused\"v\n" +
+	"\fTokenLogprob\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
+	"\alogprob\x18\x02 \x01(\x02R\alogprob\x12\x10\n" +
+	"\x03raw\x18\x03 \x01(\fR\x03raw\x12$\n" +
+	"\x03top\x18\x04 \x03(\v2\x12.openai.TopLogprobR\x03top\"N\n" +
+	"\n" +
+	"TopLogprob\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
+	"\alogprob\x18\x02 \x01(\x02R\alogprob\x12\x10\n" +
+	"\x03raw\x18\x03 \x01(\fR\x03raw\"Z\n" +
 	"\bCitation\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
@@ -1979,7 +2151,7 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(Detail)(0),          // 0: openai.Detail
 	(Effort)(0),          // 1: openai.Effort
@@ -1999,9 +2171,11 @@ var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(*Turn)(nil),         // 15: openai.Turn
 	(*Params)(nil),       // 16: openai.Params
 	(*Answer)(nil),       // 17: openai.Answer
-	(*Citation)(nil),     // 18: openai.Citation
-	(*Usage)(nil),        // 19: openai.Usage
-	nil,                  // 20: openai.Params.LogitBiasEntry
+	(*TokenLogprob)(nil), // 18: openai.TokenLogprob
+	(*TopLogprob)(nil),   // 19: openai.TopLogprob
+	(*Citation)(nil),     // 20: openai.Citation
+	(*Usage)(nil),        // 21: openai.Usage
+	nil,                  // 22: openai.Params.LogitBiasEntry
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	16, // 0: openai.Message.params:type_name -> openai.Params
@@ -2019,21 +2193,23 @@ var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	2,  // 12: openai.Turn.role:type_name -> openai.Role
 	7,  // 13: openai.Turn.parts:type_name -> openai.Part
 	13, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
-	20, // 15: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
+	22, // 15: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
 	3,  // 16: openai.Params.service_tier:type_name -> openai.ServiceTier
 	4,  // 17: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	19, // 18: openai.Answer.usage:type_name -> openai.Usage
+	21, // 18: openai.Answer.usage:type_name -> openai.Usage
 	13, // 19: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	18, // 20: openai.Answer.citations:type_name -> openai.Citation
-	6,  // 21: openai.Chatgpt.Send:input_type -> openai.Message
-	6,  // 22: openai.Chatgpt.Ask:input_type -> openai.Message
-	17, // 23: openai.Chatgpt.Send:output_type -> openai.Answer
-	17, // 24: openai.Chatgpt.Ask:output_type -> openai.Answer
-	23, // [23:25] is the sub-list for method output_type
-	21, // [21:23] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	18, // 20: openai.Answer.logprobs:type_name -> openai.TokenLogprob
+	20, // 21: openai.Answer.citations:type_name -> openai.Citation
+	19, // 22: openai.TokenLogprob.top:type_name -> openai.TopLogprob
+	6,  // 23: openai.Chatgpt.Send:input_type -> openai.Message
+	6,  // 24: openai.Chatgpt.Ask:input_type -> openai.Message
+	17, // 25: openai.Chatgpt.Send:output_type -> openai.Answer
+	17, // 26: openai.Chatgpt.Ask:output_type -> openai.Answer
+	25, // [25:27] is the sub-list for method output_type
+	23, // [23:25] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -2066,7 +2242,7 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

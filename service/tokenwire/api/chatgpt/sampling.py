@@ -9,6 +9,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 
 MAX_STOPS: Final = 4
 MAX_NAME_BYTES: Final = 256
+MAX_TOP_LOGPROBS: Final = 20
 MAX_LOGIT_BIASES: Final = 1_024
 MAX_LOGIT_BIAS: Final = 100
 
@@ -54,11 +55,20 @@ def to_sampling(params: pb.Params, temperature: float | None) -> Sampling:
         frequency_penalty=_number(params, "frequency_penalty", -2, 2),
         presence_penalty=_number(params, "presence_penalty", -2, 2),
         user=user,
+        top_logprobs=_top_logprobs(params),
         top_k=_count(params, "top_k"),
         min_p=_number(params, "min_p", 0, 1),
         logit_bias=_logit_bias(params.logit_bias),
         service_tier=SERVICE_TIERS[params.service_tier],
     )
+
+
+def _top_logprobs(params: pb.Params) -> int | None:
+    if not params.HasField("top_logprobs"):
+        return None
+    if not 0 <= params.top_logprobs <= MAX_TOP_LOGPROBS:
+        raise InvalidParameter("params.top_logprobs", f"must be from 0 to {MAX_TOP_LOGPROBS}")
+    return params.top_logprobs
 
 
 def _logit_bias(bias: Mapping[int, float]) -> dict[int, float]:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.logprobs import to_logprob_messages
 from tokenwire.api.chatgpt.tools import to_messages
 from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
 from tokenwire.api.endpoint import Endpoint
@@ -23,8 +24,8 @@ METHODS: Final = (SEND, ASK)
 """Every method of the service, as `ChatgptService.endpoints` has them."""
 
 MAX_ANSWER_BYTES: Final = 4_000_000
-"""The most text and reasoning in one Answer of `Ask`, in bytes of UTF-8. By default, clients of
-gRPC reject messages above 4 MiB."""
+"""The most text, reasoning and log probabilities in one Answer of `Ask`, in bytes. By default,
+clients of gRPC reject messages above 4 MiB."""
 
 OnModelCall: TypeAlias = Callable[[ChatRequest, CallRecord], Awaitable[None]]
 
@@ -90,6 +91,7 @@ class ChatgptService:
         texts: list[str] = []
         reasonings: list[str] = []
         calls: list[ToolCall] = []
+        logprobs: list[pb.TokenLogprob] = []
         size = 0
         async with aclosing(await self.send(message, call)) as events:
             # As the relay does for a stream.
@@ -101,6 +103,9 @@ class ChatgptService:
                     break
                 call.add_delta(event)
                 size += len(event.text.encode()) + len(event.reasoning.encode())
+                added = to_logprob_messages(event.logprobs)
+                size += sum(each.ByteSize() for each in added)
+                logprobs += added
                 if size > MAX_ANSWER_BYTES:
                     raise UpstreamResponseTooLarge
                 texts.append(event.text)
@@ -112,6 +117,7 @@ class ChatgptService:
         answer.content = "".join(texts)
         answer.reasoning = "".join(reasonings)
         answer.tool_calls.extend(to_messages(calls))
+        answer.logprobs.extend(logprobs)
         return answer
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tokenwire.api.chatgpt.formats import to_format
+from tokenwire.api.chatgpt.logprobs import to_logprob_messages
 from tokenwire.api.chatgpt.parts import to_parts
 from tokenwire.api.chatgpt.sampling import check_name, to_sampling
 from tokenwire.api.chatgpt.tools import to_messages, to_tool_choice, to_tools, to_turn
@@ -161,11 +162,12 @@ def _reasoning(reasoning: pb.Reasoning) -> Reasoning:
 def to_answer(event: Delta | Completion) -> pb.Answer:
     """Convert a part of the answer, or its end, to a message."""
     if isinstance(event, Delta):
-        if event.reasoning or event.tool_calls:
+        if event.reasoning or event.tool_calls or event.logprobs:
             return pb.Answer(
                 content=event.text,
                 reasoning=event.reasoning,
                 tool_calls=to_messages(event.tool_calls),
+                logprobs=to_logprob_messages(event.logprobs),
             )
         return pb.Answer(content=event.text)
     return pb.Answer(

@@ -30,6 +30,7 @@ class Choice(msgspec.Struct, gc=False):
     delta: MessageDelta | None = None
     message: MessageDelta | None = None
     finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw()
     usage: msgspec.Raw = msgspec.Raw()
 
 

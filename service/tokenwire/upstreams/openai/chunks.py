@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from tokenwire.core.conversation_state import StateCodec
-from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
+from tokenwire.core.domain import Completion, Delta, FinishReason, TokenLogprob, Usage
 from tokenwire.core.errors import (
     ServiceError,
     UpstreamProtocolError,
@@ -19,6 +19,7 @@ from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
+from tokenwire.upstreams.openai.logprobs import read_logprobs
 from tokenwire.upstreams.openai.rejection import MAX_ERROR_BYTES, error_in_answer, is_error
 from tokenwire.upstreams.openai.tool_call_pieces import tool_call_pieces
 from tokenwire.upstreams.openai.usage import read_usage
@@ -76,12 +77,15 @@ class ChunkReader:
         codec: Encodes what the upstream needs back of an answer with tool calls; None if the
             request has no tools. With tools, leading white space is held back until other text
             arrives, and dropped if the answer has tool calls and no other text.
+        with_logprobs: Whether the request asks for log probabilities.
     """
 
     ended = False
     """The stream's last event, which is not a chunk, is found by `ResponseEvents`."""
 
-    def __init__(self, codec: StateCodec | None = None) -> None:
+    def __init__(self, codec: StateCodec | None = None, *, with_logprobs: bool = False) -> None:
+        self._with_logprobs = with_logprobs
+        self.logprobs: tuple[TokenLogprob, ...] = ()
         self._codec = codec
         self._state = StateCollector() if codec else None
         self._hold_blank = codec is not None
@@ -111,6 +115,7 @@ class ChunkReader:
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
         self.reasoning = ""
+        self.logprobs = ()
         if chunk.citations or chunk.search_results:
             self._citations = self._citations or CitationReader()
             self._citations.add_lists(chunk)
@@ -119,6 +124,8 @@ class ChunkReader:
         choice = chunk.choices[0]
         if choice.usage and len(chunk.usage) <= NULL_BYTES:
             self._usage = read_usage(choice.usage) or self._usage
+        if self._with_logprobs:
+            self.logprobs = read_logprobs(choice.logprobs)
         delta = choice.delta or choice.message
         text = ""
         if delta:

@@ -30,12 +30,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def reader(self, *, has_tools: bool) -> AnswerReader:
-        """Return a reader of the answer.
-
-        Args:
-            has_tools: Whether the request has tools.
-        """
+    def reader(self, request: ChatRequest) -> AnswerReader:
+        """Return a reader of the answer to a request, of which it keeps nothing."""
         ...
 
     async def aclose(self) -> None:
@@ -63,9 +59,12 @@ class ChatDialect:
         )
         return payload | fields
 
-    def reader(self, *, has_tools: bool) -> ChunkReader:
+    def reader(self, request: ChatRequest) -> ChunkReader:
         """Return a reader of the answer; see `Dialect`."""
-        return ChunkReader(self.chat_model.codec if has_tools else None)
+        return ChunkReader(
+            self.chat_model.codec if request.tools else None,
+            with_logprobs=request.sampling.top_logprobs is not None,
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -86,6 +85,8 @@ class ResponsesDialect:
         """Return the body of a request; see `Dialect`."""
         check_support(request)
         parameters = to_parameters(request)
+        # `include` asks for them here.
+        parameters.pop("logprobs", None)
         payload = self.chat_model.responses_payload(parameters, request_fields(request))
         # LangChain drops a temperature that it knows to be unsupported. The caller's must not be
         # dropped in silence.
@@ -94,9 +95,12 @@ class ResponsesDialect:
         payload["input"] = input_items(to_drafts(request), self.chat_model.codec)
         return payload
 
-    def reader(self, *, has_tools: bool) -> ResponseReader:
+    def reader(self, request: ChatRequest) -> ResponseReader:
         """Return a reader of the answer; see `Dialect`."""
-        return ResponseReader(self.chat_model.codec if has_tools else None)
+        return ResponseReader(
+            self.chat_model.codec if request.tools else None,
+            with_logprobs=request.sampling.top_logprobs is not None,
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""

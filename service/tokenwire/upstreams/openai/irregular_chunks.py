@@ -44,6 +44,7 @@ class IrregularChoice(msgspec.Struct, gc=False):
     delta: IrregularDelta | None = None
     message: IrregularDelta | None = None
     finish_reason: msgspec.Raw = msgspec.Raw()
+    logprobs: msgspec.Raw = msgspec.Raw()
     usage: msgspec.Raw = msgspec.Raw()
 
 
@@ -86,6 +87,7 @@ def _choice(choice: IrregularChoice) -> Choice:
         delta=_delta(choice.delta) if choice.delta else None,
         message=_delta(choice.message) if choice.message else None,
         finish_reason=_string(bytes(choice.finish_reason)),
+        logprobs=choice.logprobs,
         usage=choice.usage,
     )
 

@@ -56,10 +56,10 @@ class OpenAIModel:
         with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
             with timer:
                 events = await self._open(request, call)
-            show_reasoning, has_tools = request.reasoning.show, bool(request.tools)
+            show_reasoning = request.reasoning.show
+            reader = self.dialect.reader(request)
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
-            reader = self.dialect.reader(has_tools=has_tools)
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others
@@ -152,6 +152,13 @@ def _deltas(
                 break
             reader.deferred_error = reader.deferred_error or error
             continue
+        if reader.logprobs:
+            # Not merged: few requests ask for them, and each belongs to its text.
+            deltas += _merged(reasonings, texts, merge=merge)
+            shown = reader.reasoning if show_reasoning else ""
+            deltas.append(Delta(text, 1, shown, logprobs=reader.logprobs))
+            reasonings, texts = [], []
+            continue
         if reader.reasoning and show_reasoning:
             if texts:
                 # In a Delta, the reasoning comes before the text.
@@ -171,6 +178,6 @@ def _deltas(
 
 def _merged(reasonings: list[str], texts: list[str], *, merge: bool) -> list[Delta]:
     """Return reasoning and the text after it as one Delta, or as one for each event."""
-    if merge:
+    if merge and (texts or reasonings):
         return [Delta("".join(texts), len(texts) + len(reasonings), "".join(reasonings))]
     return [Delta("", 1, each) for each in reasonings] + [Delta(each) for each in texts]

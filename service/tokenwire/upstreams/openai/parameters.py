@@ -20,6 +20,8 @@ FIELDS: Final = {
     "frequency_penalty": "params.frequency_penalty",
     "presence_penalty": "params.presence_penalty",
     "user": "params.user",
+    "logprobs": "params.top_logprobs",
+    "top_logprobs": "params.top_logprobs",
     "top_k": "params.top_k",
     "min_p": "params.min_p",
     "logit_bias": "params.logit_bias",

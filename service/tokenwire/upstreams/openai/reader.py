@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tokenwire.core.domain import Completion, Delta
+from tokenwire.core.domain import Completion, Delta, TokenLogprob
 from tokenwire.core.errors import ServiceError
 from tokenwire.upstreams.http.sse import Event
 
@@ -16,6 +16,7 @@ class AnswerReader(Protocol):
         texts: The number of events with text so far.
         others: The number of events with reasoning or pieces of tool calls so far.
         reasoning: The reasoning in the latest event, or empty.
+        logprobs: The log probabilities in the latest event, if the request asks for them.
         deferred_error: The first failure after the text was complete. It is raised only if more
             text follows, because then text may be missing.
     """
@@ -25,6 +26,7 @@ class AnswerReader(Protocol):
     texts: int
     others: int
     reasoning: str
+    logprobs: tuple[TokenLogprob, ...]
     deferred_error: ServiceError | None
 
     def add(self, event: Event) -> str:

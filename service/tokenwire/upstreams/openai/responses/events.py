@@ -18,6 +18,7 @@ class TextEvent(msgspec.Struct, gc=False):
     output_index: int = 0
     content_index: int = 0
     summary_index: int = 0
+    logprobs: msgspec.Raw = msgspec.Raw()
 
 
 TEXT_DELTA: Final = "response.output_text.delta"

@@ -5,12 +5,13 @@ from typing import Any, Final
 import msgspec
 
 from tokenwire.core.conversation_state import StateCodec
-from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
+from tokenwire.core.domain import Completion, Delta, FinishReason, TokenLogprob, Usage
 from tokenwire.core.errors import ServiceError, UpstreamProtocolError, UpstreamTruncated
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.answer_names import name_of
 from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
+from tokenwire.upstreams.openai.logprobs import read_logprobs
 from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
 from tokenwire.upstreams.openai.responses import events
 from tokenwire.upstreams.openai.responses.events import TextEvent, decode_text_event, ending_of
@@ -27,10 +28,13 @@ class ResponseReader:
     Args:
         codec: Encodes what the upstream needs back of an answer with tool calls; None if the
             request has no tools.
+        with_logprobs: Whether the request asks for log probabilities.
     """
 
-    def __init__(self, codec: StateCodec | None = None) -> None:
+    def __init__(self, codec: StateCodec | None = None, *, with_logprobs: bool = False) -> None:
         self._codec = codec
+        self._with_logprobs = with_logprobs
+        self.logprobs: tuple[TokenLogprob, ...] = ()
         self.complete = False
         self.ended = False
         self.texts = 0
@@ -49,6 +53,7 @@ class ResponseReader:
     def add(self, event: Event) -> str:
         """Add an event and return its text, which may be empty; see `reader.AnswerReader`."""
         self.reasoning = ""
+        self.logprobs = ()
         try:
             piece = decode_text_event(event.data)
         except msgspec.ValidationError:
@@ -67,6 +72,8 @@ class ResponseReader:
     def _add_piece(self, piece: TextEvent) -> str:
         """Add an event with a `delta`, and return its text."""
         kind = piece.type
+        if self._with_logprobs:
+            self.logprobs = read_logprobs(piece.logprobs)
         if kind == events.TEXT_DELTA:
             return self._output.add_text(piece)
         if kind == events.REFUSAL_DELTA:

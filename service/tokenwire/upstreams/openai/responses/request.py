@@ -25,6 +25,7 @@ UNSET: Final[tuple[object, ...]] = (None, (), {})
 
 REASONING_MODEL: Final = re.compile(r"(o[1-9]|gpt-[5-9]|codex)(?!.*chat)")
 """The names of OpenAI's models that reason. Others reject a request for encrypted reasoning."""
+LOGPROBS: Final = "message.output_text.logprobs"
 ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 
 
@@ -54,8 +55,11 @@ def request_fields(request: ChatRequest) -> dict[str, Any]:
     if reasoning := _reasoning(request.reasoning):
         fields["reasoning"] = reasoning
     reasons = bool(request.reasoning.effort) or REASONING_MODEL.match(request.model)
-    if request.tools and reasons:
-        fields["include"] = [ENCRYPTED_REASONING]
+    include = [ENCRYPTED_REASONING] if request.tools and reasons else []
+    if request.sampling.top_logprobs is not None:
+        include.append(LOGPROBS)
+    if include:
+        fields["include"] = include
     return fields
 
 
