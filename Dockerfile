@@ -23,13 +23,16 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv /builder \
     && /builder/bin/pip install --no-deps --require-hashes --requirement builder.lock
-# An environment without pip: nothing in the image installs anything.
-COPY requirements.lock ./
+# An environment without pip: nothing in the image installs anything. A provider's lock has all
+# packages of the server's in the same versions, and those of the provider.
+ARG PROVIDER
+COPY requirements.lock requirements-anthropic.lock requirements-ollama.lock ./
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/tokenwire \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --require-hashes --only-binary :all: --requirement requirements.lock \
+    --no-compile --no-deps --require-hashes --only-binary :all: \
+    --requirement "requirements${PROVIDER:+-${PROVIDER}}.lock" \
     && /builder/bin/pip --python /opt/tokenwire/bin/python check
 COPY pyproject.toml README.md LICENSE ./
 COPY client client

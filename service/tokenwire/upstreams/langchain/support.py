@@ -1,0 +1,66 @@
+"""Rejects the fields of a request that a provider lacks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tokenwire.core.domain import (
+    ChatRequest,
+    Choices,
+    Format,
+    Grammar,
+    JsonObject,
+    JsonSchema,
+    Regex,
+)
+from tokenwire.core.errors import InvalidParameter
+
+FORMATS: Final[Mapping[type[Format], str]] = {
+    JsonSchema: "format.json_schema",
+    JsonObject: "format.json",
+    Regex: "format.regex",
+    Grammar: "format.grammar",
+    Choices: "format.choices",
+}
+
+
+def check_support(request: ChatRequest, fields: Mapping[str, str], provider: str) -> None:
+    """Require that the provider takes every field that the request sets.
+
+    Args:
+        request: The request.
+        fields: See `Provider`.
+        provider: The name of the provider.
+
+    Raises:
+        InvalidParameter: The provider lacks a field; the error names it.
+    """
+    for field, path in _set_fields(request):
+        if field not in fields:
+            raise InvalidParameter(path, f"is not supported with the provider {provider}")
+
+
+def _set_fields(request: ChatRequest) -> Iterator[tuple[str, str]]:
+    """Yield each field that is set and that a provider may lack, and its path in the request."""
+    sampling, choice = request.sampling, request.tool_choice
+    values = {
+        "params.temperature": sampling.temperature,
+        "params.max_tokens": sampling.max_tokens,
+        "params.top_p": sampling.top_p,
+        "params.stop": sampling.stop or None,
+        "params.seed": sampling.seed,
+        "params.frequency_penalty": sampling.frequency_penalty,
+        "params.presence_penalty": sampling.presence_penalty,
+        "params.user": sampling.user or None,
+        "reasoning.effort": request.reasoning.effort,
+        "reasoning.max_tokens": request.reasoning.max_tokens,
+        "tool_choice.mode": choice.mode,
+        "tool_choice.name": choice.name or None,
+        "tool_choice.parallel": choice.parallel,
+    }
+    yield from ((field, field) for field, value in values.items() if value is not None)
+    if request.format is not None:
+        field = FORMATS[type(request.format)]
+        yield field, field
+    for index, tool in enumerate(request.tools):
+        if tool.strict:
+            yield "tools.strict", f"tools[{index}].strict"
