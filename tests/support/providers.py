@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -34,7 +34,7 @@ class Wire:
 
     name: str
     address: str
-    variables: dict[str, str]
+    variables: dict[str, str] = field(hash=False)
     content_type: str
 
     def body(self, *texts: str) -> list[bytes]:

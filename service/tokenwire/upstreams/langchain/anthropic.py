@@ -1,5 +1,6 @@
 """The provider `anthropic`: Anthropic's Messages API."""
 
+import json
 import logging
 from functools import lru_cache
 from typing import Any, Final
@@ -21,7 +22,6 @@ from tokenwire.core.domain import (
     Usage,
 )
 from tokenwire.core.errors import InvalidParameter, UpstreamProtocolError
-from tokenwire.core.json_objects import decode_object
 from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.facts import Facts, count_in, name_in
 from tokenwire.upstreams.langchain.framing import ServerSentEvents
@@ -107,7 +107,7 @@ class AnthropicDialect:
             parameters["stop"] = list(sampling.stop)
         parameters |= _reasoning(request.reasoning)
         if isinstance(request.format, JsonSchema):
-            schema = decode_object(request.format.schema)
+            schema = json.loads(request.format.schema)
             parameters["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         if request.tools:
             parameters["tools"] = [_tool(tool) for tool in request.tools]
@@ -176,7 +176,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     fields: dict[str, Any] = {"name": tool.name}
     if tool.description:
         fields["description"] = tool.description
-    fields["input_schema"] = decode_object(tool.parameters)
+    fields["input_schema"] = json.loads(tool.parameters)
     if tool.strict:
         fields["strict"] = True
     return fields

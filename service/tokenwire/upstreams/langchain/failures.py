@@ -63,8 +63,9 @@ def failure_of(error: Exception, *, sent: bool | None, received: bool) -> errors
     Args:
         error: The exception.
         sent: Whether a request was sent; None if unknown.
-        received: Whether a part of the answer has arrived.
+        received: Whether a part of the answer has arrived, which implies that one was sent.
     """
+    sent = True if received else sent
     chain = list(_chain(error))
     found = next((each for each in chain if isinstance(each, errors.ServiceError)), None)
     found = found or next(filter(None, map(_by_status, chain)), None)
@@ -77,12 +78,12 @@ def failure_of(error: Exception, *, sent: bool | None, received: bool) -> errors
         for kind, failure in FAILURES.items():
             if isinstance(each, kind):
                 return failure()
-    if any(isinstance(each, MALFORMED) for each in chain):
-        return errors.UpstreamProtocolError()
-    if isinstance(error, REJECTED_LOCALLY):
-        if sent or received:
-            return errors.UpstreamProtocolError()
+    is_malformed = any(isinstance(each, MALFORMED) for each in chain)
+    if sent is False or (isinstance(error, REJECTED_LOCALLY) and not (sent or is_malformed)):
+        # Nothing was sent: the package cannot make a request from its arguments.
         return errors.UpstreamRejectedRequest(fields=_named_fields(error))
+    if is_malformed or isinstance(error, REJECTED_LOCALLY):
+        return errors.UpstreamProtocolError()
     return errors.UpstreamError()
 
 

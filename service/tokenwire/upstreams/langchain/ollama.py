@@ -1,5 +1,6 @@
 """The provider `ollama`: the API of Ollama's server."""
 
+import json
 import logging
 from typing import Any, Final
 
@@ -19,7 +20,6 @@ from tokenwire.core.domain import (
     Usage,
 )
 from tokenwire.core.errors import InvalidParameter, UpstreamProtocolError
-from tokenwire.core.json_objects import decode_object
 from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.facts import Facts, count_in, name_in
 from tokenwire.upstreams.langchain.framing import JsonLines
@@ -86,7 +86,7 @@ class OllamaDialect:
         }
         match request.format:
             case JsonSchema():
-                parameters["format"] = decode_object(request.format.schema)
+                parameters["format"] = json.loads(request.format.schema)
             case JsonObject():
                 parameters["format"] = "json"
         return parameters

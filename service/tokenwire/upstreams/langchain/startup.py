@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tokenwire.config import Settings, SettingsError, variables
+from tokenwire.config.environment import hidden_variables
 from tokenwire.config.files import names_of
 from tokenwire.config.providers import PROVIDER_SETTINGS, ProviderSettings, load_provider
 from tokenwire.upstreams.http.client import HttpClient
@@ -43,7 +44,8 @@ def build_langchain(settings: Settings, timeouts: Timeouts) -> LangChainModel:
     if problems or own is None:
         raise SettingsError(problems)
     client = HttpClient(settings.connect_timeout_seconds, None)
-    dialect = _load(name, provider)(own, settings.model, client)
+    with hidden_variables():
+        dialect = _load(name, provider)(own, settings.model, client)
     return LangChainModel(ProviderBackend(name, provider, dialect, client, key), timeouts)
 
 
