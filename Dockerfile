@@ -3,6 +3,8 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG GO_IMAGE=golang:1.26-bookworm
 ARG GRPC_HEALTH_PROBE=v0.4.61
+# With the package of another provider: --build-arg LOCK=requirements-anthropic.lock
+ARG LOCK=requirements.lock
 
 # The secrets are for builders behind a mirror or a proxy that signs with a CA of its own; where
 # none are given, nothing is mounted.
@@ -23,13 +25,16 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv /builder \
     && /builder/bin/pip install --no-deps --require-hashes --requirement builder.lock
-# An environment without pip: nothing in the image installs anything.
-COPY requirements.lock ./
+# An environment without pip: nothing in the image installs anything. A provider's lock has all
+# packages of the server's in the same versions, and those of the provider.
+ARG LOCK
+COPY requirements.lock requirements-anthropic.lock requirements-ollama.lock ./
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/tokenwire \
     && /builder/bin/pip --python /opt/tokenwire/bin/python install \
-    --no-compile --no-deps --require-hashes --only-binary :all: --requirement requirements.lock \
+    --no-compile --no-deps --require-hashes --only-binary :all: \
+    --requirement "${LOCK}" \
     && /builder/bin/pip --python /opt/tokenwire/bin/python check
 COPY pyproject.toml README.md LICENSE ./
 COPY client client

@@ -18,7 +18,10 @@ from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
-PREFIXES = ("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
+PREFIXES = (
+    *("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_"),
+    *("ANTHROPIC_", "OLLAMA_"),
+)
 
 # Every run uses the same few examples; `--hypothesis-profile long` searches for new ones.
 hypothesis.settings.register_profile(

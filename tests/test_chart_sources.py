@@ -10,6 +10,8 @@ from chart import CHART, DASHBOARDS, SET_BY_THE_CHART, rule_files
 from support.programs import ROOT
 from tokenwire import __version__
 from tokenwire.config import Settings, variables
+from tokenwire.config.files import names_of
+from tokenwire.config.providers import PROVIDER_SETTINGS
 
 FILES = ROOT / CHART / "files"
 
@@ -36,6 +38,18 @@ def test_every_setting_is_a_value() -> None:
     known = set(schema["properties"]["settings"]["properties"])
     for field in Settings.model_fields:
         assert (set(variables(field)) <= known) == (field not in SET_BY_THE_CHART), field
+
+
+def test_every_address_of_a_provider_is_a_value() -> None:
+    """The schema contains the providers' addresses; the chart mounts keys by their names."""
+    schema = json.loads((ROOT / CHART / "values.schema.json").read_text("utf-8"))
+    known = set(schema["properties"]["settings"]["properties"])
+    helpers = (ROOT / CHART / "templates" / "_helpers.tpl").read_text("utf-8")
+    for provider, settings in PROVIDER_SETTINGS.items():
+        [key] = names_of(settings.model_fields["api_key"])
+        assert set(names_of(settings.model_fields["base_url"])) <= known
+        assert key not in known
+        assert f'"{provider}" "{key}"' in helpers
 
 
 @pytest.mark.parametrize("name", ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"])

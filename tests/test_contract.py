@@ -124,6 +124,9 @@ def message_paths(message: DescriptorProto, path: tuple[int, ...]) -> Paths:
     for i, field in enumerate(message.field):
         yield f"{message.name}.{field.name}", (*path, DescriptorProto.FIELD_FIELD_NUMBER, i)
     for i, nested in enumerate(message.nested_type):
+        if nested.options.map_entry:
+            # The compiler makes it of a map, whose field has the comment.
+            continue
         yield from message_paths(nested, (*path, DescriptorProto.NESTED_TYPE_FIELD_NUMBER, i))
     for i, enum in enumerate(message.enum_type):
         yield from enum_paths(enum, (*path, DescriptorProto.ENUM_TYPE_FIELD_NUMBER, i))

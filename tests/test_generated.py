@@ -7,9 +7,12 @@ import pytest
 
 import generate
 from errors_doc import error_tables
-from settings_doc import settings_table, settings_tables
+from settings_doc import provider_tables, settings_table, settings_tables
 from support.programs import ROOT
 from tokenwire.config import Settings, variables
+from tokenwire.config.files import names_of
+from tokenwire.config.providers import PROVIDER_SETTINGS
+from tokenwire.upstreams.langchain.provider import PROVIDERS
 
 README = "README.md"
 
@@ -49,6 +52,16 @@ def test_every_setting_is_documented() -> None:
     ]
     assert "From 0 to 86,400 seconds." in tables["Limits and timing"]
     assert "One of `debug`, `info`, `warning`, `error`." in tables["Metrics, logs and traces"]
+
+
+def test_every_setting_of_a_provider_is_documented() -> None:
+    """Each provider has a table with its own settings."""
+    tables = provider_tables()
+    for provider, settings in PROVIDER_SETTINGS.items():
+        rows = tables[f"With `TOKENWIRE_PROVIDER={provider}`"]
+        for field in settings.model_fields.values():
+            assert ", ".join(f"`{name}`" for name in names_of(field)) in rows
+    assert tables.keys() >= {f"With `TOKENWIRE_PROVIDER={name}`" for name in PROVIDERS}
 
 
 def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path) -> None:

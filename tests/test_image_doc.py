@@ -5,9 +5,10 @@ import re
 import pytest
 
 from support.image_doc import BUILDS, COMMANDS, MAKES, RUNS, options
-from support.image_sources import ARGUMENTS
+from support.image_sources import ARGUMENTS, COPIED
 from support.image_sources import TEXT as DOCKERFILE
-from support.programs import run
+from support.programs import ROOT, run
+from tokenwire.upstreams.langchain.provider import PROVIDERS
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
@@ -34,4 +35,14 @@ def test_every_build_gives_what_the_dockerfile_takes(command: str) -> None:
     assert arguments | secrets
     assert arguments <= set(ARGUMENTS)
     assert secrets <= set(re.findall(r"type=secret,id=(\w+)", DOCKERFILE))
+    locks = [each for each in options(command, "--build-arg") if each.startswith("LOCK=")]
+    assert {each.removeprefix("LOCK=") for each in locks} <= set(COPIED)
     assert command.endswith(" --tag tokenwire:local .")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_image_may_have_every_provider(provider: str) -> None:
+    """The page tells how the package of each provider gets into the image."""
+    [command] = [each for each in BUILDS if f"LOCK=requirements-{provider}.lock" in each]
+    assert (ROOT / f"requirements-{provider}.lock").is_file()
+    assert command

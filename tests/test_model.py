@@ -142,7 +142,7 @@ async def test_a_base_url_with_a_query_works_as_azures_does(upstream: DemoUpstre
     assert request.headers["api-key"] == "key-1"
 
 
-@pytest.mark.parametrize("provider", ["no-such-provider", "anthropic"])
+@pytest.mark.parametrize("provider", ["no-such-provider", "groq"])
 def test_a_provider_that_is_not_there_stops_the_start(provider: str) -> None:
     """An unknown provider, or one whose package is not installed, is a settings error."""
     with pytest.raises(SettingsError) as caught:

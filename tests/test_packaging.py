@@ -16,13 +16,20 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import lock
 from support.programs import ROOT
+from tokenwire.upstreams.langchain.provider import PROVIDERS
 
 
 def requirements(entries: Iterable[str]) -> list[Requirement]:
     """Return the requirements, without this repository's own distributions."""
     found = map(Requirement, entries)
     return [each for each in found if each.name not in ("tokenwire-client", "tokenwire-demo")]
+
+
+def without_extras(entries: Iterable[Requirement]) -> set[Requirement]:
+    """Return the requirements that apply without any extra."""
+    return {each for each in entries if "extra" not in str(each.marker)}
 
 
 PYPROJECTS: list[dict[str, Any]] = [
@@ -32,10 +39,12 @@ PYPROJECTS: list[dict[str, Any]] = [
 PYPROJECT, CLIENT, _ = PYPROJECTS
 PROJECT = PYPROJECT["project"]
 DEPENDENCIES = requirements(PROJECT["dependencies"])
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 ALL = [
     *(each for one in PYPROJECTS for each in requirements(one["project"]["dependencies"])),
     *(each for one in PYPROJECTS for each in requirements(one["build-system"]["requires"])),
     *requirements(PYPROJECT["dependency-groups"]["dev"]),
+    *(each for name in PROVIDERS for each in requirements(EXTRAS[name])),
 ]
 
 
@@ -90,6 +99,22 @@ def test_the_server_is_tested_with_what_it_ships_with() -> None:
     assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_provider_is_tested_with_what_it_ships_with(provider: str) -> None:
+    """A provider's lock has the server's packages and its own, in the versions of the tests."""
+    versions = locked(f"requirements-{provider}.lock")
+    assert locked("requirements.lock").items() < versions.items()
+    assert versions.items() <= locked("requirements-dev.lock").items()
+    names = {canonicalize_name(each.name) for each in requirements(EXTRAS[provider])}
+    assert names <= versions.keys()
+
+
+def test_each_provider_is_an_extra_with_a_lock() -> None:
+    """Every provider in the table has an extra with its package, and a lock."""
+    assert set(EXTRAS) == {"demo", *PROVIDERS}
+    assert list(lock.PROVIDERS) == list(PROVIDERS)
+
+
 def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
     """The lower bounds of grpcio and protobuf meet the requirements of the generated code."""
     folder = ROOT / "client" / "tokenwire_client" / "v1"
@@ -105,7 +130,11 @@ def test_the_stubs_work_with_the_oldest_libraries_allowed() -> None:
 def test_the_wheel_needs_what_the_project_needs(metadata: Message) -> None:
     """The wheel lists the runtime dependencies with their bounds, and no development ones."""
     needed = requirements(metadata.get_all("Requires-Dist", []))
-    assert set(needed) == set(DEPENDENCIES)
+    assert without_extras(needed) == set(DEPENDENCIES)
+    extras = set(metadata.get_all("Provides-Extra", []))
+    assert extras == {"demo", *PROVIDERS}
+    for each in set(needed) - without_extras(needed):
+        assert any(each.marker.evaluate({"extra": name}) for name in PROVIDERS if each.marker)
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
 
 

@@ -10,6 +10,8 @@ import yaml
 
 from tokenwire import __version__
 from tokenwire.config import Settings, variables
+from tokenwire.config.files import names_of
+from tokenwire.config.providers import PROVIDER_SETTINGS
 from tool import ROOT
 
 CHART: Final = Path("deploy/helm/tokenwire")
@@ -69,6 +71,14 @@ def settings_schema() -> dict[str, Any]:
         if field not in SET_BY_THE_CHART
         for name in variables(field)
     }
+    for provider in PROVIDER_SETTINGS.values():
+        schemas = provider.model_json_schema()["properties"]
+        names = [
+            names_of(field)
+            for name, field in provider.model_fields.items()
+            if name not in SET_BY_THE_CHART
+        ]
+        own |= {name: _property(schemas[group[0]]) for group in names for name in group}
     return {
         "type": "object",
         "required": REQUIRED_BY_THE_CHART,

@@ -19,6 +19,9 @@ OURS: Final = (
 )
 """This repository's own distributions: resolved for what they need, not locked themselves."""
 
+PROVIDERS: Final = ("anthropic", "ollama")
+"""The extras with the packages of providers."""
+
 
 def lock(source: str, output: str, *options: str) -> None:
     """Resolve the requirements in `source` into the hash-locked file `output`."""
@@ -37,7 +40,12 @@ def lock(source: str, output: str, *options: str) -> None:
 
 if __name__ == "__main__":
     lock("pyproject.toml", "requirements.lock", *OURS)
-    lock("pyproject.toml", "requirements-dev.lock", *OURS, "--extra", "demo", "--group", "dev")
+    extras = [option for name in ("demo", *PROVIDERS) for option in ("--extra", name)]
+    lock("pyproject.toml", "requirements-dev.lock", *OURS, *extras, "--group", "dev")
+    for provider in PROVIDERS:
+        # What the image needs beside requirements.lock, and therefore in its versions.
+        shared = ("--constraint", "requirements-dev.lock")
+        lock("pyproject.toml", f"requirements-{provider}.lock", *OURS, "--extra", provider, *shared)
     for package in ("client", "demo"):
         # What it shares with the server is of the same version.
         shared = ("--constraint", "requirements.lock")

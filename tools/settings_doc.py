@@ -4,8 +4,12 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic_settings import BaseSettings
+
 from documents import code, table, write
-from tokenwire.config import Settings, variables
+from tokenwire.config import Settings
+from tokenwire.config.files import names_of
+from tokenwire.config.providers import PROVIDER_SETTINGS
 
 # First field -> title. A group ends at the next group, so most new fields need no entry here.
 GROUPS: Final = {
@@ -17,6 +21,7 @@ GROUPS: Final = {
     "prices": "Metrics, logs and traces",
 }
 
+HEAD: Final = ("Variable", "Default", "Meaning")
 INTRODUCTION: Final = """\
 # Settings
 
@@ -37,7 +42,8 @@ IN_README: Final = re.compile(
 def settings_table(root: Path) -> None:
     """Write docs/settings.md, and the tables between the markers of the README if it has them."""
     sections = settings_tables()
-    parts = [f"## {title}\n\n{rows}" for title, rows in sections.items()]
+    every = sections | provider_tables()
+    parts = [f"## {title}\n\n{rows}" for title, rows in every.items()]
     source = "service/tokenwire/config/fields.py"
     write(root / "docs" / "settings.md", source, INTRODUCTION, *parts)
     readme = root / "README.md"
@@ -49,18 +55,32 @@ def settings_table(root: Path) -> None:
 
 def settings_tables() -> dict[str, str]:
     """Return the settings as Markdown tables, by the title of their group."""
-    properties = Settings.model_json_schema()["properties"]
     groups: dict[str, list[tuple[str, str, str]]] = {}
     title = ""
-    for field in Settings.model_fields:
+    for field, row in _rows(Settings).items():
         title = GROUPS.get(field, title)
-        names = variables(field)
+        groups.setdefault(title, []).append(row)
+    return {title: table(HEAD, rows) for title, rows in groups.items()}
+
+
+def provider_tables() -> dict[str, str]:
+    """Return the providers' own settings as Markdown tables, by the title of their group."""
+    return {
+        f"With `TOKENWIRE_PROVIDER={provider}`": table(HEAD, _rows(settings).values())
+        for provider, settings in PROVIDER_SETTINGS.items()
+    }
+
+
+def _rows(settings: type[BaseSettings]) -> dict[str, tuple[str, str, str]]:
+    """Return the row of each field."""
+    properties = settings.model_json_schema()["properties"]
+    rows = {}
+    for name, field in settings.model_fields.items():
+        names = names_of(field)
         schema = properties[names[0]]
         meaning = " ".join(filter(None, (schema["description"], _limits(names[0], schema))))
-        row = (", ".join(map(code, names)), _default(schema["default"]), meaning)
-        groups.setdefault(title, []).append(row)
-    head = ("Variable", "Default", "Meaning")
-    return {title: table(head, rows) for title, rows in groups.items()}
+        rows[name] = (", ".join(map(code, names)), _default(schema["default"]), meaning)
+    return rows
 
 
 def _default(value: object) -> str:

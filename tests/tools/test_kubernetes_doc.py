@@ -86,11 +86,14 @@ def test_commands_on_objects_name_ones_that_are_made(command: str) -> None:
 @pytest.mark.parametrize("command", doc.SECRETS)
 def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
     """The command creates the Secret name and key that the installation with an API key mounts."""
-    [install] = [each for each in doc.INSTALLS if "apiKey.existingSecret.name" in each]
+    name = doc.words(command)[4]
+    [install] = [each for each in doc.INSTALLS if f"apiKey.existingSecret.name={name} " in each]
     [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
     [secret] = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
     assert f"secret generic {secret['secretName']} " in command
-    assert f"--from-literal={secret['items'][0]['key']}=" in command
+    [item] = secret["items"]
+    assert f"--from-literal={item['key']}=" in command
+    assert item["path"] == item["key"]
 
 
 def test_the_certificate_is_the_one_that_is_served() -> None:

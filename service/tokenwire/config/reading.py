@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings
 
 from tokenwire.config.fields import PREFIX, Settings, variables
-from tokenwire.config.files import SECRETS_DIR
+from tokenwire.config.files import SECRETS_DIR, names_of
 from tokenwire.config.problems import SettingsError, shown
 
 SERVICE_LINK: Final = re.compile(
@@ -31,7 +32,8 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**{variables(field)[0]: value for field, value in overrides.items()})
     except ValidationError as error:
-        raise SettingsError([_problem(details) for details in error.errors()]) from None
+        problems = [problem_of(Settings, details) for details in error.errors()]
+        raise SettingsError(problems) from None
 
 
 def unknown_variables() -> list[str]:
@@ -58,15 +60,16 @@ def _similar_setting(name: str, known: set[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, known, 1)), None)
 
 
-def _problem(details: ErrorDetails) -> str:
+def problem_of(settings: type[BaseSettings], details: ErrorDetails) -> str:
+    """Return the line for one error of a class of settings."""
     message = details["msg"]
     if not details["loc"]:
         return message
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
     name = str(details["loc"][0])
-    for field_name, field in Settings.model_fields.items():
-        names = variables(field_name)
+    for field in settings.model_fields.values():
+        names = names_of(field)
         if name in names:
             name = next((each for each in names if os.environ.get(each)), name)
             if field.annotation == SecretStr | None:

@@ -4,9 +4,9 @@ from urllib.parse import urlsplit
 
 import openai
 
-from tokenwire.config import Settings, SettingsError
+from tokenwire.config import Settings
 from tokenwire.core.chat_model import ChatModel
-from tokenwire.upstreams.langchain import LangChainModel
+from tokenwire.upstreams.langchain.startup import build_langchain
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.dialect import ChatDialect, ResponsesDialect
 from tokenwire.upstreams.openai.endpoint import CHAT_PATH, RESPONSES_PATH, Credentials
@@ -20,11 +20,11 @@ def build_model(settings: Settings) -> ChatModel:
     """Return the model that `settings` describe.
 
     Raises:
-        SettingsError: LangChain does not support the provider, or its package is not installed.
+        SettingsError: See `build_langchain`.
     """
     if settings.provider == "openai":
         return build_openai(settings)
-    return _build_langchain(settings)
+    return build_langchain(settings, timeouts_of(settings))
 
 
 def build_openai(settings: Settings) -> OpenAIModel:
@@ -85,15 +85,3 @@ def _max_tokens_parameter(settings: Settings, base_url: str) -> str:
     if host.endswith((".openai.com", ".azure.com")):
         return "max_completion_tokens"
     return "max_tokens"
-
-
-def _build_langchain(settings: Settings) -> LangChainModel:
-    # Imported here because it loads LangGraph, which OpenAI-compatible upstreams do not need.
-    from langchain.chat_models import init_chat_model  # noqa: PLC0415
-
-    try:
-        model = init_chat_model(settings.model, model_provider=settings.provider)
-    except (ImportError, ValueError) as error:
-        problem = f"TOKENWIRE_PROVIDER={settings.provider}: {error}"
-        raise SettingsError([problem.splitlines()[0]]) from None
-    return LangChainModel(model, timeouts_of(settings))

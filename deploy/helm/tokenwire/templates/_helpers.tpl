@@ -68,6 +68,12 @@ app.kubernetes.io/component: test
 {{- ternary .Values.apiKey.existingSecret.key "OPENAI_API_KEY" (not (empty .Values.apiKey.existingSecret.name)) }}
 {{- end }}
 
+{{/* The setting that the key is mounted as: each provider has its own. */}}
+{{- define "tokenwire.keyVariable" -}}
+{{- $provider := get .Values.settings "TOKENWIRE_PROVIDER" | default "openai" }}
+{{- get (dict "anthropic" "ANTHROPIC_API_KEY" "ollama" "OLLAMA_API_KEY") $provider | default "OPENAI_API_KEY" }}
+{{- end }}
+
 {{/* Whether an autoscaler sets the number of pods: "true" or nothing. */}}
 {{- define "tokenwire.scaled" -}}
 {{- if or .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}true{{ end }}

@@ -1,20 +1,9 @@
-"""The HTTP client of an OpenAI-compatible upstream."""
+"""The endpoint of an OpenAI-compatible upstream."""
 
-import asyncio
-from contextlib import suppress
-from http import HTTPStatus
 from typing import Any, Final
 
-import aiohttp
-from aiohttp.payload import Payload
-
-from tokenwire.core import errors
-from tokenwire.core.attempts import Attempts, Cause
-from tokenwire.upstreams.http.causes import cause_of, failure, is_idle_timeout
-from tokenwire.upstreams.http.connections import MAX_HEAD_BYTES
-from tokenwire.upstreams.http.inflate import inflater
-from tokenwire.upstreams.http.pool import Attempt, Connector, Request, Response
-from tokenwire.upstreams.http.trace_headers import trace_headers
+from tokenwire.core.attempts import Attempts
+from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.openai.body import request_body
 from tokenwire.upstreams.openai.endpoint import (
     CHAT_PATH,
@@ -23,20 +12,14 @@ from tokenwire.upstreams.openai.endpoint import (
     endpoint,
     headers,
 )
-from tokenwire.upstreams.openai.rejection import rejection
 from tokenwire.upstreams.openai.request_id import request_id
+from tokenwire.upstreams.openai.response_check import check_response
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
-ERROR_BODY_SECONDS: Final = 1.0
-MAX_ERROR_BODY_BYTES: Final = 1 << 16
 MAX_EVENT_BYTES: Final = {CHAT_PATH: 1 << 20, RESPONSES_PATH: 1 << 23}
 """The size limit of one event by dialect. The last event of a responses stream repeats the answer
 and most of the request."""
-MAX_HEADERS: Final = 1_024
-"""More than any proxy adds. This is also the only limit on the trailers of a chunked body."""
-READ_BUFFER_BYTES: Final = 1 << 12
-"""The number of unread bytes per answer above which reading from the upstream pauses."""
 
 
 class Upstream:
@@ -45,9 +28,8 @@ class Upstream:
     Args:
         base_url: The base URL, as for OpenAI's SDK. Its query string is part of each request.
         credentials: See `endpoint.headers`.
-        connect_seconds: The longest time to establish a connection. The reader of the events
-            limits the time of the answer.
-        proxy: The URL of an HTTP proxy, or None. Proxy environment variables are ignored.
+        connect_seconds: See `HttpClient`.
+        proxy: See `HttpClient`.
         path: The path of the endpoint below the base URL.
     """
 
@@ -63,15 +45,11 @@ class Upstream:
         self._max_event_bytes = MAX_EVENT_BYTES[path]
         self._headers = headers(base_url, credentials)
         self._key = credentials.api_key
-        self._connect_seconds = connect_seconds
-        self._proxy = proxy
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient(connect_seconds, proxy)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session:
-            await session.close()
+        await self._client.aclose()
 
     async def open(self, payload: dict[str, Any], attempts: Attempts) -> ResponseEvents:
         """Send `payload` and return the events of the response; the caller must close them.
@@ -83,103 +61,13 @@ class Upstream:
         Raises:
             ServiceError: The request fails or is rejected.
         """
-        response = await self._send(payload, attempts)
+        body = await request_body(payload)
+        response = await self._client.post(self._url, self._headers, body, attempts)
         attempts.upstream_status = response.status
         attempts.upstream_request_id = request_id(response.headers, self._key)
         try:
-            await _check_response(response)
+            await check_response(response)
         except BaseException:
             response.close()
             raise
         return ResponseEvents(response, attempts, self._max_event_bytes)
-
-    async def _send(self, payload: dict[str, Any], attempts: Attempts) -> Response:
-        """Send a request, and send it again on a new connection if the pooled one was stale."""
-        body = await request_body(payload)
-        response = await self._send_once(body, attempts, Attempt(fresh=False))
-        if response is None:
-            response = await self._send_once(body, attempts, Attempt(fresh=True))
-        assert response is not None  # noqa: S101 - a fresh connection is not stale
-        return response
-
-    async def _send_once(
-        self, body: bytes | Payload, attempts: Attempts, attempt: Attempt
-    ) -> Response | None:
-        """Return the response to a request, or None if its connection was stale."""
-        session = self._open_session()
-        attempts.begin_request()
-        try:
-            response = await session.post(
-                self._url,
-                data=body,
-                headers=self._headers | trace_headers(attempts.span),
-                allow_redirects=False,
-                proxy=self._proxy,
-                middlewares=(attempt,),
-            )
-        except (aiohttp.ClientError, TimeoutError, UnicodeError, RuntimeError) as error:
-            cause = cause_of(error, attempt.connection)
-            if cause is None:
-                raise
-            if attempt.is_stale:
-                attempts.add_failure(Cause.STALE)
-                return None
-            attempts.add_failure(cause)
-            if cause is Cause.DESCRIPTORS and isinstance(session.connector, Connector):
-                # Frees the descriptors of idle connections for callers and health checks.
-                session.connector.suspend_reuse()
-            raise failure(cause) from None
-        finally:
-            attempts.count += attempt.sent
-        assert isinstance(response, Response)  # noqa: S101 - the session's response_class
-        if attempt.reused and is_idle_timeout(response):
-            response.close()
-            attempts.add_failure(Cause.STALE)
-            return None
-        return response
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        """Return the session, which can be created only while the event loop runs."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=Connector(),
-                timeout=aiohttp.ClientTimeout(connect=self._connect_seconds),
-                # No default headers: aiohttp would also send them, with the key, to a proxy.
-                request_class=Request,
-                response_class=Response,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                read_bufsize=READ_BUFFER_BYTES,
-                # UpstreamConnection limits the whole head, so lines need no lower limit.
-                max_line_size=MAX_HEAD_BYTES,
-                max_field_size=MAX_HEAD_BYTES,
-                max_headers=MAX_HEADERS,
-            )
-        return self._session
-
-
-async def _check_response(response: Response) -> None:
-    """Raise a ServiceError if the response is not a stream of events."""
-    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-        body = await _error_body(response)
-        response.return_connection()
-        raise rejection(response.status, response.headers, body)
-    # Other content types say little: some upstreams send events as application/json.
-    if response.content_type == "text/html":
-        # The page of a proxy or a captive portal.
-        raise errors.UpstreamError
-
-
-async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    # The status alone determines a failure, so errors while reading the body are ignored.
-    with suppress(aiohttp.ClientError, TimeoutError, errors.UpstreamProtocolError):
-        inflate = inflater(response.headers.get("content-encoding", "identity"))
-        async with asyncio.timeout(ERROR_BODY_SECONDS):
-            while data := await response.content.readany():
-                for part in inflate(data) if inflate else (data,):
-                    body += part
-                    if len(body) >= MAX_ERROR_BODY_BYTES:
-                        return body
-    return body

@@ -16,7 +16,7 @@ RATE: Final = _compile(
     | \b[rt]p[smd]\b | \bper[ -](second|minute|min|hour|day)\b | (retry|try\ again)\ (in|after)\b"""
 )
 MONEY: Final = _compile(
-    r"""balance | recharg | \bfunds\b | prepaid | \bbudget | billing | \bcredits?\b | quota
+    r"""balance | recharg | \bfunds\b | prepaid | \bbudget(?!_) | billing | \bcredits?\b | quota
     | payment | arrear | overdue | top.?up | (usage|spend(ing)?).(limit|cap)"""
 )
 MONEY_CODES: Final = _compile(

@@ -1,0 +1,161 @@
+"""Accumulates the chunks of one answer of a LangChain chat model."""
+
+from typing import Any, Final
+
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.outputs import ChatGenerationChunk
+
+from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
+from tokenwire.core.errors import UpstreamProtocolError, UpstreamTruncated
+from tokenwire.upstreams.langchain.facts import Facts
+from tokenwire.upstreams.openai.finish_reasons import finish_reason
+from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler, ToolCallPiece
+
+MAX_NAME_BYTES: Final = 256
+"""Longer model names and ids are dropped."""
+MAX_BLANK_LENGTH: Final = 1_000
+"""The most characters of white space that are held back."""
+
+
+class LangChainReader:
+    """Reads the chunks of one answer.
+
+    Args:
+        facts: What the response says, which the reader's user updates; None if only the chunks
+            are known. Without it, the end of the stream counts as the finish reason `stop`.
+        show_reasoning: Whether deltas contain reasoning.
+        hold_blank: Whether leading white space is held back until other text arrives, and dropped
+            if the answer has tool calls and no other text.
+
+    Attributes:
+        progress: The number of chunks with text, reasoning or pieces of tool calls so far.
+    """
+
+    def __init__(self, facts: Facts | None, *, show_reasoning: bool, hold_blank: bool) -> None:
+        self.progress = 0
+        self._facts = facts
+        self._show_reasoning = show_reasoning
+        self._hold_blank = hold_blank
+        self._blank = ""
+        self._assembler = ToolCallAssembler()
+        self._usage: UsageMetadata | None = None
+        self._metadata: dict[str, Any] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether a finish reason has arrived."""
+        return bool(self._finish_reason())
+
+    def add(self, chunk: ChatGenerationChunk) -> Delta | None:
+        """Add a chunk and return its text and reasoning, or None if the caller receives nothing.
+
+        Raises:
+            ServiceError: A piece of a tool call is invalid.
+        """
+        message = chunk.message
+        text, reasoning = chunk.text, _reasoning(message)
+        pieces = _pieces(message)
+        if self._facts is not None:
+            pieces += self._facts.take_pieces()
+        if text or reasoning or pieces or message.content:
+            self.progress += 1
+        for piece in pieces:
+            self._assembler.add(piece)
+        self._metadata |= message.response_metadata | (chunk.generation_info or {})
+        self._metadata |= {"id": message.id} if message.id else {}
+        if self._facts is None and isinstance(message, AIMessageChunk):
+            self._usage = add_usage(self._usage, message.usage_metadata)
+        if text and self._hold_blank:
+            text = self._after_blank(text)
+        shown = reasoning if self._show_reasoning else ""
+        return Delta(text, reasoning=shown) if text or shown else None
+
+    def _after_blank(self, text: str) -> str:
+        """Return the text so far if it is not blank; otherwise hold it back."""
+        self._blank += text
+        if self._blank.isspace() and len(self._blank) <= MAX_BLANK_LENGTH:
+            return ""
+        self._hold_blank = False
+        return self._blank
+
+    def end(self) -> tuple[list[Delta], Completion]:
+        """Return the deltas that remain, which are the tool calls, and the end of the answer.
+
+        Raises:
+            UpstreamTruncated: No finish reason has arrived.
+            UpstreamToolCallInvalid: A tool call is invalid.
+            ContentFiltered: The upstream's content filter ended the answer.
+            UpstreamError: The finish reason reports that generation was interrupted.
+        """
+        if self._facts is not None:
+            for piece in self._facts.take_pieces():
+                self._assembler.add(piece)
+            if not self.complete:
+                raise UpstreamTruncated
+        # Models outside the OpenAI family may report no reason; the end of the stream is "stop".
+        reason = finish_reason(self._finish_reason() or "stop")
+        calls = self._assembler.finish()
+        deltas = [Delta("", tool_calls=(call,)) for call in calls]
+        if calls:
+            reason = FinishReason.TOOL_CALLS
+        elif self._hold_blank and self._blank:
+            deltas = [Delta(self._blank)]
+        return deltas, self._completion(reason)
+
+    def _finish_reason(self) -> str:
+        if self._facts is not None:
+            return self._facts.finish_reason
+        names = ("finish_reason", "stop_reason", "done_reason")
+        found = next(filter(None, map(self._metadata.get, names)), "")
+        return str(found)
+
+    def _completion(self, reason: FinishReason) -> Completion:
+        facts, metadata = self._facts, self._metadata
+        if facts is not None:
+            return Completion(reason, facts.usage, _name(facts.model), _name(facts.id))
+        model = metadata.get("model_name") or metadata.get("model") or ""
+        usage = _usage(self._usage)
+        return Completion(reason, usage, _name(str(model)), _name(str(metadata.get("id") or "")))
+
+
+def _name(value: str) -> str:
+    return value if len(value.encode()) <= MAX_NAME_BYTES else ""
+
+
+def _reasoning(message: BaseMessage) -> str:
+    if isinstance(message.content, str) and not message.additional_kwargs:
+        return ""
+    try:
+        blocks = message.content_blocks
+    except Exception:  # noqa: BLE001 - each provider has a translator of its own
+        raise UpstreamProtocolError from None
+    return "".join(block.get("reasoning", "") for block in blocks if block["type"] == "reasoning")
+
+
+def _pieces(message: BaseMessage) -> list[ToolCallPiece]:
+    if not isinstance(message, AIMessageChunk):
+        return []
+    return [_piece(chunk) for chunk in message.tool_call_chunks]
+
+
+def _piece(chunk: ToolCallChunk) -> ToolCallPiece:
+    index = chunk.get("index")
+    return ToolCallPiece(
+        index if isinstance(index, int) else None,
+        chunk.get("id") or "",
+        chunk.get("name") or "",
+        chunk.get("args") or "",
+    )
+
+
+def _usage(reported: UsageMetadata | None) -> Usage | None:
+    if not reported or not reported["total_tokens"]:
+        return None
+    return Usage(
+        input_tokens=reported["input_tokens"],
+        output_tokens=reported["output_tokens"],
+        cached_input_tokens=reported.get("input_token_details", {}).get("cache_read", 0),
+        reasoning_tokens=reported.get("output_token_details", {}).get("reasoning", 0),
+    )

@@ -1,0 +1,47 @@
+"""What the response of a provider says besides text and reasoning."""
+
+from dataclasses import dataclass, field
+
+from tokenwire.core.domain import Usage
+from tokenwire.upstreams.openai.usage import MAX_COUNT
+from tokenwire.upstreams.tool_call_assembler import ToolCallPiece
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the events of a response have said so far.
+
+    Attributes:
+        id: The upstream's id of the answer, or empty.
+        model: The name of the model, or empty.
+        finish_reason: The provider's word for why the answer ended, or empty.
+        counts: The latest token counts, by the provider's names.
+        usage: The usage, or None if it is not complete.
+        pieces: The pieces of tool calls that are not taken yet.
+        ended: Whether the event that ends a response has arrived.
+    """
+
+    id: str = ""
+    model: str = ""
+    finish_reason: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    usage: Usage | None = None
+    pieces: list[ToolCallPiece] = field(default_factory=list)
+    ended: bool = False
+
+    def take_pieces(self) -> list[ToolCallPiece]:
+        """Return the pieces of tool calls since the last call of this method."""
+        pieces, self.pieces = self.pieces, []
+        return pieces
+
+
+def name_in(value: object) -> str:
+    """Return an id or a name, or an empty string if `value` is of another type."""
+    return value if isinstance(value, str) else ""
+
+
+def count_in(value: object) -> int | None:
+    """Return a token count, or None if `value` makes no sense as one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None

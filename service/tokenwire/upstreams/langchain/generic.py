@@ -1,0 +1,77 @@
+"""Asks a chat model of which nothing is known but LangChain's interface."""
+
+import json
+from typing import Any
+
+import msgspec
+from langchain_core.language_models import BaseChatModel
+
+from tokenwire.core.attempts import Attempts
+from tokenwire.core.domain import ChatRequest
+from tokenwire.core.errors import InvalidParameter
+from tokenwire.upstreams.langchain.backend import Answering, Chunks
+from tokenwire.upstreams.openai.tool_fields import tool_fields
+from tokenwire.upstreams.prompt import to_drafts, to_messages, to_parameters
+
+NOT_SUPPORTED = "is not supported with this provider"
+
+
+class GenericBackend:
+    """Asks any chat model, with LangChain's names of the parameters.
+
+    Args:
+        model: The chat model.
+    """
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self._model = model
+
+    async def ask(self, request: ChatRequest, attempts: Attempts) -> Answering:
+        """Prepare the answer to `request`; see `Backend`."""
+        del attempts
+        _check_support(request)
+        messages = await to_messages(to_drafts(request))
+        stop = list(request.sampling.stop) or None
+        parameters = to_parameters(request) | _tool_parameters(self._model, request)
+        # BaseChatModel declares _astream as an async iterator, but it is an async generator.
+        chunks: Chunks = self._model._astream(  # type: ignore[assignment]  # noqa: SLF001 - see LangChainModel
+            messages, stop, **parameters
+        )
+        return Answering(chunks, None)
+
+    async def aclose(self) -> None:
+        """Do nothing: LangChain's chat models have no common close method."""
+
+
+def _check_support(request: ChatRequest) -> None:
+    """Reject what LangChain has no common parameter for."""
+    reasoning, sampling = request.reasoning, request.sampling
+    values = {
+        "params.top_logprobs": sampling.top_logprobs,
+        "params.top_k": sampling.top_k,
+        "params.min_p": sampling.min_p,
+        "params.logit_bias": sampling.logit_bias or None,
+        "params.service_tier": sampling.service_tier,
+        "reasoning.effort": reasoning.effort,
+        "reasoning.max_tokens": reasoning.max_tokens,
+        "format": request.format,
+    }
+    for name, value in values.items():
+        if value is not None:
+            raise InvalidParameter(name, NOT_SUPPORTED)
+
+
+def _tool_parameters(model: BaseChatModel, request: ChatRequest) -> dict[str, Any]:
+    """Return the parameters for the request's tools, in the format of the model's provider."""
+    if not request.tools:
+        return {}
+    fields = json.loads(msgspec.json.encode(tool_fields(request)))
+    choice = fields.pop("tool_choice", None)
+    try:
+        bound = model.bind_tools(
+            fields.pop("tools"), **({"tool_choice": choice} if choice else {}), **fields
+        )
+    except Exception:  # noqa: BLE001 - packages raise exceptions of any type
+        raise InvalidParameter("tools", NOT_SUPPORTED) from None
+    kwargs: dict[str, Any] = getattr(bound, "kwargs", {})
+    return kwargs
