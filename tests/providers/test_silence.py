@@ -1,6 +1,7 @@
 """Providers that nobody answers for, that stall, and callers that leave."""
 
 import asyncio
+import re
 import socket
 import time
 from contextlib import suppress
@@ -9,7 +10,7 @@ import grpc
 import pytest
 
 from support.app import MODEL
-from support.helpers import failure_of, reason_of
+from support.helpers import collect, failure_of, reason_of, text_of
 from support.leaving import promptly
 from support.listening import listening
 from support.providers import Wire, select
@@ -108,3 +109,32 @@ async def test_a_caller_that_leaves(
                 return time.monotonic() - started
 
             await promptly(leave)
+
+
+async def test_a_connection_is_used_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers one after the other share a connection, and one that dies idle is replaced."""
+    connections: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        pieces = [each for each in (*wire.body("hi"), wire.end()) if isinstance(each, bytes)]
+        for _ in range(3):
+            head = await reader.readuntil(b"\r\n\r\n")
+            connections[-1] += 1
+            [length] = re.findall(rb"(?i)content-length: (\d+)", head)
+            await reader.readexactly(int(length))
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            for each in (*pieces, b""):
+                writer.write(b"%x\r\n%b\r\n" % (len(each), each))
+            await writer.drain()
+
+    async with listening(answer) as (host, port):
+        select(wire, f"http://{host}:{port}", monkeypatch)
+        loaded = config.load(
+            provider=wire.name, model=MODEL, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+        )
+        async with App(loaded) as app, grpc.aio.insecure_channel(app.address) as channel:
+            stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+            for _ in range(4):
+                assert text_of(await collect(stub.Send(pb.Message(content="hello")))) == "hi"
+    assert connections == [3, 1]
