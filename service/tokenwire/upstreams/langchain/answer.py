@@ -26,18 +26,19 @@ class LangChainReader:
         facts: What the response says, which the reader's user updates; None if only the chunks
             are known. Without it, the end of the stream counts as the finish reason `stop`.
         show_reasoning: Whether deltas contain reasoning.
-        hold_blank: Whether leading white space is held back until other text arrives, and dropped
-            if the answer has tool calls and no other text.
+        has_tools: Whether the request has tools. Then leading white space is held back until other
+            text arrives, and dropped if the answer has tool calls and no other text.
 
     Attributes:
         progress: The number of chunks with text, reasoning or pieces of tool calls so far.
     """
 
-    def __init__(self, facts: Facts | None, *, show_reasoning: bool, hold_blank: bool) -> None:
+    def __init__(self, facts: Facts | None, *, show_reasoning: bool, has_tools: bool) -> None:
         self.progress = 0
         self._facts = facts
         self._show_reasoning = show_reasoning
-        self._hold_blank = hold_blank
+        self._has_tools = has_tools
+        self._hold_blank = has_tools
         self._blank = ""
         self._assembler = ToolCallAssembler()
         self._usage: UsageMetadata | None = None
@@ -114,7 +115,8 @@ class LangChainReader:
     def _completion(self, reason: FinishReason) -> Completion:
         facts, metadata = self._facts, self._metadata
         if facts is not None:
-            return Completion(reason, facts.usage, _name(facts.model), _name(facts.id))
+            state = facts.state if self._has_tools else b""
+            return Completion(reason, facts.usage, _name(facts.model), _name(facts.id), state=state)
         model = metadata.get("model_name") or metadata.get("model") or ""
         usage = _usage(self._usage)
         return Completion(reason, usage, _name(str(model)), _name(str(metadata.get("id") or "")))

@@ -10,6 +10,7 @@ from anthropic import AsyncAnthropic
 from langchain_anthropic import ChatAnthropic
 
 from tokenwire.config.providers import ProviderSettings
+from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.domain import (
     ChatRequest,
     Effort,
@@ -25,6 +26,7 @@ from tokenwire.core.errors import InvalidParameter, UpstreamProtocolError
 from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.facts import Facts, count_in, name_in
 from tokenwire.upstreams.langchain.framing import ServerSentEvents
+from tokenwire.upstreams.langchain.thinking import insert_blocks
 from tokenwire.upstreams.langchain.transport import Transport
 
 MAX_MODELS: Final = 32
@@ -50,14 +52,13 @@ class AnthropicDialect:
         client: Sends the requests.
     """
 
-    amends = False
-
     def __init__(self, settings: ProviderSettings, default_model: str, client: HttpClient) -> None:
         del default_model
         for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
         key = settings.api_key.get_secret_value() if settings.api_key else ""
         base_url = str(settings.base_url).rstrip("/")
+        self._codec = StateCodec(base_url, "anthropic")
         transport: Any = Transport(client, httpx2, ServerSentEvents)
         sender = AsyncAnthropic(
             api_key=key,
@@ -115,8 +116,13 @@ class AnthropicDialect:
             parameters |= _tool_choice(request.tool_choice)
         return parameters
 
+    def amends(self, request: ChatRequest) -> bool:
+        """Report whether a turn has signed reasoning, which the package does not know."""
+        return any(turn.state for turn in request.history)
+
     def amend(self, request: ChatRequest, body: dict[str, Any]) -> None:
-        """Do nothing: the package keeps everything."""
+        """Insert signed reasoning; see `ProviderDialect`."""
+        insert_blocks(request, body, self._codec)
 
     def observe(self, event: dict[str, Any], facts: Facts) -> None:
         """Record what an event says; see `ProviderDialect`."""
@@ -125,14 +131,18 @@ class AnthropicDialect:
                 facts.id = name_in(message.get("id")) or facts.id
                 facts.model = name_in(message.get("model")) or facts.model
                 _count(message.get("usage"), facts)
+            case {"type": "content_block_start"}:
+                facts.thinking.begin(event.get("index"), event.get("content_block"))
             case {"type": "content_block_delta"}:
                 _check_delta(event.get("delta"))
+                facts.thinking.extend(event.get("index"), event.get("delta"))
             case {"type": "message_delta"}:
                 delta = event.get("delta")
                 reason = name_in(delta.get("stop_reason")) if isinstance(delta, dict) else ""
                 facts.finish_reason = reason or facts.finish_reason
                 _count(event.get("usage"), facts)
             case {"type": "message_stop"}:
+                facts.state = facts.thinking.encoded(self._codec)
                 facts.ended = True
 
 

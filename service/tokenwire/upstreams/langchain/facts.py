@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tokenwire.core.domain import Usage
+from tokenwire.upstreams.langchain.thinking import ThinkingBlocks
 from tokenwire.upstreams.openai.usage import MAX_COUNT
 from tokenwire.upstreams.tool_call_assembler import ToolCallPiece
 
@@ -18,6 +19,8 @@ class Facts:
         counts: The latest token counts, by the provider's names.
         usage: The usage, or None if it is not complete.
         pieces: The pieces of tool calls that are not taken yet.
+        state: What the upstream needs back in the next request, or empty.
+        thinking: The signed reasoning so far, which becomes the state.
         ended: Whether the event that ends a response has arrived.
     """
 
@@ -27,6 +30,8 @@ class Facts:
     counts: dict[str, int] = field(default_factory=dict)
     usage: Usage | None = None
     pieces: list[ToolCallPiece] = field(default_factory=list)
+    state: bytes = b""
+    thinking: ThinkingBlocks = field(default_factory=ThinkingBlocks)
     ended: bool = False
 
     def take_pieces(self) -> list[ToolCallPiece]:

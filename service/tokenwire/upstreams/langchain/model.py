@@ -47,7 +47,7 @@ class LangChainModel:
         reader = LangChainReader(
             exchange.facts if exchange else None,
             show_reasoning=request.reasoning.show,
-            hold_blank=bool(request.tools),
+            has_tools=bool(request.tools),
         )
         del request
         try:

@@ -40,8 +40,6 @@ class OllamaDialect:
         client: Sends the requests.
     """
 
-    amends = True
-
     def __init__(self, settings: ProviderSettings, default_model: str, client: HttpClient) -> None:
         # The logger writes a line for each request.
         logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -92,6 +90,11 @@ class OllamaDialect:
             case JsonObject():
                 parameters["format"] = "json"
         return parameters
+
+    def amends(self, request: ChatRequest) -> bool:
+        """Return True: the package drops something of most requests."""
+        del request
+        return True
 
     def amend(self, request: ChatRequest, body: dict[str, Any]) -> None:
         """Restore what the package changes: schemas of tools, ids of calls, texts beside images."""

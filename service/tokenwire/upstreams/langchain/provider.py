@@ -16,12 +16,7 @@ class ProviderDialect(Protocol):
     """What a provider's package and its wire format need.
 
     It is created with the provider's settings, the default model and the HTTP client.
-
-    Attributes:
-        amends: Whether `amend` changes bodies.
     """
-
-    amends: bool
 
     def chat_model(self, name: str) -> BaseChatModel:
         """Return the chat model for a model of the provider."""
@@ -33,6 +28,10 @@ class ProviderDialect(Protocol):
         Raises:
             InvalidParameter: The provider lacks a value that is set.
         """
+        ...
+
+    def amends(self, request: ChatRequest) -> bool:
+        """Report whether `amend` changes the body of a request."""
         ...
 
     def amend(self, request: ChatRequest, body: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ class ProviderBackend:
         except Exception as error:  # noqa: BLE001 - packages raise exceptions of any type
             raise failure_of(error, sent=False, received=False) from None
         messages = await to_messages(to_drafts(request))
-        amend = partial(dialect.amend, request) if dialect.amends else None
+        amend = partial(dialect.amend, request) if dialect.amends(request) else None
         exchange = ProviderExchange(attempts, self._key, amend, dialect.observe)
         EXCHANGE.set(exchange)
         # BaseChatModel declares _astream as an async iterator, but it is an async generator.
