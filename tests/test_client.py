@@ -14,7 +14,18 @@ from support.scripted_server import (
     reason,
     says,
 )
-from tokenwire_client import ChatError, Client, Effort, FinishReason, Reasoning, Role, Turn, Usage
+from tokenwire_client import (
+    ChatError,
+    Client,
+    Effort,
+    FinishReason,
+    ListModelsResponse,
+    Model,
+    Reasoning,
+    Role,
+    Turn,
+    Usage,
+)
 from tokenwire_client.v1.chatgpt_pb2 import Message, Params
 
 
@@ -219,3 +230,23 @@ def test_import_brings_no_server_libraries() -> None:
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_list_models_returns_the_models() -> None:
+    """`list_models` returns the server's response, and sends the client's metadata."""
+    response = ListModelsResponse(models=[Model(name="m")], default_model="m")
+    async with (
+        ScriptedServer(says()) as server,
+        Client(server.address, metadata=[("who", "me")]) as client,
+    ):
+        server.replies["ListModels"] = response
+        assert await client.list_models(timeout=60) == response
+    assert server.metadata[0]["who"] == "me"
+
+
+async def test_list_models_raises_the_failure_of_the_call() -> None:
+    """`list_models` raises ChatError where the server has no such method."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        with pytest.raises(ChatError) as caught:
+            await client.list_models()
+    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED

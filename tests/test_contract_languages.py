@@ -10,7 +10,8 @@ from support.programs import ROOT
 PROTOC = Path(sys.executable).with_name("protoc")
 MESSAGES = {"Message", "Turn", "Params", "Answer", "Reasoning", "Usage"}
 MESSAGES |= {"Tool", "ToolCall", "ToolChoice", "Format", "JsonSchema", "Choices"}
-ENUMS = {"Effort", "Role", "FinishReason"}
+MESSAGES |= {"ListModelsRequest", "ListModelsResponse", "Model", "Price"}
+ENUMS = {"Ability", "Effort", "Role", "FinishReason"}
 
 
 def generated(folder: Path, language: str) -> dict[Path, str]:

@@ -13,12 +13,16 @@ from tokenwire_client.client import Client
 from tokenwire_client.errors import ChatError
 from tokenwire_client.stream import AnswerStream
 from tokenwire_client.v1.chatgpt_pb2 import (
+    Ability,
     Answer,
     Choices,
     Effort,
     FinishReason,
     Format,
     JsonSchema,
+    ListModelsResponse,
+    Model,
+    Price,
     Reasoning,
     Role,
     Tool,
@@ -30,6 +34,7 @@ from tokenwire_client.v1.chatgpt_pb2 import (
 from tokenwire_client.version import __version__
 
 __all__ = [
+    "Ability",
     "Answer",
     "AnswerStream",
     "ChatError",
@@ -39,6 +44,9 @@ __all__ = [
     "FinishReason",
     "Format",
     "JsonSchema",
+    "ListModelsResponse",
+    "Model",
+    "Price",
     "Reasoning",
     "Role",
     "Tool",

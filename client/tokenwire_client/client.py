@@ -1,8 +1,8 @@
 """The client."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Self, TypeVar, Unpack
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
@@ -11,12 +11,14 @@ from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer
+from tokenwire_client.v1.chatgpt_pb2 import Answer, ListModelsRequest, ListModelsResponse
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 SERVING: Final = 1
 """grpc.health.v1.HealthCheckResponse.SERVING."""
+
+Response = TypeVar("Response")
 
 
 class Client:
@@ -161,10 +163,35 @@ class Client:
         """
         message = build_message(content, **options)
         stub = ChatgptStub(self._open_channel())
-        try:
-            return await stub.Ask(message, timeout=timeout, metadata=(*self._metadata, *metadata))
-        except grpc.aio.AioRpcError as error:
-            raise ChatError.from_rpc_error(error) from error
+        return await _result(
+            stub.Ask(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+        )
+
+    async def list_models(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+    ) -> ListModelsResponse:
+        """Return the models that a request may name.
+
+        The models are in `models`, in ascending order of their names. `any_model` is true
+        if a request may also name a model that is not listed.
+
+        Args:
+            timeout: See `send`.
+            metadata: See `send`.
+
+        Raises:
+            ChatError: The call failed. UNIMPLEMENTED: the server is older than the method.
+            RuntimeError: The client is not open.
+        """
+        stub = ChatgptStub(self._open_channel())
+        return await _result(
+            stub.ListModels(
+                ListModelsRequest(), timeout=timeout, metadata=(*self._metadata, *metadata)
+            )
+        )
 
     async def check(
         self,
@@ -208,3 +235,11 @@ class Client:
                 "this Client is not open; use it within `async with Client(...) as client:`"
             )
         return self._channel
+
+
+async def _result(call: Awaitable[Response]) -> Response:
+    """Return the response of a unary call; raise ChatError if it fails."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise ChatError.from_rpc_error(error) from error

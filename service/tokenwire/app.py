@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.models import ModelList
 from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.codes import failure_outcomes
@@ -149,7 +150,13 @@ class App:
             models=settings.models,
         )
         limits = FieldLimits(settings.max_turns)
-        service = ChatgptService(self._model, defaults, limits, self._spans.start)
+        service = ChatgptService(
+            self._model,
+            defaults,
+            limits,
+            self._spans.start,
+            models=ModelList(defaults, settings.prices, lambda: self._health.serving),
+        )
         interceptors = (
             # Outermost, so that the logs and metrics of the call belong to its span.
             TracingInterceptor(self._telemetry.provider),

@@ -45,6 +45,11 @@ class ChatgptStub:
                 request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
                 response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/openai.Chatgpt/ListModels',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
 
 
 class ChatgptServicer:
@@ -73,6 +78,14 @@ class ChatgptServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Returns the models that this caller may name, as the service's settings list
+        them. The upstream is not asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatgptServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +98,11 @@ def add_ChatgptServicer_to_server(servicer, server):
                     servicer.Ask,
                     request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
                     response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -142,6 +160,33 @@ class Chatgpt:
             '/openai.Chatgpt/Ask',
             tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
             tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/ListModels',
+            tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,10 @@ class ChatgptStub:
     everything that Send would stream, up to 4,000,000 bytes of text. A failed
     call has no Answer, whatever the model has written.
     """
+    ListModels: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.ListModelsRequest, _chatgpt_pb2.ListModelsResponse]
+    """Returns the models that this caller may name, as the service's settings list
+    them. The upstream is not asked.
+    """
 
 @_typing.type_check_only
 class ChatgptAsyncStub(ChatgptStub):
@@ -72,6 +76,10 @@ class ChatgptAsyncStub(ChatgptStub):
     """Sends one message and returns the model's whole answer: one Answer with
     everything that Send would stream, up to 4,000,000 bytes of text. A failed
     call has no Answer, whatever the model has written.
+    """
+    ListModels: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.ListModelsRequest, _chatgpt_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Returns the models that this caller may name, as the service's settings list
+    them. The upstream is not asked.
     """
 
 class ChatgptServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +109,16 @@ class ChatgptServicer(metaclass=_abc_1.ABCMeta):
         """Sends one message and returns the model's whole answer: one Answer with
         everything that Send would stream, up to 4,000,000 bytes of text. A failed
         call has no Answer, whatever the model has written.
+        """
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _chatgpt_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.ListModelsResponse, _abc.Awaitable[_chatgpt_pb2.ListModelsResponse]]:
+        """Returns the models that this caller may name, as the service's settings list
+        them. The upstream is not asked.
         """
 
 def add_ChatgptServicer_to_server(servicer: ChatgptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -220,6 +220,83 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{2}
 }
 
+// Something that a model can do.
+type Ability int32
+
+const (
+	// Not set; never sent.
+	Ability_ABILITY_UNSPECIFIED Ability = 0
+	// Answers messages: `Send` and `Ask`.
+	Ability_ABILITY_CHAT Ability = 1
+	// Calls tools.
+	Ability_ABILITY_TOOLS Ability = 2
+	// Answers in the form that a request asks for.
+	Ability_ABILITY_FORMAT Ability = 3
+	// Reasons before it answers.
+	Ability_ABILITY_REASONING Ability = 4
+	// Reads images.
+	Ability_ABILITY_IMAGES Ability = 5
+	// Reads audio.
+	Ability_ABILITY_AUDIO Ability = 6
+	// Reads files, such as PDF.
+	Ability_ABILITY_FILES Ability = 7
+	// Turns texts into vectors.
+	Ability_ABILITY_EMBEDDINGS Ability = 8
+)
+
+// Enum value maps for Ability.
+var (
+	Ability_name = map[int32]string{
+		0: "ABILITY_UNSPECIFIED",
+		1: "ABILITY_CHAT",
+		2: "ABILITY_TOOLS",
+		3: "ABILITY_FORMAT",
+		4: "ABILITY_REASONING",
+		5: "ABILITY_IMAGES",
+		6: "ABILITY_AUDIO",
+		7: "ABILITY_FILES",
+		8: "ABILITY_EMBEDDINGS",
+	}
+	Ability_value = map[string]int32{
+		"ABILITY_UNSPECIFIED": 0,
+		"ABILITY_CHAT":        1,
+		"ABILITY_TOOLS":       2,
+		"ABILITY_FORMAT":      3,
+		"ABILITY_REASONING":   4,
+		"ABILITY_IMAGES":      5,
+		"ABILITY_AUDIO":       6,
+		"ABILITY_FILES":       7,
+		"ABILITY_EMBEDDINGS":  8,
+	}
+)
+
+func (x Ability) Enum() *Ability {
+	p := new(Ability)
+	*p = x
+	return p
+}
+
+func (x Ability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ability) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
+}
+
+func (Ability) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
+}
+
+func (x Ability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ability.Descriptor instead.
+func (Ability) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{3}
+}
+
 // When the model calls tools.
 type ToolChoice_Mode int32
 
@@ -261,11 +338,11 @@ func (x ToolChoice_Mode) String() string {
 }
 
 func (ToolChoice_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[3].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[4].Descriptor()
 }
 
 func (ToolChoice_Mode) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[3]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[4]
 }
 
 func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
@@ -1332,6 +1409,276 @@ func (x *Usage) GetReasoningTokens() int64 {
 	return 0
 }
 
+// A request for the models that the caller may name. It has no fields.
+type ListModelsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsRequest) Reset() {
+	*x = ListModelsRequest{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsRequest) ProtoMessage() {}
+
+func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
+func (*ListModelsRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+}
+
+// The models that the caller may name.
+type ListModelsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The models that the service's settings name, in ascending order of their
+	// names' code points. Each name occurs once.
+	Models []*Model `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// The model of requests that name none. It is one of `models`.
+	DefaultModel string `protobuf:"bytes,2,opt,name=default_model,json=defaultModel,proto3" json:"default_model,omitempty"`
+	// Whether a request may name any model, also one that is not in `models`. The
+	// upstream then decides whether it has the model.
+	AnyModel      bool `protobuf:"varint,4,opt,name=any_model,json=anyModel,proto3" json:"any_model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsResponse) Reset() {
+	*x = ListModelsResponse{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsResponse) ProtoMessage() {}
+
+func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
+func (*ListModelsResponse) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListModelsResponse) GetModels() []*Model {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *ListModelsResponse) GetDefaultModel() string {
+	if x != nil {
+		return x.DefaultModel
+	}
+	return ""
+}
+
+func (x *ListModelsResponse) GetAnyModel() bool {
+	if x != nil {
+		return x.AnyModel
+	}
+	return false
+}
+
+// A model that a request may name.
+type Model struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, as requests give it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What the model is for, for people. Empty: unknown.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What the model is known to do, each at most once and in ascending order of
+	// their numbers. Empty: unknown. A model may do more than is known.
+	Abilities []Ability `protobuf:"varint,3,rep,packed,name=abilities,proto3,enum=openai.Ability" json:"abilities,omitempty"`
+	// The most tokens of the prompt and the answer together. 0: unknown.
+	ContextTokens int64 `protobuf:"varint,4,opt,name=context_tokens,json=contextTokens,proto3" json:"context_tokens,omitempty"`
+	// The most tokens of one answer. 0: unknown.
+	MaxOutputTokens int64 `protobuf:"varint,5,opt,name=max_output_tokens,json=maxOutputTokens,proto3" json:"max_output_tokens,omitempty"`
+	// The price of the model's tokens. Unset: unknown.
+	Price *Price `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
+	// Whether the service serves the model now. False while the health service
+	// reports NOT_SERVING, as before the service stops; another instance may serve.
+	Serving       bool `protobuf:"varint,7,opt,name=serving,proto3" json:"serving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Model) Reset() {
+	*x = Model{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Model) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Model) ProtoMessage() {}
+
+func (x *Model) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Model.ProtoReflect.Descriptor instead.
+func (*Model) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Model) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Model) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Model) GetAbilities() []Ability {
+	if x != nil {
+		return x.Abilities
+	}
+	return nil
+}
+
+func (x *Model) GetContextTokens() int64 {
+	if x != nil {
+		return x.ContextTokens
+	}
+	return 0
+}
+
+func (x *Model) GetMaxOutputTokens() int64 {
+	if x != nil {
+		return x.MaxOutputTokens
+	}
+	return 0
+}
+
+func (x *Model) GetPrice() *Price {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *Model) GetServing() bool {
+	if x != nil {
+		return x.Serving
+	}
+	return false
+}
+
+// The price of a model's tokens, in US dollars per million tokens. It is what the
+// service's settings say, for estimates; the upstream's invoice may differ.
+type Price struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The price of input tokens that the upstream does not read from its cache.
+	Input float64 `protobuf:"fixed64,1,opt,name=input,proto3" json:"input,omitempty"`
+	// The price of output tokens, reasoning ones included.
+	Output float64 `protobuf:"fixed64,2,opt,name=output,proto3" json:"output,omitempty"`
+	// The price of input tokens that the upstream reads from its cache.
+	CachedInput   float64 `protobuf:"fixed64,3,opt,name=cached_input,json=cachedInput,proto3" json:"cached_input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price) Reset() {
+	*x = Price{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price) ProtoMessage() {}
+
+func (x *Price) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price.ProtoReflect.Descriptor instead.
+func (*Price) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Price) GetInput() float64 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *Price) GetOutput() float64 {
+	if x != nil {
+		return x.Output
+	}
+	return 0
+}
+
+func (x *Price) GetCachedInput() float64 {
+	if x != nil {
+		return x.CachedInput
+	}
+	return 0
+}
+
 var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
@@ -1433,7 +1780,24 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
 	"\x13cached_input_tokens\x18\x03 \x01(\x03R\x11cachedInputTokens\x12)\n" +
-	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens*\x8b\x01\n" +
+	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens\"\x13\n" +
+	"\x11ListModelsRequest\"}\n" +
+	"\x12ListModelsResponse\x12%\n" +
+	"\x06models\x18\x01 \x03(\v2\r.openai.ModelR\x06models\x12#\n" +
+	"\rdefault_model\x18\x02 \x01(\tR\fdefaultModel\x12\x1b\n" +
+	"\tany_model\x18\x04 \x01(\bR\banyModel\"\xfe\x01\n" +
+	"\x05Model\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12-\n" +
+	"\tabilities\x18\x03 \x03(\x0e2\x0f.openai.AbilityR\tabilities\x12%\n" +
+	"\x0econtext_tokens\x18\x04 \x01(\x03R\rcontextTokens\x12*\n" +
+	"\x11max_output_tokens\x18\x05 \x01(\x03R\x0fmaxOutputTokens\x12#\n" +
+	"\x05price\x18\x06 \x01(\v2\r.openai.PriceR\x05price\x12\x18\n" +
+	"\aserving\x18\a \x01(\bR\aserving\"X\n" +
+	"\x05Price\x12\x14\n" +
+	"\x05input\x18\x01 \x01(\x01R\x05input\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\x01R\x06output\x12!\n" +
+	"\fcached_input\x18\x03 \x01(\x01R\vcachedInput*\x8b\x01\n" +
 	"\x06Effort\x12\x16\n" +
 	"\x12EFFORT_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vEFFORT_NONE\x10\x01\x12\x12\n" +
@@ -1454,10 +1818,22 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n" +
-	"\x13FINISH_REASON_OTHER\x10\x042`\n" +
+	"\x13FINISH_REASON_OTHER\x10\x04*\xc4\x01\n" +
+	"\aAbility\x12\x17\n" +
+	"\x13ABILITY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fABILITY_CHAT\x10\x01\x12\x11\n" +
+	"\rABILITY_TOOLS\x10\x02\x12\x12\n" +
+	"\x0eABILITY_FORMAT\x10\x03\x12\x15\n" +
+	"\x11ABILITY_REASONING\x10\x04\x12\x12\n" +
+	"\x0eABILITY_IMAGES\x10\x05\x12\x11\n" +
+	"\rABILITY_AUDIO\x10\x06\x12\x11\n" +
+	"\rABILITY_FILES\x10\a\x12\x16\n" +
+	"\x12ABILITY_EMBEDDINGS\x10\b2\xa7\x01\n" +
 	"\aChatgpt\x12+\n" +
 	"\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x000\x01\x12(\n" +
-	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00Bg\n" +
+	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00\x12E\n" +
+	"\n" +
+	"ListModels\x12\x19.openai.ListModelsRequest\x1a\x1a.openai.ListModelsResponse\"\x00Bg\n" +
 	"\x0fio.tokenwire.v1B\fChatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\fTokenwire.V1b\x06proto3"
 
 var (
@@ -1472,51 +1848,61 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
-	(Effort)(0),          // 0: openai.Effort
-	(Role)(0),            // 1: openai.Role
-	(FinishReason)(0),    // 2: openai.FinishReason
-	(ToolChoice_Mode)(0), // 3: openai.ToolChoice.Mode
-	(*Message)(nil),      // 4: openai.Message
-	(*Format)(nil),       // 5: openai.Format
-	(*JsonSchema)(nil),   // 6: openai.JsonSchema
-	(*Choices)(nil),      // 7: openai.Choices
-	(*Tool)(nil),         // 8: openai.Tool
-	(*ToolChoice)(nil),   // 9: openai.ToolChoice
-	(*ToolCall)(nil),     // 10: openai.ToolCall
-	(*Reasoning)(nil),    // 11: openai.Reasoning
-	(*Turn)(nil),         // 12: openai.Turn
-	(*Params)(nil),       // 13: openai.Params
-	(*Answer)(nil),       // 14: openai.Answer
-	(*Usage)(nil),        // 15: openai.Usage
+	(Effort)(0),                // 0: openai.Effort
+	(Role)(0),                  // 1: openai.Role
+	(FinishReason)(0),          // 2: openai.FinishReason
+	(Ability)(0),               // 3: openai.Ability
+	(ToolChoice_Mode)(0),       // 4: openai.ToolChoice.Mode
+	(*Message)(nil),            // 5: openai.Message
+	(*Format)(nil),             // 6: openai.Format
+	(*JsonSchema)(nil),         // 7: openai.JsonSchema
+	(*Choices)(nil),            // 8: openai.Choices
+	(*Tool)(nil),               // 9: openai.Tool
+	(*ToolChoice)(nil),         // 10: openai.ToolChoice
+	(*ToolCall)(nil),           // 11: openai.ToolCall
+	(*Reasoning)(nil),          // 12: openai.Reasoning
+	(*Turn)(nil),               // 13: openai.Turn
+	(*Params)(nil),             // 14: openai.Params
+	(*Answer)(nil),             // 15: openai.Answer
+	(*Usage)(nil),              // 16: openai.Usage
+	(*ListModelsRequest)(nil),  // 17: openai.ListModelsRequest
+	(*ListModelsResponse)(nil), // 18: openai.ListModelsResponse
+	(*Model)(nil),              // 19: openai.Model
+	(*Price)(nil),              // 20: openai.Price
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	13, // 0: openai.Message.params:type_name -> openai.Params
-	12, // 1: openai.Message.history:type_name -> openai.Turn
-	8,  // 2: openai.Message.tools:type_name -> openai.Tool
-	9,  // 3: openai.Message.tool_choice:type_name -> openai.ToolChoice
-	5,  // 4: openai.Message.format:type_name -> openai.Format
-	11, // 5: openai.Message.reasoning:type_name -> openai.Reasoning
-	6,  // 6: openai.Format.json_schema:type_name -> openai.JsonSchema
-	7,  // 7: openai.Format.choices:type_name -> openai.Choices
-	3,  // 8: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	14, // 0: openai.Message.params:type_name -> openai.Params
+	13, // 1: openai.Message.history:type_name -> openai.Turn
+	9,  // 2: openai.Message.tools:type_name -> openai.Tool
+	10, // 3: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	6,  // 4: openai.Message.format:type_name -> openai.Format
+	12, // 5: openai.Message.reasoning:type_name -> openai.Reasoning
+	7,  // 6: openai.Format.json_schema:type_name -> openai.JsonSchema
+	8,  // 7: openai.Format.choices:type_name -> openai.Choices
+	4,  // 8: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
 	0,  // 9: openai.Reasoning.effort:type_name -> openai.Effort
 	1,  // 10: openai.Turn.role:type_name -> openai.Role
-	10, // 11: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	11, // 11: openai.Turn.tool_calls:type_name -> openai.ToolCall
 	2,  // 12: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	15, // 13: openai.Answer.usage:type_name -> openai.Usage
-	10, // 14: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	4,  // 15: openai.Chatgpt.Send:input_type -> openai.Message
-	4,  // 16: openai.Chatgpt.Ask:input_type -> openai.Message
-	14, // 17: openai.Chatgpt.Send:output_type -> openai.Answer
-	14, // 18: openai.Chatgpt.Ask:output_type -> openai.Answer
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 13: openai.Answer.usage:type_name -> openai.Usage
+	11, // 14: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	19, // 15: openai.ListModelsResponse.models:type_name -> openai.Model
+	3,  // 16: openai.Model.abilities:type_name -> openai.Ability
+	20, // 17: openai.Model.price:type_name -> openai.Price
+	5,  // 18: openai.Chatgpt.Send:input_type -> openai.Message
+	5,  // 19: openai.Chatgpt.Ask:input_type -> openai.Message
+	17, // 20: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
+	15, // 21: openai.Chatgpt.Send:output_type -> openai.Answer
+	15, // 22: openai.Chatgpt.Ask:output_type -> openai.Answer
+	18, // 23: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -1544,8 +1930,8 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   12,
+			NumEnums:      5,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -60,44 +60,65 @@ def _fields(message: Descriptor, path: str = "") -> dict[int, _Field]:
 MESSAGE: Final = _fields(pb.Message.DESCRIPTOR)
 
 
-class FieldLimits:
-    """The limits on the number of fields in a request.
+class FieldCounts:
+    """The limits on the number of fields in a request of one type.
+
+    Args:
+        message: The type.
+        lists: The maximum number of items of each repeated field, by its path.
+        whole: The name of the request in errors.
+
+    Attributes:
+        lists: See above.
+    """
+
+    def __init__(
+        self, message: Descriptor, lists: Mapping[str, int] | None = None, *, whole: str = "request"
+    ) -> None:
+        self.lists = dict(lists or {})
+        self._fields = MESSAGE if message is pb.Message.DESCRIPTOR else _fields(message)
+        self._whole = whole
+        self._max_fields = sum(self.lists.values()) + OTHER_FIELDS
+        # A request of this size cannot exceed a limit.
+        self._unchecked_bytes = SMALLEST_FIELD_BYTES * min([OTHER_FIELDS, *self.lists.values()])
+
+    def check(self, request: bytes) -> None:
+        """Count the fields of a serialized request.
+
+        Raises:
+            InvalidParameter: There are too many. The error names the repeated field, or the
+                whole request if the total is exceeded.
+            MalformedRequest: The bytes are not a serialized message.
+        """
+        if len(request) <= self._unchecked_bytes:
+            return
+        try:
+            _FieldCounter(request, self.lists, self._max_fields, self._whole).message(
+                0, len(request), self._fields, {}
+            )
+        except IndexError:
+            raise MalformedRequest from None
+
+
+class FieldLimits(FieldCounts):
+    """The limits on the number of fields in an openai.Message.
 
     Args:
         max_turns: The maximum number of items in `history`.
-
-    Attributes:
-        lists: The maximum number of items of each repeated field, by its path.
     """
 
     def __init__(self, max_turns: int) -> None:
-        self.lists = {
+        lists = {
             "history": max_turns,
             "history.tool_calls": MAX_TOOL_CALLS,
             "format.choices.values": MAX_CHOICES,
             "params.stop": MAX_STOPS,
             "tools": MAX_TOOLS,
         }
+        super().__init__(pb.Message.DESCRIPTOR, lists, whole="message")
         self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
         # A request of this size cannot exceed the limits that depend on `max_turns`.
         self._unchecked_bytes = SMALLEST_FIELD_BYTES * max_turns
-
-    def check(self, request: bytes) -> None:
-        """Count the fields of a serialized openai.Message.
-
-        Raises:
-            InvalidParameter: There are too many. The error names the repeated field, or
-                `message` if the total is exceeded.
-            MalformedRequest: The bytes are not a serialized message.
-        """
-        if len(request) <= self._unchecked_bytes:
-            return
-        try:
-            _FieldCounter(request, self.lists, self._max_fields).message(
-                0, len(request), MESSAGE, {}
-            )
-        except IndexError:
-            raise MalformedRequest from None
 
 
 @dataclass(slots=True)
@@ -105,6 +126,7 @@ class _FieldCounter:
     data: bytes
     limits: Mapping[str, int]
     max_fields: int
+    whole: str
     count: int = field(default=0, init=False)
 
     def message(self, position: int, end: int, fields: _Fields, lengths: dict[str, int]) -> None:
@@ -133,8 +155,8 @@ class _FieldCounter:
             raise MalformedRequest
 
     def _reject(self) -> NoReturn:
-        description = f"must hold at most {self.max_fields} fields, those of turns included"
-        raise InvalidParameter("message", description)
+        description = f"must hold at most {self.max_fields} fields, those of its lists included"
+        raise InvalidParameter(self.whole, description)
 
     def _field(self, field: _Field, position: int, end: int, lengths: dict[str, int]) -> None:
         if field.repeated:

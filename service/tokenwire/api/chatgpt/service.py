@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.models import LIST_MODELS, ModelList
 from tokenwire.api.chatgpt.tools import to_messages
 from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
 from tokenwire.api.endpoint import Endpoint
@@ -13,13 +14,13 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, ToolCall
 from tokenwire.core.errors import UpstreamResponseTooLarge
-from tokenwire.core.method import Method, MethodType
+from tokenwire.core.method import CHAT, Method, MethodType
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
-SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM)
-ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY)
-METHODS: Final = (SEND, ASK)
+SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM, CHAT)
+ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY, CHAT)
+METHODS: Final = (SEND, ASK, LIST_MODELS)
 """Every method of the service, as `ChatgptService.endpoints` has them."""
 
 MAX_ANSWER_BYTES: Final = 4_000_000
@@ -37,15 +38,23 @@ class ChatgptService:
         defaults: The values of fields that a request does not set.
         limits: The limits on a request's fields.
         on_model_call: Awaited before each call of the model.
+        models: Lists the models.
     """
 
     def __init__(
-        self, model: ChatModel, defaults: Defaults, limits: FieldLimits, on_model_call: OnModelCall
+        self,
+        model: ChatModel,
+        defaults: Defaults,
+        limits: FieldLimits,
+        on_model_call: OnModelCall,
+        *,
+        models: ModelList,
     ) -> None:
         self._model = model
         self._defaults = defaults
         self._limits = limits
         self._on_model_call = on_model_call
+        self._models = models
 
     def endpoints(self) -> list[Endpoint]:
         """Return the service's entries of the method table."""
@@ -66,6 +75,7 @@ class ChatgptService:
                 handle=self.ask,
                 serialize=pb.Answer.SerializeToString,
             ),
+            self._models.endpoint(),
         ]
 
     async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:

@@ -132,7 +132,8 @@ class Metrics:
         self._errors[status, reason].inc()
         self._rejected[reason].inc()
         series.handling.observe(0)
-        self._other.durations(reason)[0].observe(0)
+        if method.operation:
+            self._other.durations(method.operation, reason)[0].observe(0)
 
     def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
         """Export the numbers of incomplete calls, read at each scrape.
@@ -200,12 +201,15 @@ class Metrics:
         exemplar = _exemplar(call)
         seconds = call.ended - call.started
         error_type = labels.NO_ERROR if call.status == OK else call.reason
-        request_duration, operation_duration = series.durations(error_type)
         method.handling.observe(seconds, exemplar)
-        request_duration.observe(seconds, exemplar)
         attempts = call.attempts
-        if attempts.started:
-            operation_duration.observe(call.ended - attempts.started, exemplar)
+        if call.method.operation:
+            request_duration, operation_duration = series.durations(
+                call.method.operation, error_type
+            )
+            request_duration.observe(seconds, exemplar)
+            if attempts.started:
+                operation_duration.observe(call.ended - attempts.started, exemplar)
         if call.queued:
             self._declared.queue_wait.observe(call.queued, exemplar)
         if not call.first_token:

@@ -14,10 +14,9 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import ChatRequest, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
-from tokenwire.core.method import Method, MethodType
+from tokenwire.core.method import CHAT, Method, MethodType
 from tokenwire.observability.traces.content_budget import ContentBudget
 
-CHAT: Final = "chat"
 CONTENT_OMITTED: Final = "tokenwire.content_omitted"
 """The attribute that is true if the content budget had no room for a text of the span."""
 NO_ERROR: Final = ("OK", "CANCELLED")
