@@ -23,6 +23,7 @@ from tokenwire_client import (
     Model,
     Reasoning,
     Role,
+    TokenCount,
     Turn,
     Usage,
 )
@@ -242,6 +243,22 @@ async def test_list_models_returns_the_models() -> None:
         server.replies["ListModels"] = response
         assert await client.list_models(timeout=60) == response
     assert server.metadata[0]["who"] == "me"
+
+
+async def test_count_tokens_returns_the_count() -> None:
+    """`count_tokens` takes the arguments of `send` and returns the server's count."""
+    count = TokenCount(input_tokens=7, estimated=True)
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        server.replies["CountTokens"] = count
+        assert await client.count_tokens("now", history=[("user", "a")], system="") == count
+    assert server.unary_requests == [
+        Message(
+            content="now",
+            history=[Turn(role=Role.ROLE_USER, content="a")],
+            system="",
+            params=Params(),
+        )
+    ]
 
 
 async def test_list_models_raises_the_failure_of_the_call() -> None:

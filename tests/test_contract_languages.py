@@ -10,7 +10,7 @@ from support.programs import ROOT
 PROTOC = Path(sys.executable).with_name("protoc")
 MESSAGES = {"Message", "Turn", "Params", "Answer", "Reasoning", "Usage"}
 MESSAGES |= {"Tool", "ToolCall", "ToolChoice", "Format", "JsonSchema", "Choices"}
-MESSAGES |= {"ListModelsRequest", "ListModelsResponse", "Model", "Price"}
+MESSAGES |= {"ListModelsRequest", "ListModelsResponse", "Model", "Price", "TokenCount"}
 ENUMS = {"Ability", "Effort", "Role", "FinishReason"}
 
 

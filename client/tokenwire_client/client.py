@@ -11,7 +11,12 @@ from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer, ListModelsRequest, ListModelsResponse
+from tokenwire_client.v1.chatgpt_pb2 import (
+    Answer,
+    ListModelsRequest,
+    ListModelsResponse,
+    TokenCount,
+)
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -191,6 +196,36 @@ class Client:
             stub.ListModels(
                 ListModelsRequest(), timeout=timeout, metadata=(*self._metadata, *metadata)
             )
+        )
+
+    async def count_tokens(
+        self,
+        content: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+        **options: Unpack[RequestOptions],
+    ) -> TokenCount:
+        """Return the number of tokens of a message's prompt, in `input_tokens`.
+
+        `estimated` is true if the number is an estimate, because the server knows no
+        counter of the upstream.
+
+        Args:
+            content: The text to answer.
+            timeout: See `send`.
+            metadata: See `send`.
+            **options: The other arguments of `send`. They are validated as for `send`;
+                those that are not a part of the prompt do not change the number.
+
+        Raises:
+            ChatError: The call failed.
+            RuntimeError, TypeError, ValueError: See `send`.
+        """
+        message = build_message(content, **options)
+        stub = ChatgptStub(self._open_channel())
+        return await _result(
+            stub.CountTokens(message, timeout=timeout, metadata=(*self._metadata, *metadata))
         )
 
     async def check(

@@ -19,6 +19,7 @@ from tokenwire_client.v1.chatgpt_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
     Message,
+    TokenCount,
     Usage,
 )
 
@@ -100,6 +101,12 @@ class _Servicer(chatgpt_pb2_grpc.ChatgptServicer):
         self, request: ListModelsRequest, context: Any
     ) -> ListModelsResponse:
         reply: ListModelsResponse = await self._reply("ListModels", request, context)
+        return reply
+
+    async def CountTokens(  # noqa: N802 - the contract's name
+        self, request: Message, context: Any
+    ) -> TokenCount:
+        reply: TokenCount = await self._reply("CountTokens", request, context)
         return reply
 
     async def _reply(self, method: str, request: AnyMessage, context: Any) -> Any:

@@ -857,6 +857,38 @@ class Model(_message.Message):
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
 @_typing.final
+class TokenCount(_message.Message):
+    """The number of tokens of a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    input_tokens: _builtins.int
+    """The tokens of the system prompt, the history, the content and the tools, as
+    the model reads them.
+    """
+    estimated: _builtins.bool
+    """Whether the number is an estimate of the service, for lack of a counter of the
+    upstream: one token for each 4 bytes of text in UTF-8, 3 for each message, and
+    3 for the beginning of the answer. English text is usually within a fifth of
+    it; code and other languages may differ by half or more.
+    """
+    def __init__(
+        self,
+        *,
+        input_tokens: _builtins.int = ...,
+        estimated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated", b"estimated", "input_tokens", b"input_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenCount: _TypeAlias = TokenCount  # noqa: Y015
+
+@_typing.final
 class Price(_message.Message):
     """The price of a model's tokens, in US dollars per million tokens. It is what the
     service's settings say, for estimates; the upstream's invoice may differ.

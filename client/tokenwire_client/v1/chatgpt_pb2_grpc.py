@@ -50,6 +50,11 @@ class ChatgptStub:
                 request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/openai.Chatgpt/CountTokens',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.FromString,
+                _registered_method=True)
 
 
 class ChatgptServicer:
@@ -86,6 +91,14 @@ class ChatgptServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountTokens(self, request, context):
+        """Returns how many tokens the prompt of a message has, without an answer. The
+        message is validated as for Send; sampling parameters do not change the count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatgptServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -103,6 +116,11 @@ def add_ChatgptServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.FromString,
                     response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -187,6 +205,33 @@ class Chatgpt:
             '/openai.Chatgpt/ListModels',
             tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.SerializeToString,
             tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/CountTokens',
+            tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,10 @@ class ChatgptStub:
     """Returns the models that this caller may name, as the service's settings list
     them. The upstream is not asked.
     """
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.TokenCount]
+    """Returns how many tokens the prompt of a message has, without an answer. The
+    message is validated as for Send; sampling parameters do not change the count.
+    """
 
 @_typing.type_check_only
 class ChatgptAsyncStub(ChatgptStub):
@@ -80,6 +84,10 @@ class ChatgptAsyncStub(ChatgptStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.ListModelsRequest, _chatgpt_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Returns the models that this caller may name, as the service's settings list
     them. The upstream is not asked.
+    """
+    CountTokens: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.TokenCount]  # type: ignore[assignment]
+    """Returns how many tokens the prompt of a message has, without an answer. The
+    message is validated as for Send; sampling parameters do not change the count.
     """
 
 class ChatgptServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +127,16 @@ class ChatgptServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chatgpt_pb2.ListModelsResponse, _abc.Awaitable[_chatgpt_pb2.ListModelsResponse]]:
         """Returns the models that this caller may name, as the service's settings list
         them. The upstream is not asked.
+        """
+
+    @_abc_1.abstractmethod
+    def CountTokens(
+        self,
+        request: _chatgpt_pb2.Message,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.TokenCount, _abc.Awaitable[_chatgpt_pb2.TokenCount]]:
+        """Returns how many tokens the prompt of a message has, without an answer. The
+        message is validated as for Send; sampling parameters do not change the count.
         """
 
 def add_ChatgptServicer_to_server(servicer: ChatgptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,48 +1,100 @@
-"""Builds the model that the settings describe."""
+"""Builds what the settings describe: the model, and what counts its tokens."""
 
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import openai
 
 from tokenwire.config import Settings, SettingsError
 from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.token_counter import Estimator, TokenCounter
 from tokenwire.upstreams.langchain import LangChainModel
+from tokenwire.upstreams.langchain_token_counter import LangChainTokenCounter
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.endpoint import Credentials
+from tokenwire.upstreams.openai.json_request import JsonRequests
 from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.openai.request_form import RequestForm
+from tokenwire.upstreams.openai.token_counter import OpenAITokenCounter
 from tokenwire.upstreams.openai.upstream import OPENAI_BASE_URL, Upstream
 from tokenwire.upstreams.progress_timer import Timeouts
 
 
-def build_model(settings: Settings) -> ChatModel:
-    """Return the model that `settings` describe.
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What one upstream offers.
+
+    Attributes:
+        chat: Answers messages. Closing it closes the connections that all of them share.
+        token_counter: Counts the tokens of messages.
+    """
+
+    chat: ChatModel
+    token_counter: TokenCounter = field(default_factory=Estimator)
+
+
+def build_models(settings: Settings) -> Models:
+    """Return what `settings` describe.
 
     Raises:
         SettingsError: LangChain does not support the provider, or its package is not installed.
     """
-    if settings.provider == "openai":
-        return build_openai(settings)
-    return _build_langchain(settings)
+    if settings.provider != "openai":
+        model = _build_langchain(settings)
+        return Models(model, LangChainTokenCounter(model))
+    upstream = _upstream(settings)
+    chat_model = _chat_model(settings, upstream)
+    form = _form(settings)
+    requests = JsonRequests(upstream, timeouts_of(settings))
+    return Models(
+        _openai_model(settings, chat_model, upstream),
+        OpenAITokenCounter(
+            chat_model, form, upstream, None if settings.tokenizer == "none" else requests
+        ),
+    )
+
+
+def build_model(settings: Settings) -> ChatModel:
+    """Return the chat model that `settings` describe; see `build_models`."""
+    return build_models(settings).chat
 
 
 def build_openai(settings: Settings) -> OpenAIModel:
-    """Return the model of an OpenAI-compatible upstream."""
-    base_url = str(settings.base_url or OPENAI_BASE_URL)
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
-    upstream = Upstream(
-        base_url,
-        Credentials(key, settings.organization or "", settings.project or ""),
+    """Return the chat model of an OpenAI-compatible upstream."""
+    upstream = _upstream(settings)
+    return _openai_model(settings, _chat_model(settings, upstream), upstream)
+
+
+def _upstream(settings: Settings) -> Upstream:
+    return Upstream(
+        _base_url(settings),
+        Credentials(_key(settings), settings.organization or "", settings.project or ""),
         settings.connect_timeout_seconds,
         str(settings.proxy) if settings.proxy else None,
     )
-    chat_model = StreamingChatOpenAI(
+
+
+def _base_url(settings: Settings) -> str:
+    return str(settings.base_url or OPENAI_BASE_URL)
+
+
+def _key(settings: Settings) -> str:
+    return settings.api_key.get_secret_value() if settings.api_key else ""
+
+
+def _form(settings: Settings) -> RequestForm:
+    return RequestForm(settings.reasoning_parameter, settings.constraint_parameter)
+
+
+def _chat_model(settings: Settings, upstream: Upstream) -> StreamingChatOpenAI:
+    base_url = _base_url(settings)
+    return StreamingChatOpenAI(
         upstream=upstream,
         max_tokens_parameter=_max_tokens_parameter(settings, base_url),
         model=settings.model,
         base_url=base_url,
         # ChatOpenAI requires a key, but only Upstream sends requests.
-        api_key=key or "none",
+        api_key=_key(settings) or "none",
         stream_usage=settings.stream_usage,
         use_responses_api=False,
         max_retries=0,
@@ -53,11 +105,16 @@ def build_openai(settings: Settings) -> OpenAIModel:
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         http_socket_options=(),
     )
+
+
+def _openai_model(
+    settings: Settings, chat_model: StreamingChatOpenAI, upstream: Upstream
+) -> OpenAIModel:
     return OpenAIModel(
         chat_model,
         upstream,
         timeouts_of(settings),
-        form=RequestForm(settings.reasoning_parameter, settings.constraint_parameter),
+        form=_form(settings),
         merge_tokens=settings.merge_tokens,
     )
 

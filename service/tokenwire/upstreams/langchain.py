@@ -100,6 +100,11 @@ class LangChainModel:
             yield Delta("", tool_calls=(each,))
         yield _completion(metadata, usage, has_calls=bool(calls))
 
+    def check(self, request: ChatRequest) -> None:
+        """Raise InvalidParameter if the request has something that the provider does not take."""
+        _check_support(request)
+        _tool_parameters(self._model, request)
+
     async def aclose(self) -> None:
         """Do nothing: LangChain's chat models have no common close method."""
 

@@ -1614,6 +1614,65 @@ func (x *Model) GetServing() bool {
 	return false
 }
 
+// The number of tokens of a prompt.
+type TokenCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tokens of the system prompt, the history, the content and the tools, as
+	// the model reads them.
+	InputTokens int64 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// Whether the number is an estimate of the service, for lack of a counter of the
+	// upstream: one token for each 4 bytes of text in UTF-8, 3 for each message, and
+	// 3 for the beginning of the answer. English text is usually within a fifth of
+	// it; code and other languages may differ by half or more.
+	Estimated     bool `protobuf:"varint,2,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenCount) Reset() {
+	*x = TokenCount{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenCount) ProtoMessage() {}
+
+func (x *TokenCount) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenCount.ProtoReflect.Descriptor instead.
+func (*TokenCount) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TokenCount) GetInputTokens() int64 {
+	if x != nil {
+		return x.InputTokens
+	}
+	return 0
+}
+
+func (x *TokenCount) GetEstimated() bool {
+	if x != nil {
+		return x.Estimated
+	}
+	return false
+}
+
 // The price of a model's tokens, in US dollars per million tokens. It is what the
 // service's settings say, for estimates; the upstream's invoice may differ.
 type Price struct {
@@ -1630,7 +1689,7 @@ type Price struct {
 
 func (x *Price) Reset() {
 	*x = Price{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1701,7 @@ func (x *Price) String() string {
 func (*Price) ProtoMessage() {}
 
 func (x *Price) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1714,7 @@ func (x *Price) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price.ProtoReflect.Descriptor instead.
 func (*Price) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{15}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Price) GetInput() float64 {
@@ -1793,7 +1852,11 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x0econtext_tokens\x18\x04 \x01(\x03R\rcontextTokens\x12*\n" +
 	"\x11max_output_tokens\x18\x05 \x01(\x03R\x0fmaxOutputTokens\x12#\n" +
 	"\x05price\x18\x06 \x01(\v2\r.openai.PriceR\x05price\x12\x18\n" +
-	"\aserving\x18\a \x01(\bR\aserving\"X\n" +
+	"\aserving\x18\a \x01(\bR\aserving\"M\n" +
+	"\n" +
+	"TokenCount\x12!\n" +
+	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12\x1c\n" +
+	"\testimated\x18\x02 \x01(\bR\testimated\"X\n" +
 	"\x05Price\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\x01R\x05input\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\x01R\x06output\x12!\n" +
@@ -1828,12 +1891,13 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x0eABILITY_IMAGES\x10\x05\x12\x11\n" +
 	"\rABILITY_AUDIO\x10\x06\x12\x11\n" +
 	"\rABILITY_FILES\x10\a\x12\x16\n" +
-	"\x12ABILITY_EMBEDDINGS\x10\b2\xa7\x01\n" +
+	"\x12ABILITY_EMBEDDINGS\x10\b2\xdd\x01\n" +
 	"\aChatgpt\x12+\n" +
 	"\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x000\x01\x12(\n" +
 	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00\x12E\n" +
 	"\n" +
-	"ListModels\x12\x19.openai.ListModelsRequest\x1a\x1a.openai.ListModelsResponse\"\x00Bg\n" +
+	"ListModels\x12\x19.openai.ListModelsRequest\x1a\x1a.openai.ListModelsResponse\"\x00\x124\n" +
+	"\vCountTokens\x12\x0f.openai.Message\x1a\x12.openai.TokenCount\"\x00Bg\n" +
 	"\x0fio.tokenwire.v1B\fChatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\fTokenwire.V1b\x06proto3"
 
 var (
@@ -1849,7 +1913,7 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(Effort)(0),                // 0: openai.Effort
 	(Role)(0),                  // 1: openai.Role
@@ -1871,7 +1935,8 @@ var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(*ListModelsRequest)(nil),  // 17: openai.ListModelsRequest
 	(*ListModelsResponse)(nil), // 18: openai.ListModelsResponse
 	(*Model)(nil),              // 19: openai.Model
-	(*Price)(nil),              // 20: openai.Price
+	(*TokenCount)(nil),         // 20: openai.TokenCount
+	(*Price)(nil),              // 21: openai.Price
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	14, // 0: openai.Message.params:type_name -> openai.Params
@@ -1891,15 +1956,17 @@ var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	11, // 14: openai.Answer.tool_calls:type_name -> openai.ToolCall
 	19, // 15: openai.ListModelsResponse.models:type_name -> openai.Model
 	3,  // 16: openai.Model.abilities:type_name -> openai.Ability
-	20, // 17: openai.Model.price:type_name -> openai.Price
+	21, // 17: openai.Model.price:type_name -> openai.Price
 	5,  // 18: openai.Chatgpt.Send:input_type -> openai.Message
 	5,  // 19: openai.Chatgpt.Ask:input_type -> openai.Message
 	17, // 20: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
-	15, // 21: openai.Chatgpt.Send:output_type -> openai.Answer
-	15, // 22: openai.Chatgpt.Ask:output_type -> openai.Answer
-	18, // 23: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
+	5,  // 21: openai.Chatgpt.CountTokens:input_type -> openai.Message
+	15, // 22: openai.Chatgpt.Send:output_type -> openai.Answer
+	15, // 23: openai.Chatgpt.Ask:output_type -> openai.Answer
+	18, // 24: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
+	20, // 25: openai.Chatgpt.CountTokens:output_type -> openai.TokenCount
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -1931,7 +1998,7 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,9 +26,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Chatgpt_Send_FullMethodName       = "/openai.Chatgpt/Send"
-	Chatgpt_Ask_FullMethodName        = "/openai.Chatgpt/Ask"
-	Chatgpt_ListModels_FullMethodName = "/openai.Chatgpt/ListModels"
+	Chatgpt_Send_FullMethodName        = "/openai.Chatgpt/Send"
+	Chatgpt_Ask_FullMethodName         = "/openai.Chatgpt/Ask"
+	Chatgpt_ListModels_FullMethodName  = "/openai.Chatgpt/ListModels"
+	Chatgpt_CountTokens_FullMethodName = "/openai.Chatgpt/CountTokens"
 )
 
 // ChatgptClient is the client API for Chatgpt service.
@@ -52,6 +53,9 @@ type ChatgptClient interface {
 	// Returns the models that this caller may name, as the service's settings list
 	// them. The upstream is not asked.
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
+	// Returns how many tokens the prompt of a message has, without an answer. The
+	// message is validated as for Send; sampling parameters do not change the count.
+	CountTokens(ctx context.Context, in *Message, opts ...grpc.CallOption) (*TokenCount, error)
 }
 
 type chatgptClient struct {
@@ -101,6 +105,16 @@ func (c *chatgptClient) ListModels(ctx context.Context, in *ListModelsRequest, o
 	return out, nil
 }
 
+func (c *chatgptClient) CountTokens(ctx context.Context, in *Message, opts ...grpc.CallOption) (*TokenCount, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TokenCount)
+	err := c.cc.Invoke(ctx, Chatgpt_CountTokens_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChatgptServer is the server API for Chatgpt service.
 // All implementations must embed UnimplementedChatgptServer
 // for forward compatibility.
@@ -122,6 +136,9 @@ type ChatgptServer interface {
 	// Returns the models that this caller may name, as the service's settings list
 	// them. The upstream is not asked.
 	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
+	// Returns how many tokens the prompt of a message has, without an answer. The
+	// message is validated as for Send; sampling parameters do not change the count.
+	CountTokens(context.Context, *Message) (*TokenCount, error)
 	mustEmbedUnimplementedChatgptServer()
 }
 
@@ -140,6 +157,9 @@ func (UnimplementedChatgptServer) Ask(context.Context, *Message) (*Answer, error
 }
 func (UnimplementedChatgptServer) ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
+}
+func (UnimplementedChatgptServer) CountTokens(context.Context, *Message) (*TokenCount, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountTokens not implemented")
 }
 func (UnimplementedChatgptServer) mustEmbedUnimplementedChatgptServer() {}
 func (UnimplementedChatgptServer) testEmbeddedByValue()                 {}
@@ -209,6 +229,24 @@ func _Chatgpt_ListModels_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Chatgpt_CountTokens_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Message)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChatgptServer).CountTokens(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Chatgpt_CountTokens_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChatgptServer).CountTokens(ctx, req.(*Message))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Chatgpt_ServiceDesc is the grpc.ServiceDesc for Chatgpt service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -223,6 +261,10 @@ var Chatgpt_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListModels",
 			Handler:    _Chatgpt_ListModels_Handler,
+		},
+		{
+			MethodName: "CountTokens",
+			Handler:    _Chatgpt_CountTokens_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

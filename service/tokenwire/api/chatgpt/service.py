@@ -1,12 +1,13 @@
 """The openai.Chatgpt service."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
-from tokenwire.api.chatgpt.models import LIST_MODELS, ModelList
+from tokenwire.api.chatgpt.models import LIST_MODELS
+from tokenwire.api.chatgpt.token_counts import COUNT_TOKENS
 from tokenwire.api.chatgpt.tools import to_messages
 from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
 from tokenwire.api.endpoint import Endpoint
@@ -20,7 +21,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM, CHAT)
 ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY, CHAT)
-METHODS: Final = (SEND, ASK, LIST_MODELS)
+METHODS: Final = (SEND, ASK, LIST_MODELS, COUNT_TOKENS)
 """Every method of the service, as `ChatgptService.endpoints` has them."""
 
 MAX_ANSWER_BYTES: Final = 4_000_000
@@ -38,7 +39,7 @@ class ChatgptService:
         defaults: The values of fields that a request does not set.
         limits: The limits on a request's fields.
         on_model_call: Awaited before each call of the model.
-        models: Lists the models.
+        others: The entries of the methods that do not answer a message.
     """
 
     def __init__(
@@ -47,14 +48,13 @@ class ChatgptService:
         defaults: Defaults,
         limits: FieldLimits,
         on_model_call: OnModelCall,
-        *,
-        models: ModelList,
+        others: Sequence[Endpoint] = (),
     ) -> None:
         self._model = model
         self._defaults = defaults
         self._limits = limits
         self._on_model_call = on_model_call
-        self._models = models
+        self._others = others
 
     def endpoints(self) -> list[Endpoint]:
         """Return the service's entries of the method table."""
@@ -75,7 +75,7 @@ class ChatgptService:
                 handle=self.ask,
                 serialize=pb.Answer.SerializeToString,
             ),
-            self._models.endpoint(),
+            *self._others,
         ]
 
     async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:

@@ -30,6 +30,7 @@ def log_call(call: CallRecord) -> None:
     usage = call.completion.usage if call.completion else None
     fields = {
         "request_id": call.request_id,
+        "method": call.method.name,
         "code": call.status,
         "reason": call.reason or None,
         "blame": BLAME.get(call.reason),

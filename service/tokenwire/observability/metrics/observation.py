@@ -6,7 +6,7 @@ from typing import Final
 
 from tokenwire.core.attempts import Cause
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.method import Method
+from tokenwire.core.method import CHAT, Method
 from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.by_method import MethodSeries
@@ -226,9 +226,10 @@ class Metrics:
 def _observe_abandoned(call: CallRecord, outcome: Outcome, series: ModelSeries) -> None:
     """Record how long a caller that left had waited for the next token.
 
-    Nothing is recorded if no model was asked, or if the caller left a token unread.
+    Nothing is recorded if no model was asked for an answer, or if the caller left a token unread.
     """
-    if not call.attempts.started or call.deadline.writing:
+    asked = call.attempts.started and call.method.operation == CHAT
+    if not asked or call.deadline.writing:
         return
     waited = call.ended - (call.last_token or call.started)
     series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))

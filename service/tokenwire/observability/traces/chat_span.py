@@ -1,10 +1,11 @@
-"""The GenAI client span of OpenTelemetry: one span per answer that a model is asked for.
+"""The GenAI client span of OpenTelemetry: one span per operation that a model is asked for.
 
 https://github.com/open-telemetry/semantic-conventions-genai. The attribute with the upstream's
 host is omitted, because no host may appear in a span.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -47,21 +48,36 @@ class ChatSpans:
             request: The request that the model is asked.
             call: The record of the call, which gets the span.
         """
-        # Set at the start, because a sampler may use them.
-        identity = {
-            "gen_ai.operation.name": CHAT,
-            "gen_ai.provider.name": self._provider_name,
-            "gen_ai.request.model": request.model,
-        }
-        span = self._tracer.start_span(
-            f"{CHAT} {request.model}", kind=trace.SpanKind.CLIENT, attributes=identity
-        )
-        call.attempts.span = span
+        span = self._start(CHAT, request.model, call)
         if span.is_recording():
             span.set_attributes(_parameters(request, call.method))
             if self._capture_content:
                 call.texts = []
                 await _Content(span, self._budget).write_request(request)
+
+    def start_operation(
+        self, model: str, call: CallRecord, attributes: Mapping[str, AttributeValue]
+    ) -> None:
+        """Start the span of a call whose method asks something else than an answer.
+
+        Args:
+            model: The requested model.
+            call: The record of the call, which gets the span.
+            attributes: Further attributes of the request.
+        """
+        self._start(call.method.operation, model, call).set_attributes(attributes)
+
+    def _start(self, operation: str, model: str, call: CallRecord) -> trace.Span:
+        # Set at the start, because a sampler may use them.
+        identity = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": self._provider_name,
+            "gen_ai.request.model": model,
+        }
+        call.attempts.span = self._tracer.start_span(
+            f"{operation} {model}", kind=trace.SpanKind.CLIENT, attributes=identity
+        )
+        return call.attempts.span
 
     def end(self, call: CallRecord) -> None:
         """Set the attributes of the result and end the span of a call."""

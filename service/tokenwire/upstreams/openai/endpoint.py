@@ -21,13 +21,25 @@ class Credentials:
     project: str = ""
 
 
-def endpoint(base_url: str) -> yarl.URL:
-    """Return the URL of chat completions below `base_url`, which may already end in PATH.
+def endpoint(base_url: str, path: str = PATH) -> yarl.URL:
+    """Return the URL of `path` below `base_url`, which may already end in PATH.
 
     The encoding of the path and the query is preserved. User and password are removed.
     """
+    return _url(base_url, _base_path(base_url) + path)
+
+
+def root_endpoint(base_url: str, path: str) -> yarl.URL:
+    """Return the URL of `path` beside the API at `base_url`, whose path ends in `/v1`."""
+    return _url(base_url, _base_path(base_url).removesuffix("/v1") + path)
+
+
+def _base_path(base_url: str) -> str:
+    return urlsplit(base_url).path.rstrip("/").removesuffix(PATH).rstrip("/")
+
+
+def _url(base_url: str, path: str) -> yarl.URL:
     parts = urlsplit(base_url)
-    path = parts.path.rstrip("/").removesuffix(PATH) + PATH
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, fragment="")
     # Marked as encoded, so that yarl does not normalize it, for example an encoded slash.
     return yarl.URL(bare.geturl(), encoded=True)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
+import yarl
 from aiohttp.payload import Payload
 
 from tokenwire.core import errors
@@ -16,9 +17,10 @@ from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Attempt, Connector, Request, Response
 from tokenwire.upstreams.http.trace_headers import trace_headers
 from tokenwire.upstreams.openai.body import request_body
-from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers
+from tokenwire.upstreams.openai.endpoint import Credentials, endpoint, headers, root_endpoint
 from tokenwire.upstreams.openai.rejection import rejection
 from tokenwire.upstreams.openai.request_id import request_id
+from tokenwire.upstreams.openai.response_body import ResponseBody
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
@@ -31,7 +33,7 @@ READ_BUFFER_BYTES: Final = 1 << 12
 
 
 class Upstream:
-    """A chat-completions endpoint and the connections to it.
+    """The endpoints of an API and the connections to it.
 
     Args:
         base_url: The base URL, as for OpenAI's SDK. Its query string is part of each request.
@@ -39,11 +41,15 @@ class Upstream:
         connect_seconds: The longest time to establish a connection. The reader of the events
             limits the time of the answer.
         proxy: The URL of an HTTP proxy, or None. Proxy environment variables are ignored.
+
+    Attributes:
+        tokenize_url: The URL of vLLM's tokenizer.
     """
 
     def __init__(
         self, base_url: str, credentials: Credentials, connect_seconds: float, proxy: str | None
     ) -> None:
+        self.tokenize_url = root_endpoint(base_url, "/tokenize")
         self._url = endpoint(base_url)
         self._headers = headers(base_url, credentials)
         self._key = credentials.api_key
@@ -67,7 +73,30 @@ class Upstream:
         Raises:
             ServiceError: The request fails or is rejected.
         """
-        response = await self._send(payload, attempts)
+        response = await self._request(self._url, payload, attempts, {})
+        return ResponseEvents(response, attempts)
+
+    async def open_body(
+        self, url: yarl.URL, payload: dict[str, Any], attempts: Attempts
+    ) -> ResponseBody:
+        """Send `payload` to `url` and return the body of the response; the caller must close it.
+
+        Args:
+            url: One of the attributes.
+            payload: See `open`.
+            attempts: See `open`.
+
+        Raises:
+            ServiceError: The request fails or is rejected.
+        """
+        response = await self._request(url, payload, attempts, {"accept": "application/json"})
+        return ResponseBody(response, attempts)
+
+    async def _request(
+        self, url: yarl.URL, payload: dict[str, Any], attempts: Attempts, headers: dict[str, str]
+    ) -> Response:
+        """Send a request and return its response, which is not a rejection."""
+        response = await self._send(url, payload, attempts, headers)
         attempts.upstream_status = response.status
         attempts.upstream_request_id = request_id(response.headers, self._key)
         try:
@@ -75,28 +104,35 @@ class Upstream:
         except BaseException:
             response.close()
             raise
-        return ResponseEvents(response, attempts)
+        return response
 
-    async def _send(self, payload: dict[str, Any], attempts: Attempts) -> Response:
+    async def _send(
+        self, url: yarl.URL, payload: dict[str, Any], attempts: Attempts, headers: dict[str, str]
+    ) -> Response:
         """Send a request, and send it again on a new connection if the pooled one was stale."""
         body = await request_body(payload)
-        response = await self._send_once(body, attempts, Attempt(fresh=False))
+        response = await self._send_once(url, body, attempts, headers, Attempt(fresh=False))
         if response is None:
-            response = await self._send_once(body, attempts, Attempt(fresh=True))
+            response = await self._send_once(url, body, attempts, headers, Attempt(fresh=True))
         assert response is not None  # noqa: S101 - a fresh connection is not stale
         return response
 
     async def _send_once(
-        self, body: bytes | Payload, attempts: Attempts, attempt: Attempt
+        self,
+        url: yarl.URL,
+        body: bytes | Payload,
+        attempts: Attempts,
+        headers: dict[str, str],
+        attempt: Attempt,
     ) -> Response | None:
         """Return the response to a request, or None if its connection was stale."""
         session = self._open_session()
         attempts.begin_request()
         try:
             response = await session.post(
-                self._url,
+                url,
                 data=body,
-                headers=self._headers | trace_headers(attempts.span),
+                headers=self._headers | headers | trace_headers(attempts.span),
                 allow_redirects=False,
                 proxy=self._proxy,
                 middlewares=(attempt,),
@@ -144,7 +180,7 @@ class Upstream:
 
 
 async def _check_response(response: Response) -> None:
-    """Raise a ServiceError if the response is not a stream of events."""
+    """Raise a ServiceError if the response is a rejection or a page of HTML."""
     if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         body = await _error_body(response)
         response.return_connection()

@@ -52,6 +52,11 @@ def read_usage(encoded: msgspec.Raw) -> Usage | None:
     )
 
 
+def read_count(value: dict[str, Any], key: str) -> int | None:
+    """Return the count in one field of an object, or None if it makes no sense."""
+    return _count([value], (key,))
+
+
 def _details(value: dict[str, Any], keys: Iterable[str]) -> list[dict[str, Any]]:
     return [value[key] for key in keys if isinstance(value.get(key), dict)]
 
