@@ -18,6 +18,7 @@ from tokenwire_client import (
     ChatError,
     Client,
     Effort,
+    EmbedResponse,
     FinishReason,
     ListModelsResponse,
     Model,
@@ -26,8 +27,9 @@ from tokenwire_client import (
     TokenCount,
     Turn,
     Usage,
+    Vector,
 )
-from tokenwire_client.v1.chatgpt_pb2 import Message, Params
+from tokenwire_client.v1.chatgpt_pb2 import EmbedRequest, Message, Params
 
 
 async def test_yields_every_answer_and_the_end() -> None:
@@ -267,3 +269,23 @@ async def test_list_models_raises_the_failure_of_the_call() -> None:
         with pytest.raises(ChatError) as caught:
             await client.list_models()
     assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_embed_returns_the_vectors() -> None:
+    """`embed` sends every argument in its field and returns the server's response."""
+    response = EmbedResponse(vectors=[Vector(values=[0.5])], model="m")
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        server.replies["Embed"] = response
+        assert await client.embed(["a"], model="m", dimensions=1, user="u") == response
+        await client.embed(("a", "b"))
+    assert server.unary_requests == [
+        EmbedRequest(texts=["a"], model="m", dimensions=1, user="u"),
+        EmbedRequest(texts=["a", "b"]),
+    ]
+
+
+async def test_embed_rejects_a_string() -> None:
+    """`embed` raises TypeError for one string, whose characters would be the texts."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        with pytest.raises(TypeError, match="pass a sequence"):
+            await client.embed("ab")

@@ -11,6 +11,7 @@ PROTOC = Path(sys.executable).with_name("protoc")
 MESSAGES = {"Message", "Turn", "Params", "Answer", "Reasoning", "Usage"}
 MESSAGES |= {"Tool", "ToolCall", "ToolChoice", "Format", "JsonSchema", "Choices"}
 MESSAGES |= {"ListModelsRequest", "ListModelsResponse", "Model", "Price", "TokenCount"}
+MESSAGES |= {"EmbedRequest", "EmbedResponse", "Vector"}
 ENUMS = {"Ability", "Effort", "Role", "FinishReason"}
 
 

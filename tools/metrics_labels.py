@@ -9,9 +9,10 @@ from tokenwire.observability.metrics import OTHER_MODEL, labels
 from tokenwire.observability.metrics.labels import Outcome
 
 LABELS: Final = {
-    labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS` and "
-    f"`TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every other model and for calls that failed "
-    "before their model was known; callers cannot create series.",
+    labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS`, "
+    f"`TOKENWIRE_EMBEDDING_MODEL` and `TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every "
+    "other model and for calls that failed before their model was known; callers cannot create "
+    "series.",
     "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
     labels.TOKEN_TYPE: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part "
     "of the output).",

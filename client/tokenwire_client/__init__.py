@@ -17,6 +17,7 @@ from tokenwire_client.v1.chatgpt_pb2 import (
     Answer,
     Choices,
     Effort,
+    EmbedResponse,
     FinishReason,
     Format,
     JsonSchema,
@@ -31,6 +32,7 @@ from tokenwire_client.v1.chatgpt_pb2 import (
     ToolChoice,
     Turn,
     Usage,
+    Vector,
 )
 from tokenwire_client.version import __version__
 
@@ -42,6 +44,7 @@ __all__ = [
     "Choices",
     "Client",
     "Effort",
+    "EmbedResponse",
     "FinishReason",
     "Format",
     "JsonSchema",
@@ -56,5 +59,6 @@ __all__ = [
     "ToolChoice",
     "Turn",
     "Usage",
+    "Vector",
     "__version__",
 ]

@@ -13,6 +13,8 @@ from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
 from tokenwire_client.v1.chatgpt_pb2 import (
     Answer,
+    EmbedRequest,
+    EmbedResponse,
     ListModelsRequest,
     ListModelsResponse,
     TokenCount,
@@ -226,6 +228,44 @@ class Client:
         stub = ChatgptStub(self._open_channel())
         return await _result(
             stub.CountTokens(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+        )
+
+    async def embed(  # noqa: PLR0913 - the fields of a request, each by its own name
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        dimensions: int | None = None,
+        user: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+    ) -> EmbedResponse:
+        """Return the vector of each text, in the order of the texts.
+
+        The numbers of the first vector are `response.vectors[0].values`. `usage` is absent if
+        the upstream reports none.
+
+        Args:
+            texts: The texts, 1 to 2,048; none may be empty.
+            model: The model's name; empty for the server's default, if it has one.
+            dimensions: The length of the vectors; None for the model's own.
+            user: An opaque name of the end user.
+            timeout: See `send`.
+            metadata: See `send`.
+
+        Raises:
+            ChatError: The call failed. INVALID_ARGUMENT with the field `texts`: the vectors
+                together are larger than a response may be; send fewer texts in one call.
+            RuntimeError: The client is not open.
+            TypeError: `texts` is a string instead of a sequence of strings.
+            ValueError: A text is not valid Unicode, or a number does not fit its field.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"texts is the string {texts!r}; pass a sequence: [{texts!r}]")
+        request = EmbedRequest(model=model, texts=texts, dimensions=dimensions, user=user)
+        stub = ChatgptStub(self._open_channel())
+        return await _result(
+            stub.Embed(request, timeout=timeout, metadata=(*self._metadata, *metadata))
         )
 
     async def check(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tokenwire_demo.barrier import Barrier
 from tokenwire_demo.chunks import ErrorPayload, encode_json
 from tokenwire_demo.connection import Connection, HttpRequest
+from tokenwire_demo.embedding import EmbeddingList, parse_embeddings_request
 from tokenwire_demo.exchange import EventStream, SingleJson
 from tokenwire_demo.log import Log, Outcome, RequestRecord
 from tokenwire_demo.pace import Pace
@@ -17,14 +18,21 @@ from tokenwire_demo.step import play
 from tokenwire_demo.tokenization import Tokenization
 
 DEMO_MODEL = "tokenwire-demo"
-_ALLOWED = {"/chat/completions": "POST", "/tokenize": "POST", "/models": "GET"}
+_ALLOWED = {
+    "/chat/completions": "POST",
+    "/embeddings": "POST",
+    "/tokenize": "POST",
+    "/models": "GET",
+}
 """The method of each path."""
 _PARSERS: dict[str, Callable[[object], CompletionRequest]] = {
     "/chat/completions": parse_request,
+    "/embeddings": parse_embeddings_request,
     "/tokenize": parse_request,
 }
 _WHOLE: dict[str, type[SingleJson]] = {
     "/chat/completions": SingleJson,
+    "/embeddings": EmbeddingList,
     "/tokenize": Tokenization,
 }
 """The response to a request that does not stream."""

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tokenwire.api.chatgpt.embeddings import EmbeddingService
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.models import ModelList
 from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
@@ -22,7 +23,7 @@ from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.routing.retry import RetryBudget, RetryingModel
-from tokenwire.routing.unary_retry import RetryingCounter, UnaryRetries
+from tokenwire.routing.unary_retry import RetryingCounter, RetryingEmbeddings, UnaryRetries
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
@@ -81,7 +82,7 @@ class App:
         self.metrics = Metrics(
             METHODS,
             failure_outcomes(),
-            settings.models | {settings.model},
+            settings.models | {settings.model, settings.embedding_model or settings.model},
             provider,
             settings.prices,
         )
@@ -97,6 +98,7 @@ class App:
         retries = UnaryRetries(settings.first_token_timeout_seconds, budget)
         self._model = RetryingModel(models.chat, settings.first_token_timeout_seconds, budget)
         self._token_counter = RetryingCounter(models.token_counter, retries)
+        self._embeddings = models.embeddings and RetryingEmbeddings(models.embeddings, retries)
         self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
         self._health = HealthServicer((SERVICE,), self.metrics.set_watches, self.metrics.note_call)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
@@ -152,11 +154,13 @@ class App:
             temperature=settings.temperature,
             system=settings.system_prompt,
             models=settings.models,
+            embedding_model=settings.embedding_model or "",
         )
         limits = FieldLimits(settings.max_turns)
         others = (
             ModelList(defaults, settings.prices, lambda: self._health.serving),
             TokenCounts(self._token_counter, defaults, limits, self._spans.start_operation),
+            EmbeddingService(self._embeddings, defaults, self._spans.start_operation),
         )
         service = ChatgptService(
             self._model,

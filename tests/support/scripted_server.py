@@ -15,6 +15,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_client.v1.chatgpt_pb2 import (
     Answer,
+    EmbedRequest,
+    EmbedResponse,
     FinishReason,
     ListModelsRequest,
     ListModelsResponse,
@@ -107,6 +109,12 @@ class _Servicer(chatgpt_pb2_grpc.ChatgptServicer):
         self, request: Message, context: Any
     ) -> TokenCount:
         reply: TokenCount = await self._reply("CountTokens", request, context)
+        return reply
+
+    async def Embed(  # noqa: N802 - the contract's name
+        self, request: EmbedRequest, context: Any
+    ) -> EmbedResponse:
+        reply: EmbedResponse = await self._reply("Embed", request, context)
         return reply
 
     async def _reply(self, method: str, request: AnyMessage, context: Any) -> Any:

@@ -45,13 +45,15 @@ class RawServer:
 
     Attributes:
         app: The server.
+        channel: A channel to the server.
         stub: A client of the server.
         upstream: The upstream.
     """
 
-    def __init__(self, app: App, stub: Stub, upstream: RawUpstream) -> None:
+    def __init__(self, app: App, channel: grpc.aio.Channel, upstream: RawUpstream) -> None:
         self.app = app
-        self.stub = stub
+        self.channel = channel
+        self.stub: Stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         self.upstream = upstream
 
     def play(self, pieces: Iterable[Piece]) -> None:
@@ -79,7 +81,7 @@ async def raw_server(**settings: Any) -> AsyncIterator[RawServer]:
             App(config.load(**(values | settings))) as app,
             grpc.aio.insecure_channel(app.address) as channel,
         ):
-            yield RawServer(app, chatgpt_pb2_grpc.ChatgptStub(channel), upstream)
+            yield RawServer(app, channel, upstream)
 
 
 def never() -> asyncio.Event:

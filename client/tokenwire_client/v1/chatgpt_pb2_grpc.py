@@ -55,6 +55,11 @@ class ChatgptStub:
                 request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
                 response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.FromString,
                 _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/openai.Chatgpt/Embed',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedResponse.FromString,
+                _registered_method=True)
 
 
 class ChatgptServicer:
@@ -99,6 +104,13 @@ class ChatgptServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Embed(self, request, context):
+        """Turns texts into vectors: one vector for each text, in the order of the texts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatgptServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +133,11 @@ def add_ChatgptServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
                     response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedRequest.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -232,6 +249,33 @@ class Chatgpt:
             '/openai.Chatgpt/CountTokens',
             tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
             tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/Embed',
+            tokenwire_dot_v1_dot_chatgpt__pb2.EmbedRequest.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,8 @@ class ChatgptStub:
     """Returns how many tokens the prompt of a message has, without an answer. The
     message is validated as for Send; sampling parameters do not change the count.
     """
+    Embed: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.EmbedRequest, _chatgpt_pb2.EmbedResponse]
+    """Turns texts into vectors: one vector for each text, in the order of the texts."""
 
 @_typing.type_check_only
 class ChatgptAsyncStub(ChatgptStub):
@@ -89,6 +91,8 @@ class ChatgptAsyncStub(ChatgptStub):
     """Returns how many tokens the prompt of a message has, without an answer. The
     message is validated as for Send; sampling parameters do not change the count.
     """
+    Embed: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.EmbedRequest, _chatgpt_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Turns texts into vectors: one vector for each text, in the order of the texts."""
 
 class ChatgptServicer(metaclass=_abc_1.ABCMeta):
     """Answers of a large language model."""
@@ -138,5 +142,13 @@ class ChatgptServicer(metaclass=_abc_1.ABCMeta):
         """Returns how many tokens the prompt of a message has, without an answer. The
         message is validated as for Send; sampling parameters do not change the count.
         """
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _chatgpt_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.EmbedResponse, _abc.Awaitable[_chatgpt_pb2.EmbedResponse]]:
+        """Turns texts into vectors: one vector for each text, in the order of the texts."""
 
 def add_ChatgptServicer_to_server(servicer: ChatgptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

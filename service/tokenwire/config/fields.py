@@ -104,6 +104,10 @@ class Settings(BaseSettings):
         "knows and whose package is installed.",
     )
     model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
+    embedding_model: Name | None = Field(
+        None,
+        description="Model for requests of `Embed` that name none; unset: they must name one.",
+    )
     models: Names = Field(
         frozenset(),
         description="Other models that requests may name, separated by commas; empty: any model.",
@@ -350,6 +354,7 @@ class Settings(BaseSettings):
     def _provider_has_what_is_set(self) -> Self:
         if self.provider != "openai":
             require_openai("TOKENWIRE_TOKENIZER", is_set=self.tokenizer != "none")
+            require_openai("TOKENWIRE_EMBEDDING_MODEL", is_set=self.embedding_model is not None)
         return self
 
     @classmethod

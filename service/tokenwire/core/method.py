@@ -6,6 +6,8 @@ from typing import Final
 
 CHAT: Final = "chat"
 """OpenTelemetry's name of the operation of a model that answers."""
+EMBEDDINGS: Final = "embeddings"
+"""OpenTelemetry's name of the operation of a model that turns texts into vectors."""
 COUNT_TOKENS: Final = "count_tokens"
 """The operation of counting the tokens of a prompt, for which OpenTelemetry has no name."""
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import ChatRequest
+from tokenwire.core.embeddings import EmbeddingModel, EmbeddingRequest, Embeddings
 from tokenwire.core.errors import ServiceError
 from tokenwire.core.token_counter import TokenCount, TokenCounter
 from tokenwire.routing.blame import attribute
@@ -82,4 +83,23 @@ class RetryingCounter:
             return await self._counter.count(request, call)
         return await self._retries.run(
             lambda: self._counter.count(request, call), call, request.set_by_caller
+        )
+
+
+class RetryingEmbeddings:
+    """An embedding model that retries requests.
+
+    Args:
+        model: The model.
+        retries: The retries.
+    """
+
+    def __init__(self, model: EmbeddingModel, retries: UnaryRetries) -> None:
+        self._model = model
+        self._retries = retries
+
+    async def embed(self, request: EmbeddingRequest, call: CallRecord) -> Embeddings:
+        """Return the embeddings; see `embeddings.EmbeddingModel`."""
+        return await self._retries.run(
+            lambda: self._model.embed(request, call), call, request.set_by_caller
         )

@@ -1,4 +1,4 @@
-"""Builds what the settings describe: the model, and what counts its tokens."""
+"""Builds what the settings describe: the model, its embeddings, and what counts its tokens."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -7,10 +7,12 @@ import openai
 
 from tokenwire.config import Settings, SettingsError
 from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import Estimator, TokenCounter
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.langchain_token_counter import LangChainTokenCounter
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
+from tokenwire.upstreams.openai.embeddings import OpenAIEmbeddings
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.json_request import JsonRequests
 from tokenwire.upstreams.openai.model import OpenAIModel
@@ -27,10 +29,12 @@ class Models:
     Attributes:
         chat: Answers messages. Closing it closes the connections that all of them share.
         token_counter: Counts the tokens of messages.
+        embeddings: Turns texts into vectors; None if the provider has no embeddings.
     """
 
     chat: ChatModel
     token_counter: TokenCounter = field(default_factory=Estimator)
+    embeddings: EmbeddingModel | None = None
 
 
 def build_models(settings: Settings) -> Models:
@@ -51,6 +55,7 @@ def build_models(settings: Settings) -> Models:
         OpenAITokenCounter(
             chat_model, form, upstream, None if settings.tokenizer == "none" else requests
         ),
+        OpenAIEmbeddings(upstream, requests),
     )
 
 

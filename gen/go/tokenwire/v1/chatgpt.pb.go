@@ -1454,6 +1454,9 @@ type ListModelsResponse struct {
 	Models []*Model `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
 	// The model of requests that name none. It is one of `models`.
 	DefaultModel string `protobuf:"bytes,2,opt,name=default_model,json=defaultModel,proto3" json:"default_model,omitempty"`
+	// The model of requests of `Embed` that name none. It is one of `models`. Empty:
+	// a request of `Embed` must name its model.
+	DefaultEmbeddingModel string `protobuf:"bytes,3,opt,name=default_embedding_model,json=defaultEmbeddingModel,proto3" json:"default_embedding_model,omitempty"`
 	// Whether a request may name any model, also one that is not in `models`. The
 	// upstream then decides whether it has the model.
 	AnyModel      bool `protobuf:"varint,4,opt,name=any_model,json=anyModel,proto3" json:"any_model,omitempty"`
@@ -1501,6 +1504,13 @@ func (x *ListModelsResponse) GetModels() []*Model {
 func (x *ListModelsResponse) GetDefaultModel() string {
 	if x != nil {
 		return x.DefaultModel
+	}
+	return ""
+}
+
+func (x *ListModelsResponse) GetDefaultEmbeddingModel() string {
+	if x != nil {
+		return x.DefaultEmbeddingModel
 	}
 	return ""
 }
@@ -1673,6 +1683,196 @@ func (x *TokenCount) GetEstimated() bool {
 	return false
 }
 
+// Texts to turn into vectors.
+type EmbedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model's name as the upstream knows it. Empty: the configured default;
+	// where there is none, an empty name is rejected with INVALID_ARGUMENT.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The texts, 1 to 2,048. An empty one is rejected with INVALID_ARGUMENT. All
+	// vectors together may have 4,000,000 bytes, at 4 bytes for each number: 651
+	// vectors of 1,536 numbers. More are rejected with INVALID_ARGUMENT; send the
+	// texts in several requests then.
+	Texts []string `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty"`
+	// The length of the vectors, 1 or more. Unset: the model's own. A model that
+	// does not return vectors of this length is INVALID_ARGUMENT.
+	Dimensions *int32 `protobuf:"varint,3,opt,name=dimensions,proto3,oneof" json:"dimensions,omitempty"`
+	// An opaque name of the end user, passed to the upstream for abuse monitoring.
+	// Up to 256 bytes.
+	User          string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmbedRequest) Reset() {
+	*x = EmbedRequest{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmbedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmbedRequest) ProtoMessage() {}
+
+func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmbedRequest.ProtoReflect.Descriptor instead.
+func (*EmbedRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EmbedRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *EmbedRequest) GetTexts() []string {
+	if x != nil {
+		return x.Texts
+	}
+	return nil
+}
+
+func (x *EmbedRequest) GetDimensions() int32 {
+	if x != nil && x.Dimensions != nil {
+		return *x.Dimensions
+	}
+	return 0
+}
+
+func (x *EmbedRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// The vectors of texts.
+type EmbedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The vector of each text, in the order of the texts. All have the same length.
+	Vectors []*Vector `protobuf:"bytes,1,rep,name=vectors,proto3" json:"vectors,omitempty"`
+	// The model that made the vectors, as the upstream names it.
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// Tokens used, as the upstream reports them; output_tokens is 0. Absent where it
+	// reports none.
+	Usage         *Usage `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmbedResponse) Reset() {
+	*x = EmbedResponse{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmbedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmbedResponse) ProtoMessage() {}
+
+func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmbedResponse.ProtoReflect.Descriptor instead.
+func (*EmbedResponse) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *EmbedResponse) GetVectors() []*Vector {
+	if x != nil {
+		return x.Vectors
+	}
+	return nil
+}
+
+func (x *EmbedResponse) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *EmbedResponse) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+// The vector of a text.
+type Vector struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The numbers, at least one; all are finite.
+	Values        []float32 `protobuf:"fixed32,1,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vector) Reset() {
+	*x = Vector{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vector) ProtoMessage() {}
+
+func (x *Vector) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vector.ProtoReflect.Descriptor instead.
+func (*Vector) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Vector) GetValues() []float32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // The price of a model's tokens, in US dollars per million tokens. It is what the
 // service's settings say, for estimates; the upstream's invoice may differ.
 type Price struct {
@@ -1689,7 +1889,7 @@ type Price struct {
 
 func (x *Price) Reset() {
 	*x = Price{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1901,7 @@ func (x *Price) String() string {
 func (*Price) ProtoMessage() {}
 
 func (x *Price) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1914,7 @@ func (x *Price) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price.ProtoReflect.Descriptor instead.
 func (*Price) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{16}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Price) GetInput() float64 {
@@ -1840,10 +2040,11 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
 	"\x13cached_input_tokens\x18\x03 \x01(\x03R\x11cachedInputTokens\x12)\n" +
 	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens\"\x13\n" +
-	"\x11ListModelsRequest\"}\n" +
+	"\x11ListModelsRequest\"\xb5\x01\n" +
 	"\x12ListModelsResponse\x12%\n" +
 	"\x06models\x18\x01 \x03(\v2\r.openai.ModelR\x06models\x12#\n" +
-	"\rdefault_model\x18\x02 \x01(\tR\fdefaultModel\x12\x1b\n" +
+	"\rdefault_model\x18\x02 \x01(\tR\fdefaultModel\x126\n" +
+	"\x17default_embedding_model\x18\x03 \x01(\tR\x15defaultEmbeddingModel\x12\x1b\n" +
 	"\tany_model\x18\x04 \x01(\bR\banyModel\"\xfe\x01\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
@@ -1856,7 +2057,21 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
 	"TokenCount\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12\x1c\n" +
-	"\testimated\x18\x02 \x01(\bR\testimated\"X\n" +
+	"\testimated\x18\x02 \x01(\bR\testimated\"\x82\x01\n" +
+	"\fEmbedRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x14\n" +
+	"\x05texts\x18\x02 \x03(\tR\x05texts\x12#\n" +
+	"\n" +
+	"dimensions\x18\x03 \x01(\x05H\x00R\n" +
+	"dimensions\x88\x01\x01\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04userB\r\n" +
+	"\v_dimensions\"t\n" +
+	"\rEmbedResponse\x12(\n" +
+	"\avectors\x18\x01 \x03(\v2\x0e.openai.VectorR\avectors\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12#\n" +
+	"\x05usage\x18\x03 \x01(\v2\r.openai.UsageR\x05usage\" \n" +
+	"\x06Vector\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"X\n" +
 	"\x05Price\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\x01R\x05input\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\x01R\x06output\x12!\n" +
@@ -1891,13 +2106,14 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x0eABILITY_IMAGES\x10\x05\x12\x11\n" +
 	"\rABILITY_AUDIO\x10\x06\x12\x11\n" +
 	"\rABILITY_FILES\x10\a\x12\x16\n" +
-	"\x12ABILITY_EMBEDDINGS\x10\b2\xdd\x01\n" +
+	"\x12ABILITY_EMBEDDINGS\x10\b2\x95\x02\n" +
 	"\aChatgpt\x12+\n" +
 	"\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x000\x01\x12(\n" +
 	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00\x12E\n" +
 	"\n" +
 	"ListModels\x12\x19.openai.ListModelsRequest\x1a\x1a.openai.ListModelsResponse\"\x00\x124\n" +
-	"\vCountTokens\x12\x0f.openai.Message\x1a\x12.openai.TokenCount\"\x00Bg\n" +
+	"\vCountTokens\x12\x0f.openai.Message\x1a\x12.openai.TokenCount\"\x00\x126\n" +
+	"\x05Embed\x12\x14.openai.EmbedRequest\x1a\x15.openai.EmbedResponse\"\x00Bg\n" +
 	"\x0fio.tokenwire.v1B\fChatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\fTokenwire.V1b\x06proto3"
 
 var (
@@ -1913,7 +2129,7 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(Effort)(0),                // 0: openai.Effort
 	(Role)(0),                  // 1: openai.Role
@@ -1936,7 +2152,10 @@ var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(*ListModelsResponse)(nil), // 18: openai.ListModelsResponse
 	(*Model)(nil),              // 19: openai.Model
 	(*TokenCount)(nil),         // 20: openai.TokenCount
-	(*Price)(nil),              // 21: openai.Price
+	(*EmbedRequest)(nil),       // 21: openai.EmbedRequest
+	(*EmbedResponse)(nil),      // 22: openai.EmbedResponse
+	(*Vector)(nil),             // 23: openai.Vector
+	(*Price)(nil),              // 24: openai.Price
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	14, // 0: openai.Message.params:type_name -> openai.Params
@@ -1956,20 +2175,24 @@ var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
 	11, // 14: openai.Answer.tool_calls:type_name -> openai.ToolCall
 	19, // 15: openai.ListModelsResponse.models:type_name -> openai.Model
 	3,  // 16: openai.Model.abilities:type_name -> openai.Ability
-	21, // 17: openai.Model.price:type_name -> openai.Price
-	5,  // 18: openai.Chatgpt.Send:input_type -> openai.Message
-	5,  // 19: openai.Chatgpt.Ask:input_type -> openai.Message
-	17, // 20: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
-	5,  // 21: openai.Chatgpt.CountTokens:input_type -> openai.Message
-	15, // 22: openai.Chatgpt.Send:output_type -> openai.Answer
-	15, // 23: openai.Chatgpt.Ask:output_type -> openai.Answer
-	18, // 24: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
-	20, // 25: openai.Chatgpt.CountTokens:output_type -> openai.TokenCount
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	24, // 17: openai.Model.price:type_name -> openai.Price
+	23, // 18: openai.EmbedResponse.vectors:type_name -> openai.Vector
+	16, // 19: openai.EmbedResponse.usage:type_name -> openai.Usage
+	5,  // 20: openai.Chatgpt.Send:input_type -> openai.Message
+	5,  // 21: openai.Chatgpt.Ask:input_type -> openai.Message
+	17, // 22: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
+	5,  // 23: openai.Chatgpt.CountTokens:input_type -> openai.Message
+	21, // 24: openai.Chatgpt.Embed:input_type -> openai.EmbedRequest
+	15, // 25: openai.Chatgpt.Send:output_type -> openai.Answer
+	15, // 26: openai.Chatgpt.Ask:output_type -> openai.Answer
+	18, // 27: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
+	20, // 28: openai.Chatgpt.CountTokens:output_type -> openai.TokenCount
+	22, // 29: openai.Chatgpt.Embed:output_type -> openai.EmbedResponse
+	25, // [25:30] is the sub-list for method output_type
+	20, // [20:25] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -1992,13 +2215,14 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[7].OneofWrappers = []any{}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   17,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

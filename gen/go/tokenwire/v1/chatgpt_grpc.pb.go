@@ -30,6 +30,7 @@ const (
 	Chatgpt_Ask_FullMethodName         = "/openai.Chatgpt/Ask"
 	Chatgpt_ListModels_FullMethodName  = "/openai.Chatgpt/ListModels"
 	Chatgpt_CountTokens_FullMethodName = "/openai.Chatgpt/CountTokens"
+	Chatgpt_Embed_FullMethodName       = "/openai.Chatgpt/Embed"
 )
 
 // ChatgptClient is the client API for Chatgpt service.
@@ -56,6 +57,8 @@ type ChatgptClient interface {
 	// Returns how many tokens the prompt of a message has, without an answer. The
 	// message is validated as for Send; sampling parameters do not change the count.
 	CountTokens(ctx context.Context, in *Message, opts ...grpc.CallOption) (*TokenCount, error)
+	// Turns texts into vectors: one vector for each text, in the order of the texts.
+	Embed(ctx context.Context, in *EmbedRequest, opts ...grpc.CallOption) (*EmbedResponse, error)
 }
 
 type chatgptClient struct {
@@ -115,6 +118,16 @@ func (c *chatgptClient) CountTokens(ctx context.Context, in *Message, opts ...gr
 	return out, nil
 }
 
+func (c *chatgptClient) Embed(ctx context.Context, in *EmbedRequest, opts ...grpc.CallOption) (*EmbedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EmbedResponse)
+	err := c.cc.Invoke(ctx, Chatgpt_Embed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChatgptServer is the server API for Chatgpt service.
 // All implementations must embed UnimplementedChatgptServer
 // for forward compatibility.
@@ -139,6 +152,8 @@ type ChatgptServer interface {
 	// Returns how many tokens the prompt of a message has, without an answer. The
 	// message is validated as for Send; sampling parameters do not change the count.
 	CountTokens(context.Context, *Message) (*TokenCount, error)
+	// Turns texts into vectors: one vector for each text, in the order of the texts.
+	Embed(context.Context, *EmbedRequest) (*EmbedResponse, error)
 	mustEmbedUnimplementedChatgptServer()
 }
 
@@ -160,6 +175,9 @@ func (UnimplementedChatgptServer) ListModels(context.Context, *ListModelsRequest
 }
 func (UnimplementedChatgptServer) CountTokens(context.Context, *Message) (*TokenCount, error) {
 	return nil, status.Error(codes.Unimplemented, "method CountTokens not implemented")
+}
+func (UnimplementedChatgptServer) Embed(context.Context, *EmbedRequest) (*EmbedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Embed not implemented")
 }
 func (UnimplementedChatgptServer) mustEmbedUnimplementedChatgptServer() {}
 func (UnimplementedChatgptServer) testEmbeddedByValue()                 {}
@@ -247,6 +265,24 @@ func _Chatgpt_CountTokens_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Chatgpt_Embed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EmbedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChatgptServer).Embed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Chatgpt_Embed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChatgptServer).Embed(ctx, req.(*EmbedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Chatgpt_ServiceDesc is the grpc.ServiceDesc for Chatgpt service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -265,6 +301,10 @@ var Chatgpt_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CountTokens",
 			Handler:    _Chatgpt_CountTokens_Handler,
+		},
+		{
+			MethodName: "Embed",
+			Handler:    _Chatgpt_Embed_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -57,16 +57,22 @@ class ModelList:
                     price=_price(prices[name]) if name in prices else None,
                     serving=serving,
                 )
-                for name in sorted({defaults.model, *defaults.models})
+                for name in sorted(_names(defaults))
             ],
             default_model=defaults.model,
+            default_embedding_model=defaults.embedding_model,
             any_model=not defaults.models,
         )
 
 
+def _names(defaults: Defaults) -> set[str]:
+    return {defaults.model, *defaults.models, defaults.embedding_model} - {""}
+
+
 def _abilities(name: str, defaults: Defaults) -> "list[pb.Ability.ValueType]":
     """Return the abilities that follow from the settings."""
-    return [pb.ABILITY_CHAT] if name == defaults.model else []
+    abilities = [pb.ABILITY_CHAT] if name == defaults.model else []
+    return abilities + [pb.ABILITY_EMBEDDINGS] * (name == defaults.embedding_model)
 
 
 def _price(price: Price) -> pb.Price:

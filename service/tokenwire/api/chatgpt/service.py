@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
+from tokenwire.api.chatgpt.embeddings import EMBED
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.models import LIST_MODELS
 from tokenwire.api.chatgpt.token_counts import COUNT_TOKENS
@@ -21,7 +22,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
 SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM, CHAT)
 ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY, CHAT)
-METHODS: Final = (SEND, ASK, LIST_MODELS, COUNT_TOKENS)
+METHODS: Final = (SEND, ASK, LIST_MODELS, COUNT_TOKENS, EMBED)
 """Every method of the service, as `ChatgptService.endpoints` has them."""
 
 MAX_ANSWER_BYTES: Final = 4_000_000

@@ -62,13 +62,15 @@ class Defaults:
         model: The model's name.
         temperature: The temperature, or None for the upstream's own.
         system: The system prompt, or empty for none.
-        models: The models that a request may name in addition to `model`; empty allows any.
+        models: The models that a request may name in addition to the defaults; empty allows any.
+        embedding_model: The model for embeddings, or empty for none.
     """
 
     model: str
     temperature: float | None = None
     system: str = ""
     models: frozenset[str] = frozenset()
+    embedding_model: str = ""
 
 
 def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
@@ -106,7 +108,7 @@ def _model(name: str, defaults: Defaults) -> str:
         return defaults.model
     if defaults.models and name not in defaults.models:
         raise UnknownModel
-    _check_name("params.model", name)
+    check_name("params.model", name)
     return name
 
 
@@ -153,7 +155,7 @@ def _sampling(params: pb.Params, defaults: Defaults) -> Sampling:
     if not all(stop):
         raise InvalidParameter("params.stop", "must hold no empty text")
     user = params.user
-    _check_name("params.user", user)
+    check_name("params.user", user)
     return Sampling(
         temperature=defaults.temperature if temperature is None else temperature,
         max_tokens=max_tokens,
@@ -186,7 +188,8 @@ def _number(params: pb.Params, name: str, low: float, high: float) -> float | No
     return round(value, 6)
 
 
-def _check_name(field: str, value: str) -> None:
+def check_name(field: str, value: str) -> None:
+    """Raise InvalidParameter if a name is too long or not printable."""
     if len(value.encode()) > MAX_NAME_BYTES or not value.isprintable():
         raise InvalidParameter(field, f"must be printable and at most {MAX_NAME_BYTES} bytes")
 
@@ -203,13 +206,14 @@ def to_answer(event: Delta | Completion) -> pb.Answer:
         return pb.Answer(content=event.text)
     return pb.Answer(
         finish_reason=FINISH_REASONS[event.finish_reason],
-        usage=None if event.usage is None else _usage(event.usage),
+        usage=None if event.usage is None else to_usage(event.usage),
         model=event.model,
         id=event.id,
     )
 
 
-def _usage(usage: Usage) -> pb.Usage:
+def to_usage(usage: Usage) -> pb.Usage:
+    """Convert the usage of a call to a message."""
     return pb.Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,

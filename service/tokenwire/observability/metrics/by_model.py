@@ -71,12 +71,15 @@ class ModelSeries:
 
     def count_tokens(self, call: CallRecord) -> int:
         """Count the call's tokens and their cost; return the number of output tokens."""
-        usage = call.completion.usage if call.completion else None
+        usage = call.usage
         if usage is None:
             usage = Usage(input_tokens=0, output_tokens=call.tokens)
-        else:
+        elif call.method.operation == CHAT:
             self._input_usage.observe(usage.input_tokens)
             self._output_usage.observe(usage.output_tokens)
+        else:
+            names = (call.method.operation, self._provider, self._model, TokenType.INPUT.value)
+            self._declared.token_usage.labels(*names).observe(usage.input_tokens)
         self._tokens[TokenType.INPUT].inc(usage.input_tokens)
         self._tokens[TokenType.OUTPUT].inc(usage.output_tokens)
         if usage.cached_input_tokens:

@@ -115,6 +115,10 @@ def _result(call: CallRecord) -> dict[str, AttributeValue]:
     if call.first_token:
         first_chunk = call.first_token - call.attempts.started
         result["gen_ai.response.time_to_first_chunk"] = first_chunk
+    if call.response_model:
+        result["gen_ai.response.model"] = call.response_model
+    if call.counted:
+        result["gen_ai.usage.input_tokens"] = call.counted.input_tokens
     completion = call.completion
     if completion is None:
         return result

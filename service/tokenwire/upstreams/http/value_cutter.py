@@ -5,6 +5,7 @@ decoded at once. Cut out, each value can be decoded on its own or dropped, and t
 """
 
 import re
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +18,7 @@ CLOSING: Final = {b"[": b"]", b'"': b'"'}
 
 
 class ValueCutter:
-    """Replaces each value of one key by its number, from 0 in the order of arrival.
+    """Replaces each value of one key by a placeholder.
 
     A value is a list of numbers, or a string without escaped quotes. Within a string, JSON
     escapes quotes, so the key cannot be found there.
@@ -42,14 +43,21 @@ class ValueCutter:
     ) -> None:
         self.count = 0
         quoted, spaces = re.escape(f'"{key}"'.encode()), rb"\s{0,%d}" % MAX_SPACES
+        # So that the upstream cannot send a placeholder itself.
+        self._mark = secrets.token_hex(8)
         self._opening = re.compile(quoted + spaces + b":" + spaces + rb'([\["])')
         self._longest_opening = len(key) + 2 * MAX_SPACES + len('"":[')
         self._on_value = on_value
         self._max_value_bytes = max_value_bytes
         self._max_rest_bytes = max_rest_bytes
         self._rest = bytearray()
+        self._unsearched = 0
         self._value = bytearray()
         self._closing = b""
+
+    def placeholder(self, number: int) -> str:
+        """Return the string in place of a value, by its number from 0 in the order of arrival."""
+        return f"{self._mark}-{number}"
 
     def feed(self, data: bytes) -> None:
         """Take the next part of the JSON.
@@ -73,8 +81,8 @@ class ValueCutter:
     def _feed_rest(self, data: bytes) -> bytes:
         """Take bytes up to the beginning of a value; return the bytes after it."""
         rest = self._rest
-        # A part may end within the key.
-        start = max(0, len(rest) - self._longest_opening)
+        # A part may end within the key. A placeholder looks like another value of its key.
+        start = max(self._unsearched, len(rest) - self._longest_opening)
         rest += data
         found = self._opening.search(rest, start)
         after = b""
@@ -84,7 +92,8 @@ class ValueCutter:
             self._value += first
             after = bytes(rest[found.end() :])
             del rest[found.end() - 1 :]
-            rest += b"%d" % self.count
+            rest += b'"%b"' % self.placeholder(self.count).encode()
+            self._unsearched = len(rest)
             self.count += 1
         if len(rest) > self._max_rest_bytes:
             raise UpstreamResponseTooLarge

@@ -43,12 +43,14 @@ class Upstream:
         proxy: The URL of an HTTP proxy, or None. Proxy environment variables are ignored.
 
     Attributes:
+        embeddings_url: The URL of embeddings.
         tokenize_url: The URL of vLLM's tokenizer.
     """
 
     def __init__(
         self, base_url: str, credentials: Credentials, connect_seconds: float, proxy: str | None
     ) -> None:
+        self.embeddings_url = endpoint(base_url, "/embeddings")
         self.tokenize_url = root_endpoint(base_url, "/tokenize")
         self._url = endpoint(base_url)
         self._headers = headers(base_url, credentials)
