@@ -18,15 +18,20 @@ from tokenwire_client import (
     ChatError,
     Client,
     Effort,
+    EmbedResponse,
     FinishReason,
+    ListModelsResponse,
+    Model,
     Part,
     Reasoning,
     Role,
     ServiceTier,
+    TokenCount,
     Turn,
     Usage,
+    Vector,
 )
-from tokenwire_client.v1.chatgpt_pb2 import Message, Params
+from tokenwire_client.v1.chatgpt_pb2 import EmbedRequest, Message, Params
 
 
 async def test_yields_every_answer_and_the_end() -> None:
@@ -242,3 +247,59 @@ def test_import_brings_no_server_libraries() -> None:
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_list_models_returns_the_models() -> None:
+    """`list_models` returns the server's response, and sends the client's metadata."""
+    response = ListModelsResponse(models=[Model(name="m")], default_model="m")
+    async with (
+        ScriptedServer(says()) as server,
+        Client(server.address, metadata=[("who", "me")]) as client,
+    ):
+        server.replies["ListModels"] = response
+        assert await client.list_models(timeout=60) == response
+    assert server.metadata[0]["who"] == "me"
+
+
+async def test_count_tokens_returns_the_count() -> None:
+    """`count_tokens` takes the arguments of `send` and returns the server's count."""
+    count = TokenCount(input_tokens=7, estimated=True)
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        server.replies["CountTokens"] = count
+        assert await client.count_tokens("now", history=[("user", "a")], system="") == count
+    assert server.unary_requests == [
+        Message(
+            content="now",
+            history=[Turn(role=Role.ROLE_USER, content="a")],
+            system="",
+            params=Params(),
+        )
+    ]
+
+
+async def test_list_models_raises_the_failure_of_the_call() -> None:
+    """`list_models` raises ChatError where the server has no such method."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        with pytest.raises(ChatError) as caught:
+            await client.list_models()
+    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_embed_returns_the_vectors() -> None:
+    """`embed` sends every argument in its field and returns the server's response."""
+    response = EmbedResponse(vectors=[Vector(values=[0.5])], model="m")
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        server.replies["Embed"] = response
+        assert await client.embed(["a"], model="m", dimensions=1, user="u") == response
+        await client.embed(("a", "b"))
+    assert server.unary_requests == [
+        EmbedRequest(texts=["a"], model="m", dimensions=1, user="u"),
+        EmbedRequest(texts=["a", "b"]),
+    ]
+
+
+async def test_embed_rejects_a_string() -> None:
+    """`embed` raises TypeError for one string, whose characters would be the texts."""
+    async with ScriptedServer(says()) as server, Client(server.address) as client:
+        with pytest.raises(TypeError, match="pass a sequence"):
+            await client.embed("ab")

@@ -5,23 +5,20 @@ from typing import Final
 
 from documents import code, table
 from tokenwire.core.attempts import Cause
-from tokenwire.core.method import MethodType
 from tokenwire.observability.metrics import OTHER_MODEL, labels
 from tokenwire.observability.metrics.labels import Outcome
 
 LABELS: Final = {
-    labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS` and "
-    f"`TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every other model and for calls that failed "
-    "before their model was known; callers cannot create series.",
-    "gen_ai_operation_name": f"Always `{labels.CHAT}`.",
+    labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS`, "
+    f"`TOKENWIRE_EMBEDDING_MODEL` and `TOKENWIRE_PRICES` name, and `{OTHER_MODEL}` for every "
+    "other model and for calls that failed before their model was known; callers cannot create "
+    "series.",
     "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
     labels.TOKEN_TYPE: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part "
     "of the output).",
     labels.ERROR_TYPE: "Empty for calls that ended with OK, otherwise as `reason`.",
     labels.CODE: "Name of the gRPC status code.",
-    "grpc_type": f"Always `{MethodType.SERVER_STREAM.value}`.",
     "grpc_service": "Always `openai.Chatgpt`.",
-    "grpc_method": "Always `Send`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not accept them, `queue` if too "
     "many waited to be exported. Of log lines: `queue` if they were not read fast enough, `write` "
@@ -54,7 +51,26 @@ OUTCOMES: Final = {
 
 def label_table(names: Iterable[str]) -> str:
     """Return the labels with these names, and their values, as a Markdown table."""
-    return table(("Label", "Values"), [(code(name), LABELS[name]) for name in names])
+    meanings = LABELS | _method_labels()
+    return table(("Label", "Values"), [(code(name), meanings[name]) for name in names])
+
+
+def _method_labels() -> dict[str, str]:
+    # Imported here because the service needs the stubs, which are generated first.
+    from tokenwire.api.chatgpt.service import METHODS  # noqa: PLC0415
+
+    return {
+        "grpc_type": _alternatives(method.type.value for method in METHODS),
+        "grpc_method": _alternatives(method.name for method in METHODS),
+        "gen_ai_operation_name": _alternatives(
+            method.operation for method in METHODS if method.operation
+        ),
+    }
+
+
+def _alternatives(values: Iterable[str]) -> str:
+    *others, last = map(code, dict.fromkeys(values))
+    return f"{', '.join(others)} or {last}." if others else f"Always {last}."
 
 
 def cause_table() -> str:

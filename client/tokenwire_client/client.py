@@ -1,8 +1,8 @@
 """The client."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Self, TypeVar, Unpack
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
@@ -11,12 +11,21 @@ from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_message
 from tokenwire_client.stream import AnswerStream
-from tokenwire_client.v1.chatgpt_pb2 import Answer
+from tokenwire_client.v1.chatgpt_pb2 import (
+    Answer,
+    EmbedRequest,
+    EmbedResponse,
+    ListModelsRequest,
+    ListModelsResponse,
+    TokenCount,
+)
 from tokenwire_client.v1.chatgpt_pb2_grpc import ChatgptStub
 
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 SERVING: Final = 1
 """grpc.health.v1.HealthCheckResponse.SERVING."""
+
+Response = TypeVar("Response")
 
 
 class Client:
@@ -169,10 +178,103 @@ class Client:
         """
         message = build_message(content, **options)
         stub = ChatgptStub(self._open_channel())
-        try:
-            return await stub.Ask(message, timeout=timeout, metadata=(*self._metadata, *metadata))
-        except grpc.aio.AioRpcError as error:
-            raise ChatError.from_rpc_error(error) from error
+        return await _result(
+            stub.Ask(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+        )
+
+    async def list_models(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+    ) -> ListModelsResponse:
+        """Return the models that a request may name.
+
+        The models are in `models`, in ascending order of their names. `any_model` is true
+        if a request may also name a model that is not listed.
+
+        Args:
+            timeout: See `send`.
+            metadata: See `send`.
+
+        Raises:
+            ChatError: The call failed. UNIMPLEMENTED: the server is older than the method.
+            RuntimeError: The client is not open.
+        """
+        stub = ChatgptStub(self._open_channel())
+        return await _result(
+            stub.ListModels(
+                ListModelsRequest(), timeout=timeout, metadata=(*self._metadata, *metadata)
+            )
+        )
+
+    async def count_tokens(
+        self,
+        content: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+        **options: Unpack[RequestOptions],
+    ) -> TokenCount:
+        """Return the number of tokens of a message's prompt, in `input_tokens`.
+
+        `estimated` is true if the number is an estimate, because the server knows no
+        counter of the upstream.
+
+        Args:
+            content: The text to answer.
+            timeout: See `send`.
+            metadata: See `send`.
+            **options: The other arguments of `send`. They are validated as for `send`;
+                those that are not a part of the prompt do not change the number.
+
+        Raises:
+            ChatError: The call failed.
+            RuntimeError, TypeError, ValueError: See `send`.
+        """
+        message = build_message(content, **options)
+        stub = ChatgptStub(self._open_channel())
+        return await _result(
+            stub.CountTokens(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+        )
+
+    async def embed(  # noqa: PLR0913 - the fields of a request, each by its own name
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        dimensions: int | None = None,
+        user: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC sends it to the server as the deadline
+        metadata: Sequence[Metadatum] = (),
+    ) -> EmbedResponse:
+        """Return the vector of each text, in the order of the texts.
+
+        The numbers of the first vector are `response.vectors[0].values`. `usage` is absent if
+        the upstream reports none.
+
+        Args:
+            texts: The texts, 1 to 2,048; none may be empty.
+            model: The model's name; empty for the server's default, if it has one.
+            dimensions: The length of the vectors; None for the model's own.
+            user: An opaque name of the end user.
+            timeout: See `send`.
+            metadata: See `send`.
+
+        Raises:
+            ChatError: The call failed. INVALID_ARGUMENT with the field `texts`: the vectors
+                together are larger than a response may be; send fewer texts in one call.
+            RuntimeError: The client is not open.
+            TypeError: `texts` is a string instead of a sequence of strings.
+            ValueError: A text is not valid Unicode, or a number does not fit its field.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"texts is the string {texts!r}; pass a sequence: [{texts!r}]")
+        request = EmbedRequest(model=model, texts=texts, dimensions=dimensions, user=user)
+        stub = ChatgptStub(self._open_channel())
+        return await _result(
+            stub.Embed(request, timeout=timeout, metadata=(*self._metadata, *metadata))
+        )
 
     async def check(
         self,
@@ -216,3 +318,11 @@ class Client:
                 "this Client is not open; use it within `async with Client(...) as client:`"
             )
         return self._channel
+
+
+async def _result(call: Awaitable[Response]) -> Response:
+    """Return the response of a unary call; raise ChatError if it fails."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise ChatError.from_rpc_error(error) from error

@@ -10,8 +10,8 @@ from tokenwire_demo import DemoUpstream, PlanError, parse_plan, scenario_table
 
 DESCRIPTION = """\
 Run the built-in demo upstream, a simulator of an OpenAI-compatible server without a model.
-It serves POST /v1/chat/completions and GET /v1/models without a key. It fails on demand,
-which shows how a client behaves if its upstream fails.
+It serves POST /v1/chat/completions, /v1/embeddings and /tokenize, and GET /v1/models,
+without a key. It fails on demand, which shows how a client behaves if its upstream fails.
 """
 EPILOG = """\
 A client requests a failure in the header `x-demo-plan: tokens 3; reset`, or in the last user

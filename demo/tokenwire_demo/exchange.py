@@ -191,19 +191,21 @@ class SingleJson(Exchange):
         if self.reply.opened:
             await self.reply.end()
             return
-        message: dict[str, object] = {"role": "assistant", "content": "", "refusal": None}
-        if "refusal" in self._texts:
-            message["content"] = None
-        body = encode_json(
-            completion(
-                self._id,
-                int(time.time()),
-                self.request.model,
-                message=message | self._texts,
-                finish_reason=self._finish_reason,
-                usage=self._usage,
-            )
-        )
+        body = encode_json(self._object())
         self.reply.open(headers={"content-type": "application/json"}, length=len(body))
         self.reply.add(body)
         await self.reply.end()
+
+    def _object(self) -> dict[str, object]:
+        """Return the object."""
+        message: dict[str, object] = {"role": "assistant", "content": "", "refusal": None}
+        if "refusal" in self._texts:
+            message["content"] = None
+        return completion(
+            self._id,
+            int(time.time()),
+            self.request.model,
+            message=message | self._texts,
+            finish_reason=self._finish_reason,
+            usage=self._usage,
+        )

@@ -1,4 +1,4 @@
-"""Routes an HTTP request to a chat completion, the list of models, or an error."""
+"""Routes an HTTP request to a chat completion or another response, or an error."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tokenwire_demo.barrier import Barrier
 from tokenwire_demo.chunks import ErrorPayload, encode_json
 from tokenwire_demo.connection import Connection, HttpRequest
+from tokenwire_demo.embedding import EmbeddingList, parse_embeddings_request
 from tokenwire_demo.exchange import EventStream, SingleJson
 from tokenwire_demo.log import Log, Outcome, RequestRecord
 from tokenwire_demo.pace import Pace
@@ -14,8 +15,27 @@ from tokenwire_demo.plan import Plan, PlanError, parse_plan
 from tokenwire_demo.reply import Reply
 from tokenwire_demo.request import CompletionRequest, RequestError, parse_request
 from tokenwire_demo.step import play
+from tokenwire_demo.tokenization import Tokenization
 
 DEMO_MODEL = "tokenwire-demo"
+_ALLOWED = {
+    "/chat/completions": "POST",
+    "/embeddings": "POST",
+    "/tokenize": "POST",
+    "/models": "GET",
+}
+"""The method of each path."""
+_PARSERS: dict[str, Callable[[object], CompletionRequest]] = {
+    "/chat/completions": parse_request,
+    "/embeddings": parse_embeddings_request,
+    "/tokenize": parse_request,
+}
+_WHOLE: dict[str, type[SingleJson]] = {
+    "/chat/completions": SingleJson,
+    "/embeddings": EmbeddingList,
+    "/tokenize": Tokenization,
+}
+"""The response to a request that does not stream."""
 PLAN_HEADER = "x-demo-plan"
 
 
@@ -45,21 +65,24 @@ class Handler:
         """Answer a request and return the outcome."""
         reply = Reply(connection, chunked=http.chunked)
         route = http.path.partition("?")[0].rstrip("/")
-        allowed = "POST" if route.endswith("/chat/completions") else "GET"
-        if not route.endswith(("/chat/completions", "/models")):
-            message = f"{http.path} does not exist; use /v1/chat/completions or /v1/models"
+        name = next((each for each in _ALLOWED if route.endswith(each)), None)
+        if name is None:
+            message = f"{http.path} does not exist; use {', '.join(_ALLOWED)} below /v1"
             return await _error(reply, 404, message, "not_found")
+        allowed = _ALLOWED[name]
         if http.method != allowed:
             message = f"{http.path} accepts {allowed}, not {http.method}"
             return await _error(reply, 405, message, "method_not_allowed")
-        if allowed == "GET":
+        if name == "/models":
             return await _models(reply)
-        return await self._complete(reply, http, record)
+        return await self._play(name, reply, http, record)
 
-    async def _complete(self, reply: Reply, http: HttpRequest, record: RequestRecord) -> Outcome:
+    async def _play(
+        self, name: str, reply: Reply, http: HttpRequest, record: RequestRecord
+    ) -> Outcome:
         try:
             record.body = json.loads(http.body)
-            request = parse_request(record.body)
+            request = _PARSERS[name](record.body)
             plan = self._choose_plan(http, request)
             plan.check(stream=request.stream)
         except PlanError as error:
@@ -69,7 +92,7 @@ class Handler:
         except (ValueError, RecursionError):
             return await _error(reply, 400, "the request body must be JSON", "invalid_json")
         record.plan = plan.text
-        exchange = (EventStream if request.stream else SingleJson)(
+        exchange = (EventStream if request.stream else _WHOLE[name])(
             request=request,
             reply=reply,
             record=record,

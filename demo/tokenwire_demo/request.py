@@ -55,14 +55,13 @@ def parse_request(body: object) -> CompletionRequest:
     content = body["messages"][last_user].get("content") if last_user < len(turns) else None
     system = [text for role, text in turns if role in ("system", "developer")]
     prompt = turns[last_user][1] if last_user < len(turns) else ""
-    plan = _PLAN.search(prompt)
     options = body.get("stream_options")
     return CompletionRequest(
-        model=_clean(model),
+        model=clean(model),
         texts=tuple(text for _, text in turns),
         prompt=_PLAN.sub("", prompt, count=1),
         data=descriptions(content),
-        plan=plan[1] if plan else None,
+        plan=find_plan(prompt),
         system="\n".join(system) if system else None,
         earlier_turns=sum(role in ("user", "assistant") for role, _ in turns[:last_user]),
         stream=body.get("stream") is True,
@@ -70,6 +69,12 @@ def parse_request(body: object) -> CompletionRequest:
         max_tokens=_max_tokens(body),
         stop=_stop(body.get("stop")),
     )
+
+
+def find_plan(text: str) -> str | None:
+    """Return the text of the plan in a text, or None."""
+    found = _PLAN.search(text)
+    return found[1] if found else None
 
 
 def _turns(messages: Any) -> list[tuple[str, str]]:
@@ -88,15 +93,15 @@ def _content(content: Any, number: int) -> str:
         case None:
             return ""
         case str():
-            return _clean(content)
+            return clean(content)
         case list():
             texts = [part.get("text") for part in content if isinstance(part, dict)]
-            return _clean("".join(text for text in texts if isinstance(text, str)))
+            return clean("".join(text for text in texts if isinstance(text, str)))
         case _:
             raise RequestError(f"messages[{number}].content must be a string or a list of parts")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Replace lone surrogates, which JSON can encode and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

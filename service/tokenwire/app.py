@@ -7,8 +7,11 @@ from typing import Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tokenwire.api.chatgpt.embeddings import EmbeddingService
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.models import ModelList
 from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
+from tokenwire.api.chatgpt.token_counts import TokenCounts
 from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.config import Settings, cannot_listen
@@ -19,7 +22,8 @@ from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
-from tokenwire.routing.retry import RetryingModel
+from tokenwire.routing.retry import RetryBudget, RetryingModel
+from tokenwire.routing.unary_retry import RetryingCounter, RetryingEmbeddings, UnaryRetries
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
@@ -38,7 +42,7 @@ from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.shedding import LoadShedder
 from tokenwire.server.tls import server_credentials
 from tokenwire.server.undelivered import UndeliveredStatuses
-from tokenwire.upstreams import build_model, provider_name
+from tokenwire.upstreams import Models, build_models, provider_name
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +82,7 @@ class App:
         self.metrics = Metrics(
             METHODS,
             failure_outcomes(),
-            settings.models | {settings.model},
+            settings.models | {settings.model, settings.embedding_model or settings.model},
             provider,
             settings.prices,
         )
@@ -89,9 +93,12 @@ class App:
         self._spans = ChatSpans(
             self._telemetry.provider, provider, capture_content=settings.capture_content
         )
-        self._model = RetryingModel(
-            model or build_model(settings), settings.first_token_timeout_seconds
-        )
+        models = Models(model) if model else build_models(settings)
+        budget = RetryBudget()
+        retries = UnaryRetries(settings.first_token_timeout_seconds, budget)
+        self._model = RetryingModel(models.chat, settings.first_token_timeout_seconds, budget)
+        self._token_counter = RetryingCounter(models.token_counter, retries)
+        self._embeddings = models.embeddings and RetryingEmbeddings(models.embeddings, retries)
         self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
         self._health = HealthServicer((SERVICE,), self.metrics.set_watches, self.metrics.note_call)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
@@ -147,9 +154,21 @@ class App:
             temperature=settings.temperature,
             system=settings.system_prompt,
             models=settings.models,
+            embedding_model=settings.embedding_model or "",
         )
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
-        service = ChatgptService(self._model, defaults, limits, self._spans.start)
+        others = (
+            ModelList(defaults, settings.prices, lambda: self._health.serving),
+            TokenCounts(self._token_counter, defaults, limits, self._spans.start_operation),
+            EmbeddingService(self._embeddings, defaults, self._spans.start_operation),
+        )
+        service = ChatgptService(
+            self._model,
+            defaults,
+            limits,
+            self._spans.start,
+            [each.endpoint() for each in others],
+        )
         interceptors = (
             # Outermost, so that the logs and metrics of the call belong to its span.
             TracingInterceptor(self._telemetry.provider),

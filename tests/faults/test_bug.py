@@ -17,7 +17,7 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest
 from tokenwire.observability.logs import call_log
-from tokenwire.upstreams import build_model
+from tokenwire.upstreams import Models, build_models
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 INTERNAL = grpc.StatusCode.INTERNAL
@@ -58,10 +58,10 @@ def bugs() -> Bugs:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch, bugs: Bugs) -> AsyncIterator[World]:
-    def build(settings: Settings) -> ChatModel:
-        return BuggyModel(build_model(settings), bugs)
+    def build(settings: Settings) -> Models:
+        return Models(BuggyModel(build_models(settings).chat, bugs))
 
-    monkeypatch.setattr(app, "build_model", build)
+    monkeypatch.setattr(app, "build_models", build)
     async with open_world(monkeypatch) as opened:
         yield opened
 

@@ -13,7 +13,17 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tokenwire.v1 import chatgpt_pb2_grpc
-from tokenwire_client.v1.chatgpt_pb2 import Answer, FinishReason, Message, Usage
+from tokenwire_client.v1.chatgpt_pb2 import (
+    Answer,
+    EmbedRequest,
+    EmbedResponse,
+    FinishReason,
+    ListModelsRequest,
+    ListModelsResponse,
+    Message,
+    TokenCount,
+    Usage,
+)
 
 Context = grpc.aio.ServicerContext[Message, Answer]
 Script = Callable[[Message, Context], AsyncIterator[Answer]]
@@ -30,6 +40,9 @@ class ScriptedServer:
         requests: Every received message, including each attempt of a retried call.
         metadata: The metadata of each of these messages.
         cancelled: Set once a caller has cancelled a call.
+        replies: The responses of the other methods by their names. A method without one is
+            UNIMPLEMENTED.
+        unary_requests: Every received request of these methods.
         health: The health service; SERVING for "" and "openai.Chatgpt".
     """
 
@@ -44,6 +57,8 @@ class ScriptedServer:
         self.requests: list[Message] = []
         self.metadata: list[dict[str, str | bytes]] = []
         self.cancelled = asyncio.Event()
+        self.replies: dict[str, AnyMessage] = {}
+        self.unary_requests: list[AnyMessage] = []
         self.health: Any = health.aio.HealthServicer()
         self.script = script
         self._credentials = credentials
@@ -85,6 +100,31 @@ class _Servicer(chatgpt_pb2_grpc.ChatgptServicer):
             whole.MergeFrom(answer)
             whole.content, whole.reasoning = content, reasoning
         return whole
+
+    async def ListModels(  # noqa: N802 - the contract's name
+        self, request: ListModelsRequest, context: Any
+    ) -> ListModelsResponse:
+        reply: ListModelsResponse = await self._reply("ListModels", request, context)
+        return reply
+
+    async def CountTokens(  # noqa: N802 - the contract's name
+        self, request: Message, context: Any
+    ) -> TokenCount:
+        reply: TokenCount = await self._reply("CountTokens", request, context)
+        return reply
+
+    async def Embed(  # noqa: N802 - the contract's name
+        self, request: EmbedRequest, context: Any
+    ) -> EmbedResponse:
+        reply: EmbedResponse = await self._reply("Embed", request, context)
+        return reply
+
+    async def _reply(self, method: str, request: AnyMessage, context: Any) -> Any:
+        self._server.unary_requests.append(request)
+        self._server.metadata.append(dict(context.invocation_metadata()))
+        if method not in self._server.replies:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        return self._server.replies[method]
 
     async def Send(  # noqa: N802 - the contract's name
         self, request: Message, context: Any

@@ -193,6 +193,54 @@ FINISH_REASON_OTHER: FinishReason.ValueType  # 4
 """The upstream gave a reason that this contract does not name."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
+class _Ability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AbilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ABILITY_UNSPECIFIED: _Ability.ValueType  # 0
+    """Not set; never sent."""
+    ABILITY_CHAT: _Ability.ValueType  # 1
+    """Answers messages: `Send` and `Ask`."""
+    ABILITY_TOOLS: _Ability.ValueType  # 2
+    """Calls tools."""
+    ABILITY_FORMAT: _Ability.ValueType  # 3
+    """Answers in the form that a request asks for."""
+    ABILITY_REASONING: _Ability.ValueType  # 4
+    """Reasons before it answers."""
+    ABILITY_IMAGES: _Ability.ValueType  # 5
+    """Reads images."""
+    ABILITY_AUDIO: _Ability.ValueType  # 6
+    """Reads audio."""
+    ABILITY_FILES: _Ability.ValueType  # 7
+    """Reads files, such as PDF."""
+    ABILITY_EMBEDDINGS: _Ability.ValueType  # 8
+    """Turns texts into vectors."""
+
+class Ability(_Ability, metaclass=_AbilityEnumTypeWrapper):
+    """Something that a model can do."""
+
+ABILITY_UNSPECIFIED: Ability.ValueType  # 0
+"""Not set; never sent."""
+ABILITY_CHAT: Ability.ValueType  # 1
+"""Answers messages: `Send` and `Ask`."""
+ABILITY_TOOLS: Ability.ValueType  # 2
+"""Calls tools."""
+ABILITY_FORMAT: Ability.ValueType  # 3
+"""Answers in the form that a request asks for."""
+ABILITY_REASONING: Ability.ValueType  # 4
+"""Reasons before it answers."""
+ABILITY_IMAGES: Ability.ValueType  # 5
+"""Reads images."""
+ABILITY_AUDIO: Ability.ValueType  # 6
+"""Reads audio."""
+ABILITY_FILES: Ability.ValueType  # 7
+"""Reads files, such as PDF."""
+ABILITY_EMBEDDINGS: Ability.ValueType  # 8
+"""Turns texts into vectors."""
+Global___Ability: _TypeAlias = Ability  # noqa: Y015
+
 @_typing.final
 class Message(_message.Message):
     """One request: the message to answer and all that shapes the answer."""
@@ -1049,3 +1097,288 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
+class ListModelsRequest(_message.Message):
+    """A request for the models that the caller may name. It has no fields."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
+
+@_typing.final
+class ListModelsResponse(_message.Message):
+    """The models that the caller may name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
+    DEFAULT_EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
+    ANY_MODEL_FIELD_NUMBER: _builtins.int
+    default_model: _builtins.str
+    """The model of requests that name none. It is one of `models`."""
+    default_embedding_model: _builtins.str
+    """The model of requests of `Embed` that name none. It is one of `models`. Empty:
+    a request of `Embed` must name its model.
+    """
+    any_model: _builtins.bool
+    """Whether a request may name any model, also one that is not in `models`. The
+    upstream then decides whether it has the model.
+    """
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
+        """The models that the service's settings name, in ascending order of their
+        names' code points. Each name occurs once.
+        """
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___Model] | None = ...,
+        default_model: _builtins.str = ...,
+        default_embedding_model: _builtins.str = ...,
+        any_model: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_model", b"any_model", "default_embedding_model", b"default_embedding_model", "default_model", b"default_model", "models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class Model(_message.Message):
+    """A model that a request may name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ABILITIES_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name, as requests give it."""
+    description: _builtins.str
+    """What the model is for, for people. Empty: unknown."""
+    context_tokens: _builtins.int
+    """The most tokens of the prompt and the answer together. 0: unknown."""
+    max_output_tokens: _builtins.int
+    """The most tokens of one answer. 0: unknown."""
+    serving: _builtins.bool
+    """Whether the service serves the model now. False while the health service
+    reports NOT_SERVING, as before the service stops; another instance may serve.
+    """
+    @_builtins.property
+    def abilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Ability.ValueType]:
+        """What the model is known to do, each at most once and in ascending order of
+        their numbers. Empty: unknown. A model may do more than is known.
+        """
+
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """The price of the model's tokens. Unset: unknown."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        abilities: _abc.Iterable[Global___Ability.ValueType] | None = ...,
+        context_tokens: _builtins.int = ...,
+        max_output_tokens: _builtins.int = ...,
+        price: Global___Price | None = ...,
+        serving: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abilities", b"abilities", "context_tokens", b"context_tokens", "description", b"description", "max_output_tokens", b"max_output_tokens", "name", b"name", "price", b"price", "serving", b"serving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class TokenCount(_message.Message):
+    """The number of tokens of a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    input_tokens: _builtins.int
+    """The tokens of the system prompt, the history, the content and the tools, as
+    the model reads them.
+    """
+    estimated: _builtins.bool
+    """Whether the number is an estimate of the service, for lack of a counter of the
+    upstream: one token for each 4 bytes of text in UTF-8, 3 for each message, and
+    3 for the beginning of the answer. English text is usually within a fifth of
+    it; code and other languages may differ by half or more.
+    """
+    def __init__(
+        self,
+        *,
+        input_tokens: _builtins.int = ...,
+        estimated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated", b"estimated", "input_tokens", b"input_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenCount: _TypeAlias = TokenCount  # noqa: Y015
+
+@_typing.final
+class EmbedRequest(_message.Message):
+    """Texts to turn into vectors."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model's name as the upstream knows it. Empty: the configured default;
+    where there is none, an empty name is rejected with INVALID_ARGUMENT.
+    """
+    dimensions: _builtins.int
+    """The length of the vectors, 1 or more. Unset: the model's own. A model that
+    does not return vectors of this length is INVALID_ARGUMENT.
+    """
+    user: _builtins.str
+    """An opaque name of the end user, passed to the upstream for abuse monitoring.
+    Up to 256 bytes.
+    """
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts, 1 to 2,048. An empty one is rejected with INVALID_ARGUMENT. All
+        vectors together may have 4,000,000 bytes, at 4 bytes for each number: 651
+        vectors of 1,536 numbers. More are rejected with INVALID_ARGUMENT; send the
+        texts in several requests then.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        dimensions: _builtins.int | None = ...,
+        user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "model", b"model", "texts", b"texts", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
+    _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dimensions) -> _WhichOneofReturnType__dimensions | None: ...
+
+Global___EmbedRequest: _TypeAlias = EmbedRequest  # noqa: Y015
+
+@_typing.final
+class EmbedResponse(_message.Message):
+    """The vectors of texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTORS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model that made the vectors, as the upstream names it."""
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Vector]:
+        """The vector of each text, in the order of the texts. All have the same length."""
+
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Tokens used, as the upstream reports them; output_tokens is 0. Absent where it
+        reports none.
+        """
+
+    def __init__(
+        self,
+        *,
+        vectors: _abc.Iterable[Global___Vector] | None = ...,
+        model: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "usage", b"usage", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbedResponse: _TypeAlias = EmbedResponse  # noqa: Y015
+
+@_typing.final
+class Vector(_message.Message):
+    """The vector of a text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The numbers, at least one; all are finite."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vector: _TypeAlias = Vector  # noqa: Y015
+
+@_typing.final
+class Price(_message.Message):
+    """The price of a model's tokens, in US dollars per million tokens. It is what the
+    service's settings say, for estimates; the upstream's invoice may differ.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_FIELD_NUMBER: _builtins.int
+    input: _builtins.float
+    """The price of input tokens that the upstream does not read from its cache."""
+    output: _builtins.float
+    """The price of output tokens, reasoning ones included."""
+    cached_input: _builtins.float
+    """The price of input tokens that the upstream reads from its cache."""
+    def __init__(
+        self,
+        *,
+        input: _builtins.float = ...,
+        output: _builtins.float = ...,
+        cached_input: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input", b"cached_input", "input", b"input", "output", b"output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Price: _TypeAlias = Price  # noqa: Y015

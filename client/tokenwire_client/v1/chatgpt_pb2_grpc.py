@@ -45,6 +45,21 @@ class ChatgptStub:
                 request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
                 response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/openai.Chatgpt/ListModels',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/openai.Chatgpt/CountTokens',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.FromString,
+                _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/openai.Chatgpt/Embed',
+                request_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedResponse.FromString,
+                _registered_method=True)
 
 
 class ChatgptServicer:
@@ -73,6 +88,29 @@ class ChatgptServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Returns the models that this caller may name, as the service's settings list
+        them. The upstream is not asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountTokens(self, request, context):
+        """Returns how many tokens the prompt of a message has, without an answer. The
+        message is validated as for Send; sampling parameters do not change the count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Embed(self, request, context):
+        """Turns texts into vectors: one vector for each text, in the order of the texts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatgptServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +123,21 @@ def add_ChatgptServicer_to_server(servicer, server):
                     servicer.Ask,
                     request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
                     response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.Answer.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.Message.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedRequest.FromString,
+                    response_serializer=tokenwire_dot_v1_dot_chatgpt__pb2.EmbedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -142,6 +195,87 @@ class Chatgpt:
             '/openai.Chatgpt/Ask',
             tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
             tokenwire_dot_v1_dot_chatgpt__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/ListModels',
+            tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsRequest.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/CountTokens',
+            tokenwire_dot_v1_dot_chatgpt__pb2.Message.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.TokenCount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openai.Chatgpt/Embed',
+            tokenwire_dot_v1_dot_chatgpt__pb2.EmbedRequest.SerializeToString,
+            tokenwire_dot_v1_dot_chatgpt__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

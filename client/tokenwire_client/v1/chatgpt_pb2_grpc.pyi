@@ -53,6 +53,16 @@ class ChatgptStub:
     everything that Send would stream, up to 4,000,000 bytes of text. A failed
     call has no Answer, whatever the model has written.
     """
+    ListModels: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.ListModelsRequest, _chatgpt_pb2.ListModelsResponse]
+    """Returns the models that this caller may name, as the service's settings list
+    them. The upstream is not asked.
+    """
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.TokenCount]
+    """Returns how many tokens the prompt of a message has, without an answer. The
+    message is validated as for Send; sampling parameters do not change the count.
+    """
+    Embed: _grpc.UnaryUnaryMultiCallable[_chatgpt_pb2.EmbedRequest, _chatgpt_pb2.EmbedResponse]
+    """Turns texts into vectors: one vector for each text, in the order of the texts."""
 
 @_typing.type_check_only
 class ChatgptAsyncStub(ChatgptStub):
@@ -73,6 +83,16 @@ class ChatgptAsyncStub(ChatgptStub):
     everything that Send would stream, up to 4,000,000 bytes of text. A failed
     call has no Answer, whatever the model has written.
     """
+    ListModels: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.ListModelsRequest, _chatgpt_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Returns the models that this caller may name, as the service's settings list
+    them. The upstream is not asked.
+    """
+    CountTokens: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.Message, _chatgpt_pb2.TokenCount]  # type: ignore[assignment]
+    """Returns how many tokens the prompt of a message has, without an answer. The
+    message is validated as for Send; sampling parameters do not change the count.
+    """
+    Embed: _aio.UnaryUnaryMultiCallable[_chatgpt_pb2.EmbedRequest, _chatgpt_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Turns texts into vectors: one vector for each text, in the order of the texts."""
 
 class ChatgptServicer(metaclass=_abc_1.ABCMeta):
     """Answers of a large language model."""
@@ -102,5 +122,33 @@ class ChatgptServicer(metaclass=_abc_1.ABCMeta):
         everything that Send would stream, up to 4,000,000 bytes of text. A failed
         call has no Answer, whatever the model has written.
         """
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _chatgpt_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.ListModelsResponse, _abc.Awaitable[_chatgpt_pb2.ListModelsResponse]]:
+        """Returns the models that this caller may name, as the service's settings list
+        them. The upstream is not asked.
+        """
+
+    @_abc_1.abstractmethod
+    def CountTokens(
+        self,
+        request: _chatgpt_pb2.Message,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.TokenCount, _abc.Awaitable[_chatgpt_pb2.TokenCount]]:
+        """Returns how many tokens the prompt of a message has, without an answer. The
+        message is validated as for Send; sampling parameters do not change the count.
+        """
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _chatgpt_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chatgpt_pb2.EmbedResponse, _abc.Awaitable[_chatgpt_pb2.EmbedResponse]]:
+        """Turns texts into vectors: one vector for each text, in the order of the texts."""
 
 def add_ChatgptServicer_to_server(servicer: ChatgptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,6 +14,7 @@ CODES: Final[dict[type[ServiceError], StatusCode]] = {
     errors.EmptyPrompt: StatusCode.INVALID_ARGUMENT,
     errors.InvalidParameter: StatusCode.INVALID_ARGUMENT,
     errors.UnknownModel: StatusCode.INVALID_ARGUMENT,
+    errors.UnsupportedByModel: StatusCode.INVALID_ARGUMENT,
     errors.PromptTooLong: StatusCode.INVALID_ARGUMENT,
     errors.PromptRejected: StatusCode.INVALID_ARGUMENT,
     errors.UpstreamError: StatusCode.UNAVAILABLE,

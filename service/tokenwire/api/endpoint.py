@@ -1,6 +1,6 @@
 """The entries of the server's method table."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,6 +13,10 @@ EndpointHandler: TypeAlias = Callable[[Any, CallRecord], Awaitable[Any]]
 """Takes the parsed request and the call's record. Returns the response of a unary method, or an
 async generator of the events of a streaming one. `Endpoint.encode` encodes each event; the last
 one is a Completion. Both the handler and the generator raise ServiceError."""
+
+OnOperation: TypeAlias = Callable[[str, CallRecord, Mapping[str, Any]], None]
+"""Called before a model is asked something else than an answer, with the model's name, the record
+of the call, and attributes of its span."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

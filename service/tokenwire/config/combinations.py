@@ -75,3 +75,20 @@ def require_room_for_a_request(largest: int, in_flight: int) -> None:
             "TOKENWIRE_MAX_REQUEST_BYTES_IN_FLIGHT is below TOKENWIRE_MAX_REQUEST_BYTES, so that "
             "the largest requests would never be accepted; raise the former or lower the latter",
         )
+
+
+def require_openai(variable: str, *, is_set: bool) -> None:
+    """Require that a setting of OpenAI-compatible upstreams is not set with another provider.
+
+    Args:
+        variable: The setting's environment variable.
+        is_set: Whether it is set.
+
+    Raises:
+        PydanticCustomError: It is set; the message names it.
+    """
+    if is_set:
+        raise PydanticCustomError(
+            "provider",
+            f"{variable} has no effect with a TOKENWIRE_PROVIDER other than openai; unset it",
+        )

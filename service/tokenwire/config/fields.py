@@ -14,11 +14,17 @@ from tokenwire.config import tracing
 from tokenwire.config.combinations import (
     require_no_fragment,
     require_one_credential,
+    require_openai,
     require_room_for_a_request,
     require_whole_tls,
 )
 from tokenwire.config.files import MountedFiles, names_of
-from tokenwire.config.upstream_parameters import ConstraintParameter, Dialect, ReasoningParameter
+from tokenwire.config.upstream_parameters import (
+    ConstraintParameter,
+    Dialect,
+    ReasoningParameter,
+    Tokenizer,
+)
 from tokenwire.config.values import (
     Address,
     CaptureContent,
@@ -100,6 +106,10 @@ class Settings(BaseSettings):
         "`openai` need their package.",
     )
     model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
+    embedding_model: Name | None = Field(
+        None,
+        description="Model for requests of `Embed` that name none; unset: they must name one.",
+    )
     models: Names = Field(
         frozenset(),
         description="Other models that requests may name, separated by commas; empty: any model.",
@@ -131,6 +141,11 @@ class Settings(BaseSettings):
         description="How the upstream takes `format.regex`, `format.grammar` and "
         "`format.choices`: not at all, by `structured_outputs` (vLLM from 0.11), by `guided_regex` "
         "and the like (earlier vLLM), or by `regex` and `ebnf` (SGLang).",
+    )
+    tokenizer: Tokenizer = Field(
+        "none",
+        description="What counts tokens for `CountTokens`: `vllm`, the `/tokenize` beside the "
+        "upstream's API, or `none`, an estimate.",
     )
     stream_usage: bool = Field(
         default=True, description="Ask the upstream to report token usage at the end of a stream."
@@ -349,6 +364,13 @@ class Settings(BaseSettings):
         base_url = str(self.base_url or "")
         require_no_fragment(base_url)
         require_one_credential(base_url, key_is_set=self.api_key is not None)
+        return self
+
+    @model_validator(mode="after")
+    def _provider_has_what_is_set(self) -> Self:
+        if self.provider != "openai":
+            require_openai("TOKENWIRE_TOKENIZER", is_set=self.tokenizer != "none")
+            require_openai("TOKENWIRE_EMBEDDING_MODEL", is_set=self.embedding_model is not None)
         return self
 
     @classmethod

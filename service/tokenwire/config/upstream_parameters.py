@@ -1,4 +1,4 @@
-"""The forms in which upstreams take parameters that have no common name."""
+"""The forms in which upstreams take parameters that have no common name, and their tokenizers."""
 
 from typing import Literal, TypeAlias
 
@@ -23,4 +23,11 @@ ConstraintParameter: TypeAlias = Literal["none", "structured_outputs", "guided",
 - `structured_outputs`: an object with `regex`, `grammar` or `choice` (vLLM from 0.11).
 - `guided`: `guided_regex`, `guided_grammar` or `guided_choice` (earlier vLLM).
 - `sglang`: `regex` or `ebnf` (SGLang).
+"""
+
+Tokenizer: TypeAlias = Literal["none", "vllm"]
+"""What counts the tokens of a prompt:
+
+- `none`: nothing; the service estimates.
+- `vllm`: `/tokenize` beside the API, which takes a conversation (vLLM).
 """

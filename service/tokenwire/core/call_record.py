@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_deadline import CallDeadline
-from tokenwire.core.domain import Completion, Delta, ToolCall
+from tokenwire.core.domain import Completion, Delta, ToolCall, Usage
 from tokenwire.core.method import Method
 
 
@@ -40,6 +40,8 @@ class CallRecord:
         reasonings: The reasoning shown to the caller so far if spans record content.
         tool_calls: The tool calls so far if spans record content.
         completion: The end of a complete answer.
+        counted: The usage of a call that asks for something else than an answer.
+        response_model: The model that such a call was answered by, as the upstream names it.
         status: The name of the gRPC status code; empty until the call has ended.
         reason: The failure's reason, or the status code where there is no reason.
         ended: When the call ended.
@@ -66,10 +68,17 @@ class CallRecord:
     reasonings: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     completion: Completion | None = None
+    counted: Usage | None = None
+    response_model: str = ""
     status: str = ""
     reason: str = ""
     ended: float = 0.0
     trace_id: str = ""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage that the upstream reported; None before the end and if it reported none."""
+        return self.completion.usage if self.completion else self.counted
 
     def add_delta(self, delta: Delta) -> None:
         """Record a part of the answer that has arrived from the upstream."""

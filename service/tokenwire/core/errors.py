@@ -88,13 +88,20 @@ class InvalidParameter(InvalidField):
 
 
 class UnknownModel(InvalidField):
-    """This service does not offer the model in `params.model`, or the upstream does not know it."""
+    """This service does not offer the model that is named, or the upstream does not know it."""
 
     reason = "UNKNOWN_MODEL"
     text = "This service does not offer the requested model."
 
-    def __init__(self) -> None:
-        super().__init__("params.model", "must be empty or one of the service's models")
+    def __init__(self, field: str = "params.model") -> None:
+        super().__init__(field, "must be empty or one of the service's models")
+
+
+class UnsupportedByModel(InvalidField):
+    """The model, or its provider, lacks what the request needs, such as embeddings."""
+
+    reason = "UNSUPPORTED_BY_MODEL"
+    text = "The model does not support what the request needs; the details name it."
 
 
 class PromptTooLong(CallerError):
@@ -229,7 +236,7 @@ class UpstreamProtocolError(UpstreamError):
     """The response contains invalid JSON, invalid UTF-8 or JSON of an unexpected structure."""
 
     reason = "UPSTREAM_PROTOCOL_ERROR"
-    text = "The upstream sent something that is not a chat completion."
+    text = "The upstream sent something that is not a valid response."
     retryable = False
 
 

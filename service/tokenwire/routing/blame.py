@@ -8,6 +8,10 @@ from tokenwire.core.errors import (
     UpstreamRejectedRequest,
 )
 
+PARAMS = "params."
+MODEL_FIELDS = ("params.model", "model")
+"""The fields of a model's name in requests with and without `Params`. The names of other fields
+differ by PARAMS in the same way."""
 REJECTED_VALUE = "the upstream does not accept this value, or not with this model"
 
 
@@ -18,10 +22,13 @@ def attribute(failure: ServiceError, set_by_caller: frozenset[str]) -> ServiceEr
         failure: The failure that the upstream reported.
         set_by_caller: See `ChatRequest`.
     """
-    if isinstance(failure, UpstreamModelNotFound) and "params.model" in set_by_caller:
-        return UnknownModel()
-    if isinstance(failure, UpstreamRejectedRequest):
-        for field in failure.fields:
+    if isinstance(failure, UpstreamModelNotFound):
+        for field in MODEL_FIELDS:
             if field in set_by_caller:
-                return InvalidParameter(field, REJECTED_VALUE)
+                return UnknownModel(field)
+    if isinstance(failure, UpstreamRejectedRequest):
+        for found in failure.fields:
+            for field in (found, found.removeprefix(PARAMS)):
+                if field in set_by_caller:
+                    return InvalidParameter(field, REJECTED_VALUE)
     return failure

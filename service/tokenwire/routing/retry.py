@@ -59,12 +59,15 @@ class RetryingModel:
         model: The model that receives the requests.
         first_token_seconds: The longest time from the call of the model to the first token,
             including the retry.
+        budget: The budget, if it is shared.
     """
 
-    def __init__(self, model: ChatModel, first_token_seconds: float) -> None:
+    def __init__(
+        self, model: ChatModel, first_token_seconds: float, budget: RetryBudget | None = None
+    ) -> None:
         self._model = model
         self._first_token_seconds = first_token_seconds
-        self._budget = RetryBudget()
+        self._budget = budget or RetryBudget()
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
@@ -81,9 +84,13 @@ class RetryingModel:
                         request = ChatRequest("", request.model)
                     yield event
         except errors.ServiceError as error:
-            delay = _retry_delay(error)
+            delay = retry_delay(error)
             begun = begun or call.attempts.received
-            if begun or delay is None or not self._can_retry(delay, call):
+            if (
+                begun
+                or delay is None
+                or not can_retry(delay, call, self._first_token_seconds, self._budget)
+            ):
                 raise attribute(error, set_by_caller) from None
             call.attempts.add_retry(error.reason, delay)
         else:
@@ -100,14 +107,17 @@ class RetryingModel:
         """Close the model."""
         await self._model.aclose()
 
-    def _can_retry(self, delay: float, call: CallRecord) -> bool:
-        first_token_by = call.attempts.started + self._first_token_seconds
-        limit = min(first_token_by, call.deadline.end, call.callers_deadline)
-        in_time = asyncio.get_running_loop().time() + delay < limit
-        return in_time and self._budget.withdraw()
+
+def can_retry(
+    delay: float, call: CallRecord, first_token_seconds: float, budget: RetryBudget
+) -> bool:
+    """Report whether a retry after `delay` seconds is in time, and pay for it if it is."""
+    first_token_by = call.attempts.started + first_token_seconds
+    limit = min(first_token_by, call.deadline.end, call.callers_deadline)
+    return asyncio.get_running_loop().time() + delay < limit and budget.withdraw()
 
 
-def _retry_delay(error: errors.ServiceError) -> float | None:
+def retry_delay(error: errors.ServiceError) -> float | None:
     """Return the seconds to wait before a retry, or None if the failure is not retried."""
     if not isinstance(error, RETRIED) and type(error) is not errors.UpstreamError:
         return None

@@ -51,6 +51,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
 
+    @property
+    def serving(self) -> bool:
+        """Whether the status is SERVING."""
+        return self._status == health_pb2.HealthCheckResponse.SERVING
+
     def set_status(self, status: int) -> None:
         """Set the HealthCheckResponse.ServingStatus, and send it to all watchers."""
         self._status = status

@@ -3,7 +3,7 @@
 This package yields domain events and imports no gRPC code.
 """
 
-from tokenwire.upstreams.build import build_model
+from tokenwire.upstreams.build import Models, build_models
 from tokenwire.upstreams.provider import provider_name
 
-__all__ = ["build_model", "provider_name"]
+__all__ = ["Models", "build_models", "provider_name"]

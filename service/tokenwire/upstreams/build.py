@@ -1,51 +1,106 @@
-"""Builds the model that the settings describe."""
+"""Builds what the settings describe: the model, its embeddings, and what counts its tokens."""
 
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import openai
 
 from tokenwire.config import Settings
 from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.embeddings import EmbeddingModel
+from tokenwire.core.token_counter import Estimator, TokenCounter
 from tokenwire.upstreams.langchain.startup import build_langchain
+from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
-from tokenwire.upstreams.openai.dialect import ChatDialect, ResponsesDialect
+from tokenwire.upstreams.openai.dialect import ChatDialect, Dialect, ResponsesDialect
+from tokenwire.upstreams.openai.embeddings import OpenAIEmbeddings
 from tokenwire.upstreams.openai.endpoint import CHAT_PATH, RESPONSES_PATH, Credentials
+from tokenwire.upstreams.openai.json_request import JsonRequests
 from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.openai.request_form import RequestForm
+from tokenwire.upstreams.openai.token_counter import OpenAITokenCounter, Tokenizer
 from tokenwire.upstreams.openai.upstream import OPENAI_BASE_URL, Upstream
 from tokenwire.upstreams.progress_timer import Timeouts
 
 
-def build_model(settings: Settings) -> ChatModel:
-    """Return the model that `settings` describe.
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What one upstream offers.
+
+    Attributes:
+        chat: Answers messages. Closing it closes the connections that all of them share.
+        token_counter: Counts the tokens of messages.
+        embeddings: Turns texts into vectors; None if the provider has no embeddings.
+    """
+
+    chat: ChatModel
+    token_counter: TokenCounter = field(default_factory=Estimator)
+    embeddings: EmbeddingModel | None = None
+
+
+def build_models(settings: Settings) -> Models:
+    """Return what `settings` describe.
 
     Raises:
         SettingsError: See `build_langchain`.
     """
-    if settings.provider == "openai":
-        return build_openai(settings)
-    return build_langchain(settings, timeouts_of(settings))
+    if settings.provider != "openai":
+        model = build_langchain(settings, timeouts_of(settings))
+        return Models(model, LangChainTokenCounter(model))
+    chat, upstream = _build_openai(settings)
+    requests = JsonRequests(upstream, timeouts_of(settings))
+    tokenizer = None
+    if settings.tokenizer != "none":
+        # The tokenizer takes the messages of chat completions, whatever the dialect.
+        chat_model = _chat_model(settings, upstream, uses_responses=False)
+        tokenizer = Tokenizer(chat_model, _form(settings), upstream, requests)
+    return Models(
+        chat,
+        OpenAITokenCounter(chat.dialect, tokenizer),
+        OpenAIEmbeddings(upstream, requests),
+    )
+
+
+def build_model(settings: Settings) -> ChatModel:
+    """Return the chat model that `settings` describe; see `build_models`."""
+    return build_models(settings).chat
 
 
 def build_openai(settings: Settings) -> OpenAIModel:
-    """Return the model of an OpenAI-compatible upstream."""
-    base_url = str(settings.base_url or OPENAI_BASE_URL)
-    uses_responses = _uses_responses(settings, base_url)
+    """Return the chat model of an OpenAI-compatible upstream."""
+    return _build_openai(settings)[0]
+
+
+def _build_openai(settings: Settings) -> tuple[OpenAIModel, Upstream]:
+    uses_responses = _uses_responses(settings)
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     upstream = Upstream(
-        base_url,
+        _base_url(settings),
         Credentials(key, settings.organization or "", settings.project or ""),
         settings.connect_timeout_seconds,
         str(settings.proxy) if settings.proxy else None,
         RESPONSES_PATH if uses_responses else CHAT_PATH,
     )
-    chat_model = StreamingChatOpenAI(
+    chat_model = _chat_model(settings, upstream, uses_responses=uses_responses)
+    dialect: Dialect = ChatDialect(chat_model, _form(settings))
+    if uses_responses:
+        dialect = ResponsesDialect(chat_model)
+    model = OpenAIModel(
+        dialect, upstream, timeouts_of(settings), merge_tokens=settings.merge_tokens
+    )
+    return model, upstream
+
+
+def _chat_model(
+    settings: Settings, upstream: Upstream, *, uses_responses: bool
+) -> StreamingChatOpenAI:
+    return StreamingChatOpenAI(
         upstream=upstream,
-        max_tokens_parameter=_max_tokens_parameter(settings, base_url),
+        max_tokens_parameter=_max_tokens_parameter(settings),
         model=settings.model,
-        base_url=base_url,
+        base_url=_base_url(settings),
         # ChatOpenAI requires a key, but only Upstream sends requests.
-        api_key=key or "none",
+        api_key=settings.api_key or "none",
         stream_usage=settings.stream_usage,
         use_responses_api=uses_responses,
         max_retries=0,
@@ -56,13 +111,6 @@ def build_openai(settings: Settings) -> OpenAIModel:
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         http_socket_options=(),
     )
-    form = RequestForm(settings.reasoning_parameter, settings.constraint_parameter)
-    return OpenAIModel(
-        ResponsesDialect(chat_model) if uses_responses else ChatDialect(chat_model, form),
-        upstream,
-        timeouts_of(settings),
-        merge_tokens=settings.merge_tokens,
-    )
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
@@ -72,16 +120,24 @@ def timeouts_of(settings: Settings) -> Timeouts:
     )
 
 
-def _uses_responses(settings: Settings, base_url: str) -> bool:
+def _base_url(settings: Settings) -> str:
+    return str(settings.base_url or OPENAI_BASE_URL)
+
+
+def _form(settings: Settings) -> RequestForm:
+    return RequestForm(settings.reasoning_parameter, settings.constraint_parameter)
+
+
+def _uses_responses(settings: Settings) -> bool:
     if settings.dialect != "auto":
         return settings.dialect == "responses"
-    return urlsplit(base_url).hostname == urlsplit(OPENAI_BASE_URL).hostname
+    return urlsplit(_base_url(settings)).hostname == urlsplit(OPENAI_BASE_URL).hostname
 
 
-def _max_tokens_parameter(settings: Settings, base_url: str) -> str:
+def _max_tokens_parameter(settings: Settings) -> str:
     if settings.max_tokens_parameter != "auto":
         return settings.max_tokens_parameter
-    host = urlsplit(base_url).hostname or ""
+    host = urlsplit(_base_url(settings)).hostname or ""
     if host.endswith((".openai.com", ".azure.com")):
         return "max_completion_tokens"
     return "max_tokens"

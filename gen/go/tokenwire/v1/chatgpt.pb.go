@@ -338,6 +338,83 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{4}
 }
 
+// Something that a model can do.
+type Ability int32
+
+const (
+	// Not set; never sent.
+	Ability_ABILITY_UNSPECIFIED Ability = 0
+	// Answers messages: `Send` and `Ask`.
+	Ability_ABILITY_CHAT Ability = 1
+	// Calls tools.
+	Ability_ABILITY_TOOLS Ability = 2
+	// Answers in the form that a request asks for.
+	Ability_ABILITY_FORMAT Ability = 3
+	// Reasons before it answers.
+	Ability_ABILITY_REASONING Ability = 4
+	// Reads images.
+	Ability_ABILITY_IMAGES Ability = 5
+	// Reads audio.
+	Ability_ABILITY_AUDIO Ability = 6
+	// Reads files, such as PDF.
+	Ability_ABILITY_FILES Ability = 7
+	// Turns texts into vectors.
+	Ability_ABILITY_EMBEDDINGS Ability = 8
+)
+
+// Enum value maps for Ability.
+var (
+	Ability_name = map[int32]string{
+		0: "ABILITY_UNSPECIFIED",
+		1: "ABILITY_CHAT",
+		2: "ABILITY_TOOLS",
+		3: "ABILITY_FORMAT",
+		4: "ABILITY_REASONING",
+		5: "ABILITY_IMAGES",
+		6: "ABILITY_AUDIO",
+		7: "ABILITY_FILES",
+		8: "ABILITY_EMBEDDINGS",
+	}
+	Ability_value = map[string]int32{
+		"ABILITY_UNSPECIFIED": 0,
+		"ABILITY_CHAT":        1,
+		"ABILITY_TOOLS":       2,
+		"ABILITY_FORMAT":      3,
+		"ABILITY_REASONING":   4,
+		"ABILITY_IMAGES":      5,
+		"ABILITY_AUDIO":       6,
+		"ABILITY_FILES":       7,
+		"ABILITY_EMBEDDINGS":  8,
+	}
+)
+
+func (x Ability) Enum() *Ability {
+	p := new(Ability)
+	*p = x
+	return p
+}
+
+func (x Ability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ability) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[5].Descriptor()
+}
+
+func (Ability) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[5]
+}
+
+func (x Ability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ability.Descriptor instead.
+func (Ability) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{5}
+}
+
 // When the model calls tools.
 type ToolChoice_Mode int32
 
@@ -379,11 +456,11 @@ func (x ToolChoice_Mode) String() string {
 }
 
 func (ToolChoice_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenwire_v1_chatgpt_proto_enumTypes[5].Descriptor()
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[6].Descriptor()
 }
 
 func (ToolChoice_Mode) Type() protoreflect.EnumType {
-	return &file_tokenwire_v1_chatgpt_proto_enumTypes[5]
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[6]
 }
 
 func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
@@ -1949,6 +2026,535 @@ func (x *Usage) GetAudioOutputTokens() int64 {
 	return 0
 }
 
+// A request for the models that the caller may name. It has no fields.
+type ListModelsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsRequest) Reset() {
+	*x = ListModelsRequest{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsRequest) ProtoMessage() {}
+
+func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
+func (*ListModelsRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{16}
+}
+
+// The models that the caller may name.
+type ListModelsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The models that the service's settings name, in ascending order of their
+	// names' code points. Each name occurs once.
+	Models []*Model `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// The model of requests that name none. It is one of `models`.
+	DefaultModel string `protobuf:"bytes,2,opt,name=default_model,json=defaultModel,proto3" json:"default_model,omitempty"`
+	// The model of requests of `Embed` that name none. It is one of `models`. Empty:
+	// a request of `Embed` must name its model.
+	DefaultEmbeddingModel string `protobuf:"bytes,3,opt,name=default_embedding_model,json=defaultEmbeddingModel,proto3" json:"default_embedding_model,omitempty"`
+	// Whether a request may name any model, also one that is not in `models`. The
+	// upstream then decides whether it has the model.
+	AnyModel      bool `protobuf:"varint,4,opt,name=any_model,json=anyModel,proto3" json:"any_model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsResponse) Reset() {
+	*x = ListModelsResponse{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsResponse) ProtoMessage() {}
+
+func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
+func (*ListModelsResponse) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListModelsResponse) GetModels() []*Model {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *ListModelsResponse) GetDefaultModel() string {
+	if x != nil {
+		return x.DefaultModel
+	}
+	return ""
+}
+
+func (x *ListModelsResponse) GetDefaultEmbeddingModel() string {
+	if x != nil {
+		return x.DefaultEmbeddingModel
+	}
+	return ""
+}
+
+func (x *ListModelsResponse) GetAnyModel() bool {
+	if x != nil {
+		return x.AnyModel
+	}
+	return false
+}
+
+// A model that a request may name.
+type Model struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, as requests give it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What the model is for, for people. Empty: unknown.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What the model is known to do, each at most once and in ascending order of
+	// their numbers. Empty: unknown. A model may do more than is known.
+	Abilities []Ability `protobuf:"varint,3,rep,packed,name=abilities,proto3,enum=openai.Ability" json:"abilities,omitempty"`
+	// The most tokens of the prompt and the answer together. 0: unknown.
+	ContextTokens int64 `protobuf:"varint,4,opt,name=context_tokens,json=contextTokens,proto3" json:"context_tokens,omitempty"`
+	// The most tokens of one answer. 0: unknown.
+	MaxOutputTokens int64 `protobuf:"varint,5,opt,name=max_output_tokens,json=maxOutputTokens,proto3" json:"max_output_tokens,omitempty"`
+	// The price of the model's tokens. Unset: unknown.
+	Price *Price `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
+	// Whether the service serves the model now. False while the health service
+	// reports NOT_SERVING, as before the service stops; another instance may serve.
+	Serving       bool `protobuf:"varint,7,opt,name=serving,proto3" json:"serving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Model) Reset() {
+	*x = Model{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Model) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Model) ProtoMessage() {}
+
+func (x *Model) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Model.ProtoReflect.Descriptor instead.
+func (*Model) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Model) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Model) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Model) GetAbilities() []Ability {
+	if x != nil {
+		return x.Abilities
+	}
+	return nil
+}
+
+func (x *Model) GetContextTokens() int64 {
+	if x != nil {
+		return x.ContextTokens
+	}
+	return 0
+}
+
+func (x *Model) GetMaxOutputTokens() int64 {
+	if x != nil {
+		return x.MaxOutputTokens
+	}
+	return 0
+}
+
+func (x *Model) GetPrice() *Price {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *Model) GetServing() bool {
+	if x != nil {
+		return x.Serving
+	}
+	return false
+}
+
+// The number of tokens of a prompt.
+type TokenCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tokens of the system prompt, the history, the content and the tools, as
+	// the model reads them.
+	InputTokens int64 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// Whether the number is an estimate of the service, for lack of a counter of the
+	// upstream: one token for each 4 bytes of text in UTF-8, 3 for each message, and
+	// 3 for the beginning of the answer. English text is usually within a fifth of
+	// it; code and other languages may differ by half or more.
+	Estimated     bool `protobuf:"varint,2,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenCount) Reset() {
+	*x = TokenCount{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenCount) ProtoMessage() {}
+
+func (x *TokenCount) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenCount.ProtoReflect.Descriptor instead.
+func (*TokenCount) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TokenCount) GetInputTokens() int64 {
+	if x != nil {
+		return x.InputTokens
+	}
+	return 0
+}
+
+func (x *TokenCount) GetEstimated() bool {
+	if x != nil {
+		return x.Estimated
+	}
+	return false
+}
+
+// Texts to turn into vectors.
+type EmbedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model's name as the upstream knows it. Empty: the configured default;
+	// where there is none, an empty name is rejected with INVALID_ARGUMENT.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The texts, 1 to 2,048. An empty one is rejected with INVALID_ARGUMENT. All
+	// vectors together may have 4,000,000 bytes, at 4 bytes for each number: 651
+	// vectors of 1,536 numbers. More are rejected with INVALID_ARGUMENT; send the
+	// texts in several requests then.
+	Texts []string `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty"`
+	// The length of the vectors, 1 or more. Unset: the model's own. A model that
+	// does not return vectors of this length is INVALID_ARGUMENT.
+	Dimensions *int32 `protobuf:"varint,3,opt,name=dimensions,proto3,oneof" json:"dimensions,omitempty"`
+	// An opaque name of the end user, passed to the upstream for abuse monitoring.
+	// Up to 256 bytes.
+	User          string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmbedRequest) Reset() {
+	*x = EmbedRequest{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmbedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmbedRequest) ProtoMessage() {}
+
+func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmbedRequest.ProtoReflect.Descriptor instead.
+func (*EmbedRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EmbedRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *EmbedRequest) GetTexts() []string {
+	if x != nil {
+		return x.Texts
+	}
+	return nil
+}
+
+func (x *EmbedRequest) GetDimensions() int32 {
+	if x != nil && x.Dimensions != nil {
+		return *x.Dimensions
+	}
+	return 0
+}
+
+func (x *EmbedRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// The vectors of texts.
+type EmbedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The vector of each text, in the order of the texts. All have the same length.
+	Vectors []*Vector `protobuf:"bytes,1,rep,name=vectors,proto3" json:"vectors,omitempty"`
+	// The model that made the vectors, as the upstream names it.
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// Tokens used, as the upstream reports them; output_tokens is 0. Absent where it
+	// reports none.
+	Usage         *Usage `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmbedResponse) Reset() {
+	*x = EmbedResponse{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmbedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmbedResponse) ProtoMessage() {}
+
+func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmbedResponse.ProtoReflect.Descriptor instead.
+func (*EmbedResponse) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *EmbedResponse) GetVectors() []*Vector {
+	if x != nil {
+		return x.Vectors
+	}
+	return nil
+}
+
+func (x *EmbedResponse) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *EmbedResponse) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+// The vector of a text.
+type Vector struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The numbers, at least one; all are finite.
+	Values        []float32 `protobuf:"fixed32,1,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vector) Reset() {
+	*x = Vector{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vector) ProtoMessage() {}
+
+func (x *Vector) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vector.ProtoReflect.Descriptor instead.
+func (*Vector) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Vector) GetValues() []float32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// The price of a model's tokens, in US dollars per million tokens. It is what the
+// service's settings say, for estimates; the upstream's invoice may differ.
+type Price struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The price of input tokens that the upstream does not read from its cache.
+	Input float64 `protobuf:"fixed64,1,opt,name=input,proto3" json:"input,omitempty"`
+	// The price of output tokens, reasoning ones included.
+	Output float64 `protobuf:"fixed64,2,opt,name=output,proto3" json:"output,omitempty"`
+	// The price of input tokens that the upstream reads from its cache.
+	CachedInput   float64 `protobuf:"fixed64,3,opt,name=cached_input,json=cachedInput,proto3" json:"cached_input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price) Reset() {
+	*x = Price{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price) ProtoMessage() {}
+
+func (x *Price) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price.ProtoReflect.Descriptor instead.
+func (*Price) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Price) GetInput() float64 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *Price) GetOutput() float64 {
+	if x != nil {
+		return x.Output
+	}
+	return 0
+}
+
+func (x *Price) GetCachedInput() float64 {
+	if x != nil {
+		return x.CachedInput
+	}
+	return 0
+}
+
 var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
@@ -2099,7 +2705,43 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens\x127\n" +
 	"\x18cache_write_input_tokens\x18\x05 \x01(\x03R\x15cacheWriteInputTokens\x12,\n" +
 	"\x12audio_input_tokens\x18\x06 \x01(\x03R\x10audioInputTokens\x12.\n" +
-	"\x13audio_output_tokens\x18\a \x01(\x03R\x11audioOutputTokens*R\n" +
+	"\x13audio_output_tokens\x18\a \x01(\x03R\x11audioOutputTokens\"\x13\n" +
+	"\x11ListModelsRequest\"\xb5\x01\n" +
+	"\x12ListModelsResponse\x12%\n" +
+	"\x06models\x18\x01 \x03(\v2\r.openai.ModelR\x06models\x12#\n" +
+	"\rdefault_model\x18\x02 \x01(\tR\fdefaultModel\x126\n" +
+	"\x17default_embedding_model\x18\x03 \x01(\tR\x15defaultEmbeddingModel\x12\x1b\n" +
+	"\tany_model\x18\x04 \x01(\bR\banyModel\"\xfe\x01\n" +
+	"\x05Model\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12-\n" +
+	"\tabilities\x18\x03 \x03(\x0e2\x0f.openai.AbilityR\tabilities\x12%\n" +
+	"\x0econtext_tokens\x18\x04 \x01(\x03R\rcontextTokens\x12*\n" +
+	"\x11max_output_tokens\x18\x05 \x01(\x03R\x0fmaxOutputTokens\x12#\n" +
+	"\x05price\x18\x06 \x01(\v2\r.openai.PriceR\x05price\x12\x18\n" +
+	"\aserving\x18\a \x01(\bR\aserving\"M\n" +
+	"\n" +
+	"TokenCount\x12!\n" +
+	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12\x1c\n" +
+	"\testimated\x18\x02 \x01(\bR\testimated\"\x82\x01\n" +
+	"\fEmbedRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x14\n" +
+	"\x05texts\x18\x02 \x03(\tR\x05texts\x12#\n" +
+	"\n" +
+	"dimensions\x18\x03 \x01(\x05H\x00R\n" +
+	"dimensions\x88\x01\x01\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04userB\r\n" +
+	"\v_dimensions\"t\n" +
+	"\rEmbedResponse\x12(\n" +
+	"\avectors\x18\x01 \x03(\v2\x0e.openai.VectorR\avectors\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12#\n" +
+	"\x05usage\x18\x03 \x01(\v2\r.openai.UsageR\x05usage\" \n" +
+	"\x06Vector\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"X\n" +
+	"\x05Price\x12\x14\n" +
+	"\x05input\x18\x01 \x01(\x01R\x05input\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\x01R\x06output\x12!\n" +
+	"\fcached_input\x18\x03 \x01(\x01R\vcachedInput*R\n" +
 	"\x06Detail\x12\x16\n" +
 	"\x12DETAIL_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vDETAIL_AUTO\x10\x01\x12\x0e\n" +
@@ -2132,10 +2774,24 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n" +
-	"\x13FINISH_REASON_OTHER\x10\x042`\n" +
+	"\x13FINISH_REASON_OTHER\x10\x04*\xc4\x01\n" +
+	"\aAbility\x12\x17\n" +
+	"\x13ABILITY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fABILITY_CHAT\x10\x01\x12\x11\n" +
+	"\rABILITY_TOOLS\x10\x02\x12\x12\n" +
+	"\x0eABILITY_FORMAT\x10\x03\x12\x15\n" +
+	"\x11ABILITY_REASONING\x10\x04\x12\x12\n" +
+	"\x0eABILITY_IMAGES\x10\x05\x12\x11\n" +
+	"\rABILITY_AUDIO\x10\x06\x12\x11\n" +
+	"\rABILITY_FILES\x10\a\x12\x16\n" +
+	"\x12ABILITY_EMBEDDINGS\x10\b2\x95\x02\n" +
 	"\aChatgpt\x12+\n" +
 	"\x04Send\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x000\x01\x12(\n" +
-	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00Bg\n" +
+	"\x03Ask\x12\x0f.openai.Message\x1a\x0e.openai.Answer\"\x00\x12E\n" +
+	"\n" +
+	"ListModels\x12\x19.openai.ListModelsRequest\x1a\x1a.openai.ListModelsResponse\"\x00\x124\n" +
+	"\vCountTokens\x12\x0f.openai.Message\x1a\x12.openai.TokenCount\"\x00\x126\n" +
+	"\x05Embed\x12\x14.openai.EmbedRequest\x1a\x15.openai.EmbedResponse\"\x00Bg\n" +
 	"\x0fio.tokenwire.v1B\fChatgptProtoP\x01Z5example.com/tokenwire/gen/go/tokenwire/v1;tokenwirev1\xaa\x02\fTokenwire.V1b\x06proto3"
 
 var (
@@ -2150,66 +2806,86 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
-	(Detail)(0),          // 0: openai.Detail
-	(Effort)(0),          // 1: openai.Effort
-	(Role)(0),            // 2: openai.Role
-	(ServiceTier)(0),     // 3: openai.ServiceTier
-	(FinishReason)(0),    // 4: openai.FinishReason
-	(ToolChoice_Mode)(0), // 5: openai.ToolChoice.Mode
-	(*Message)(nil),      // 6: openai.Message
-	(*Part)(nil),         // 7: openai.Part
-	(*Format)(nil),       // 8: openai.Format
-	(*JsonSchema)(nil),   // 9: openai.JsonSchema
-	(*Choices)(nil),      // 10: openai.Choices
-	(*Tool)(nil),         // 11: openai.Tool
-	(*ToolChoice)(nil),   // 12: openai.ToolChoice
-	(*ToolCall)(nil),     // 13: openai.ToolCall
-	(*Reasoning)(nil),    // 14: openai.Reasoning
-	(*Turn)(nil),         // 15: openai.Turn
-	(*Params)(nil),       // 16: openai.Params
-	(*Answer)(nil),       // 17: openai.Answer
-	(*TokenLogprob)(nil), // 18: openai.TokenLogprob
-	(*TopLogprob)(nil),   // 19: openai.TopLogprob
-	(*Citation)(nil),     // 20: openai.Citation
-	(*Usage)(nil),        // 21: openai.Usage
-	nil,                  // 22: openai.Params.LogitBiasEntry
+	(Detail)(0),                // 0: openai.Detail
+	(Effort)(0),                // 1: openai.Effort
+	(Role)(0),                  // 2: openai.Role
+	(ServiceTier)(0),           // 3: openai.ServiceTier
+	(FinishReason)(0),          // 4: openai.FinishReason
+	(Ability)(0),               // 5: openai.Ability
+	(ToolChoice_Mode)(0),       // 6: openai.ToolChoice.Mode
+	(*Message)(nil),            // 7: openai.Message
+	(*Part)(nil),               // 8: openai.Part
+	(*Format)(nil),             // 9: openai.Format
+	(*JsonSchema)(nil),         // 10: openai.JsonSchema
+	(*Choices)(nil),            // 11: openai.Choices
+	(*Tool)(nil),               // 12: openai.Tool
+	(*ToolChoice)(nil),         // 13: openai.ToolChoice
+	(*ToolCall)(nil),           // 14: openai.ToolCall
+	(*Reasoning)(nil),          // 15: openai.Reasoning
+	(*Turn)(nil),               // 16: openai.Turn
+	(*Params)(nil),             // 17: openai.Params
+	(*Answer)(nil),             // 18: openai.Answer
+	(*TokenLogprob)(nil),       // 19: openai.TokenLogprob
+	(*TopLogprob)(nil),         // 20: openai.TopLogprob
+	(*Citation)(nil),           // 21: openai.Citation
+	(*Usage)(nil),              // 22: openai.Usage
+	(*ListModelsRequest)(nil),  // 23: openai.ListModelsRequest
+	(*ListModelsResponse)(nil), // 24: openai.ListModelsResponse
+	(*Model)(nil),              // 25: openai.Model
+	(*TokenCount)(nil),         // 26: openai.TokenCount
+	(*EmbedRequest)(nil),       // 27: openai.EmbedRequest
+	(*EmbedResponse)(nil),      // 28: openai.EmbedResponse
+	(*Vector)(nil),             // 29: openai.Vector
+	(*Price)(nil),              // 30: openai.Price
+	nil,                        // 31: openai.Params.LogitBiasEntry
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	16, // 0: openai.Message.params:type_name -> openai.Params
-	15, // 1: openai.Message.history:type_name -> openai.Turn
-	7,  // 2: openai.Message.parts:type_name -> openai.Part
-	11, // 3: openai.Message.tools:type_name -> openai.Tool
-	12, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
-	8,  // 5: openai.Message.format:type_name -> openai.Format
-	14, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
+	17, // 0: openai.Message.params:type_name -> openai.Params
+	16, // 1: openai.Message.history:type_name -> openai.Turn
+	8,  // 2: openai.Message.parts:type_name -> openai.Part
+	12, // 3: openai.Message.tools:type_name -> openai.Tool
+	13, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	9,  // 5: openai.Message.format:type_name -> openai.Format
+	15, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
 	0,  // 7: openai.Part.detail:type_name -> openai.Detail
-	9,  // 8: openai.Format.json_schema:type_name -> openai.JsonSchema
-	10, // 9: openai.Format.choices:type_name -> openai.Choices
-	5,  // 10: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	10, // 8: openai.Format.json_schema:type_name -> openai.JsonSchema
+	11, // 9: openai.Format.choices:type_name -> openai.Choices
+	6,  // 10: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
 	1,  // 11: openai.Reasoning.effort:type_name -> openai.Effort
 	2,  // 12: openai.Turn.role:type_name -> openai.Role
-	7,  // 13: openai.Turn.parts:type_name -> openai.Part
-	13, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
-	22, // 15: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
+	8,  // 13: openai.Turn.parts:type_name -> openai.Part
+	14, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	31, // 15: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
 	3,  // 16: openai.Params.service_tier:type_name -> openai.ServiceTier
 	4,  // 17: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	21, // 18: openai.Answer.usage:type_name -> openai.Usage
-	13, // 19: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	18, // 20: openai.Answer.logprobs:type_name -> openai.TokenLogprob
-	20, // 21: openai.Answer.citations:type_name -> openai.Citation
-	19, // 22: openai.TokenLogprob.top:type_name -> openai.TopLogprob
-	6,  // 23: openai.Chatgpt.Send:input_type -> openai.Message
-	6,  // 24: openai.Chatgpt.Ask:input_type -> openai.Message
-	17, // 25: openai.Chatgpt.Send:output_type -> openai.Answer
-	17, // 26: openai.Chatgpt.Ask:output_type -> openai.Answer
-	25, // [25:27] is the sub-list for method output_type
-	23, // [23:25] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	22, // 18: openai.Answer.usage:type_name -> openai.Usage
+	14, // 19: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	19, // 20: openai.Answer.logprobs:type_name -> openai.TokenLogprob
+	21, // 21: openai.Answer.citations:type_name -> openai.Citation
+	20, // 22: openai.TokenLogprob.top:type_name -> openai.TopLogprob
+	25, // 23: openai.ListModelsResponse.models:type_name -> openai.Model
+	5,  // 24: openai.Model.abilities:type_name -> openai.Ability
+	30, // 25: openai.Model.price:type_name -> openai.Price
+	29, // 26: openai.EmbedResponse.vectors:type_name -> openai.Vector
+	22, // 27: openai.EmbedResponse.usage:type_name -> openai.Usage
+	7,  // 28: openai.Chatgpt.Send:input_type -> openai.Message
+	7,  // 29: openai.Chatgpt.Ask:input_type -> openai.Message
+	23, // 30: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
+	7,  // 31: openai.Chatgpt.CountTokens:input_type -> openai.Message
+	27, // 32: openai.Chatgpt.Embed:input_type -> openai.EmbedRequest
+	18, // 33: openai.Chatgpt.Send:output_type -> openai.Answer
+	18, // 34: openai.Chatgpt.Ask:output_type -> openai.Answer
+	24, // 35: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
+	26, // 36: openai.Chatgpt.CountTokens:output_type -> openai.TokenCount
+	28, // 37: openai.Chatgpt.Embed:output_type -> openai.EmbedResponse
+	33, // [33:38] is the sub-list for method output_type
+	28, // [28:33] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -2236,13 +2912,14 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[8].OneofWrappers = []any{}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[10].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   17,
+			NumEnums:      7,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

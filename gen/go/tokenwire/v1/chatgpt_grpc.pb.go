@@ -26,8 +26,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Chatgpt_Send_FullMethodName = "/openai.Chatgpt/Send"
-	Chatgpt_Ask_FullMethodName  = "/openai.Chatgpt/Ask"
+	Chatgpt_Send_FullMethodName        = "/openai.Chatgpt/Send"
+	Chatgpt_Ask_FullMethodName         = "/openai.Chatgpt/Ask"
+	Chatgpt_ListModels_FullMethodName  = "/openai.Chatgpt/ListModels"
+	Chatgpt_CountTokens_FullMethodName = "/openai.Chatgpt/CountTokens"
+	Chatgpt_Embed_FullMethodName       = "/openai.Chatgpt/Embed"
 )
 
 // ChatgptClient is the client API for Chatgpt service.
@@ -48,6 +51,14 @@ type ChatgptClient interface {
 	// everything that Send would stream, up to 4,000,000 bytes of text. A failed
 	// call has no Answer, whatever the model has written.
 	Ask(ctx context.Context, in *Message, opts ...grpc.CallOption) (*Answer, error)
+	// Returns the models that this caller may name, as the service's settings list
+	// them. The upstream is not asked.
+	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
+	// Returns how many tokens the prompt of a message has, without an answer. The
+	// message is validated as for Send; sampling parameters do not change the count.
+	CountTokens(ctx context.Context, in *Message, opts ...grpc.CallOption) (*TokenCount, error)
+	// Turns texts into vectors: one vector for each text, in the order of the texts.
+	Embed(ctx context.Context, in *EmbedRequest, opts ...grpc.CallOption) (*EmbedResponse, error)
 }
 
 type chatgptClient struct {
@@ -87,6 +98,36 @@ func (c *chatgptClient) Ask(ctx context.Context, in *Message, opts ...grpc.CallO
 	return out, nil
 }
 
+func (c *chatgptClient) ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListModelsResponse)
+	err := c.cc.Invoke(ctx, Chatgpt_ListModels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *chatgptClient) CountTokens(ctx context.Context, in *Message, opts ...grpc.CallOption) (*TokenCount, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TokenCount)
+	err := c.cc.Invoke(ctx, Chatgpt_CountTokens_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *chatgptClient) Embed(ctx context.Context, in *EmbedRequest, opts ...grpc.CallOption) (*EmbedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EmbedResponse)
+	err := c.cc.Invoke(ctx, Chatgpt_Embed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChatgptServer is the server API for Chatgpt service.
 // All implementations must embed UnimplementedChatgptServer
 // for forward compatibility.
@@ -105,6 +146,14 @@ type ChatgptServer interface {
 	// everything that Send would stream, up to 4,000,000 bytes of text. A failed
 	// call has no Answer, whatever the model has written.
 	Ask(context.Context, *Message) (*Answer, error)
+	// Returns the models that this caller may name, as the service's settings list
+	// them. The upstream is not asked.
+	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
+	// Returns how many tokens the prompt of a message has, without an answer. The
+	// message is validated as for Send; sampling parameters do not change the count.
+	CountTokens(context.Context, *Message) (*TokenCount, error)
+	// Turns texts into vectors: one vector for each text, in the order of the texts.
+	Embed(context.Context, *EmbedRequest) (*EmbedResponse, error)
 	mustEmbedUnimplementedChatgptServer()
 }
 
@@ -120,6 +169,15 @@ func (UnimplementedChatgptServer) Send(*Message, grpc.ServerStreamingServer[Answ
 }
 func (UnimplementedChatgptServer) Ask(context.Context, *Message) (*Answer, error) {
 	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+func (UnimplementedChatgptServer) ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
+}
+func (UnimplementedChatgptServer) CountTokens(context.Context, *Message) (*TokenCount, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountTokens not implemented")
+}
+func (UnimplementedChatgptServer) Embed(context.Context, *EmbedRequest) (*EmbedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Embed not implemented")
 }
 func (UnimplementedChatgptServer) mustEmbedUnimplementedChatgptServer() {}
 func (UnimplementedChatgptServer) testEmbeddedByValue()                 {}
@@ -171,6 +229,60 @@ func _Chatgpt_Ask_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Chatgpt_ListModels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListModelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChatgptServer).ListModels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Chatgpt_ListModels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChatgptServer).ListModels(ctx, req.(*ListModelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Chatgpt_CountTokens_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Message)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChatgptServer).CountTokens(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Chatgpt_CountTokens_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChatgptServer).CountTokens(ctx, req.(*Message))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Chatgpt_Embed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EmbedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChatgptServer).Embed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Chatgpt_Embed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChatgptServer).Embed(ctx, req.(*EmbedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Chatgpt_ServiceDesc is the grpc.ServiceDesc for Chatgpt service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -181,6 +293,18 @@ var Chatgpt_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Ask",
 			Handler:    _Chatgpt_Ask_Handler,
+		},
+		{
+			MethodName: "ListModels",
+			Handler:    _Chatgpt_ListModels_Handler,
+		},
+		{
+			MethodName: "CountTokens",
+			Handler:    _Chatgpt_CountTokens_Handler,
+		},
+		{
+			MethodName: "Embed",
+			Handler:    _Chatgpt_Embed_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

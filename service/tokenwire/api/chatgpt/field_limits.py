@@ -7,6 +7,7 @@ inline data of parts, so it has a limit of its own.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
@@ -69,19 +70,59 @@ def _is_inline(field: FieldDescriptor) -> bool:
 MESSAGE: Final = _fields(pb.Message.DESCRIPTOR)
 
 
-class FieldLimits:
-    """The limits on the fields of a request.
+class FieldCounts:
+    """The limits on the number of fields in a request of one type.
+
+    Args:
+        message: The type.
+        lists: The maximum number of items of each repeated field, by its path.
+        whole: The name of the request in errors.
+
+    Attributes:
+        lists: See above.
+    """
+
+    def __init__(
+        self, message: Descriptor, lists: Mapping[str, int] | None = None, *, whole: str = "request"
+    ) -> None:
+        self.lists = dict(lists or {})
+        self._fields = MESSAGE if message is pb.Message.DESCRIPTOR else _fields(message)
+        self._whole = whole
+        self._max_fields = sum(self.lists.values()) + OTHER_FIELDS
+        # A request of this size cannot exceed a limit.
+        self._unchecked_bytes = SMALLEST_FIELD_BYTES * min([OTHER_FIELDS, *self.lists.values()])
+        self._max_text_bytes = sys.maxsize
+
+    def check(self, request: bytes) -> None:
+        """Check a serialized request.
+
+        Raises:
+            InvalidParameter: It has too many fields or too much text. The error names the
+                repeated field, or the whole request if a total is exceeded.
+            MalformedRequest: The bytes are not a serialized message.
+        """
+        if len(request) <= self._unchecked_bytes:
+            return
+        counter = _FieldCounter(request, self.lists, self._max_fields, self._whole)
+        try:
+            counter.message(0, len(request), self._fields, {})
+        except IndexError:
+            raise MalformedRequest from None
+        if len(request) - counter.inline_bytes > self._max_text_bytes:
+            description = f"must be at most {self._max_text_bytes} bytes besides inline data"
+            raise InvalidParameter(self._whole, description)
+
+
+class FieldLimits(FieldCounts):
+    """The limits on the fields of an openai.Message.
 
     Args:
         max_turns: The maximum number of items in `history`.
         max_text_bytes: The maximum bytes of a request without the inline data of its parts.
-
-    Attributes:
-        lists: The maximum number of items of each repeated field, by its path.
     """
 
     def __init__(self, max_turns: int, max_text_bytes: int) -> None:
-        self.lists = {
+        lists = {
             "history": max_turns,
             "history.tool_calls": MAX_TOOL_CALLS,
             "format.choices.values": MAX_CHOICES,
@@ -91,29 +132,11 @@ class FieldLimits:
             "history.parts": MAX_PARTS,
             "tools": MAX_TOOLS,
         }
+        super().__init__(pb.Message.DESCRIPTOR, lists, whole="message")
         self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
         # A request of this size cannot exceed the limits that depend on the arguments.
         self._unchecked_bytes = min(SMALLEST_FIELD_BYTES * max_turns, max_text_bytes)
         self._max_text_bytes = max_text_bytes
-
-    def check(self, request: bytes) -> None:
-        """Check a serialized openai.Message.
-
-        Raises:
-            InvalidParameter: It has too many fields or too much text. The error names the
-                repeated field, or `message` if a total is exceeded.
-            MalformedRequest: The bytes are not a serialized message.
-        """
-        if len(request) <= self._unchecked_bytes:
-            return
-        counter = _FieldCounter(request, self.lists, self._max_fields)
-        try:
-            counter.message(0, len(request), MESSAGE, {})
-        except IndexError:
-            raise MalformedRequest from None
-        if len(request) - counter.inline_bytes > self._max_text_bytes:
-            description = f"must be at most {self._max_text_bytes} bytes besides inline data"
-            raise InvalidParameter("message", description)
 
 
 @dataclass(slots=True)
@@ -121,6 +144,7 @@ class _FieldCounter:
     data: bytes
     limits: Mapping[str, int]
     max_fields: int
+    whole: str
     count: int = field(default=0, init=False)
     inline_bytes: int = field(default=0, init=False)
 
@@ -150,8 +174,8 @@ class _FieldCounter:
             raise MalformedRequest
 
     def _reject(self) -> NoReturn:
-        description = f"must hold at most {self.max_fields} fields, those of turns included"
-        raise InvalidParameter("message", description)
+        description = f"must hold at most {self.max_fields} fields, those of its lists included"
+        raise InvalidParameter(self.whole, description)
 
     def _field(self, field: _Field, position: int, end: int, lengths: dict[str, int]) -> None:
         if field.inline:

@@ -1,12 +1,15 @@
 """The openai.Chatgpt service."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
+from tokenwire.api.chatgpt.embeddings import EMBED
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.logprobs import to_logprob_messages
+from tokenwire.api.chatgpt.models import LIST_MODELS
+from tokenwire.api.chatgpt.token_counts import COUNT_TOKENS
 from tokenwire.api.chatgpt.tools import to_messages
 from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
 from tokenwire.api.endpoint import Endpoint
@@ -14,13 +17,13 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, ToolCall
 from tokenwire.core.errors import UpstreamResponseTooLarge
-from tokenwire.core.method import Method, MethodType
+from tokenwire.core.method import CHAT, Method, MethodType
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
-SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM)
-ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY)
-METHODS: Final = (SEND, ASK)
+SEND: Final = Method(SERVICE, "Send", MethodType.SERVER_STREAM, CHAT)
+ASK: Final = Method(SERVICE, "Ask", MethodType.UNARY, CHAT)
+METHODS: Final = (SEND, ASK, LIST_MODELS, COUNT_TOKENS, EMBED)
 """Every method of the service, as `ChatgptService.endpoints` has them."""
 
 MAX_ANSWER_BYTES: Final = 4_000_000
@@ -38,15 +41,22 @@ class ChatgptService:
         defaults: The values of fields that a request does not set.
         limits: The limits on a request's fields.
         on_model_call: Awaited before each call of the model.
+        others: The entries of the methods that do not answer a message.
     """
 
     def __init__(
-        self, model: ChatModel, defaults: Defaults, limits: FieldLimits, on_model_call: OnModelCall
+        self,
+        model: ChatModel,
+        defaults: Defaults,
+        limits: FieldLimits,
+        on_model_call: OnModelCall,
+        others: Sequence[Endpoint] = (),
     ) -> None:
         self._model = model
         self._defaults = defaults
         self._limits = limits
         self._on_model_call = on_model_call
+        self._others = others
 
     def endpoints(self) -> list[Endpoint]:
         """Return the service's entries of the method table."""
@@ -67,6 +77,7 @@ class ChatgptService:
                 handle=self.ask,
                 serialize=pb.Answer.SerializeToString,
             ),
+            *self._others,
         ]
 
     async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:

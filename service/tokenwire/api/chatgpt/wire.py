@@ -61,13 +61,15 @@ class Defaults:
         model: The model's name.
         temperature: The temperature, or None for the upstream's own.
         system: The system prompt, or empty for none.
-        models: The models that a request may name in addition to `model`; empty allows any.
+        models: The models that a request may name in addition to the defaults; empty allows any.
+        embedding_model: The model for embeddings, or empty for none.
     """
 
     model: str
     temperature: float | None = None
     system: str = ""
     models: frozenset[str] = frozenset()
+    embedding_model: str = ""
 
 
 def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
@@ -172,7 +174,7 @@ def to_answer(event: Delta | Completion) -> pb.Answer:
         return pb.Answer(content=event.text)
     return pb.Answer(
         finish_reason=FINISH_REASONS[event.finish_reason],
-        usage=None if event.usage is None else _usage(event.usage),
+        usage=None if event.usage is None else to_usage(event.usage),
         model=event.model,
         id=event.id,
         citations=[
@@ -184,7 +186,8 @@ def to_answer(event: Delta | Completion) -> pb.Answer:
     )
 
 
-def _usage(usage: Usage) -> pb.Usage:
+def to_usage(usage: Usage) -> pb.Usage:
+    """Convert the usage of a call to a message."""
     return pb.Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,

@@ -27,9 +27,10 @@ def log_call(call: CallRecord) -> None:
     level = _level(call)
     if not log.isEnabledFor(level):
         return
-    usage = call.completion.usage if call.completion else None
+    usage = call.usage
     fields = {
         "request_id": call.request_id,
+        "method": call.method.name,
         "code": call.status,
         "reason": call.reason or None,
         "blame": BLAME.get(call.reason),

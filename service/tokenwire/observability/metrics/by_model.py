@@ -4,6 +4,7 @@ from prometheus_client import Counter, Histogram
 
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import FinishReason, Usage
+from tokenwire.core.method import CHAT
 from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.declarations import Declarations
@@ -23,8 +24,8 @@ class ModelSeries:
     def __init__(
         self, declared: Declarations, model: str, provider: str, price: Price | None
     ) -> None:
-        gen_ai = (labels.CHAT, provider, model)
-        self._gen_ai = gen_ai
+        gen_ai = (CHAT, provider, model)
+        self._provider = provider
         self._declared = declared
         self._model = model
         self._price = price
@@ -48,31 +49,37 @@ class ModelSeries:
         self._cost = declared.cost.labels(model) if price else None
         self.upstream_errors = self._by_reason(declared.upstream_errors)
         self.upstream_retries = self._by_reason(declared.upstream_retries)
-        self._request_durations: dict[str, Histogram] = {}
-        self._operation_durations: dict[str, Histogram] = {}
-        self.durations(labels.NO_ERROR)
+        self._durations: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
+        self.durations(CHAT, labels.NO_ERROR)
 
-    def durations(self, error_type: str) -> tuple[Histogram, Histogram]:
+    def durations(self, operation: str, error_type: str) -> tuple[Histogram, Histogram]:
         """Return the histograms of request and operation durations for an error type.
 
         Args:
+            operation: See `Method`.
             error_type: The reason of the failure, or labels.NO_ERROR.
         """
-        if error_type not in self._request_durations:
-            names = (*self._gen_ai, error_type)
+        key = operation, error_type
+        if key not in self._durations:
+            names = (operation, self._provider, self._model, error_type)
             declared = self._declared
-            self._request_durations[error_type] = declared.request_duration.labels(*names)
-            self._operation_durations[error_type] = declared.operation_duration.labels(*names)
-        return self._request_durations[error_type], self._operation_durations[error_type]
+            self._durations[key] = (
+                declared.request_duration.labels(*names),
+                declared.operation_duration.labels(*names),
+            )
+        return self._durations[key]
 
     def count_tokens(self, call: CallRecord) -> int:
         """Count the call's tokens and their cost; return the number of output tokens."""
-        usage = call.completion.usage if call.completion else None
+        usage = call.usage
         if usage is None:
             usage = Usage(input_tokens=0, output_tokens=call.tokens)
-        else:
+        elif call.method.operation == CHAT:
             self._input_usage.observe(usage.input_tokens)
             self._output_usage.observe(usage.output_tokens)
+        else:
+            names = (call.method.operation, self._provider, self._model, TokenType.INPUT.value)
+            self._declared.token_usage.labels(*names).observe(usage.input_tokens)
         self._tokens[TokenType.INPUT].inc(usage.input_tokens)
         self._tokens[TokenType.OUTPUT].inc(usage.output_tokens)
         if usage.cached_input_tokens:

@@ -21,8 +21,6 @@ PHASE: Final = "phase"
 CERTIFICATE: Final = "certificate"
 RESULT: Final = "result"
 
-CHAT: Final = "chat"
-"""OpenTelemetry's operation name for `Send`."""
 OTHER_MODEL: Final = "other"
 """The label of every model that the settings do not name; it bounds the number of series."""
 NO_ERROR: Final = ""

@@ -6,7 +6,7 @@ from typing import Final
 
 from tokenwire.core.attempts import Cause
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.method import Method
+from tokenwire.core.method import CHAT, Method
 from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.by_method import MethodSeries
@@ -132,7 +132,8 @@ class Metrics:
         self._errors[status, reason].inc()
         self._rejected[reason].inc()
         series.handling.observe(0)
-        self._other.durations(reason)[0].observe(0)
+        if method.operation:
+            self._other.durations(method.operation, reason)[0].observe(0)
 
     def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
         """Export the numbers of incomplete calls, read at each scrape.
@@ -200,12 +201,15 @@ class Metrics:
         exemplar = _exemplar(call)
         seconds = call.ended - call.started
         error_type = labels.NO_ERROR if call.status == OK else call.reason
-        request_duration, operation_duration = series.durations(error_type)
         method.handling.observe(seconds, exemplar)
-        request_duration.observe(seconds, exemplar)
         attempts = call.attempts
-        if attempts.started:
-            operation_duration.observe(call.ended - attempts.started, exemplar)
+        if call.method.operation:
+            request_duration, operation_duration = series.durations(
+                call.method.operation, error_type
+            )
+            request_duration.observe(seconds, exemplar)
+            if attempts.started:
+                operation_duration.observe(call.ended - attempts.started, exemplar)
         if call.queued:
             self._declared.queue_wait.observe(call.queued, exemplar)
         if not call.first_token:
@@ -222,9 +226,10 @@ class Metrics:
 def _observe_abandoned(call: CallRecord, outcome: Outcome, series: ModelSeries) -> None:
     """Record how long a caller that left had waited for the next token.
 
-    Nothing is recorded if no model was asked, or if the caller left a token unread.
+    Nothing is recorded if no model was asked for an answer, or if the caller left a token unread.
     """
-    if not call.attempts.started or call.deadline.writing:
+    asked = call.attempts.started and call.method.operation == CHAT
+    if not asked or call.deadline.writing:
         return
     waited = call.ended - (call.last_token or call.started)
     series.abandoned_wait[outcome, _phase(call)].observe(waited, _exemplar(call))

@@ -1,10 +1,11 @@
-"""The GenAI client span of OpenTelemetry: one span per answer that a model is asked for.
+"""The GenAI client span of OpenTelemetry: one span per operation that a model is asked for.
 
 https://github.com/open-telemetry/semantic-conventions-genai. The attribute with the upstream's
 host is omitted, because no host may appear in a span.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -14,10 +15,9 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import ChatRequest, Part, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
-from tokenwire.core.method import Method, MethodType
+from tokenwire.core.method import CHAT, Method, MethodType
 from tokenwire.observability.traces.content_budget import ContentBudget
 
-CHAT: Final = "chat"
 CONTENT_OMITTED: Final = "tokenwire.content_omitted"
 """The attribute that is true if the content budget had no room for a text of the span."""
 NO_ERROR: Final = ("OK", "CANCELLED")
@@ -48,21 +48,36 @@ class ChatSpans:
             request: The request that the model is asked.
             call: The record of the call, which gets the span.
         """
-        # Set at the start, because a sampler may use them.
-        identity = {
-            "gen_ai.operation.name": CHAT,
-            "gen_ai.provider.name": self._provider_name,
-            "gen_ai.request.model": request.model,
-        }
-        span = self._tracer.start_span(
-            f"{CHAT} {request.model}", kind=trace.SpanKind.CLIENT, attributes=identity
-        )
-        call.attempts.span = span
+        span = self._start(CHAT, request.model, call)
         if span.is_recording():
             span.set_attributes(_parameters(request, call.method))
             if self._capture_content:
                 call.texts = []
                 await _Content(span, self._budget).write_request(request)
+
+    def start_operation(
+        self, model: str, call: CallRecord, attributes: Mapping[str, AttributeValue]
+    ) -> None:
+        """Start the span of a call whose method asks something else than an answer.
+
+        Args:
+            model: The requested model.
+            call: The record of the call, which gets the span.
+            attributes: Further attributes of the request.
+        """
+        self._start(call.method.operation, model, call).set_attributes(attributes)
+
+    def _start(self, operation: str, model: str, call: CallRecord) -> trace.Span:
+        # Set at the start, because a sampler may use them.
+        identity = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": self._provider_name,
+            "gen_ai.request.model": model,
+        }
+        call.attempts.span = self._tracer.start_span(
+            f"{operation} {model}", kind=trace.SpanKind.CLIENT, attributes=identity
+        )
+        return call.attempts.span
 
     def end(self, call: CallRecord) -> None:
         """Set the attributes of the result and end the span of a call."""
@@ -101,6 +116,10 @@ def _result(call: CallRecord) -> dict[str, AttributeValue]:
     if call.first_token:
         first_chunk = call.first_token - call.attempts.started
         result["gen_ai.response.time_to_first_chunk"] = first_chunk
+    if call.response_model:
+        result["gen_ai.response.model"] = call.response_model
+    if call.counted:
+        result["gen_ai.usage.input_tokens"] = call.counted.input_tokens
     completion = call.completion
     if completion is None:
         return result

@@ -29,6 +29,14 @@ class Answering:
 class Backend(Protocol):
     """A chat model of LangChain, or all those of one provider."""
 
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the model does not take.
+
+        Raises:
+            InvalidParameter: The model has no counterpart for a field that is set.
+        """
+        ...
+
     async def ask(self, request: ChatRequest, attempts: Attempts) -> Answering:
         """Prepare the answer to `request`.
 

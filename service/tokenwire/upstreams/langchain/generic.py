@@ -26,6 +26,11 @@ class GenericBackend:
     def __init__(self, model: BaseChatModel) -> None:
         self._model = model
 
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the model does not take; see `Backend`."""
+        _check_support(request)
+        _tool_parameters(self._model, request)
+
     async def ask(self, request: ChatRequest, attempts: Attempts) -> Answering:
         """Prepare the answer to `request`; see `Backend`."""
         del attempts

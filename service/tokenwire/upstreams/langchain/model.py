@@ -85,6 +85,14 @@ class LangChainModel:
             yield delta
         yield completion
 
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the model does not take.
+
+        Raises:
+            InvalidParameter: The model has no counterpart for a field that is set.
+        """
+        self._backend.check(request)
+
     async def aclose(self) -> None:
         """Close the connections to the upstream."""
         await self._backend.aclose()

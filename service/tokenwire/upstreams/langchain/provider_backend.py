@@ -33,6 +33,11 @@ class ProviderBackend:
         self._client = client
         self._key = key
 
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the provider does not take; see `Backend`."""
+        check_support(request, self._provider.fields, self._name)
+        self._dialect.parameters(request)
+
     async def ask(self, request: ChatRequest, attempts: Attempts) -> Answering:
         """Prepare the answer to `request`; see `Backend`."""
         check_support(request, self._provider.fields, self._name)

@@ -15,7 +15,7 @@ from tokenwire.upstreams.progress_timer import Timeouts
 
 OPENAI_ONLY: Final = (
     *("organization", "project", "max_tokens_parameter", "reasoning_parameter"),
-    *("constraint_parameter", "stream_usage", "merge_tokens"),
+    *("constraint_parameter", "stream_usage", "merge_tokens", "dialect"),
 )
 """Settings that have an effect only with the provider `openai`."""
 

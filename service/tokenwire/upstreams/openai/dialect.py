@@ -22,6 +22,14 @@ class Dialect(Protocol):
 
     chat_model: StreamingChatOpenAI
 
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the dialect or the upstream does not support.
+
+        Raises:
+            InvalidParameter: The request sets such a field.
+        """
+        ...
+
     def payload(self, request: ChatRequest) -> dict[str, Any]:
         """Return the body of a request, before encoding.
 
@@ -50,6 +58,10 @@ class ChatDialect:
     def __init__(self, chat_model: StreamingChatOpenAI, form: RequestForm) -> None:
         self.chat_model = chat_model
         self._form = form
+
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the upstream does not support; see `Dialect`."""
+        self._form.fields(request)
 
     def payload(self, request: ChatRequest) -> dict[str, Any]:
         """Return the body of a request; see `Dialect`."""
@@ -81,9 +93,13 @@ class ResponsesDialect:
     def __init__(self, chat_model: StreamingChatOpenAI) -> None:
         self.chat_model = chat_model
 
+    def check(self, request: ChatRequest) -> None:
+        """Reject what the API does not have; see `Dialect`."""
+        check_support(request)
+
     def payload(self, request: ChatRequest) -> dict[str, Any]:
         """Return the body of a request; see `Dialect`."""
-        check_support(request)
+        self.check(request)
         parameters = to_parameters(request)
         # `include` asks for them here.
         parameters.pop("logprobs", None)

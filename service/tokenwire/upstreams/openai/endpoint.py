@@ -27,9 +27,22 @@ def endpoint(base_url: str, path: str = CHAT_PATH) -> yarl.URL:
 
     The encoding of the path and the query is preserved. User and password are removed.
     """
+    return _url(base_url, _base_path(base_url) + path)
+
+
+def root_endpoint(base_url: str, path: str) -> yarl.URL:
+    """Return the URL of `path` beside the API at `base_url`, whose path ends in `/v1`."""
+    return _url(base_url, _base_path(base_url).removesuffix("/v1") + path)
+
+
+def _base_path(base_url: str) -> str:
+    path = urlsplit(base_url).path.rstrip("/")
+    return path.removesuffix(CHAT_PATH).removesuffix(RESPONSES_PATH).rstrip("/")
+
+
+def _url(base_url: str, path: str) -> yarl.URL:
     parts = urlsplit(base_url)
-    base = parts.path.rstrip("/").removesuffix(CHAT_PATH).removesuffix(RESPONSES_PATH).rstrip("/")
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=base + path, fragment="")
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, fragment="")
     # Marked as encoded, so that yarl does not normalize it, for example an encoded slash.
     return yarl.URL(bare.geturl(), encoded=True)
 

@@ -27,11 +27,14 @@ FIELDS: Final = {
     "logit_bias": "params.logit_bias",
     "service_tier": "params.service_tier",
     "model": "params.model",
+    "dimensions": "dimensions",
+    "encoding_format": "encoding_format",
     "response_format": "format",
     "reasoning_effort": "reasoning.effort",
     "budget_tokens": "reasoning.max_tokens",
 }
-"""The contract's fields by the names that upstreams use."""
+"""The contract's fields by the names that upstreams use. It has no field for `encoding_format`,
+which the service sets."""
 
 PROMPT: Final = frozenset(
     {"messages", "message", "prompt", "prompts", "input", "inputs", "content", "contents"}
@@ -39,7 +42,7 @@ PROMPT: Final = frozenset(
 )
 """The names that upstreams use for the prompt or a part of it."""
 
-AMBIGUOUS: Final = ("stop", "seed", "user", "model")
+AMBIGUOUS: Final = ("stop", "seed", "user", "model", "dimensions")
 """Names that are also common words. In a message they count only with quotes or similar marks."""
 
 KEYS: Final = {

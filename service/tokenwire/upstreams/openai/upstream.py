@@ -2,8 +2,11 @@
 
 from typing import Any, Final
 
+import yarl
+
 from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.http.client import HttpClient
+from tokenwire.upstreams.http.pool import Response
 from tokenwire.upstreams.openai.body import request_body
 from tokenwire.upstreams.openai.endpoint import (
     CHAT_PATH,
@@ -11,8 +14,10 @@ from tokenwire.upstreams.openai.endpoint import (
     Credentials,
     endpoint,
     headers,
+    root_endpoint,
 )
 from tokenwire.upstreams.openai.request_id import request_id
+from tokenwire.upstreams.openai.response_body import ResponseBody
 from tokenwire.upstreams.openai.response_check import check_response
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 
@@ -23,14 +28,18 @@ and most of the request."""
 
 
 class Upstream:
-    """The endpoint of a dialect and the connections to it.
+    """The endpoints of an API and the connections to it.
 
     Args:
         base_url: The base URL, as for OpenAI's SDK. Its query string is part of each request.
         credentials: See `endpoint.headers`.
         connect_seconds: See `HttpClient`.
         proxy: See `HttpClient`.
-        path: The path of the endpoint below the base URL.
+        path: The path of the dialect below the base URL.
+
+    Attributes:
+        embeddings_url: The URL of embeddings.
+        tokenize_url: The URL of vLLM's tokenizer.
     """
 
     def __init__(
@@ -41,6 +50,8 @@ class Upstream:
         proxy: str | None,
         path: str = CHAT_PATH,
     ) -> None:
+        self.embeddings_url = endpoint(base_url, "/embeddings")
+        self.tokenize_url = root_endpoint(base_url, "/tokenize")
         self._url = endpoint(base_url, path)
         self._max_event_bytes = MAX_EVENT_BYTES[path]
         self._headers = headers(base_url, credentials)
@@ -61,8 +72,31 @@ class Upstream:
         Raises:
             ServiceError: The request fails or is rejected.
         """
+        response = await self._request(self._url, payload, attempts, {})
+        return ResponseEvents(response, attempts, self._max_event_bytes)
+
+    async def open_body(
+        self, url: yarl.URL, payload: dict[str, Any], attempts: Attempts
+    ) -> ResponseBody:
+        """Send `payload` to `url` and return the body of the response; the caller must close it.
+
+        Args:
+            url: One of the attributes.
+            payload: See `open`.
+            attempts: See `open`.
+
+        Raises:
+            ServiceError: The request fails or is rejected.
+        """
+        response = await self._request(url, payload, attempts, {"accept": "application/json"})
+        return ResponseBody(response, attempts)
+
+    async def _request(
+        self, url: yarl.URL, payload: dict[str, Any], attempts: Attempts, headers: dict[str, str]
+    ) -> Response:
+        """Send a request and return its response, which is not a rejection."""
         body = await request_body(payload)
-        response = await self._client.post(self._url, self._headers, body, attempts)
+        response = await self._client.post(url, self._headers | headers, body, attempts)
         attempts.upstream_status = response.status
         attempts.upstream_request_id = request_id(response.headers, self._key)
         try:
@@ -70,4 +104,4 @@ class Upstream:
         except BaseException:
             response.close()
             raise
-        return ResponseEvents(response, attempts, self._max_event_bytes)
+        return response

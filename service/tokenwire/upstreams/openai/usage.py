@@ -59,6 +59,19 @@ def read_usage(encoded: msgspec.Raw) -> Usage | None:
     )
 
 
+def input_usage(value: object) -> Usage | None:
+    """Return the usage of a request without output, or None if it has no input tokens."""
+    if not isinstance(value, dict):
+        return None
+    inputs = _count([value], (*INPUT, *TOTAL))
+    return None if inputs is None else Usage(inputs, 0)
+
+
+def read_count(value: dict[str, Any], key: str) -> int | None:
+    """Return the count in one field of an object, or None if it makes no sense."""
+    return _count([value], (key,))
+
+
 def _details(value: dict[str, Any], keys: Iterable[str]) -> list[dict[str, Any]]:
     return [value[key] for key in keys if isinstance(value.get(key), dict)]
 

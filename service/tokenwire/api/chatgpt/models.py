@@ -1,0 +1,79 @@
+"""`ListModels`: the models that a request may name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from tokenwire.api.chatgpt.field_limits import FieldCounts
+from tokenwire.api.chatgpt.wire import Defaults
+from tokenwire.api.endpoint import Endpoint
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.method import Method, MethodType
+from tokenwire.core.prices import Price
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+LIST_MODELS: Final = Method(
+    pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name, "ListModels", MethodType.UNARY
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """Lists the models that the settings name. The upstream is not asked.
+
+    Attributes:
+        defaults: The default model and the models that a request may name.
+        prices: The known prices.
+        serving: Returns whether the health service reports SERVING.
+    """
+
+    defaults: Defaults
+    prices: Iterable[Price]
+    serving: Callable[[], bool]
+
+    def endpoint(self) -> Endpoint:
+        """Return the entry of the method table."""
+        return Endpoint(
+            LIST_MODELS,
+            check=FieldCounts(pb.ListModelsRequest.DESCRIPTOR).check,
+            parse=pb.ListModelsRequest.FromString,
+            handle=self.list_models,
+            serialize=pb.ListModelsResponse.SerializeToString,
+        )
+
+    async def list_models(
+        self, request: pb.ListModelsRequest, call: CallRecord
+    ) -> pb.ListModelsResponse:
+        """Return the models, in ascending order of their names."""
+        del request, call
+        prices = {price.model: price for price in self.prices}
+        defaults = self.defaults
+        serving = self.serving()
+        return pb.ListModelsResponse(
+            models=[
+                pb.Model(
+                    name=name,
+                    abilities=_abilities(name, defaults),
+                    price=_price(prices[name]) if name in prices else None,
+                    serving=serving,
+                )
+                for name in sorted(_names(defaults))
+            ],
+            default_model=defaults.model,
+            default_embedding_model=defaults.embedding_model,
+            any_model=not defaults.models,
+        )
+
+
+def _names(defaults: Defaults) -> set[str]:
+    return {defaults.model, *defaults.models, defaults.embedding_model} - {""}
+
+
+def _abilities(name: str, defaults: Defaults) -> "list[pb.Ability.ValueType]":
+    """Return the abilities that follow from the settings."""
+    abilities = [pb.ABILITY_CHAT] if name == defaults.model else []
+    return abilities + [pb.ABILITY_EMBEDDINGS] * (name == defaults.embedding_model)
+
+
+def _price(price: Price) -> pb.Price:
+    return pb.Price(input=price.input, output=price.output, cached_input=price.cached_input)

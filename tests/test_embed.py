@@ -1,0 +1,510 @@
+"""`Embed` returns one vector for each text, in the order of the texts."""
+
+import base64
+import json
+import struct
+from typing import Any
+
+import grpc
+import pytest
+
+from support.app import MODEL, StartApp, Stub
+from support.exposed import read
+from support.helpers import reason_of, violated_fields_of
+from support.otlp import Collector, attributes_of
+from support.raw_upstream import Pause, Piece, Reset
+from support.unary import Ending, ending_of, error_of, json_response, never, raw_server
+from tokenwire import config
+from tokenwire.api.chatgpt.embeddings import MAX_TEXTS
+from tokenwire.app import App
+from tokenwire.config import SettingsError
+from tokenwire.core.errors import UnsupportedByModel
+from tokenwire.routing.retry import RETRY_COST
+from tokenwire.upstreams.build import Models
+from tokenwire.upstreams.langchain import LangChainModel
+from tokenwire.upstreams.progress_timer import Timeouts
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+from tokenwire_demo.embedding import DIMENSIONS, vector
+
+EMBEDDER = "demo-embedder"
+LABELS = {"grpc_type": "unary", "grpc_service": "openai.Chatgpt", "grpc_method": "Embed"}
+GEN_AI = {"gen_ai_operation_name": "embeddings", "gen_ai_provider_name": "openai"}
+HELLO = pb.EmbedRequest(texts=["hello"])
+TWO = pb.EmbedRequest(texts=["a", "b"])
+
+
+@pytest.fixture
+async def embedder(start_app: StartApp) -> App:
+    """A server with a default model for embeddings."""
+    return await start_app(embedding_model=EMBEDDER, prices=f"{EMBEDDER}=2:0")
+
+
+@pytest.fixture
+async def embedder_stub(embedder: App) -> "chatgpt_pb2_grpc.ChatgptAsyncStub":
+    return chatgpt_pb2_grpc.ChatgptStub(grpc.aio.insecure_channel(embedder.address))
+
+
+def numbers_of(response: pb.EmbedResponse) -> list[list[float]]:
+    return [list(each.values) for each in response.vectors]
+
+
+async def test_each_text_has_its_vector(embedder_stub: Stub, upstream: DemoUpstream) -> None:
+    """The vectors are the upstream's, in the order of the texts, with its model and usage."""
+    texts = ["hello", "two words", "hello", "Zürich 🙂"]
+    response = await embedder_stub.Embed(pb.EmbedRequest(texts=texts, user="me"))
+    assert numbers_of(response) == [list(vector(text, DIMENSIONS)) for text in texts]
+    assert (response.model, response.usage) == (EMBEDDER, pb.Usage(input_tokens=6))
+    [request] = upstream.requests
+    assert (request.method, request.path) == ("POST", "/v1/embeddings")
+    assert request.headers["accept"] == "application/json"
+    assert request.body == {
+        "model": EMBEDDER,
+        "input": texts,
+        "encoding_format": "base64",
+        "user": "me",
+    }
+
+
+async def test_the_length_of_the_vectors(embedder_stub: Stub, upstream: DemoUpstream) -> None:
+    """`dimensions` and `model` reach the upstream."""
+    response = await embedder_stub.Embed(
+        pb.EmbedRequest(texts=["hello"], dimensions=3, model="mine")
+    )
+    assert numbers_of(response) == [list(vector("hello", 3))]
+    body = upstream.requests[0].body
+    assert (body["model"], body["dimensions"]) == ("mine", 3)
+
+
+INVALID = {
+    "texts": pb.EmbedRequest(),
+    "texts[1]": pb.EmbedRequest(texts=["a", "", "b", ""]),
+    "dimensions": pb.EmbedRequest(texts=["a"], dimensions=0),
+    "user": pb.EmbedRequest(texts=["a"], user="x" * 257),
+    "model": pb.EmbedRequest(texts=["a"], model="new\nline"),
+}
+LARGE = {
+    "texts": pb.EmbedRequest(texts=["a"] * (MAX_TEXTS + 1)),
+    "dimensions": pb.EmbedRequest(texts=["a"], dimensions=1_000_001),
+}
+
+
+@pytest.mark.parametrize("requests", [INVALID, LARGE])
+async def test_an_invalid_request_is_rejected(
+    embedder_stub: Stub,
+    upstream: DemoUpstream,
+    subtests: pytest.Subtests,
+    requests: dict[str, pb.EmbedRequest],
+) -> None:
+    """A field that is out of range is named, and nothing is asked upstream."""
+    for field, request in requests.items():
+        with subtests.test(field=field):
+            error = await error_of(embedder_stub.Embed(request))
+            assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert reason_of(error) == "INVALID_PARAMETER"
+            assert violated_fields_of(error) == [field]
+    assert upstream.requests_seen == 0
+
+
+async def test_a_request_of_many_fields_is_not_parsed(
+    channel: grpc.aio.Channel, subtests: pytest.Subtests
+) -> None:
+    """Too many texts and too many unknown fields are rejected before they are parsed."""
+    cases = {"texts": b"\x12\x00" * 1_000_000, "request": b"\x30\x00" * 1_000_000}
+    for field, request in cases.items():
+        with subtests.test(field=field):
+            call: Any = channel.unary_unary(
+                "/openai.Chatgpt/Embed", response_deserializer=pb.EmbedResponse.FromString
+            )
+            assert violated_fields_of(await error_of(call(request))) == [field]
+
+
+async def test_more_vectors_than_fit_are_not_asked_for(
+    embedder_stub: Stub, upstream: DemoUpstream
+) -> None:
+    """Where the length of the vectors is known, too many texts are rejected at once."""
+    request = pb.EmbedRequest(texts=["a"] * 652, dimensions=1_536)
+    assert violated_fields_of(await error_of(embedder_stub.Embed(request))) == ["texts"]
+    assert upstream.requests_seen == 0
+
+
+async def test_a_model_is_needed(stub: Stub, upstream: DemoUpstream) -> None:
+    """Without a default model for embeddings, a request must name one."""
+    assert violated_fields_of(await error_of(stub.Embed(HELLO))) == ["model"]
+    assert upstream.requests_seen == 0
+    response = await stub.Embed(pb.EmbedRequest(texts=["hello"], model="mine"))
+    assert response.model == "mine"
+
+
+async def test_the_models_of_the_settings_limit_those_of_requests(
+    start_app: StartApp, subtests: pytest.Subtests
+) -> None:
+    """A request may name the listed models and the default one, and no other."""
+    app = await start_app(models="small", embedding_model=EMBEDDER)
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        for name in ("", "small", EMBEDDER):
+            with subtests.test(name=name):
+                request = pb.EmbedRequest(texts=["hello"], model=name)
+                assert (await stub.Embed(request)).model == name or EMBEDDER
+        error = await error_of(stub.Embed(pb.EmbedRequest(texts=["hello"], model="large")))
+        listed = await stub.ListModels(pb.ListModelsRequest())
+    assert (reason_of(error), violated_fields_of(error)) == ("UNKNOWN_MODEL", ["model"])
+    assert listed.default_embedding_model == EMBEDDER
+    assert {each.name: list(each.abilities) for each in listed.models} == {
+        EMBEDDER: [pb.ABILITY_EMBEDDINGS],
+        MODEL: [pb.ABILITY_CHAT],
+        "small": [],
+    }
+
+
+PLANS = (
+    *("status 400 code=context_length_exceeded", "status 413", "status 422", "status 401"),
+    *("redirect http://127.0.0.1:1/", "status 404", "status 408", "status 409", "status 402"),
+    *("status 429 retry-after=7", "status 500", "status 503", "status 502 body=html", "garbage"),
+)
+
+
+async def test_failures_are_those_of_an_answer(
+    embedder_stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
+) -> None:
+    """Each failure before an answer begins has the same status as that of `Ask`."""
+    for plan in PLANS:
+        with subtests.test(plan=plan):
+            endings = []
+            for call in (
+                lambda: embedder_stub.Ask(pb.Message(content="hello")),
+                lambda: embedder_stub.Embed(HELLO),
+            ):
+                # Twice, for a retry.
+                upstream.script(plan, plan)
+                endings.append(await ending_of(call()))
+                upstream._script.clear()
+            assert endings[0] == endings[1]
+
+
+async def test_a_value_that_the_caller_set_is_the_callers_error(
+    embedder_stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
+) -> None:
+    """The upstream's rejection of a field that the caller set names the field."""
+    request = pb.EmbedRequest(texts=["hello"], model="mine", dimensions=9, user="me")
+    plans = {
+        "dimensions": "status 400 param=dimensions",
+        "user": "status 400 param=user",
+        "model": "status 404",
+    }
+    for field, plan in plans.items():
+        with subtests.test(field=field):
+            upstream.script(plan)
+            assert violated_fields_of(await error_of(embedder_stub.Embed(request))) == [field]
+
+
+async def test_an_upstream_that_rejects_base64(embedder_stub: Stub, upstream: DemoUpstream) -> None:
+    """It is asked again for decimal numbers, and not asked for base64 any more."""
+    upstream.script("status 400 param=encoding_format")
+    for _ in range(2):
+        response = await embedder_stub.Embed(HELLO)
+        assert numbers_of(response) == [list(vector("hello", DIMENSIONS))]
+    assert [each.body.get("encoding_format") for each in upstream.requests] == [
+        "base64",
+        None,
+        None,
+    ]
+
+
+def item(numbers: Any, **fields: Any) -> dict[str, Any]:
+    return {"object": "embedding", **fields, "embedding": numbers}
+
+
+def packed(*numbers: float) -> str:
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+
+
+def body(*items: Any, **fields: Any) -> bytes:
+    return json.dumps({"object": "list", "data": items, "model": "m", **fields}).encode()
+
+
+SHAPES = {
+    "decimal numbers": body(item([1, 2.5], index=0), item([3, -4e-1], index=1)),
+    "base64": body(item(packed(1, 2.5), index=0), item(packed(3, -0.4), index=1)),
+    "another order": body(item([3, -0.4], index=1), item([1, 2.5], index=0)),
+    "no index": body(item([1, 2.5]), item([3, -0.4])),
+    "one of each": body(item([1, 2.5]), item(packed(3, -0.4))),
+    "spaces": json.dumps({"data": [item([1, 2.5]), item([3, -0.4])]}, indent=4).encode(),
+    "escaped slashes": body(item([1, 2.5]), item(packed(3, -0.4))).replace(b"/", b"\\/"),
+    "side fields": body(item([1, 2.5]), item([3, -0.4]), usage=7, model=8, x='"embedding":['),
+}
+EXPECTED = [[1.0, 2.5], [3.0, struct.unpack("<f", struct.pack("<f", -0.4))[0]]]
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+async def test_vectors_are_read_in_any_shape(subtests: pytest.Subtests, size: int) -> None:
+    """Vectors are ordered by their index, in either encoding, however the body arrives."""
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        for name, data in SHAPES.items():
+            with subtests.test(name=name):
+                pieces = [data[at : at + size] for at in range(0, len(data), size)]
+                server.play(json_response(*pieces))
+                assert numbers_of(await server.stub.Embed(TWO)) == EXPECTED
+
+
+USAGE = {
+    '{"prompt_tokens":7,"total_tokens":7}': 7,
+    '{"input_tokens":6}': 6,
+    '{"total_tokens":5.0}': 5,
+    '{"prompt_tokens":0}': 0,
+    "null": None,
+    "{}": None,
+    "7": None,
+    '{"prompt_tokens":-1}': None,
+}
+
+
+async def test_usage_is_never_invented(subtests: pytest.Subtests) -> None:
+    """Usage is that of the upstream, in any of its names, and absent without one."""
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        for encoded, tokens in USAGE.items():
+            with subtests.test(encoded=encoded):
+                server.play(json_response(body(item([1]), usage=json.loads(encoded))))
+                response = await server.stub.Embed(HELLO)
+                assert response.HasField("usage") is (tokens is not None)
+                assert response.usage.input_tokens == (tokens or 0)
+
+
+PROTOCOL_ERROR = ("INTERNAL", "UPSTREAM_PROTOCOL_ERROR")
+ERROR = ("UNAVAILABLE", "UPSTREAM_ERROR")
+BROKEN = ("ABORTED", "UPSTREAM_STREAM_BROKEN")
+TRUNCATED = ("ABORTED", "UPSTREAM_TRUNCATED")
+INFINITE = base64.b64encode(struct.pack("<2f", 1, float("inf"))).decode()
+NOT_A_NUMBER = base64.b64encode(struct.pack("<2f", 1, float("nan"))).decode()
+ONE, OTHER = item([1, 2], index=0), item([3, 4], index=1)
+RESPONSES: dict[str, tuple[list[Piece], Ending]] = {
+    "too few": ([body(ONE)], PROTOCOL_ERROR),
+    "too many": ([body(ONE, OTHER, item([5, 6], index=2))], PROTOCOL_ERROR),
+    "ragged": ([body(ONE, item([3], index=1))], PROTOCOL_ERROR),
+    "empty vectors": ([body(item([]), item([]))], PROTOCOL_ERROR),
+    "no vectors": ([body()], PROTOCOL_ERROR),
+    "NaN": ([body(ONE, OTHER).replace(b"4", b"NaN")], PROTOCOL_ERROR),
+    "NaN in base64": ([body(ONE, item(NOT_A_NUMBER, index=1))], PROTOCOL_ERROR),
+    "infinity in base64": ([body(ONE, item(INFINITE, index=1))], PROTOCOL_ERROR),
+    "more than a float holds": ([body(ONE, item([1e39, 1], index=1))], PROTOCOL_ERROR),
+    "more than any float holds": ([body(ONE, OTHER).replace(b"4", b"1e999")], PROTOCOL_ERROR),
+    "null among numbers": ([body(ONE, item([1, None], index=1))], PROTOCOL_ERROR),
+    "nested lists": ([body(ONE, item([[1], [2]], index=1))], PROTOCOL_ERROR),
+    "odd base64": ([body(ONE, item("AAA", index=1))], PROTOCOL_ERROR),
+    "base64 of half a number": ([body(ONE, item("AAAA", index=1))], PROTOCOL_ERROR),
+    "a number for a vector": ([body(ONE, item(1, index=1))], PROTOCOL_ERROR),
+    "a vector elsewhere": ([body(ONE, item(1, index=1), embedding=[1, 2])], PROTOCOL_ERROR),
+    "an index twice": ([body(ONE, ONE)], PROTOCOL_ERROR),
+    "an index that is missing": ([body(ONE, item([3, 4]))], PROTOCOL_ERROR),
+    "an index out of range": ([body(ONE, item([3, 4], index=7))], PROTOCOL_ERROR),
+    "items that are no objects": ([body(1, 2)], PROTOCOL_ERROR),
+    "no list": ([b'{"data":{}}'], PROTOCOL_ERROR),
+    "no object": ([b"[1]"], PROTOCOL_ERROR),
+    "no JSON": ([body(ONE, OTHER) + b"}"], PROTOCOL_ERROR),
+    "an error": ([b'{"error":{"message":"x","code":500}}'], ERROR),
+    "nothing": ([], ("UNAVAILABLE", "UPSTREAM_TRUNCATED")),
+    "an end within a vector": ([body(ONE, OTHER)[:-40]], TRUNCATED),
+    "an end within an item": ([body(ONE, OTHER)[:-3]], TRUNCATED),
+    "a reset": ([body(ONE, OTHER)[:-3], Reset()], BROKEN),
+    "a vector without an end": (
+        [b'{"data":[{"embedding":"' + b"A" * 2_000_000],
+        ("INTERNAL", "UPSTREAM_RESPONSE_TOO_LARGE"),
+    ),
+}
+
+
+async def test_responses_that_are_no_embeddings(subtests: pytest.Subtests) -> None:
+    """A response that has not one finite vector of one length for each text fails the call."""
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        for name, (pieces, ending) in RESPONSES.items():
+            with subtests.test(name=name):
+                server.play(json_response(*pieces))
+                assert await ending_of(server.stub.Embed(TWO)) == ending
+
+
+async def test_vectors_that_are_larger_than_a_response_may_be() -> None:
+    """The error says how many texts fit, as soon as the length of the vectors is known."""
+    first = b'{"data":[{"embedding":[' + b"1," * 2_999 + b"1]},"
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        server.play(json_response(first, never()))
+        error = await error_of(server.stub.Embed(pb.EmbedRequest(texts=["a"] * 334)))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert violated_fields_of(error) == ["texts"]
+    assert "333" in str(error.trailing_metadata())
+
+
+async def test_the_largest_response_reaches_a_client_with_default_limits() -> None:
+    """Vectors of 4,000,000 bytes arrive whole."""
+    data = body(*[item(packed(*[0.5] * 2_000), index=index) for index in range(500)])
+    pieces = [data[at : at + 65_536] for at in range(0, len(data), 65_536)]
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        server.play(json_response(*pieces))
+        response = await server.stub.Embed(pb.EmbedRequest(texts=["a"] * 500))
+    assert len(response.vectors) == 500
+    assert set(response.vectors[-1].values) == {0.5}
+
+
+async def test_a_model_that_ignores_the_length() -> None:
+    """Vectors of another length than the caller asked for are the caller's error."""
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        server.play(json_response(body(item([1, 2]))))
+        error = await error_of(server.stub.Embed(pb.EmbedRequest(texts=["a"], dimensions=3)))
+    assert violated_fields_of(error) == ["dimensions"]
+
+
+SPACES: list[Piece] = [b" ", Pause(0.1)] * 9
+TIMEOUTS = {"first_token_timeout_seconds": 0.3, "idle_timeout_seconds": 0.3}
+TIMED_OUT = ("UNAVAILABLE", "UPSTREAM_TIMEOUT")
+
+
+async def test_an_upstream_that_stalls(subtests: pytest.Subtests) -> None:
+    """The limit of the first token applies to the first byte, and the idle limit after it."""
+    cases: dict[str, tuple[list[Piece], Ending]] = {
+        "before the head": ([never()], TIMED_OUT),
+        "before the body": (json_response(never()), TIMED_OUT),
+        "after white space": (json_response(*SPACES), TIMED_OUT),
+        "in the body": (json_response(b"{", never()), ("ABORTED", "UPSTREAM_IDLE_TIMEOUT")),
+    }
+    async with raw_server(embedding_model=EMBEDDER, **TIMEOUTS) as server:
+        for name, (pieces, ending) in cases.items():
+            with subtests.test(name=name):
+                server.play(pieces)
+                assert await ending_of(server.stub.Embed(HELLO)) == ending
+
+
+DRIP: list[Piece] = [b"x", Pause(0.02)] * 500
+
+
+async def test_an_endless_drip_ends() -> None:
+    """A response that never ends is cut off by the limit of a whole answer."""
+    async with raw_server(embedding_model=EMBEDDER, stream_timeout_seconds=0.5) as server:
+        server.play(json_response(b'{"x":"', *DRIP))
+        assert await ending_of(server.stub.Embed(HELLO)) == ("ABORTED", "STREAM_DURATION_LIMIT")
+
+
+async def test_the_budget_pays_for_a_retry(embedder_stub: Stub, upstream: DemoUpstream) -> None:
+    """A request is repeated once within the budget."""
+    for _ in range(RETRY_COST - 1):
+        await embedder_stub.Embed(HELLO)
+    upstream.script("status 500", "answer", "status 500")
+    assert len((await embedder_stub.Embed(HELLO)).vectors) == 1
+    assert await ending_of(embedder_stub.Embed(HELLO)) == ERROR
+    assert upstream.requests_seen == RETRY_COST + 2
+
+
+async def test_no_retry_once_the_response_has_begun() -> None:
+    """A response that breaks has been paid for, and is not asked for again."""
+    async with raw_server(embedding_model=EMBEDDER) as server:
+        server.save_up()
+        server.play(json_response(b"{", Reset()))
+        assert await ending_of(server.stub.Embed(HELLO)) == BROKEN
+        assert server.upstream.requests == 1
+
+
+async def test_a_caller_who_leaves_ends_the_request(
+    embedder_stub: Stub, upstream: DemoUpstream
+) -> None:
+    """Cancellation and deadline close the upstream's connection."""
+    upstream.script("stall", "stall")
+    call = embedder_stub.Embed(HELLO)
+    await upstream.wait_for_requests(1)
+    call.cancel()
+    await upstream.wait_until_disconnected()
+    error = await error_of(embedder_stub.Embed(HELLO, timeout=0.3))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await upstream.wait_until_disconnected()
+
+
+async def test_a_call_needs_a_slot(start_app: StartApp, upstream: DemoUpstream) -> None:
+    """A call is rejected while another one occupies the only slot."""
+    app = await start_app(max_streams=1, max_queue=0, embedding_model=EMBEDDER)
+    upstream.script("stall")
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        call = stub.Embed(HELLO)
+        await upstream.wait_for_requests(1)
+        assert await ending_of(stub.Embed(HELLO)) == ("RESOURCE_EXHAUSTED", "SERVER_OVERLOADED")
+        call.cancel()
+
+
+async def test_metrics_tell_the_operation(embedder: App, embedder_stub: Stub) -> None:
+    """Tokens and cost are counted, and the durations are those of embeddings."""
+    await embedder_stub.Embed(pb.EmbedRequest(texts=["one two three"]))
+    exposed = await read(embedder)
+    model = GEN_AI | {"gen_ai_request_model": EMBEDDER}
+    for name in ("client_operation", "server_request"):
+        count = f"gen_ai_{name}_duration_seconds_count"
+        assert exposed.value(count, **model, error_type="") == 1
+    usage = "gen_ai_client_token_usage_sum"
+    assert exposed.value(usage, **model, gen_ai_token_type="input") == 3
+    assert exposed.total("tokenwire_tokens_total", gen_ai_token_type="input") == 3
+    assert exposed.total("tokenwire_tokens_total", gen_ai_token_type="output") == 0
+    assert exposed.total("tokenwire_cost_dollars_total") == 6e-6
+    assert exposed.value("grpc_server_handled_total", **LABELS, grpc_code="OK") == 1
+    assert exposed.total("gen_ai_server_time_to_first_token_seconds_count") == 0
+    assert exposed.total("tokenwire_finish_reasons_total") == 0
+
+
+async def test_a_call_has_a_span_of_the_conventions(
+    collector: Collector, start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """The span has the operation, the model, the length and the usage, and no text."""
+    app = await start_app(embedding_model=EMBEDDER)
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
+        await stub.Embed(pb.EmbedRequest(texts=["canary text"], dimensions=3, user="canary"))
+    [span] = await collector.answered(1)
+    assert span.name == f"embeddings {EMBEDDER}"
+    assert attributes_of(span) == {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": EMBEDDER,
+        "gen_ai.embeddings.dimension.count": 3,
+        "gen_ai.response.model": EMBEDDER,
+        "gen_ai.usage.input_tokens": 2,
+    }
+    assert "canary" not in str(collector.spans)
+    assert span.span_id.hex() in upstream.requests[0].headers["traceparent"]
+
+
+async def test_the_log_line_has_the_usage(
+    embedder_stub: Stub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log line of a call has its method, its model and its tokens, and no text."""
+    caplog.set_level("INFO", "tokenwire.call")
+    await embedder_stub.Embed(pb.EmbedRequest(texts=["canary text"]))
+    fields = vars(caplog.records[-1])
+    assert (fields["method"], fields["model"], fields["input_tokens"]) == ("Embed", EMBEDDER, 2)
+    assert "canary" not in str(fields)
+
+
+async def test_another_provider_has_no_embeddings(upstream: DemoUpstream) -> None:
+    """A LangChain provider's server rejects embeddings, and asks nothing upstream."""
+    from langchain_core.language_models import GenericFakeChatModel  # noqa: PLC0415 - slow
+
+    model = LangChainModel(GenericFakeChatModel(messages=iter(())), Timeouts(60, 60))
+    assert Models(model).embeddings is None
+    settings = config.load(
+        base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+    )
+    async with (
+        App(settings, model) as app,
+        grpc.aio.insecure_channel(app.address) as channel,
+    ):
+        error = await error_of(
+            chatgpt_pb2_grpc.ChatgptStub(channel).Embed(pb.EmbedRequest(texts=["a"], model="m"))
+        )
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(error) == UnsupportedByModel.reason
+    assert violated_fields_of(error) == ["model"]
+    assert upstream.requests_seen == 0
+
+
+def test_a_default_model_needs_an_openai_compatible_upstream() -> None:
+    """A default model with another provider is a settings error that names the variable."""
+    with pytest.raises(SettingsError) as caught:
+        config.load(provider="anthropic", model="name", embedding_model="m")
+    [problem] = caught.value.problems
+    assert "TOKENWIRE_EMBEDDING_MODEL" in problem
