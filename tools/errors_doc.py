@@ -31,8 +31,10 @@ by the id of the request. Its details (`grpc-status-details-bin`) are for progra
 The status depends on whether the model has begun to answer: the first token is the first piece of
 text or of reasoning, shown to the caller or not. Before it most failures that may pass are
 UNAVAILABLE, and a client's retry policy may act on them. After it the same failure is ABORTED,
-because a retry would repeat a part of the answer and cost twice. If the caller has received an
-`Answer`, a last one has the reason in its field `error` too, for clients that read only messages.
+because a retry would repeat a part of the answer and cost twice. Of `CountTokens` and `Embed` the
+first token is the first byte of the upstream's response that is not white space. If the caller has
+received an `Answer`, a last one has the reason in its field `error` too, for clients that read only
+messages.
 
 The trailer `x-request-id` holds the request's id: the one that the caller sent under that name, or
 a new one. The log line of the call has it too.

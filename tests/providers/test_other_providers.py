@@ -7,13 +7,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import grpc
 import httpx
 import httpx2
 import pytest
 from langchain_core.exceptions import ModelRateLimitError
+from langchain_ollama import ChatOllama
 
+from support.providers import OLLAMA, line
+from support.quirks import Got, Player
+from support.raw_upstream import Piece, Reset, raw_upstream
+from tokenwire import config
+from tokenwire.app import App
 from tokenwire.core import errors
+from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.langchain.failures import failure_of
+from tokenwire.upstreams.progress_timer import Timeouts
+from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire.v1 import chatgpt_pb2_grpc
 
 REQUEST = httpx.Request("POST", "http://host-canary/v1")
 
@@ -121,3 +132,46 @@ def test_a_parameter_that_the_package_lacks() -> None:
     found = failure_of(error, sent=None, received=False)
     assert isinstance(found, errors.UpstreamRejectedRequest)
     assert found.fields == ("params.temperature",)
+
+
+STREAM_CUT: list[Piece] = [line(message={"role": "assistant", "content": "half"}), Reset()]
+OTHERS: list[tuple[list[Piece], pb.Message, Got]] = [
+    (
+        OLLAMA.rejection("404 Not Found"),
+        pb.Message(),
+        Got("", "UPSTREAM_MODEL_NOT_FOUND", grpc.StatusCode.FAILED_PRECONDITION),
+    ),
+    (
+        OLLAMA.rejection("500 Internal Server Error"),
+        pb.Message(),
+        Got("", "UPSTREAM_ERROR", grpc.StatusCode.UNAVAILABLE, requests=2),
+    ),
+    (
+        OLLAMA.answer(*STREAM_CUT),
+        pb.Message(),
+        Got("half", "UPSTREAM_STREAM_BROKEN", grpc.StatusCode.ABORTED),
+    ),
+    (
+        [],
+        pb.Message(params=pb.Params(temperature=1)),
+        Got("", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT, requests=0),
+    ),
+]
+
+
+async def test_a_package_with_its_own_client(subtests: pytest.Subtests) -> None:
+    """A chat model that sends its requests itself fails by the same table."""
+    async with raw_upstream() as upstream:
+        loaded = config.load(
+            base_url=upstream.base_url, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0"
+        )
+        chat_model = ChatOllama(model="m", base_url=upstream.base_url.removesuffix("/v1"))
+        model = LangChainModel(chat_model, Timeouts(first_token=5, idle=5))
+        async with App(loaded, model) as app, grpc.aio.insecure_channel(app.address) as channel:
+            player = Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+            for pieces, message, expected in OTHERS:
+                with subtests.test(expected=expected):
+                    message.content = "hello"
+                    assert await player.play(pieces, message) == expected
+        await chat_model._async_client._client.aclose()
+        chat_model._client._client.close()
