@@ -1,14 +1,23 @@
-"""The state of one chat completion. The steps of a plan act on it."""
+"""The state of one answer. The steps of a plan act on it."""
 
 import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from typing import Any
 
 from tokenwire_demo.answer import Answer, compose, count_tokens
 from tokenwire_demo.barrier import Barrier
-from tokenwire_demo.chunks import DONE, ChunkEncoder, UsageCounts, completion, encode_json
+from tokenwire_demo.chunks import (
+    DONE,
+    ChunkEncoder,
+    ErrorPayload,
+    UsageCounts,
+    completion,
+    encode_json,
+    event,
+)
 from tokenwire_demo.log import RequestRecord
 from tokenwire_demo.pace import Pace
 from tokenwire_demo.reply import Reply
@@ -139,6 +148,27 @@ class EventStream(Exchange):
         self.reply.add_event(
             encoder.text(token) if field == "content" else encoder.delta({field: token})
         )
+
+    def around_text(self) -> tuple[bytes, bytes]:
+        """Return the bytes before and after the text of a delta, for text of any size."""
+        self.open()
+        return self.encoder.around_text()
+
+    def tool_call(self, call: dict[str, Any]) -> None:
+        """Add a delta with a call, as a chat completion has it."""
+        self.open()
+        self.reply.add_event(self.encoder.delta({"tool_calls": [call]}))
+
+    def error(self, error: ErrorPayload, *, named: bool) -> None:
+        """Add an event that reports an error.
+
+        Args:
+            error: The error.
+            named: Whether the event has the name `error`.
+        """
+        self.open_stream()
+        name = b"event: error\n" if named else b""
+        self.reply.add_event(name + event(encode_json(error.as_json())))
 
     def event(self, event: bytes) -> None:
         """Add an event."""

@@ -1,4 +1,4 @@
-"""Routes an HTTP request to a chat completion or another response, or an error."""
+"""Routes an HTTP request to the API for it, the list of models, or an error."""
 
 import json
 from collections.abc import Callable
@@ -14,29 +14,39 @@ from tokenwire_demo.pace import Pace
 from tokenwire_demo.plan import Plan, PlanError, parse_plan
 from tokenwire_demo.reply import Reply
 from tokenwire_demo.request import CompletionRequest, RequestError, parse_request
+from tokenwire_demo.response_request import parse_response_request
+from tokenwire_demo.response_stream import ResponseJson, ResponseStream
 from tokenwire_demo.step import play
 from tokenwire_demo.tokenization import Tokenization
 
 DEMO_MODEL = "tokenwire-demo"
-_ALLOWED = {
-    "/chat/completions": "POST",
-    "/embeddings": "POST",
-    "/tokenize": "POST",
-    "/models": "GET",
-}
-"""The method of each path."""
-_PARSERS: dict[str, Callable[[object], CompletionRequest]] = {
-    "/chat/completions": parse_request,
-    "/embeddings": parse_embeddings_request,
-    "/tokenize": parse_request,
-}
-_WHOLE: dict[str, type[SingleJson]] = {
-    "/chat/completions": SingleJson,
-    "/embeddings": EmbeddingList,
-    "/tokenize": Tokenization,
-}
-"""The response to a request that does not stream."""
 PLAN_HEADER = "x-demo-plan"
+
+
+@dataclass(frozen=True, slots=True)
+class _Api:
+    """An API.
+
+    Attributes:
+        parse: Returns the request in a decoded body.
+        stream: The answer as server-sent events.
+        whole: The answer as one JSON object.
+        prefix: The beginning of an answer's id.
+    """
+
+    parse: Callable[[object], CompletionRequest]
+    stream: type[EventStream]
+    whole: type[SingleJson]
+    prefix: str
+
+
+_APIS = {
+    "/chat/completions": _Api(parse_request, EventStream, SingleJson, "chatcmpl"),
+    "/responses": _Api(parse_response_request, ResponseStream, ResponseJson, "resp"),
+    "/embeddings": _Api(parse_embeddings_request, EventStream, EmbeddingList, "embd"),
+    "/tokenize": _Api(parse_request, EventStream, Tokenization, "tokn"),
+}
+"""The APIs by their paths."""
 
 
 @dataclass(frozen=True)
@@ -65,39 +75,39 @@ class Handler:
         """Answer a request and return the outcome."""
         reply = Reply(connection, chunked=http.chunked)
         route = http.path.partition("?")[0].rstrip("/")
-        name = next((each for each in _ALLOWED if route.endswith(each)), None)
-        if name is None:
-            message = f"{http.path} does not exist; use {', '.join(_ALLOWED)} below /v1"
+        api = next((api for path, api in _APIS.items() if route.endswith(path)), None)
+        allowed = "POST" if api else "GET"
+        if not api and not route.endswith("/models"):
+            message = f"{http.path} does not exist; use /v1/models or /v1{' or /v1'.join(_APIS)}"
             return await _error(reply, 404, message, "not_found")
-        allowed = _ALLOWED[name]
         if http.method != allowed:
             message = f"{http.path} accepts {allowed}, not {http.method}"
             return await _error(reply, 405, message, "method_not_allowed")
-        if name == "/models":
+        if api is None:
             return await _models(reply)
-        return await self._play(name, reply, http, record)
+        return await self._complete(api, reply, http, record)
 
-    async def _play(
-        self, name: str, reply: Reply, http: HttpRequest, record: RequestRecord
+    async def _complete(
+        self, api: _Api, reply: Reply, http: HttpRequest, record: RequestRecord
     ) -> Outcome:
         try:
             record.body = json.loads(http.body)
-            request = _PARSERS[name](record.body)
+            request = api.parse(record.body)
             plan = self._choose_plan(http, request)
-            plan.check(stream=request.stream)
+            plan.check(stream=request.stream, chunks=api.stream is EventStream)
         except PlanError as error:
             return await _error(reply, 400, str(error), "invalid_demo_plan")
         except RequestError as error:
-            return await _error(reply, 400, str(error), "invalid_value")
+            return await _error(reply, 400, str(error), "invalid_value", error.param)
         except (ValueError, RecursionError):
             return await _error(reply, 400, "the request body must be JSON", "invalid_json")
         record.plan = plan.text
-        exchange = (EventStream if request.stream else _WHOLE[name])(
+        exchange = (api.stream if request.stream else api.whole)(
             request=request,
             reply=reply,
             record=record,
             pace=Pace(self.time_to_first_token, self.tokens_per_second),
-            completion_id=f"chatcmpl-demo-{self.log.requests_seen}",
+            completion_id=f"{api.prefix}-demo-{self.log.requests_seen}",
             barrier=self.barrier,
         )
         return await play(plan.steps, exchange)
@@ -116,8 +126,10 @@ async def _models(reply: Reply) -> Outcome:
     return await _json(reply, 200, {"object": "list", "data": [model]})
 
 
-async def _error(reply: Reply, status: int, message: str, code: str) -> Outcome:
-    return await _json(reply, status, ErrorPayload(message, code=code).as_json())
+async def _error(
+    reply: Reply, status: int, message: str, code: str, param: str | None = None
+) -> Outcome:
+    return await _json(reply, status, ErrorPayload(message, param=param, code=code).as_json())
 
 
 async def _json(reply: Reply, status: int, value: object) -> Outcome:

@@ -27,15 +27,21 @@ class Plan:
     text: str
     steps: tuple[Step, ...]
 
-    def check(self, *, stream: bool) -> None:
+    def check(self, *, stream: bool, chunks: bool) -> None:
         """Check that the plan is valid for a request.
 
+        Args:
+            stream: Whether the request asks for a stream.
+            chunks: Whether a stream has the chunks of a chat completion.
+
         Raises:
-            PlanError: A step writes events, and the request does not stream.
+            PlanError: A step writes events that the answer does not have.
         """
         for step in self.steps:
             if step.needs_stream and not stream:
                 raise PlanError(f'step {step.keyword!r} needs a request with "stream": true')
+            if step.needs_chunks and not chunks:
+                raise PlanError(f"step {step.keyword!r} needs a request to /v1/chat/completions")
 
 
 def parse_plan(text: str) -> Plan:

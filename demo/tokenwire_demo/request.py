@@ -10,7 +10,16 @@ _PLAN = re.compile(r"\[\[demo:(.*?)\]\]", re.DOTALL)
 
 
 class RequestError(ValueError):
-    """The request is invalid. The message says what to change."""
+    """The request is invalid. The message says what to change.
+
+    Args:
+        message: The message.
+        param: The name of the parameter, or None.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +52,41 @@ def parse_request(body: object) -> CompletionRequest:
     """
     if not isinstance(body, dict):
         raise RequestError("the request body must be a JSON object")
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise RequestError(f"model must be a non-empty string, got {model!r}")
     if body.get("n") not in (None, 1):
         raise RequestError(
             f"n must be 1, because the demo model returns one choice, got {body['n']!r}"
         )
-    turns = _turns(body.get("messages"))
+    options = body.get("stream_options")
+    return completion_request(
+        body,
+        messages=body.get("messages"),
+        limits=("max_completion_tokens", "max_tokens"),
+        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+    )
+
+
+def completion_request(
+    body: dict[str, Any], *, messages: Any, limits: tuple[str, ...], include_usage: bool
+) -> CompletionRequest:
+    """Return the request in a decoded JSON body of either API.
+
+    Args:
+        body: The body.
+        messages: The messages of the conversation, in the form of chat completions.
+        limits: The names of the limit of output tokens, the strongest first.
+        include_usage: Whether the answer has the usage.
+
+    Raises:
+        RequestError: A field is missing or invalid.
+    """
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise RequestError(f"model must be a non-empty string, got {model!r}")
+    turns = _turns(messages)
     last_user = max((i for i, (role, _) in enumerate(turns) if role == "user"), default=len(turns))
-    content = body["messages"][last_user].get("content") if last_user < len(turns) else None
+    content = messages[last_user].get("content") if last_user < len(turns) else None
     system = [text for role, text in turns if role in ("system", "developer")]
     prompt = turns[last_user][1] if last_user < len(turns) else ""
-    options = body.get("stream_options")
     return CompletionRequest(
         model=clean(model),
         texts=tuple(text for _, text in turns),
@@ -65,8 +96,8 @@ def parse_request(body: object) -> CompletionRequest:
         system="\n".join(system) if system else None,
         earlier_turns=sum(role in ("user", "assistant") for role, _ in turns[:last_user]),
         stream=body.get("stream") is True,
-        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        max_tokens=_max_tokens(body),
+        include_usage=include_usage,
+        max_tokens=_max_tokens(body, limits),
         stop=_stop(body.get("stop")),
     )
 
@@ -106,8 +137,8 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _max_tokens(body: dict[str, Any]) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
+def _max_tokens(body: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    for name in names:
         value = body.get(name)
         if value is None:
             continue

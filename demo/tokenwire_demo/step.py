@@ -37,6 +37,7 @@ class Step(ABC):
     keyword: ClassVar[str]
     kind: ClassVar[Kind]
     needs_stream: ClassVar[bool]
+    needs_chunks: ClassVar[bool]
 
     @abstractmethod
     async def play(self, exchange: Any) -> Outcome | None:
@@ -57,12 +58,20 @@ _StepType = TypeVar("_StepType", bound=type[Step])
 
 
 def step(
-    keyword: str, kind: Kind, *, needs_stream: bool = False
+    keyword: str, kind: Kind, *, needs_stream: bool = False, needs_chunks: bool = False
 ) -> Callable[[_StepType], _StepType]:
-    """Return a decorator that registers a step under its keyword."""
+    """Return a decorator that registers a step under its keyword.
+
+    Args:
+        keyword: The keyword.
+        kind: The position in a plan.
+        needs_stream: Whether the request must ask for a stream.
+        needs_chunks: Whether only a stream of a chat completion has what the step sends.
+    """
 
     def register(cls: _StepType) -> _StepType:
-        cls.keyword, cls.kind, cls.needs_stream = keyword, kind, needs_stream
+        cls.keyword, cls.kind = keyword, kind
+        cls.needs_stream, cls.needs_chunks = needs_stream, needs_chunks
         STEPS[keyword] = cls
         return cls
 

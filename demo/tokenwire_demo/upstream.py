@@ -18,7 +18,7 @@ _BACKLOG = 4096
 
 
 class DemoUpstream:
-    """An OpenAI-compatible chat-completions server that simulates a model and fails on demand.
+    """An OpenAI-compatible server that simulates a model and fails on demand.
 
     Use it as an async context manager, or call `start` and `aclose`.
 
@@ -116,7 +116,7 @@ class DemoUpstream:
         return f"http://{host}:{self._port}/v1"
 
     def script(self, *plans: str) -> None:
-        """Queue plans. Each chat completion uses the next one, in the order of arrival.
+        """Queue plans. Each chat completion or response uses the next one, in the order of arrival.
 
         Raises:
             PlanError: A plan is invalid; no plan is queued.

@@ -122,8 +122,7 @@ class ToolCallStep(Step):
             "type": "function",
             "function": {"name": self.tool, "arguments": self.arguments},
         }
-        exchange.open()
-        exchange.event(exchange.encoder.delta({"tool_calls": [call]}))
+        exchange.tool_call(call)
 
 
 @step("finish", Kind.BODY)

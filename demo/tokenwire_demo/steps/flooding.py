@@ -52,8 +52,7 @@ class BigDelta(Step):
 
     async def play(self, exchange: EventStream) -> None:
         """Send the data in pieces."""
-        exchange.open()
-        before, after = exchange.encoder.around_text()
+        before, after = exchange.around_text()
         exchange.reply.add(before)
         for piece in pieces(self.size):
             exchange.reply.add(piece)

@@ -21,7 +21,7 @@ class Error(Step):
     async def play(self, exchange: EventStream) -> None:
         """Send the data."""
         error = ErrorPayload(self.message, type=self.error_type, code=self.code or None)
-        exchange.event(event(encode_json(error.as_json())))
+        exchange.error(error, named=False)
 
 
 @step("error-event", Kind.BODY, needs_stream=True)
@@ -35,12 +35,11 @@ class ErrorEvent(Step):
 
     async def play(self, exchange: EventStream) -> None:
         """Send the data."""
-        exchange.open_stream()
-        exchange.reply.add_event(b"event: error\n")
-        await Error(self.message, self.code, self.error_type).play(exchange)
+        error = ErrorPayload(self.message, type=self.error_type, code=self.code or None)
+        exchange.error(error, named=True)
 
 
-@step("empty-choices", Kind.BODY, needs_stream=True)
+@step("empty-choices", Kind.BODY, needs_stream=True, needs_chunks=True)
 @dataclass(frozen=True)
 class EmptyChoices(Step):
     """A chunk with `"choices": []`."""
@@ -50,7 +49,7 @@ class EmptyChoices(Step):
         exchange.event(exchange.encoder.chunk(choices=[]))
 
 
-@step("null-choices", Kind.BODY, needs_stream=True)
+@step("null-choices", Kind.BODY, needs_stream=True, needs_chunks=True)
 @dataclass(frozen=True)
 class NullChoices(Step):
     """A chunk with `"choices": null`."""
@@ -60,7 +59,7 @@ class NullChoices(Step):
         exchange.event(exchange.encoder.chunk(choices=None))
 
 
-@step("null-delta", Kind.BODY, needs_stream=True)
+@step("null-delta", Kind.BODY, needs_stream=True, needs_chunks=True)
 @dataclass(frozen=True)
 class NullDelta(Step):
     """A chunk with `"delta": null`."""
@@ -70,7 +69,7 @@ class NullDelta(Step):
         exchange.event(exchange.encoder.delta(None))
 
 
-@step("null-content", Kind.BODY, needs_stream=True)
+@step("null-content", Kind.BODY, needs_stream=True, needs_chunks=True)
 @dataclass(frozen=True)
 class NullContent(Step):
     """A chunk with `"delta": {"content": null}`."""
@@ -80,7 +79,7 @@ class NullContent(Step):
         exchange.event(exchange.encoder.delta({"content": None}))
 
 
-@step("null-usage", Kind.BODY, needs_stream=True)
+@step("null-usage", Kind.BODY, needs_stream=True, needs_chunks=True)
 @dataclass(frozen=True)
 class NullUsage(Step):
     """A chunk with `"choices": [], "usage": null`."""
@@ -117,8 +116,7 @@ class InvalidUtf8(Step):
 
     async def play(self, exchange: EventStream) -> None:
         """Send the data."""
-        exchange.open()
-        before, after = exchange.encoder.around_text()
+        before, after = exchange.around_text()
         exchange.event(before + b"\xff\xfe" + after)
 
 
@@ -129,8 +127,8 @@ class LoneSurrogate(Step):
 
     async def play(self, exchange: EventStream) -> None:
         """Send the data."""
-        exchange.open()
-        exchange.event(exchange.encoder.text("\ud800"))
+        before, after = exchange.around_text()
+        exchange.event(before + rb"\ud800" + after)
 
 
 @step("data", Kind.BODY, needs_stream=True)
