@@ -124,6 +124,27 @@ async def test_encrypted_reasoning_is_asked_of_models_that_reason(
                 assert ("include" in await sent(upstream, message)) is asks
 
 
+async def test_a_summary_is_asked_of_models_that_reason(subtests: pytest.Subtests) -> None:
+    """Showing the reasoning of one of OpenAI's models that has none is no error."""
+    async with responses_player() as upstream:
+        for model, asks in (
+            ("o3", True),
+            ("gpt-5.2-2026-01-01", True),
+            ("openai/gpt-5-mini", True),
+            ("ft:o4-mini:org::1", True),
+            ("gpt-oss-20b", True),
+            ("qwen3:8b", True),
+            ("gpt-4o-mini", False),
+            ("gpt-5-chat-latest", False),
+            ("chatgpt-4o-latest", False),
+        ):
+            with subtests.test(model=model):
+                shown = pb.Reasoning(show=True)
+                message = pb.Message(content="x", reasoning=shown, params=pb.Params(model=model))
+                body = await sent(upstream, message)
+                assert body.get("reasoning") == ({"summary": "auto"} if asks else None)
+
+
 def params(**values: Any) -> pb.Message:
     return pb.Message(content="hello", params=pb.Params(**values))
 

@@ -88,7 +88,7 @@ class EventReader:
         """
         events = self.feed(b"\n\n")
         for event in events:
-            if not event.name:
+            if event.name != b"error":
                 try:
                     msgspec.json.decode(event.data, type=msgspec.Raw)
                 except (ValueError, RecursionError):

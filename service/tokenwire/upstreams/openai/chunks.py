@@ -19,6 +19,7 @@ from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
+from tokenwire.upstreams.openai.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.logprobs import read_logprobs
 from tokenwire.upstreams.openai.rejection import MAX_ERROR_BYTES, error_in_answer, is_error
 from tokenwire.upstreams.openai.tool_call_pieces import tool_call_pieces
@@ -26,9 +27,6 @@ from tokenwire.upstreams.openai.usage import read_usage
 from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler
 
 NULL_BYTES: Final = len("null")
-MAX_BLANK_LENGTH: Final = 1_000
-"""The most characters of white space that are held back."""
-
 EMPTY_ERRORS: Final = (b"null", b"{}", b"[]", b'""', b"false", b"0")
 
 
@@ -88,8 +86,7 @@ class ChunkReader:
         self.logprobs: tuple[TokenLogprob, ...] = ()
         self._codec = codec
         self._state = StateCollector() if codec else None
-        self._hold_blank = codec is not None
-        self._blank = ""
+        self._blank = LeadingBlank(holding=codec is not None)
         self.complete = False
         self.texts = 0
         self.others = 0
@@ -144,8 +141,9 @@ class ChunkReader:
             if delta.annotations:
                 self._citations = self._citations or CitationReader()
                 self._citations.add_annotations(delta)
-        if text and self._hold_blank:
-            text = self._after_blank(text)
+        if text and self._blank.holding:
+            text = self._blank.add(text)
+            self.others += 1
         if text:
             self.texts += 1
             if self.complete:
@@ -154,15 +152,6 @@ class ChunkReader:
             self._finish_reason = choice.finish_reason
             self.complete = True
         return text
-
-    def _after_blank(self, text: str) -> str:
-        """Return the text so far if it is not blank; otherwise hold it back."""
-        self._blank += text
-        self.others += 1
-        if self._blank.isspace() and len(self._blank) <= MAX_BLANK_LENGTH:
-            return ""
-        self._hold_blank = False
-        return self._blank
 
     def _add_tool_calls(self, delta: MessageDelta) -> None:
         self._tool_calls = self._tool_calls or ToolCallAssembler()
@@ -192,8 +181,8 @@ class ChunkReader:
         deltas = [Delta("", tool_calls=(call,)) for call in calls]
         if calls:
             reason = FinishReason.TOOL_CALLS
-        elif self._hold_blank and self._blank:
-            deltas = [Delta(self._blank)]
+        elif self._blank.holding and self._blank.held:
+            deltas = [Delta(self._blank.held)]
         return deltas, Completion(
             reason,
             self._usage,

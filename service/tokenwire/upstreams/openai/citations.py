@@ -30,7 +30,11 @@ class CitationReader:
 
     def add_annotations(self, delta: MessageDelta) -> None:
         """Add the annotations of a chunk."""
-        self.add(_decode(bytes(delta.annotations)))
+        self.add_encoded(bytes(delta.annotations))
+
+    def add_encoded(self, annotations: bytes) -> None:
+        """Add the JSON of a list of annotations, or of one."""
+        self.add(_decode(annotations))
 
     def add(self, annotations: list[Any]) -> None:
         """Add annotations. One that is known is ignored."""
@@ -64,6 +68,8 @@ def _decode(encoded: bytes) -> list[Any]:
         value = msgspec.json.decode(encoded)
     except (ValueError, RecursionError):
         return []
+    if isinstance(value, dict):
+        return [value]
     return value if isinstance(value, list) else []
 
 

@@ -8,7 +8,7 @@ from tokenwire.upstreams.openai.chunks import ChunkReader
 from tokenwire.upstreams.openai.reader import AnswerReader
 from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.responses.items import input_items
-from tokenwire.upstreams.openai.responses.reader import ResponseReader
+from tokenwire.upstreams.openai.responses.reader import ResponsesReader
 from tokenwire.upstreams.openai.responses.request import check_support, request_fields
 from tokenwire.upstreams.prompt import to_drafts, to_parameters
 
@@ -111,9 +111,9 @@ class ResponsesDialect:
         payload["input"] = input_items(to_drafts(request), self.chat_model.codec)
         return payload
 
-    def reader(self, request: ChatRequest) -> ResponseReader:
+    def reader(self, request: ChatRequest) -> ResponsesReader:
         """Return a reader of the answer; see `Dialect`."""
-        return ResponseReader(
+        return ResponsesReader(
             self.chat_model.codec if request.tools else None,
             with_logprobs=request.sampling.top_logprobs is not None,
         )

@@ -72,8 +72,8 @@ def decode_irregular(data: bytes) -> Chunk:
     """
     chunk = _decode(data)
     return Chunk(
-        id=_name(chunk.id),
-        model=_name(chunk.model),
+        id=encoded_name(chunk.id),
+        model=encoded_name(chunk.model),
         choices=[_choice(choice) for choice in (chunk.choices or ())[:1]],
         usage=chunk.usage,
         error=chunk.error,
@@ -93,12 +93,12 @@ def _choice(choice: IrregularChoice) -> Choice:
 
 
 def _delta(delta: IrregularDelta) -> MessageDelta:
-    text, reasoning = _text(delta.content)
+    text, reasoning = text_and_reasoning(delta.content)
     for encoded in (delta.reasoning_content, delta.reasoning):
         reasoning = reasoning or reasoning_of(encoded)
     return MessageDelta(
         content=text,
-        refusal=_text(delta.refusal)[0],
+        refusal=text_and_reasoning(delta.refusal)[0],
         reasoning=reasoning,
         reasoning_details=delta.reasoning_details,
         tool_calls=delta.tool_calls,
@@ -107,8 +107,13 @@ def _delta(delta: IrregularDelta) -> MessageDelta:
     )
 
 
-def _text(content: msgspec.Raw) -> tuple[str, str]:
-    """Return the text and the reasoning in an encoded content."""
+def text_and_reasoning(content: msgspec.Raw) -> tuple[str, str]:
+    """Return the text and the reasoning in an encoded content.
+
+    Raises:
+        UpstreamProtocolError: The text has an unknown shape.
+        ValueError, RecursionError: The content cannot be decoded.
+    """
     encoded = bytes(content)
     if encoded[:1] and encoded[0] in DIGITS:
         # Some upstreams decode the JSON that a model writes token by token. The number's own
@@ -166,7 +171,7 @@ def _reasoning(value: object) -> str:
     return ""
 
 
-def _name(encoded: msgspec.Raw) -> str | None:
+def encoded_name(encoded: msgspec.Raw) -> str | None:
     """Return a name or an id: a string, or the digits of a number."""
     value = bytes(encoded)
     if value[:1] and value[0] in DIGITS:

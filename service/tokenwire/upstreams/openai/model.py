@@ -6,6 +6,7 @@ from typing import Final
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.core.errors import (
+    CallerError,
     ServiceError,
     UpstreamError,
     UpstreamEventTooLarge,
@@ -129,10 +130,11 @@ async def _next(
 def _late(failure: ServiceError) -> ServiceError:
     """Return the failure of an answer that has begun.
 
-    A limit is one only before the answer: then the request can be repeated after a while.
+    A limit is one only before the answer: then the request can be repeated after a while. A prompt
+    that the model has begun to answer was accepted.
     """
-    limits = (UpstreamRateLimited, UpstreamQuotaExhausted)
-    return UpstreamError() if isinstance(failure, limits) else failure
+    others = (UpstreamRateLimited, UpstreamQuotaExhausted, CallerError)
+    return UpstreamError() if isinstance(failure, others) else failure
 
 
 def _deltas(

@@ -46,15 +46,18 @@ AMBIGUOUS: Final = ("stop", "seed", "user", "model", "dimensions")
 """Names that are also common words. In a message they count only with quotes or similar marks."""
 
 KEYS: Final = {
-    "effort": "reasoning.effort",
-    "format": "format",
     "tools": "tools",
     "tool_choice": "tool_choice",
 }
 """More fields, by names that count only where an error names a parameter: in text they are common
 words."""
-TEXT_FORMAT: Final = ["text", "format"]
-"""The responses API's path of the format, which is no part of the prompt."""
+FIELDS_BY_PATH: Final = {
+    "text.format": "format",
+    "reasoning.effort": "reasoning.effort",
+    "reasoning.summary": "reasoning.show",
+}
+"""The contract's fields by the beginning of a path in the responses API, whose names are common
+words."""
 
 FIELDS_BY_BARE_NAME: Final = {name.replace("_", ""): field for name, field in FIELDS.items()}
 """FIELDS without underscores, which also matches names such as `maxTokens`."""
@@ -79,7 +82,7 @@ QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 def named_fields(body: ErrorBody) -> tuple[str, ...]:
     """Return the contract's fields that an error names; those in a parameter key come first."""
     in_text = (next(filter(None, found)) for found in MENTIONS.findall(body.text))
-    fields = [*(KEYS.get(name) or _field(name) for name in _in_keys(body)), *map(_field, in_text)]
+    fields = [*(_field_of_key(name) for name in _in_keys(body)), *map(_field, in_text)]
     return tuple(dict.fromkeys(filter(None, fields)))
 
 
@@ -91,7 +94,10 @@ def is_about_parts(body: ErrorBody) -> bool:
 def names_another_field(body: ErrorBody) -> bool:
     """Report whether a parameter key of an error names something other than the prompt."""
     paths = [_steps(path) for path in body.parameters]
-    return any(path and PROMPT.isdisjoint(path) and path != ["body"] for path in paths)
+    return any(
+        _is_in_response(path) or (path and PROMPT.isdisjoint(path) and path != ["body"])
+        for path in paths
+    )
 
 
 def mentions_another_field(body: ErrorBody) -> bool:
@@ -103,8 +109,19 @@ def mentions_another_field(body: ErrorBody) -> bool:
 def _in_keys(body: ErrorBody) -> Iterator[str]:
     for path in body.parameters:
         steps = _steps(path)
-        if PROMPT.isdisjoint(steps) or steps[:2] == TEXT_FORMAT:
+        if _is_in_response(steps):
+            yield ".".join(steps[:2])
+        elif PROMPT.isdisjoint(steps):
             yield from steps
+
+
+def _is_in_response(steps: list[str]) -> bool:
+    """Report whether a path begins with a key of FIELDS_BY_PATH."""
+    return ".".join(steps[:2]) in FIELDS_BY_PATH
+
+
+def _field_of_key(name: str) -> str | None:
+    return FIELDS_BY_PATH.get(name) or KEYS.get(name) or _field(name)
 
 
 def _field(name: str) -> str | None:

@@ -1,143 +1,144 @@
-"""Reads the output items of a responses stream, each of which may arrive in several ways.
+"""Reads a response object and the items of its output.
 
-A text arrives in deltas, then whole with the end of its part, of its item and of the response. A
-server that sends no deltas must not lose its text, and one that sends them must not repeat it.
+Values of an unexpected type count as absent, except text: its loss would go unnoticed.
 """
 
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from tokenwire.core.domain import ToolCall
 from tokenwire.core.errors import UpstreamProtocolError
-from tokenwire.upstreams.openai.citations import CitationReader
-from tokenwire.upstreams.openai.responses.events import TextEvent
-from tokenwire.upstreams.openai.responses.state import REASONING, ReasoningItems
-from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler, ToolCallPiece
 
-MAX_POSITIONS: Final = 10_000
-"""The most positions of text parts in one answer."""
-
-_Position: TypeAlias = tuple[int | str, int]
-"""The index or the id of an item, and the index of a part in it."""
+MAX_PARTS: Final = 10_000
+"""The most items of an output and parts of an item, which bounds the time that they take."""
 
 
-class OutputReader:
-    """Accumulates the output of one answer.
+class ResponseObject(msgspec.Struct, gc=False):
+    """The used fields of a response."""
 
-    Attributes:
-        refused: Whether the model refused to answer.
-        progressed: Whether the latest item is progress of the model.
-        reasoning: The reasoning items.
-    """
+    id: msgspec.Raw = msgspec.Raw()
+    model: msgspec.Raw = msgspec.Raw()
+    status: msgspec.Raw = msgspec.Raw()
+    incomplete_details: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    output: msgspec.Raw = msgspec.Raw()
 
-    def __init__(self) -> None:
-        self.refused = False
-        self.progressed = False
-        self.reasoning = ReasoningItems()
-        self._assembler = ToolCallAssembler()
-        self._streamed: set[_Position] = set()
 
-    def add_text(self, piece: TextEvent) -> str:
-        """Record the position of a piece of text, and return the text."""
-        if piece.delta:
-            self._record(_positions(piece.item_id, piece.output_index, piece.content_index))
-        return piece.delta
+class OutputItem(msgspec.Struct, gc=False):
+    """The used fields of an item: a message, a function call or reasoning."""
 
-    def missing_text(self, position: dict[str, Any], text: object) -> str:
-        """Return the whole text of a part if no piece of it has arrived.
+    type: msgspec.Raw = msgspec.Raw()
+    id: msgspec.Raw = msgspec.Raw()
+    call_id: msgspec.Raw = msgspec.Raw()
+    name: msgspec.Raw = msgspec.Raw()
+    arguments: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = msgspec.Raw()
+    summary: msgspec.Raw = msgspec.Raw()
 
-        Args:
-            position: Has `item_id`, `output_index` and `content_index`, or some of them.
-            text: The text.
-        """
-        if not isinstance(text, str):
-            raise UpstreamProtocolError
-        names = ("item_id", "output_index", "content_index")
-        positions = _positions(*(position.get(name) for name in names))
-        if not positions.isdisjoint(self._streamed) or not text:
-            return ""
-        self._record(positions)
-        return text
 
-    def _record(self, positions: set[_Position]) -> None:
-        self._streamed |= positions
-        if len(self._streamed) > MAX_POSITIONS:
-            raise UpstreamProtocolError
+class ContentPart(msgspec.Struct, gc=False):
+    """The used fields of a part of a message or of reasoning."""
 
-    def add_arguments(self, index: object, arguments: object) -> None:
-        """Add a piece of the arguments of a tool call."""
-        if not isinstance(arguments, str):
-            arguments = "" if arguments is None else msgspec.json.encode(arguments).decode()
-        self._assembler.add(ToolCallPiece(_index(index), arguments=arguments))
+    text: msgspec.Raw = msgspec.Raw()
+    refusal: msgspec.Raw = msgspec.Raw()
+    annotations: msgspec.Raw = msgspec.Raw()
 
-    def add_item(self, item: object, index: object, citations: CitationReader) -> str:
-        """Add an item, which may be known in part, and return the text that only it has."""
-        self.progressed = False
-        if not isinstance(item, dict):
-            raise UpstreamProtocolError
-        match item.get("type"):
-            case "message":
-                return self._message(item, index, citations)
-            case "function_call":
-                self.progressed = True
-                self._add_call(item, index)
-            case kind if kind == REASONING:
-                self.reasoning.add(item)
+
+class IncompleteDetails(msgspec.Struct, gc=False):
+    """Why a response is incomplete."""
+
+    reason: msgspec.Raw = msgspec.Raw()
+
+
+_response: Final = msgspec.json.Decoder(ResponseObject).decode
+_item: Final = msgspec.json.Decoder(OutputItem).decode
+_part: Final = msgspec.json.Decoder(ContentPart).decode
+_details: Final = msgspec.json.Decoder(IncompleteDetails).decode
+_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def read_response(encoded: msgspec.Raw) -> ResponseObject:
+    """Return a response; one without fields if it has another shape."""
+    try:
+        return _response(encoded)
+    except (ValueError, RecursionError):
+        return ResponseObject()
+
+
+def read_item(encoded: msgspec.Raw) -> OutputItem:
+    """Return an item; one without fields if it has another shape."""
+    try:
+        return _item(encoded)
+    except (ValueError, RecursionError):
+        return OutputItem()
+
+
+def incomplete_reason(response: ResponseObject) -> str:
+    """Return why a response is incomplete, or an empty string if it does not say."""
+    try:
+        return string_of(_details(response.incomplete_details).reason)
+    except (ValueError, RecursionError):
         return ""
 
-    def _message(self, item: dict[str, Any], index: object, citations: CitationReader) -> str:
-        content = item.get("content") or []
-        if not isinstance(content, list):
-            raise UpstreamProtocolError
-        texts = []
-        for position, part in enumerate(content):
-            if not isinstance(part, dict):
-                raise UpstreamProtocolError
-            if part.get("type") == "refusal":
-                self.refused = True
-            text = part.get("refusal") if part.get("type") == "refusal" else part.get("text")
-            where = {
-                "item_id": item.get("id"),
-                "output_index": index,
-                "content_index": position,
-            }
-            texts.append(self.missing_text(where, "" if text is None else text))
-            if isinstance(part.get("annotations"), list):
-                citations.add(part["annotations"])
-        return "".join(texts)
 
-    def _add_call(self, item: dict[str, Any], index: object) -> None:
-        arguments = item.get("arguments")
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = msgspec.json.encode(arguments).decode()
-        name, id_ = item.get("name"), item.get("call_id") or item.get("id")
-        self._assembler.add(
-            ToolCallPiece(
-                _index(index),
-                id_ if isinstance(id_, str) else "",
-                name if isinstance(name, str) else "",
-                arguments or "",
-            )
-        )
+def output_items(response: ResponseObject) -> list[tuple[msgspec.Raw, OutputItem]]:
+    """Return each item of the output, encoded and decoded.
 
-    def tool_calls(self) -> list[ToolCall]:
-        """Return the tool calls.
-
-        Raises:
-            UpstreamToolCallInvalid: A call is invalid.
-        """
-        return self._assembler.finish()
+    Raises:
+        UpstreamProtocolError: The output is no list, or too long.
+    """
+    return [(encoded, read_item(encoded)) for encoded in _values(response.output)]
 
 
-def _positions(item_id: object, output_index: object, content_index: object) -> set[_Position]:
-    """Return the position of a part by the index and by the id of its item."""
-    part = _index(content_index)
-    found: set[_Position] = {(_index(output_index), part)}
-    if isinstance(item_id, str) and item_id:
-        found.add((item_id, part))
-    return found
+def texts_of(content: msgspec.Raw) -> tuple[list[str], bool]:
+    """Return the texts of a content, and whether a part is a refusal.
+
+    Raises:
+        UpstreamProtocolError: The text has an unknown shape.
+    """
+    if _is_string(content):
+        return [string_of(content)], False
+    texts, refused = [], False
+    for encoded in _values(content):
+        try:
+            part = _part(encoded)
+        except (ValueError, RecursionError):
+            raise UpstreamProtocolError from None
+        for value in (part.text, part.refusal):
+            if value and bytes(value) != b"null":
+                if not _is_string(value):
+                    raise UpstreamProtocolError
+                texts.append(string_of(value))
+        refused = refused or bool(string_of(part.refusal))
+    return texts, refused
 
 
-def _index(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def annotations_of(content: msgspec.Raw) -> list[msgspec.Raw]:
+    """Return the encoded annotations of each part of a content; none if it has another shape."""
+    try:
+        return [found for part in _list(content) if (found := _part(part).annotations)]
+    except (ValueError, RecursionError):
+        return []
+
+
+def string_of(encoded: msgspec.Raw) -> str:
+    """Return a string, or an empty one if the value is of another type."""
+    value: object = msgspec.json.decode(encoded) if _is_string(encoded) else ""
+    return value if isinstance(value, str) else ""
+
+
+def _is_string(encoded: msgspec.Raw) -> bool:
+    return bytes(memoryview(encoded)[:1]) == b'"'
+
+
+def _values(encoded: msgspec.Raw) -> list[msgspec.Raw]:
+    if not encoded or bytes(encoded) == b"null":
+        return []
+    try:
+        values = _list(encoded)
+    except (ValueError, RecursionError):
+        raise UpstreamProtocolError from None
+    if len(values) > MAX_PARTS:
+        raise UpstreamProtocolError
+    return values

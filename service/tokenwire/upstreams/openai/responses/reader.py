@@ -1,33 +1,69 @@
-"""Reads the events of a responses stream into text and the completion."""
+"""Decodes the events of a response into text, reasoning, tool calls and the completion."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import ClassVar, Final
 
 import msgspec
 
 from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.domain import Completion, Delta, FinishReason, TokenLogprob, Usage
-from tokenwire.core.errors import ServiceError, UpstreamProtocolError, UpstreamTruncated
+from tokenwire.core.errors import (
+    ServiceError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTruncated,
+)
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.answer_names import name_of
+from tokenwire.upstreams.openai.chunks import EMPTY_ERRORS
 from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
+from tokenwire.upstreams.openai.irregular_chunks import encoded_name
+from tokenwire.upstreams.openai.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.logprobs import read_logprobs
-from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
-from tokenwire.upstreams.openai.responses import events
-from tokenwire.upstreams.openai.responses.events import TextEvent, decode_text_event, ending_of
-from tokenwire.upstreams.openai.responses.output import OutputReader
+from tokenwire.upstreams.openai.responses.calls import ResponseCalls
+from tokenwire.upstreams.openai.responses.errors import failure_of
+from tokenwire.upstreams.openai.responses.events import (
+    TEXT_DELTA,
+    WHOLE_RESPONSE,
+    ResponsesEvent,
+    decode_event,
+)
+from tokenwire.upstreams.openai.responses.output import (
+    OutputItem,
+    ResponseObject,
+    annotations_of,
+    incomplete_reason,
+    output_items,
+    read_item,
+    read_response,
+    string_of,
+)
+from tokenwire.upstreams.openai.responses.reasoning import ResponseReasoning
+from tokenwire.upstreams.openai.responses.state import ReasoningItems
+from tokenwire.upstreams.openai.responses.text import ResponseText
 from tokenwire.upstreams.openai.usage import read_usage
 
-PARAGRAPH: Final = "\n\n"
-"""What separates the parts of a summary."""
+FUNCTION_CALL: Final = "function_call"
+COMPLETED: Final = "completed"
+INCOMPLETE: Final = "incomplete"
+FAILED: Final = frozenset({"failed", "cancelled"})
+UNSUCCESSFUL: Final = FAILED | {INCOMPLETE}
+"""The statuses of a response that count whatever the type of its event says."""
+
+STOP: Final = "stop"
+FINISH_REASONS: Final = {"max_output_tokens": "length"}
+"""Chat completions' finish reasons by the reasons why a response is incomplete."""
 
 
-class ResponseReader:
-    """Accumulates the events of one answer; see `reader.AnswerReader`.
+class ResponsesReader:
+    """Accumulates the events of one response; see `reader.AnswerReader`.
+
+    The event with the complete response ends the answer: nothing after it counts.
 
     Args:
         codec: Encodes what the upstream needs back of an answer with tool calls; None if the
-            request has no tools.
+            request has no tools. See `ChunkReader` for white space.
         with_logprobs: Whether the request asks for log probabilities.
     """
 
@@ -41,149 +77,191 @@ class ResponseReader:
         self.others = 0
         self.reasoning = ""
         self.deferred_error: ServiceError | None = None
-        self._output = OutputReader()
+        self._blank = LeadingBlank(holding=codec is not None)
         self._citations = CitationReader()
-        self._reasoning_type = ""
-        self._reasoning_part: tuple[str, int, int] | None = None
-        self._finish_reason = ""
+        self._text = ResponseText()
+        self._reasoning = ResponseReasoning()
+        self._calls: ResponseCalls | None = None
+        self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._model = ""
         self._id = ""
 
-    def add(self, event: Event) -> str:
+    def add(self, encoded: Event) -> str:
         """Add an event and return its text, which may be empty; see `reader.AnswerReader`."""
         self.reasoning = ""
         self.logprobs = ()
-        try:
-            piece = decode_text_event(event.data)
-        except msgspec.ValidationError:
-            return self._counted(self._add_other(event))
-        except (ValueError, RecursionError):
-            if not event.data.strip():
-                return ""
-            raise UpstreamProtocolError from None
-        return self._counted(self._add_piece(piece))
-
-    def _counted(self, text: str) -> str:
+        if self.ended:
+            return ""
+        event = decode_event(encoded)
+        if self._with_logprobs:
+            self.logprobs = read_logprobs(event.logprobs)
+        if event.type == TEXT_DELTA:
+            text = self._text.add(event.delta or "")
+        else:
+            text = self._add_other(event)
+        if text and self._blank.holding:
+            text = self._blank.add(text)
+            self.others += 1
         if text:
             self.texts += 1
         return text
 
-    def _add_piece(self, piece: TextEvent) -> str:
-        """Add an event with a `delta`, and return its text."""
-        kind = piece.type
-        if self._with_logprobs:
-            self.logprobs = read_logprobs(piece.logprobs)
-        if kind == events.TEXT_DELTA:
-            return self._output.add_text(piece)
-        if kind == events.REFUSAL_DELTA:
-            self._output.refused = True
-            return self._output.add_text(piece)
-        if kind in events.REASONING_DELTAS:
-            self._add_reasoning(piece)
-        elif kind == events.ARGUMENTS_DELTA:
-            self._output.add_arguments(piece.output_index, piece.delta)
-            self.others += 1
+    def _add_other(self, event: ResponsesEvent) -> str:
+        """Add an event other than a delta of text, and return its text."""
+        handler = self._handlers.get(event.type)
+        return handler(self, event) if handler else ""
+
+    def _add_refusal(self, event: ResponsesEvent) -> str:
+        return self._text.add_refusal(event.delta or "")
+
+    def _add_part(self, event: ResponsesEvent) -> str:
+        return self._text.add_part(event)
+
+    def _add_reasoning(self, event: ResponsesEvent) -> str:
+        self.reasoning = self._reasoning.add(event)
+        self.others += bool(event.delta)
         return ""
 
-    def _add_reasoning(self, piece: TextEvent) -> None:
-        self.others += bool(piece.delta)
-        # Some servers send the reasoning and a summary of it.
-        self._reasoning_type = self._reasoning_type or piece.type
-        if piece.type != self._reasoning_type or not piece.delta:
-            return
-        part = (piece.item_id, piece.output_index, piece.summary_index)
-        first = self._reasoning_part in (None, part)
-        self._reasoning_part = part
-        self.reasoning = piece.delta if first else PARAGRAPH + piece.delta
+    def _add_arguments(self, event: ResponsesEvent) -> str:
+        self._new_calls().add(event)
+        return ""
 
-    def _add_other(self, event: Event) -> str:
-        """Add an event without a `delta`, and return its text."""
-        try:
-            value = msgspec.json.decode(event.data)
-        except (ValueError, RecursionError):
-            raise UpstreamProtocolError from None
-        if not isinstance(value, dict):
-            raise UpstreamProtocolError
-        kind = value.get("type") or event.name.decode(errors="replace")
-        if kind == events.ERROR or (is_error(value) and kind not in events.ENDINGS):
-            raise error_in_answer(event.data)
-        response = value if value.get("object") == "response" else value.get("response")
-        if isinstance(response, dict) and (kind in events.ENDINGS or value is response):
-            return self._end(kind if value is not response else ending_of(value), response)
-        return self._add_item(kind, value)
+    def _begin_item(self, event: ResponsesEvent) -> str:
+        item = read_item(event.item)
+        if string_of(item.type) == FUNCTION_CALL:
+            self._new_calls().begin(item, event.output_index)
+        return ""
 
-    def _add_item(self, kind: object, value: dict[str, Any]) -> str:
-        """Add an event about an item of the output, and return the text that only it has."""
-        match kind:
-            case events.ITEM_ADDED | events.ITEM_DONE:
-                return self._output_item(value.get("item"), value.get("output_index"))
-            case events.ARGUMENTS_DONE:
-                self._output.add_arguments(value.get("output_index"), value.get("arguments"))
+    def _complete_item(self, event: ResponsesEvent) -> str:
+        return self._add_item(event.item, read_item(event.item), event.output_index)
+
+    def _new_calls(self) -> ResponseCalls:
+        self.others += 1
+        self._calls = self._calls or ResponseCalls()
+        return self._calls
+
+    def _add_item(self, encoded: msgspec.Raw, item: OutputItem, index: int | None) -> str:
+        """Add a complete item; return the part of its text that was not streamed."""
+        match string_of(item.type):
+            case "message":
+                for annotations in annotations_of(item.content):
+                    self._citations.add_encoded(bytes(annotations))
+                return self._text.add_message(item)
+            case "function_call":
+                self._new_calls().complete(item, index)
+            case "reasoning":
+                # Without a text too: the model has reasoned, and that is paid for.
+                self.reasoning += self._reasoning.add_item(encoded, item)
                 self.others += 1
-            case events.TEXT_DONE:
-                return self._output.missing_text(value, value.get("text"))
-            case events.REFUSAL_DONE:
-                self._output.refused = True
-                return self._output.missing_text(value, value.get("refusal"))
-            case events.ANNOTATION:
-                self._citations.add([value.get("annotation")])
-            case events.TEXT_DELTA | events.REFUSAL_DELTA:
-                # The `delta` is no text, or the position has another type.
-                delta = value.get("delta")
-                if not isinstance(delta, str):
-                    raise UpstreamProtocolError
-                return self._add_piece(TextEvent(str(kind), delta, name_of(value.get("item_id"))))
         return ""
 
-    def _output_item(self, item: object, index: object) -> str:
-        text = self._output.add_item(item, index, self._citations)
-        self.others += self._output.progressed
-        return text
+    def _add_annotation(self, event: ResponsesEvent) -> str:
+        self._citations.add_encoded(bytes(event.annotation))
+        return ""
 
-    def _end(self, kind: str, response: dict[str, Any]) -> str:
-        """Add the whole response, and return the text that only it has."""
-        self._model = response.get("model") or self._model
-        self._id = response.get("id") or self._id
-        if usage := response.get("usage"):
-            self._usage = read_usage(msgspec.Raw(msgspec.json.encode(usage)))
-        if kind in (events.FAILED, events.CANCELLED):
-            raise error_in_answer(msgspec.json.encode({"error": response.get("error") or {}}))
-        text = self._whole_output(response.get("output"))
-        details = response.get("incomplete_details")
-        reason = details.get("reason") if isinstance(details, dict) else None
-        self._finish_reason = str(reason or "length") if kind == events.INCOMPLETE else "stop"
+    def _add_created(self, event: ResponsesEvent) -> str:
+        self._add_names(read_response(event.response))
+        return ""
+
+    def _end(self, event: ResponsesEvent) -> str:
+        """Add a response that has ended; return the part of its text that was not streamed."""
+        response = read_response(event.response)
+        self._add_names(response)
+        self._usage = (read_usage(response.usage) if response.usage else None) or self._usage
+        outcome = _outcome(event.type, string_of(response.status))
+        if outcome in FAILED:
+            error = bytes(response.error)
+            raise failure_of(error) if error and error not in EMPTY_ERRORS else UpstreamError
+        if outcome not in (COMPLETED, INCOMPLETE):
+            return ""
+        text = self._add_output(response)
+        self._finish_reason = STOP
+        if outcome == INCOMPLETE:
+            reason = incomplete_reason(response)
+            self._finish_reason = FINISH_REASONS.get(reason, reason or INCOMPLETE)
         self.complete = self.ended = True
         return text
 
-    def _whole_output(self, output: object) -> str:
-        """Add the whole output, and return its text if no piece of it has arrived.
+    def _add_output(self, response: ResponseObject) -> str:
+        """Add the items of the output that were not complete before; return their new text."""
+        try:
+            items = output_items(response)
+        except UpstreamProtocolError:
+            if not (self.texts or self.others):
+                raise
+            return ""
+        seen = {"message": self._text.count, "reasoning": self._reasoning.count}
+        texts = []
+        for index, (encoded, item) in enumerate(items):
+            kind = string_of(item.type)
+            if seen.get(kind, 0) > 0:
+                seen[kind] -= 1
+            else:
+                texts.append(self._add_item(encoded, item, index))
+        return "".join(texts)
 
-        The indexes of some servers differ from those of the items, so the text is all or nothing.
-        """
-        has_text = self.texts > 0
-        texts = [
-            self._output_item(item, index)
-            for index, item in enumerate(output if isinstance(output, list) else ())
-        ]
-        return "" if has_text else "".join(texts)
+    def _add_names(self, response: ResponseObject) -> None:
+        self._model = encoded_name(response.model) or self._model
+        self._id = encoded_name(response.id) or self._id
+
+    def _state(self) -> bytes:
+        if self._codec is None:
+            return b""
+        items = ReasoningItems()
+        for encoded in self._reasoning.items:
+            items.add(encoded)
+        return items.encoded(self._codec)
 
     def end(self) -> tuple[list[Delta], Completion]:
         """Return the deltas that remain and the completion; see `reader.AnswerReader`."""
-        if not self.complete:
+        if self._finish_reason is None:
             raise UpstreamTruncated
         reason = finish_reason(self._finish_reason)
-        calls = self._output.tool_calls()
+        calls = self._calls.finish() if self._calls else []
+        deltas = [Delta("", tool_calls=(call,)) for call in calls]
         if calls:
             reason = FinishReason.TOOL_CALLS
-        state = self._output.reasoning.encoded(self._codec) if self._codec else b""
-        completion = Completion(
+        elif self._blank.holding and self._blank.held:
+            deltas = [Delta(self._blank.held)]
+        return deltas, Completion(
             reason,
             self._usage,
             name_of(self._model),
             name_of(self._id),
             self._citations.finish(),
-            self._output.refused,
-            state,
+            self._text.refused,
+            self._state(),
         )
-        return [Delta("", tool_calls=(call,)) for call in calls], completion
+
+    _handlers: ClassVar[dict[str, Callable[["ResponsesReader", ResponsesEvent], str]]] = {
+        "response.refusal.delta": _add_refusal,
+        "response.output_text.done": _add_part,
+        "response.refusal.done": _add_part,
+        "response.reasoning_summary_text.delta": _add_reasoning,
+        "response.reasoning_text.delta": _add_reasoning,
+        "response.function_call_arguments.delta": _add_arguments,
+        "response.function_call_arguments.done": _add_arguments,
+        "response.output_item.added": _begin_item,
+        "response.output_item.done": _complete_item,
+        "response.output_text.annotation.added": _add_annotation,
+        "response.created": _add_created,
+        "response.in_progress": _add_created,
+        "response.completed": _end,
+        "response.done": _end,
+        "response.incomplete": _end,
+        "response.failed": _end,
+        "response.cancelled": _end,
+        WHOLE_RESPONSE: _end,
+    }
+    """The methods that add the events other than deltas of text. Other events are skipped."""
+
+
+def _outcome(kind: str, status: str) -> str:
+    """Return how a response ended, by the type of its last event and by its status."""
+    if kind == WHOLE_RESPONSE:
+        return status or COMPLETED
+    if status in UNSUCCESSFUL:
+        return status
+    outcome = kind.removeprefix("response.")
+    return outcome if outcome in UNSUCCESSFUL else COMPLETED

@@ -23,8 +23,10 @@ PARAMETERS: Final = (
 """The sampling parameters that the API does not have."""
 UNSET: Final[tuple[object, ...]] = (None, (), {})
 
-REASONING_MODEL: Final = re.compile(r"(o[1-9]|gpt-[5-9]|codex)(?!.*chat)")
+REASONING_MODEL: Final = re.compile(r"(?:^|[/:])(?:o[1-9]|gpt-[5-9]|gpt-oss|codex)(?!.*chat)")
 """The names of OpenAI's models that reason. Others reject a request for encrypted reasoning."""
+OTHER_MODEL: Final = re.compile(r"(?:^|[/:])(?:gpt-[34]|chatgpt-|gpt-[5-9].*chat)")
+"""The names of OpenAI's models that do not reason, and reject a request for a summary of it."""
 LOGPROBS: Final = "message.output_text.logprobs"
 ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 
@@ -52,9 +54,9 @@ def request_fields(request: ChatRequest) -> dict[str, Any]:
         **format_fields(request.format, "none"),
         **tool_fields(request),
     }
-    if reasoning := _reasoning(request.reasoning):
+    if reasoning := _reasoning(request.reasoning, request.model):
         fields["reasoning"] = reasoning
-    reasons = bool(request.reasoning.effort) or REASONING_MODEL.match(request.model)
+    reasons = bool(request.reasoning.effort) or REASONING_MODEL.search(request.model)
     include = [ENCRYPTED_REASONING] if request.tools and reasons else []
     if request.sampling.top_logprobs is not None:
         include.append(LOGPROBS)
@@ -63,11 +65,11 @@ def request_fields(request: ChatRequest) -> dict[str, Any]:
     return fields
 
 
-def _reasoning(reasoning: Reasoning) -> dict[str, str]:
+def _reasoning(reasoning: Reasoning, model: str) -> dict[str, str]:
     fields = {}
     if reasoning.effort:
         fields["effort"] = reasoning.effort.value
-    if reasoning.show:
+    if reasoning.show and not OTHER_MODEL.search(model):
         # The API does not have the reasoning itself.
         fields["summary"] = "auto"
     return fields

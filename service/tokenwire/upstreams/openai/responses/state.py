@@ -26,9 +26,13 @@ class ReasoningItems:
         self._items: list[dict[str, Any]] = []
         self._size = 0
 
-    def add(self, item: dict[str, Any]) -> None:
-        """Add an item; one without encrypted content or that is known is ignored."""
-        if not item.get("encrypted_content"):
+    def add(self, encoded: bytes) -> None:
+        """Add the JSON of an item; one without encrypted content or that is known is ignored."""
+        try:
+            item = msgspec.json.decode(encoded)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(item, dict) or not item.get("encrypted_content"):
             return
         kept = {name: item[name] for name in FIELDS if item.get(name) is not None}
         if any(each.get("id") == kept.get("id") for each in self._items):
