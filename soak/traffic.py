@@ -152,7 +152,7 @@ def _invalid_request(rng: random.Random) -> PlannedCall:
                 pb.Message(content=content, params=pb.Params(model=CANARY)).SerializeToString(),
                 38,
             ),
-            ("oversize", b"\x12" + bytes(5_000_000), 39),
+            ("too much text", pb.Message(content="x" * 5_000_000).SerializeToString(), 38),
         )
     )
     # Random bytes may be a valid message with unknown fields only, which has an empty prompt.

@@ -25,6 +25,8 @@ MALFORMED = {
     "a group that was never opened": b"\x0c",
     "nested without an end": b"\x4b" * 10_000,
 }
+LARGEST = 20 * MB
+"""The server's default limit of a request."""
 BLANK = {
     "an empty request": b"",
     "empty content": pb.Message(params=pb.Params(temperature=1)).SerializeToString(),
@@ -90,7 +92,7 @@ async def unharmed(world: World, requests: int) -> None:
 async def test_row_39_oversize_message(world: World) -> None:
     """A request over the size limit is RESOURCE_EXHAUSTED, and causes no upstream request."""
     requests = world.upstream.requests_seen
-    answers, error = await world.ended(world.send("canary" * MB))
+    answers, error = await world.ended(world.send("canary" * 4 * MB))
     assert answers == []
     assert error is not None
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -132,7 +134,8 @@ async def test_row_39_gzip_bomb(world: World) -> None:
             http2.call(1, encoding="gzip"), http2.message(1, bomb, compressed=True)
         )
         await connection.status(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
-    assert peak_memory() - before <= 10 * MB
+    # gRPC unpacks up to the limit of a request.
+    assert peak_memory() - before <= LARGEST + 10 * MB
     await unharmed(world, requests)
 
 
