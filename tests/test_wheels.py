@@ -98,12 +98,14 @@ async def test_the_client_needs_nothing_else(client: Environment) -> None:
 
 
 async def test_the_clients_readme_works(client: Environment) -> None:
-    """The program in the client's README prints the answer."""
-    [program] = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    """The programs in the client's README, with and without asyncio, print the answer."""
+    programs = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    assert len(programs) == 2
     async with ScriptedServer(says("blue ", "light")) as scripted:
-        pointed = program.replace("localhost:50051", scripted.address)
-        done = await run(client.bin / "python", "-c", pointed)
-    assert (done.code, done.stdout, done.stderr) == (0, "blue light", "")
+        for program in programs:
+            pointed = program.replace("localhost:50051", scripted.address)
+            done = await run(client.bin / "python", "-c", pointed)
+            assert (done.code, done.stdout, done.stderr) == (0, "blue light", "")
 
 
 async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> None:

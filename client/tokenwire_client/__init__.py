@@ -12,6 +12,8 @@ It depends on grpcio, protobuf and googleapis-common-protos only.
 from tokenwire_client.client import Client
 from tokenwire_client.errors import ChatError
 from tokenwire_client.stream import AnswerStream
+from tokenwire_client.sync_client import SyncClient
+from tokenwire_client.sync_stream import SyncAnswerStream
 from tokenwire_client.turns import answer_turn, result_turn
 from tokenwire_client.v1.chatgpt_pb2 import (
     Ability,
@@ -63,6 +65,8 @@ __all__ = [
     "Reasoning",
     "Role",
     "ServiceTier",
+    "SyncAnswerStream",
+    "SyncClient",
     "TokenCount",
     "TokenLogprob",
     "Tool",

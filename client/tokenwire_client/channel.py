@@ -32,12 +32,39 @@ def open_channel(
         max_attempts: The most attempts of one call, 1 to MAX_ATTEMPTS.
         options: Channel options of gRPC Core. They override those that are set here.
     """
-    # A dict, because Core uses the first of two values of one option.
-    defaults = {**_default_options(max_attempts), **proxy_options(target)}
-    chosen = list({**defaults, **dict(options)}.items())
+    chosen = _channel_options(target, max_attempts, options)
     if credentials is None:
         return grpc.aio.insecure_channel(target, chosen)
     return grpc.aio.secure_channel(target, credentials, chosen)
+
+
+def open_sync_channel(
+    target: str,
+    credentials: grpc.ChannelCredentials | None,
+    max_attempts: int,
+    options: Sequence[Option],
+) -> grpc.Channel:
+    """Return a channel for calls that block; see `open_channel`."""
+    chosen = _channel_options(target, max_attempts, options)
+    if credentials is None:
+        return grpc.insecure_channel(target, chosen)
+    return grpc.secure_channel(target, credentials, chosen)
+
+
+def check_attempts(max_attempts: int) -> None:
+    """Check the number of attempts.
+
+    Raises:
+        ValueError: The number is out of range.
+    """
+    if not 1 <= max_attempts <= MAX_ATTEMPTS:
+        raise ValueError(f"max_attempts is {max_attempts}; it must be 1 to {MAX_ATTEMPTS}")
+
+
+def _channel_options(target: str, max_attempts: int, options: Sequence[Option]) -> list[Option]:
+    # A dict, because Core uses the first of two values of one option.
+    defaults = {**_default_options(max_attempts), **proxy_options(target)}
+    return list({**defaults, **dict(options)}.items())
 
 
 def proxy_options(target: str) -> dict[str, str | int]:

@@ -7,13 +7,12 @@ from typing import Final, Self, TypeVar, Unpack
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from tokenwire_client.channel import MAX_ATTEMPTS, Option, open_channel
+from tokenwire_client.channel import Option, check_attempts, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
-from tokenwire_client.request import RequestOptions, build_message
+from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.stream import AnswerStream
 from tokenwire_client.v1.chatgpt_pb2 import (
     Answer,
-    EmbedRequest,
     EmbedResponse,
     ListModelsRequest,
     ListModelsResponse,
@@ -57,8 +56,7 @@ class Client:
         max_attempts: int = 3,
         options: Sequence[Option] = (),
     ) -> None:
-        if not 1 <= max_attempts <= MAX_ATTEMPTS:
-            raise ValueError(f"max_attempts is {max_attempts}; it must be 1 to {MAX_ATTEMPTS}")
+        check_attempts(max_attempts)
         self.target = target
         self._credentials = credentials
         self._metadata = tuple(metadata)
@@ -268,9 +266,7 @@ class Client:
             TypeError: `texts` is a string instead of a sequence of strings.
             ValueError: A text is not valid Unicode, or a number does not fit its field.
         """
-        if isinstance(texts, str):
-            raise TypeError(f"texts is the string {texts!r}; pass a sequence: [{texts!r}]")
-        request = EmbedRequest(model=model, texts=texts, dimensions=dimensions, user=user)
+        request = build_embed_request(texts, model=model, dimensions=dimensions, user=user)
         stub = ChatgptStub(self._open_channel())
         return await _result(
             stub.Embed(request, timeout=timeout, metadata=(*self._metadata, *metadata))

@@ -49,7 +49,7 @@ class ChatError(Exception):
         self.fields = fields
 
     @classmethod
-    def from_rpc_error(cls, error: grpc.aio.AioRpcError) -> Self:
+    def from_rpc_error(cls, error: grpc.aio.AioRpcError | grpc.Call) -> Self:
         """Return the ChatError for gRPC's exception."""
         metadata = tuple(error.trailing_metadata() or ())
         try:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import TypedDict
 
 from tokenwire_client.v1.chatgpt_pb2 import (
+    EmbedRequest,
     Format,
     Message,
     Params,
@@ -108,6 +109,20 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
         tool_choice=tool_choice,
         format=format,
     )
+
+
+def build_embed_request(
+    texts: Sequence[str], *, model: str, dimensions: int | None, user: str
+) -> EmbedRequest:
+    """Return the request for the vectors of texts.
+
+    Raises:
+        TypeError: `texts` is a string instead of a sequence of strings.
+        ValueError: A text is not valid Unicode, or a number does not fit its field.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"texts is the string {texts!r}; pass a sequence: [{texts!r}]")
+    return EmbedRequest(model=model, texts=texts, dimensions=dimensions, user=user)
 
 
 def _turn(turn: object) -> Turn:

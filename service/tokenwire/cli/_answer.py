@@ -16,11 +16,11 @@ from tokenwire_client import (
     FinishReason,
     Format,
     JsonSchema,
-    Part,
     Reasoning,
+    Tool,
+    ToolCall,
+    Turn,
 )
-
-History = Sequence[tuple[str, str]]
 
 
 def make_client(args: argparse.Namespace) -> Client:
@@ -29,17 +29,21 @@ def make_client(args: argparse.Namespace) -> Client:
 
 
 async def stream_answer(
-    client: Client, args: argparse.Namespace, text: str, history: History, output: ConsoleOutput
-) -> str:
-    """Print one answer as it arrives, then its statistics, and return its text.
+    client: Client,
+    args: argparse.Namespace,
+    question: Turn,
+    history: Sequence[Turn],
+    output: ConsoleOutput,
+) -> Answer:
+    """Print one answer as it arrives, then its statistics, and return the whole of it.
 
     Ctrl-C cancels the call.
 
     Args:
         client: The client to call with.
         args: The parsed options of `chat`.
-        text: The message of the user.
-        history: The role and the text of each earlier message.
+        question: The message of the user; empty if the history ends with results of tools.
+        history: The earlier turns.
         output: Where the answer is printed.
 
     Raises:
@@ -47,10 +51,11 @@ async def stream_answer(
         ValueError: A number is out of range, or a text is not valid Unicode.
     """
     pieces: list[str] = []
+    calls: list[ToolCall] = []
     timing = Timing()
     end = Answer()
     stream = client.send(
-        text,
+        question.content,
         history=history,
         system=args.system,
         model=args.model,
@@ -59,7 +64,11 @@ async def stream_answer(
         max_tokens=args.max_tokens,
         stop=args.stop,
         seed=args.seed,
-        parts=_parts(args) if not history else (),
+        parts=question.parts,
+        tools=[
+            Tool(name=each.name, description=each.description, parameters=each.parameters)
+            for each in args.tool
+        ],
         format=_format(args),
         reasoning=_reasoning(args),
         timeout=args.timeout,
@@ -73,15 +82,14 @@ async def stream_answer(
                     timing.piece_arrived()
                     pieces.append(answer.content)
                     output.show(answer.content)
+                for call in answer.tool_calls:
+                    calls.append(call)
+                    output.show_call(call.id, call.name, call.arguments)
                 end = answer
     output.end_answer()
     if not args.quiet:
         output.note(statistics(timing, end))
-    return "".join(pieces)
-
-
-def _parts(args: argparse.Namespace) -> list[Part]:
-    return [Part(inline=image.data, media_type=image.media_type) for image in args.image]
+    return Answer(content="".join(pieces), tool_calls=calls, state=end.state)
 
 
 def _format(args: argparse.Namespace) -> Format | None:

@@ -1,4 +1,5 @@
 import io
+import json
 import sys
 from typing import Final
 
@@ -38,6 +39,12 @@ class ConsoleOutput:
         shown = printable(text)
         print(f"{DIM}{shown}{RESET}" if self._dim else shown, end="", file=sys.stderr, flush=True)
         self._mid_reasoning = not shown.endswith("\n")
+
+    def show_call(self, call_id: str, name: str, arguments: str) -> None:
+        """Print a tool call as a line of JSON."""
+        self.end_answer()
+        call = {"id": call_id, "name": name, "arguments": json.loads(arguments)}
+        print(json.dumps(call), flush=True)
 
     def end_answer(self) -> None:
         """Print a final newline unless the answer ends with one."""

@@ -3,9 +3,10 @@ import asyncio
 import contextlib
 import re
 
-from tokenwire.cli._answer import describe, make_client, stream_answer
+from tokenwire.cli._answer import describe, make_client
 from tokenwire.cli._console import ConsoleOutput
-from tokenwire_client import ChatError, Client
+from tokenwire.cli._rounds import answer_message
+from tokenwire_client import ChatError, Client, Turn
 
 HELP = """\
 /new   start a new conversation
@@ -42,7 +43,7 @@ class Conversation:
         self._runner = runner
         self._client = client
         self._output = ConsoleOutput()
-        self._history: list[tuple[str, str]] = []
+        self._history: list[Turn] = []
 
     def run(self) -> None:
         """Read and answer messages until the user quits."""
@@ -74,8 +75,8 @@ class Conversation:
 
     def _answer(self, message: str) -> None:
         try:
-            text = self._runner.run(
-                stream_answer(self._client, self._args, message, self._history, self._output)
+            turns = self._runner.run(
+                answer_message(self._client, self._args, message, self._history, self._output)
             )
         except KeyboardInterrupt:
             self._output.note("cancelled")
@@ -84,4 +85,4 @@ class Conversation:
         else:
             # Only complete turns are kept: a partial answer in the history would lead the model
             # to give partial answers.
-            self._history += [("user", message), ("assistant", text)]
+            self._history += turns

@@ -1,10 +1,12 @@
 """Options whose value is the name of a file."""
 
 import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tokenwire.cli._values import unicode
 from tokenwire.config.regular_files import read_regular
 
 MAX_IMAGE_BYTES: Final = 20_971_520
@@ -51,6 +53,54 @@ def image(name: str) -> Image:
     if not data:
         raise argparse.ArgumentTypeError(f"{name!r} is empty")
     return Image(media_type, data)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFile:
+    """A tool that the model may call.
+
+    Attributes:
+        name: The name.
+        description: What the tool does, for the model.
+        parameters: The JSON Schema of the arguments, or empty.
+    """
+
+    name: str
+    description: str
+    parameters: str
+
+
+def tool(name: str) -> ToolFile:
+    """Read a tool from a JSON file: `name`, `description` and `parameters`.
+
+    They may also be below `function`, as in OpenAI's API.
+
+    Raises:
+        argparse.ArgumentTypeError: The file cannot be read or has no tool.
+    """
+    try:
+        value = json.loads(text_file(name))
+    except (ValueError, RecursionError):
+        raise argparse.ArgumentTypeError(f"{name!r} is not valid JSON") from None
+    fields = value.get("function", value) if isinstance(value, dict) else None
+    if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
+        raise argparse.ArgumentTypeError(f"{name!r} is not an object with a `name`")
+    description, schema = fields.get("description", ""), fields.get("parameters")
+    if not isinstance(description, str):
+        raise argparse.ArgumentTypeError(f"{name!r}: `description` is not a string")
+    return ToolFile(fields["name"], description, "" if schema is None else json.dumps(schema))
+
+
+def tool_result(text: str) -> tuple[str, str]:
+    """Split NAME=TEXT.
+
+    Raises:
+        argparse.ArgumentTypeError: The text has no name.
+    """
+    name, separator, result = unicode(text).partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TEXT")
+    return name, result
 
 
 def text_file(name: str) -> str:

@@ -2,8 +2,9 @@ import argparse
 import asyncio
 import sys
 
-from tokenwire.cli._answer import describe, make_client, stream_answer
+from tokenwire.cli._answer import describe, make_client
 from tokenwire.cli._console import ConsoleOutput
+from tokenwire.cli._rounds import answer_message
 from tokenwire.cli._streams import EXIT_FAILED, EXIT_INTERRUPTED
 from tokenwire_client import ChatError
 
@@ -28,7 +29,7 @@ def answer(args: argparse.Namespace) -> int:
 
 async def _answer(args: argparse.Namespace, text: str, output: ConsoleOutput) -> None:
     async with make_client(args) as client:
-        await stream_answer(client, args, text, (), output)
+        await answer_message(client, args, text, (), output)
 
 
 def _read_stdin() -> str:

@@ -2,7 +2,7 @@ import argparse
 import sys
 
 from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
-from tokenwire.cli._files import image, text_file
+from tokenwire.cli._files import image, text_file, tool, tool_result
 from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._values import integer, real, unicode
 
@@ -87,6 +87,23 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
         type=text_file,
         metavar="FILE",
         help="a JSON Schema that the answer must fit",
+    )
+    options.add_argument(
+        "--tool",
+        action="append",
+        type=tool,
+        default=[],
+        metavar="FILE",
+        help="a tool that the model may call, in JSON; its calls are printed as lines of JSON; "
+        "may be given several times",
+    )
+    options.add_argument(
+        "--tool-result",
+        action="append",
+        type=tool_result,
+        default=[],
+        metavar="NAME=TEXT",
+        help="the result of a tool, which is returned to the model when it calls the tool",
     )
     options.add_argument(
         "--effort",
