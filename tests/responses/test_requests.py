@@ -149,6 +149,7 @@ def params(**values: Any) -> pb.Message:
     return pb.Message(content="hello", params=pb.Params(**values))
 
 
+SPOKEN = pb.Part(url="https://example.com/a.wav", media_type="audio/wav")
 UNSUPPORTED: list[tuple[str, pb.Message]] = [
     ("params.stop", params(stop=["x"])),
     ("params.seed", params(seed=0)),
@@ -160,6 +161,11 @@ UNSUPPORTED: list[tuple[str, pb.Message]] = [
     (
         "reasoning.max_tokens",
         pb.Message(content="hello", reasoning=pb.Reasoning(max_tokens=5)),
+    ),
+    ("parts[0].url", pb.Message(content="hello", parts=[SPOKEN])),
+    (
+        "history[0].parts[0].url",
+        pb.Message(content="hello", history=[pb.Turn(role=pb.ROLE_USER, parts=[SPOKEN])]),
     ),
     ("format.regex", pb.Message(content="hello", format=pb.Format(regex="a+"))),
     ("format.grammar", pb.Message(content="hello", format=pb.Format(grammar="a"))),

@@ -70,8 +70,7 @@ def _part(part: Part) -> dict[str, Any]:
             detail = {"detail": part.detail.value} if part.detail else {}
             return {"type": "input_image", "image_url": location, **detail}
         case PartKind.AUDIO:
-            data = part.url or Base64(part.data)
-            audio = {"data": data, "format": audio_format(part.media_type)}
+            audio = {"data": Base64(part.data), "format": audio_format(part.media_type)}
             return {"type": "input_audio", "input_audio": audio}
         case PartKind.FILE if part.url:
             return {"type": "input_file", "file_url": part.url}

@@ -1,9 +1,18 @@
 """The fields of a responses request besides its input and its sampling parameters."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
-from tokenwire.core.domain import ChatRequest, Choices, Grammar, Reasoning, Regex
+from tokenwire.core.domain import (
+    ChatRequest,
+    Choices,
+    Grammar,
+    Part,
+    PartKind,
+    Reasoning,
+    Regex,
+)
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.upstreams.openai.format_fields import FIELDS as CONSTRAINTS
 from tokenwire.upstreams.openai.format_fields import format_fields
@@ -44,6 +53,16 @@ def check_support(request: ChatRequest) -> None:
         raise InvalidParameter("reasoning.max_tokens", NO_LIMIT)
     if isinstance(request.format, Regex | Grammar | Choices):
         raise InvalidParameter(CONSTRAINTS[type(request.format)], UNSUPPORTED)
+    _check_parts(request.parts, "parts")
+    for index, turn in enumerate(request.history):
+        if turn.parts:
+            _check_parts(turn.parts, f"history[{index}].parts")
+
+
+def _check_parts(parts: Sequence[Part], path: str) -> None:
+    for index, part in enumerate(parts):
+        if part.kind is PartKind.AUDIO and part.url:
+            raise InvalidParameter(f"{path}[{index}].url", UNSUPPORTED)
 
 
 def request_fields(request: ChatRequest) -> dict[str, Any]:
