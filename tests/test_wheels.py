@@ -61,7 +61,7 @@ def test_all_wheels_ask_for_the_same_version() -> None:
     """The server requires exactly the client and simulator versions of the same release."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert f"tokenwire-client=={__version__}" in project["dependencies"]
-    assert project["optional-dependencies"] == {"demo": [f"tokenwire-demo=={__version__}"]}
+    assert project["optional-dependencies"]["demo"] == [f"tokenwire-demo=={__version__}"]
 
 
 def test_the_client_is_small(client: Environment) -> None:
