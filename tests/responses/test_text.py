@@ -199,12 +199,12 @@ async def test_text_is_byte_exact() -> None:
 
 
 async def test_the_last_event_repeats_a_long_text() -> None:
-    """The last event may repeat more than a megabyte; one over eight megabytes is too large."""
+    """The last event may repeat more than a megabyte; one over two megabytes is too large."""
     async with player(dialect="responses") as upstream:
         long = "x" * 1_200_000
         halves = [text(long[:600_000]), text(long[600_000:])]
         assert await play(upstream, *halves, completed(message(long))) == Got(long)
-        got = await play(upstream, text("so far"), text("x" * (1 << 23)), END)
+        got = await play(upstream, text("so far"), text("x" * (1 << 21)), END)
         assert got == Got("so far", "UPSTREAM_EVENT_TOO_LARGE", INTERNAL)
 
 

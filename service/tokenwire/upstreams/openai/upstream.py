@@ -22,7 +22,7 @@ from tokenwire.upstreams.openai.response_check import check_response
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
-MAX_EVENT_BYTES: Final = {CHAT_PATH: 1 << 20, RESPONSES_PATH: 1 << 23}
+MAX_EVENT_BYTES: Final = {CHAT_PATH: 1 << 20, RESPONSES_PATH: 1 << 21}
 """The size limit of one event by dialect. The last event of a responses stream repeats the answer
 and most of the request."""
 
