@@ -59,7 +59,9 @@ async def test_the_committed_stubs_are_fresh(tools: Path, copy: Path) -> None:
 async def test_stale_stubs_are_noticed(tools: Path, copy: Path) -> None:
     """Stubs generated for a new field of the contract differ from the committed ones."""
     contract = (copy / CONTRACT).read_text()
-    grown = contract.replace("message Usage {\n", "message Usage {\n  // New.\n  int64 new = 1000;\n")
+    grown = contract.replace(
+        "message Usage {\n", "message Usage {\n  // New.\n  int64 new = 1000;\n"
+    )
     (copy / CONTRACT).write_text(grown)
 
     assert await generate(tools, copy) != go_files(ROOT / STUBS)
