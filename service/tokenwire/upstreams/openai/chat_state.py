@@ -21,6 +21,29 @@ FIELDS: Final[dict[str, type]] = {REASONING: str, "reasoning": str, DETAILS: lis
 
 TEXT_KEYS: Final = frozenset({"text", "summary", "data"})
 """The keys of a detail whose pieces are joined; the latest value of others counts."""
+SAME_KEYS: Final = ("type", "index", "id")
+"""The keys whose values are the same in all pieces of a detail."""
+
+
+class _Detail:
+    """A detail that is being assembled. Its texts stay in pieces, of which it may have many."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, Any] = {}
+        self._texts: dict[str, list[str]] = {}
+
+    def continues_with(self, piece: dict[str, Any]) -> bool:
+        return all(self._fields.get(key) == piece.get(key) for key in SAME_KEYS)
+
+    def add(self, piece: dict[str, Any]) -> None:
+        for key, value in piece.items():
+            if key in TEXT_KEYS and isinstance(value, str):
+                self._texts.setdefault(key, []).append(value)
+            if value is not None or key not in self._fields:
+                self._fields[key] = value
+
+    def joined(self) -> dict[str, Any]:
+        return self._fields | {key: "".join(pieces) for key, pieces in self._texts.items()}
 
 
 class StateCollector:
@@ -32,7 +55,7 @@ class StateCollector:
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._key = REASONING
-        self._details: list[dict[str, Any]] = []
+        self._details: list[_Detail] = []
         self._size = 0
 
     def add(self, delta: MessageDelta, reasoning: str) -> None:
@@ -44,22 +67,10 @@ class StateCollector:
         self._texts.append(reasoning)
         if delta.reasoning and not delta.reasoning_content:
             self._key = "reasoning"
-        for detail in _details(delta.reasoning_details):
-            self._add_detail(detail)
-
-    def _add_detail(self, detail: dict[str, Any]) -> None:
-        last = self._details[-1] if self._details else {}
-        same = ("type", "index", "id")
-        if not self._details or any(last.get(key) != detail.get(key) for key in same):
-            self._details.append(detail)
-            return
-        for key, value in detail.items():
-            known = last.get(key)
-            joined = key in TEXT_KEYS and isinstance(known, str) and isinstance(value, str)
-            if joined:
-                last[key] = f"{known}{value}"
-            elif value is not None:
-                last[key] = value
+        for piece in _details(delta.reasoning_details):
+            if not self._details or not self._details[-1].continues_with(piece):
+                self._details.append(_Detail())
+            self._details[-1].add(piece)
 
     def fields(self, *, has_calls: bool) -> dict[str, Any]:
         """Return the fields of the message; none if it need not repeat anything.
@@ -69,7 +80,7 @@ class StateCollector:
                 the reasoning.
         """
         if self._details:
-            return {DETAILS: self._details}
+            return {DETAILS: [detail.joined() for detail in self._details]}
         text = "".join(self._texts)
         return {self._key: text} if text and has_calls else {}
 
