@@ -9,7 +9,14 @@ import pytest
 from support.app import MODEL
 from support.helpers import violated_fields_of
 from support.quirks import Got, Player, response
-from support.responses import call_events, completed, function_call, responses_player, said
+from support.responses import (
+    call_events,
+    completed,
+    function_call,
+    responses_player,
+    said,
+    typed,
+)
 from tokenwire import config
 from tokenwire.core.domain import ChatRequest, Part, PartKind, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import encode
@@ -308,6 +315,21 @@ async def test_a_conversation_with_tools() -> None:
             {"type": "function_call_output", "output": "noon", "call_id": "b"},
             {"type": "function_call_output", "output": "late", "call_id": "a"},
         ]
+
+
+async def test_too_much_reasoning_is_not_kept() -> None:
+    """Reasoning items that no state can hold are dropped as a whole: a part would be refused."""
+    items = [{**REASONING, "id": name, "encrypted_content": "x" * 1_200_000} for name in "ab"]
+    ended = [
+        typed("response.output_item.done", output_index=index, item=item)
+        for index, item in enumerate(items)
+    ]
+    asked = pb.Message(content="What time?", tools=[TOOL])
+    async with responses_player() as upstream:
+        for count, kept in ((1, True), (2, False)):
+            pieces = response(*ended[:count], completed(CALLS[0]))
+            assert await upstream.play(pieces, asked) == Got("", "TOOL_CALLS")
+            assert bool(upstream.answers[-1].state) is kept
 
 
 INVALID_CALLS = {

@@ -51,8 +51,10 @@ def build_models(settings: Settings) -> Models:
     requests = JsonRequests(upstream, timeouts_of(settings))
     tokenizer = None
     if settings.tokenizer != "none":
-        # The tokenizer takes the messages of chat completions, whatever the dialect.
-        chat_model = _chat_model(settings, upstream, uses_responses=False)
+        chat_model = chat.dialect.chat_model
+        if chat_model.use_responses_api:
+            # The tokenizer takes the messages of chat completions, whatever the dialect.
+            chat_model = _chat_model(settings, upstream, uses_responses=False)
         tokenizer = Tokenizer(chat_model, _form(settings), upstream, requests)
     return Models(
         chat,

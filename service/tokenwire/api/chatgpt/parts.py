@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from tokenwire.api.chatgpt.sampling import check_name
 from tokenwire.core.domain import Detail, Part, PartKind
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -12,7 +13,6 @@ MAX_PARTS: Final = 128
 """The most parts of one turn."""
 MAX_URL_BYTES: Final = 8_192
 """Enough for URLs with a signature."""
-MAX_PART_NAME_BYTES: Final = 256
 
 MEDIA_TYPES: Final = {
     PartKind.IMAGE: (
@@ -103,9 +103,7 @@ def _part(part: pb.Part, field: str) -> Part:
     if part.detail and kind is not PartKind.IMAGE:
         raise InvalidParameter(f"{field}.detail", "must be set for images only")
     name = part.name
-    if len(name.encode()) > MAX_PART_NAME_BYTES or not name.isprintable():
-        description = f"must be printable and at most {MAX_PART_NAME_BYTES} bytes"
-        raise InvalidParameter(f"{field}.name", description)
+    check_name(f"{field}.name", name)
     return Part(kind, media_type, url, data, name, DETAILS[part.detail])
 
 

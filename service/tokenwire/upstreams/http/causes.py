@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 
 from tokenwire.core import errors
-from tokenwire.core.attempts import Cause
+from tokenwire.core.attempts import Attempts, Cause
 from tokenwire.upstreams.http.connections import UpstreamConnection
 
 CAUSE_BY_ERRNO: Final = {
@@ -84,6 +84,14 @@ def cause_of_end(connection: UpstreamConnection) -> Cause:
         return Cause.EOF
     found = _cause_by_errno(connection.ended_by)
     return Cause.RESET if found is Cause.OTHER else found
+
+
+def stream_broken(
+    connection: UpstreamConnection | None, attempts: Attempts
+) -> errors.UpstreamStreamBroken:
+    """Record why a connection ended within a response, and return the failure."""
+    attempts.add_failure(Cause.OTHER if connection is None else cause_of_end(connection))
+    return errors.UpstreamStreamBroken()
 
 
 def is_idle_timeout(response: aiohttp.ClientResponse) -> bool:

@@ -1,6 +1,6 @@
 """Accumulates the chunks of one answer of a LangChain chat model."""
 
-from typing import Any, Final
+from typing import Any
 
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
@@ -9,14 +9,11 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
 from tokenwire.core.errors import UpstreamProtocolError, UpstreamTruncated
+from tokenwire.upstreams.answer_names import name_of
 from tokenwire.upstreams.langchain.facts import Facts
+from tokenwire.upstreams.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler, ToolCallPiece
-
-MAX_NAME_BYTES: Final = 256
-"""Longer model names and ids are dropped."""
-MAX_BLANK_LENGTH: Final = 1_000
-"""The most characters of white space that are held back."""
 
 
 class LangChainReader:
@@ -38,8 +35,7 @@ class LangChainReader:
         self._facts = facts
         self._show_reasoning = show_reasoning
         self._has_tools = has_tools
-        self._hold_blank = has_tools
-        self._blank = ""
+        self._blank = LeadingBlank(holding=has_tools)
         self._assembler = ToolCallAssembler()
         self._usage: UsageMetadata | None = None
         self._metadata: dict[str, Any] = {}
@@ -68,18 +64,10 @@ class LangChainReader:
         self._metadata |= {"id": message.id} if message.id else {}
         if self._facts is None and isinstance(message, AIMessageChunk):
             self._usage = add_usage(self._usage, message.usage_metadata)
-        if text and self._hold_blank:
-            text = self._after_blank(text)
+        if text and self._blank.holding:
+            text = self._blank.add(text)
         shown = reasoning if self._show_reasoning else ""
         return Delta(text, reasoning=shown) if text or shown else None
-
-    def _after_blank(self, text: str) -> str:
-        """Return the text so far if it is not blank; otherwise hold it back."""
-        self._blank += text
-        if self._blank.isspace() and len(self._blank) <= MAX_BLANK_LENGTH:
-            return ""
-        self._hold_blank = False
-        return self._blank
 
     def end(self) -> tuple[list[Delta], Completion]:
         """Return the deltas that remain, which are the tool calls, and the end of the answer.
@@ -101,8 +89,8 @@ class LangChainReader:
         deltas = [Delta("", tool_calls=(call,)) for call in calls]
         if calls:
             reason = FinishReason.TOOL_CALLS
-        elif self._hold_blank and self._blank:
-            deltas = [Delta(self._blank)]
+        elif self._blank.holding and self._blank.held:
+            deltas = [Delta(self._blank.held)]
         return deltas, self._completion(reason)
 
     def _finish_reason(self) -> str:
@@ -116,14 +104,14 @@ class LangChainReader:
         facts, metadata = self._facts, self._metadata
         if facts is not None:
             state = facts.state if self._has_tools else b""
-            return Completion(reason, facts.usage, _name(facts.model), _name(facts.id), state=state)
+            return Completion(
+                reason, facts.usage, name_of(facts.model), name_of(facts.id), state=state
+            )
         model = metadata.get("model_name") or metadata.get("model") or ""
         usage = _usage(self._usage)
-        return Completion(reason, usage, _name(str(model)), _name(str(metadata.get("id") or "")))
-
-
-def _name(value: str) -> str:
-    return value if len(value.encode()) <= MAX_NAME_BYTES else ""
+        return Completion(
+            reason, usage, name_of(str(model)), name_of(str(metadata.get("id") or ""))
+        )
 
 
 def _reasoning(message: BaseMessage) -> str:

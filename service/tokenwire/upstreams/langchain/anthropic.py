@@ -24,10 +24,11 @@ from tokenwire.core.domain import (
 )
 from tokenwire.core.errors import InvalidParameter, UpstreamProtocolError
 from tokenwire.upstreams.http.client import HttpClient
-from tokenwire.upstreams.langchain.facts import Facts, count_in, name_in
+from tokenwire.upstreams.langchain.facts import Facts, name_in
 from tokenwire.upstreams.langchain.framing import ServerSentEvents
 from tokenwire.upstreams.langchain.thinking import insert_blocks
 from tokenwire.upstreams.langchain.transport import Transport
+from tokenwire.upstreams.openai.usage import count_of
 
 MAX_MODELS: Final = 32
 """The number of chat models that are kept; callers may name any."""
@@ -210,11 +211,11 @@ def _count(counts: object, facts: Facts) -> None:
     if not isinstance(counts, dict):
         return
     for name in COUNTS:
-        count = count_in(counts.get(name))
+        count = count_of(counts.get(name))
         if count is not None:
             facts.counts[name] = count
     details = counts.get("output_tokens_details")
-    reasoning = count_in(details.get("thinking_tokens")) if isinstance(details, dict) else None
+    reasoning = count_of(details.get("thinking_tokens")) if isinstance(details, dict) else None
     if reasoning is not None:
         facts.counts["thinking_tokens"] = reasoning
     known = facts.counts

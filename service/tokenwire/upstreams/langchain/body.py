@@ -9,8 +9,7 @@ from typing import Final
 import aiohttp
 
 from tokenwire.core import errors
-from tokenwire.core.attempts import Cause
-from tokenwire.upstreams.http.causes import cause_of_end
+from tokenwire.upstreams.http.causes import stream_broken
 from tokenwire.upstreams.http.connections import UpstreamConnection
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
@@ -86,11 +85,11 @@ class Body:
         except aiohttp.ClientError as error:
             # Breaks a reference cycle: the body refers to the error, and the error to this frame.
             error.__traceback__ = None
-            raise self._broken() from None
+            raise stream_broken(self._connection, self._exchange.attempts) from None
         if not data:
             if self._connection is not None and self._connection.was_reset:
                 # A body that ends with the connection looks complete to aiohttp.
-                raise self._broken()
+                raise stream_broken(self._connection, self._exchange.attempts)
             return self._framing.end(), True
         self._exchange.read_at = time.monotonic()
         if self._inflate is None:
@@ -113,12 +112,6 @@ class Body:
         except errors.ServiceError as error:
             return encoded, error
         return encoded, None
-
-    def _broken(self) -> errors.UpstreamStreamBroken:
-        connection = self._connection
-        attempts = self._exchange.attempts
-        attempts.add_failure(Cause.OTHER if connection is None else cause_of_end(connection))
-        return errors.UpstreamStreamBroken()
 
     async def _finish(self) -> None:
         """Read the end of the body, so that the connection can be reused."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from tokenwire.core.domain import Usage
 from tokenwire.upstreams.langchain.thinking import ThinkingBlocks
-from tokenwire.upstreams.openai.usage import MAX_COUNT
 from tokenwire.upstreams.tool_call_assembler import ToolCallPiece
 
 
@@ -43,10 +42,3 @@ class Facts:
 def name_in(value: object) -> str:
     """Return an id or a name, or an empty string if `value` is of another type."""
     return value if isinstance(value, str) else ""
-
-
-def count_in(value: object) -> int | None:
-    """Return a token count, or None if `value` makes no sense as one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= MAX_COUNT else None

@@ -21,10 +21,11 @@ from tokenwire.core.domain import (
 )
 from tokenwire.core.errors import InvalidParameter, UpstreamProtocolError
 from tokenwire.upstreams.http.client import HttpClient
-from tokenwire.upstreams.langchain.facts import Facts, count_in, name_in
+from tokenwire.upstreams.langchain.facts import Facts, name_in
 from tokenwire.upstreams.langchain.framing import JsonLines
 from tokenwire.upstreams.langchain.transport import Transport
 from tokenwire.upstreams.openai.tool_fields import tool_fields
+from tokenwire.upstreams.openai.usage import count_of
 from tokenwire.upstreams.tool_call_assembler import ToolCallPiece
 
 LOADED: Final = ("load", "unload")
@@ -123,8 +124,8 @@ class OllamaDialect:
         if calls:
             facts.pieces += _pieces(calls)
         inputs, outputs = (
-            count_in(event.get("prompt_eval_count")),
-            count_in(event.get("eval_count")),
+            count_of(event.get("prompt_eval_count")),
+            count_of(event.get("eval_count")),
         )
         if inputs is not None and outputs is not None:
             facts.usage = Usage(inputs, outputs)

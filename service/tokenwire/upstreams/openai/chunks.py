@@ -11,15 +11,15 @@ from tokenwire.core.errors import (
     UpstreamProtocolError,
     UpstreamTruncated,
 )
+from tokenwire.upstreams.answer_names import name_of
 from tokenwire.upstreams.http.sse import Event
-from tokenwire.upstreams.openai.answer_names import name_of
+from tokenwire.upstreams.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.chat_state import StateCollector
 from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
 from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
-from tokenwire.upstreams.openai.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.logprobs import read_logprobs
 from tokenwire.upstreams.openai.rejection import MAX_ERROR_BYTES, error_in_answer, is_error
 from tokenwire.upstreams.openai.tool_call_pieces import tool_call_pieces
@@ -140,7 +140,7 @@ class ChunkReader:
                 self._add_tool_calls(delta)
             if delta.annotations:
                 self._citations = self._citations or CitationReader()
-                self._citations.add_annotations(delta)
+                self._citations.add_encoded(bytes(delta.annotations))
         if text and self._blank.holding:
             text = self._blank.add(text)
             self.others += 1

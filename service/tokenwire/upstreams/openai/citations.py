@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from tokenwire.core.domain import Citation
-from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
+from tokenwire.upstreams.openai.chunk import Chunk
 
 MAX_CITATIONS: Final = 256
 MAX_LIST_BYTES: Final = 1 << 16
@@ -27,10 +27,6 @@ class CitationReader:
     def __init__(self) -> None:
         self._citations: list[Citation] = []
         self._lists: dict[str, bytes] = {}
-
-    def add_annotations(self, delta: MessageDelta) -> None:
-        """Add the annotations of a chunk."""
-        self.add_encoded(bytes(delta.annotations))
 
     def add_encoded(self, annotations: bytes) -> None:
         """Add the JSON of a list of annotations, or of one."""

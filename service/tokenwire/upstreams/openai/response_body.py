@@ -7,8 +7,8 @@ from typing import Final, Self
 import aiohttp
 
 from tokenwire.core import errors
-from tokenwire.core.attempts import Attempts, Cause
-from tokenwire.upstreams.http.causes import cause_of_end
+from tokenwire.core.attempts import Attempts
+from tokenwire.upstreams.http.causes import stream_broken
 from tokenwire.upstreams.http.connections import UpstreamConnection
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
@@ -62,11 +62,11 @@ class ResponseBody:
                 # Breaks a reference cycle: the body refers to the error, and the error to this
                 # frame.
                 error.__traceback__ = None
-                raise self._broken() from None
+                raise stream_broken(self._connection, self._attempts) from None
             if not data:
                 if self._connection is not None and self._connection.was_reset:
                     # A body that ends with the connection looks complete to aiohttp.
-                    raise self._broken()
+                    raise stream_broken(self._connection, self._attempts)
                 return b""
             self._parts = self._inflate(data) if self._inflate else iter((data,))
         self._size += len(part)
@@ -75,8 +75,3 @@ class ResponseBody:
         # Data that is there already, or has a high compression ratio, must not block the loop.
         await asyncio.sleep(0)
         return part
-
-    def _broken(self) -> errors.UpstreamStreamBroken:
-        connection = self._connection
-        self._attempts.add_failure(Cause.OTHER if connection is None else cause_of_end(connection))
-        return errors.UpstreamStreamBroken()

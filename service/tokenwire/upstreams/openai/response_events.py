@@ -8,9 +8,8 @@ from typing import Final, Self
 
 import aiohttp
 
-from tokenwire.core import errors
-from tokenwire.core.attempts import Attempts, Cause
-from tokenwire.upstreams.http.causes import cause_of_end
+from tokenwire.core.attempts import Attempts
+from tokenwire.upstreams.http.causes import stream_broken
 from tokenwire.upstreams.http.connections import UpstreamConnection
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
@@ -89,12 +88,12 @@ class ResponseEvents:
         except aiohttp.ClientError as error:
             # Breaks a reference cycle: the body refers to the error, and the error to this frame.
             error.__traceback__ = None
-            raise self._broken() from None
+            raise stream_broken(self._connection, self._attempts) from None
         if not data:
             self._ended = True
             if self._connection is not None and self._connection.was_reset:
                 # A body that ends with the connection looks complete to aiohttp.
-                raise self._broken()
+                raise stream_broken(self._connection, self._attempts)
             return self._last()
         self.read_at = time.monotonic()
         if self._inflate is None:
@@ -115,11 +114,6 @@ class ResponseEvents:
         if isinstance(value, dict):
             return [Event(b"", pending)]
         return self._reader.end()
-
-    def _broken(self) -> errors.UpstreamStreamBroken:
-        connection = self._connection
-        self._attempts.add_failure(Cause.OTHER if connection is None else cause_of_end(connection))
-        return errors.UpstreamStreamBroken()
 
     async def finish(self) -> None:
         """Read the end of the body, so that the connection can be reused.

@@ -67,9 +67,16 @@ def input_usage(value: object) -> Usage | None:
     return None if inputs is None else Usage(inputs, 0)
 
 
+def count_of(value: object) -> int | None:
+    """Return a token count, or None if `value` makes no sense as one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
+
+
 def read_count(value: dict[str, Any], key: str) -> int | None:
     """Return the count in one field of an object, or None if it makes no sense."""
-    return _count([value], (key,))
+    return count_of(value.get(key))
 
 
 def _details(value: dict[str, Any], keys: Iterable[str]) -> list[dict[str, Any]]:
@@ -80,9 +87,7 @@ def _count(objects: Iterable[dict[str, Any]], keys: Iterable[str]) -> int | None
     """Return the first count that makes sense."""
     for each in objects:
         for key in keys:
-            count = each.get(key)
-            if isinstance(count, float) and count.is_integer():
-                count = int(count)
-            if type(count) is int and 0 <= count <= MAX_COUNT:
+            count = count_of(each.get(key))
+            if count is not None:
                 return count
     return None

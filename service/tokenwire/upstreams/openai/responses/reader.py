@@ -13,13 +13,13 @@ from tokenwire.core.errors import (
     UpstreamProtocolError,
     UpstreamTruncated,
 )
+from tokenwire.upstreams.answer_names import name_of
 from tokenwire.upstreams.http.sse import Event
-from tokenwire.upstreams.openai.answer_names import name_of
+from tokenwire.upstreams.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.chunks import EMPTY_ERRORS
 from tokenwire.upstreams.openai.citations import CitationReader
 from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import encoded_name
-from tokenwire.upstreams.openai.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.logprobs import read_logprobs
 from tokenwire.upstreams.openai.responses.calls import ResponseCalls
 from tokenwire.upstreams.openai.responses.errors import failure_of
@@ -81,6 +81,7 @@ class ResponsesReader:
         self._citations = CitationReader()
         self._text = ResponseText()
         self._reasoning = ResponseReasoning()
+        self._state = ReasoningItems()
         self._calls: ResponseCalls | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
@@ -152,7 +153,9 @@ class ResponsesReader:
                 self._new_calls().complete(item, index)
             case "reasoning":
                 # Without a text too: the model has reasoned, and that is paid for.
-                self.reasoning += self._reasoning.add_item(encoded, item)
+                self.reasoning += self._reasoning.add_item(item)
+                if self._codec:
+                    self._state.add(bytes(encoded))
                 self.others += 1
         return ""
 
@@ -205,14 +208,6 @@ class ResponsesReader:
         self._model = encoded_name(response.model) or self._model
         self._id = encoded_name(response.id) or self._id
 
-    def _state(self) -> bytes:
-        if self._codec is None:
-            return b""
-        items = ReasoningItems()
-        for encoded in self._reasoning.items:
-            items.add(encoded)
-        return items.encoded(self._codec)
-
     def end(self) -> tuple[list[Delta], Completion]:
         """Return the deltas that remain and the completion; see `reader.AnswerReader`."""
         if self._finish_reason is None:
@@ -231,7 +226,7 @@ class ResponsesReader:
             name_of(self._id),
             self._citations.finish(),
             self._text.refused,
-            self._state(),
+            self._state.encoded(self._codec) if self._codec else b"",
         )
 
     _handlers: ClassVar[dict[str, Callable[["ResponsesReader", ResponsesEvent], str]]] = {

@@ -10,22 +10,17 @@ from tokenwire.upstreams.openai.responses.output import OutputItem, texts_of
 
 BETWEEN_PARTS: Final = "\n\n"
 """What separates the parts of the reasoning."""
-MAX_ITEM_BYTES: Final = 1 << 21
-"""The most bytes of reasoning items that are kept."""
 
 
 class ResponseReasoning:
     """Reads the reasoning of one response: the model's own, or a summary of it in parts.
 
     Attributes:
-        items: The encoded items that are complete. They have the encrypted reasoning.
         count: The number of items that are complete.
     """
 
     def __init__(self) -> None:
-        self.items: list[bytes] = []
         self.count = 0
-        self._bytes = 0
         self._part: object = None
         self._type = ""
         self._streamed = False
@@ -42,13 +37,9 @@ class ResponseReasoning:
         part = (event.type, event.output_index, event.summary_index, event.content_index)
         return self._separated(event.delta or "", part)
 
-    def add_item(self, encoded: msgspec.Raw, item: OutputItem) -> str:
+    def add_item(self, item: OutputItem) -> str:
         """Add an item that is complete; return its text if none of it was streamed."""
         self.count += 1
-        self._bytes += len(encoded)
-        if self._bytes <= MAX_ITEM_BYTES:
-            # A copy, which does not keep the whole event in memory.
-            self.items.append(bytes(encoded))
         streamed, self._streamed = self._streamed, False
         if streamed:
             return ""
