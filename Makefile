@@ -90,7 +90,7 @@ pictures: .venv/.ready ## draw docs/images from two minutes of such traffic
 
 .PHONY: record-costs
 record-costs: .venv/.ready ## record what a token costs, for tests/test_cost_guard.py
-	$(BIN)/python tests/support/cost.py
+	PYTHONPATH=tests $(BIN)/python tests/support/cost.py
 
 .PHONY: format
 format: .venv/.ready ## format the code and apply safe lint fixes

@@ -52,7 +52,10 @@ async def test_each_text_has_its_vector(embedder_stub: Stub, upstream: DemoUpstr
     texts = ["hello", "two words", "hello", "Zürich 🙂"]
     response = await embedder_stub.Embed(pb.EmbedRequest(texts=texts, user="me"))
     assert numbers_of(response) == [list(vector(text, DIMENSIONS)) for text in texts]
-    assert (response.model, response.usage) == (EMBEDDER, pb.Usage(input_tokens=6))
+    assert (response.model, response.usage) == (
+        EMBEDDER,
+        pb.Usage(input_tokens=6, cost_nanodollars=12_000),
+    )
     [request] = upstream.requests
     assert (request.method, request.path) == ("POST", "/v1/embeddings")
     assert request.headers["accept"] == "application/json"

@@ -136,7 +136,8 @@ async def test_a_broken_stream_is_aborted_and_says_so_in_its_last_answer(
     upstream.script("tokens 3; reset")
     answers, error = await failure_of(stub.Send(pb.Message(content="hello")))
     assert text_of(answers) == "This is tokenwire's"
-    assert answers[-1] == pb.Answer(error="UPSTREAM_STREAM_BROKEN")
+    usage = pb.Usage(input_tokens=8, output_tokens=3, estimated=True)
+    assert answers[-1] == pb.Answer(error="UPSTREAM_STREAM_BROKEN", usage=usage)
     assert error.code() is grpc.StatusCode.ABORTED
     assert reason_of(error) == "UPSTREAM_STREAM_BROKEN"
 

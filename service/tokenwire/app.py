@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tokenwire.api.chatgpt.answers import AnswerEnds
 from tokenwire.api.chatgpt.embeddings import EmbeddingService
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.models import ModelList
@@ -157,15 +158,17 @@ class App:
             embedding_model=settings.embedding_model or "",
         )
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
+        prices = {price.model: price for price in settings.prices}
         others = (
             ModelList(defaults, settings.prices, lambda: self._health.serving),
             TokenCounts(self._token_counter, defaults, limits, self._spans.start_operation),
-            EmbeddingService(self._embeddings, defaults, self._spans.start_operation),
+            EmbeddingService(self._embeddings, defaults, prices, self._spans.start_operation),
         )
         service = ChatgptService(
             self._model,
             defaults,
             limits,
+            AnswerEnds(prices),
             self._spans.start,
             [each.endpoint() for each in others],
         )

@@ -19,6 +19,7 @@ from support.providers import (
     stop,
 )
 from support.quirks import Got, Player
+from support.tool_calls import joined_calls
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SCHEMA = (
@@ -135,6 +136,25 @@ async def test_two_calls_and_their_results(
         assert (last.id, last.model) == (
             ("msg_1", "claude-1") if wire is ANTHROPIC else ("", "llama")
         )
+
+
+@pytest.mark.parametrize(
+    ("wire", "calls"),
+    [(ANTHROPIC, ANTHROPIC_CALLS), (OLLAMA, OLLAMA_CALLS)],
+    ids=["anthropic", "ollama"],
+)
+async def test_calls_in_pieces(
+    wire: Wire, calls: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces that the caller asks for are, joined, the whole calls."""
+    async with provider_player(wire, monkeypatch) as upstream:
+        message = pb.Message(content="What time is it?", tools=TOOLS, stream_tool_calls=True)
+        await upstream.play(wire.answer(*calls), message)
+        found = joined_calls(upstream.answers)
+        assert [(call.id, call.name, json.loads(call.arguments)) for call in found] == [
+            ("toolu_1", "get_time", json.loads(FIRST)),
+            ("toolu_2", "get_weather", json.loads(SECOND)),
+        ]
 
 
 def schemas_in(wire: Wire, body: dict[str, Any]) -> list[Any]:

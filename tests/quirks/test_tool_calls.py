@@ -1,11 +1,15 @@
 """Whole tool calls with an index of our own, whose arguments are a JSON object."""
 
+import asyncio
+import json
 from typing import Any
 
 import grpc
 import pytest
 
+from support.helpers import next_of
 from support.quirks import DONE, Got, Player, choice, delta, event, finish, player, response, text
+from support.tool_calls import joined_calls
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 INVALID = Got("", "UPSTREAM_TOOL_CALL_INVALID", grpc.StatusCode.INTERNAL)
@@ -185,6 +189,94 @@ async def test_calls_arrive_whole(subtests: pytest.Subtests) -> None:
                 assert all(ids)
                 assert len(set(ids)) == len(ids)
                 assert all(got == id_ for got, (id_, _, _) in zip(ids, right, strict=True) if id_)
+
+
+PIECES = pb.Message(content="hello", tools=ASKS.tools, stream_tool_calls=True)
+
+
+async def test_calls_arrive_in_pieces_if_asked_for(subtests: pytest.Subtests) -> None:
+    """The pieces of each call, joined, are the call as it arrives whole; ids are unique."""
+    async with player() as upstream:
+        for name, (body, right) in CALLS.items():
+            with subtests.test(name):
+                assert await upstream.play(response(*body), PIECES) == Got("", "TOOL_CALLS")
+                calls = joined_calls(upstream.answers)
+                assert [(call.name, json.loads(call.arguments)) for call in calls] == [
+                    (name, json.loads(arguments)) for _, name, arguments in right
+                ]
+                ids = [call.id for call in calls]
+                assert len(set(ids)) == len(right)
+                assert all(got == id_ for got, (id_, _, _) in zip(ids, right, strict=True) if id_)
+
+
+async def test_a_piece_arrives_before_the_next_is_written() -> None:
+    """A piece of the arguments reaches the caller while the model still writes the call."""
+    async with player() as upstream:
+        hold = asyncio.Event()
+        upstream.upstream.pieces = response(
+            text("I look."), piece(0, "a", "get", '{"x":'), hold, piece(0, None, None, "1}"), TOOLS
+        )
+        stream = upstream.stub.Send(PIECES)
+        answers: list[pb.Answer] = []
+        while not answers or not answers[-1].tool_calls:
+            answers.append(await next_of(stream))
+        assert [(answer.content, len(answer.tool_calls)) for answer in answers] == [
+            ("I look.", 0),
+            ("", 1),
+        ]
+        assert answers[-1].tool_calls == [pb.ToolCall(id="a", name="get", arguments='{"x":')]
+        hold.set()
+        answers += [await next_of(stream), await next_of(stream)]
+        assert answers[2].tool_calls == [pb.ToolCall(arguments="1}")]
+        assert answers[3].finish_reason == pb.FINISH_REASON_TOOL_CALLS
+
+
+async def test_pieces_that_arrive_together_are_one_answer() -> None:
+    """Pieces of one read are merged, and stay in order with the text around them."""
+    async with player() as upstream:
+        body = b"".join(
+            [
+                text("a"),
+                piece(0, "a", "get", "{"),
+                piece(1, "b", "put", "{"),
+                piece(0, None, None, "}"),
+                text("b"),
+                piece(1, None, None, "}"),
+                TOOLS,
+            ]
+        )
+        assert await upstream.play(response(body), PIECES) == Got("ab", "TOOL_CALLS")
+        got = [
+            (answer.content, [(call.index, call.arguments) for call in answer.tool_calls])
+            for answer in upstream.answers
+        ]
+        assert got == [
+            ("a", []),
+            ("", [(0, "{}"), (1, "{")]),
+            ("b", []),
+            ("", [(1, "}")]),
+            ("", []),
+        ]
+
+
+async def test_pieces_of_a_call_that_is_not_valid(subtests: pytest.Subtests) -> None:
+    """The call still fails at its end, and its last Answer says so."""
+    async with player() as upstream:
+        for name, body in BROKEN.items():
+            with subtests.test(name):
+                got = await upstream.play(response(*body), PIECES)
+                assert got == INVALID
+                sent = any(answer.tool_calls for answer in upstream.answers)
+                assert not sent or upstream.answers[-1].error == INVALID.reason
+
+
+async def test_ask_returns_whole_calls() -> None:
+    """`Ask` ignores the wish for pieces: its one Answer has the whole calls."""
+    async with player() as upstream:
+        body, right = CALLS["interleaved by index"]
+        upstream.upstream.pieces = response(*body)
+        answer = await upstream.stub.Ask(PIECES)
+        assert [(call.id, call.name, call.arguments) for call in answer.tool_calls] == right
 
 
 BROKEN = {

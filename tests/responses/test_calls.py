@@ -1,11 +1,14 @@
 """Function calls of a response arrive whole, once, with their own dense index."""
 
+import asyncio
+import json
 from typing import Any
 
 import grpc
 import pytest
 
-from support.quirks import Got, player
+from support.helpers import next_of
+from support.quirks import Got, player, response
 from support.raw_upstream import Piece
 from support.response_events import (
     END,
@@ -21,6 +24,7 @@ from support.response_events import (
     play,
     text,
 )
+from support.tool_calls import joined_calls
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 INTERNAL = grpc.StatusCode.INTERNAL
@@ -181,6 +185,40 @@ async def test_calls_arrive_whole(subtests: pytest.Subtests) -> None:
                 for each, (call_id, _, _) in zip(calls, right, strict=True):
                     assert each.id
                     assert not call_id or each.id == call_id
+
+
+PIECES = pb.Message(content="hello", tools=ASKS.tools, stream_tool_calls=True)
+
+
+async def test_calls_arrive_in_pieces_if_asked_for(subtests: pytest.Subtests) -> None:
+    """The pieces of each call, joined, are the call as it arrives whole."""
+    async with player(dialect="responses") as upstream:
+        for name, (pieces, right) in CALLS.items():
+            with subtests.test(name):
+                got = await play(upstream, *pieces, message=PIECES)
+                assert (got.reason, got.code) == ("TOOL_CALLS", grpc.StatusCode.OK)
+                calls = joined_calls(upstream.answers)
+                assert [(each.name, json.loads(each.arguments)) for each in calls] == [
+                    (name, json.loads(arguments)) for _, name, arguments in right
+                ]
+                for each, (call_id, _, _) in zip(calls, right, strict=True):
+                    assert not call_id or each.id == call_id
+
+
+async def test_a_piece_arrives_before_the_next_is_written() -> None:
+    """A piece of the arguments reaches the caller while the model still writes the call."""
+    async with player(dialect="responses") as upstream:
+        hold = asyncio.Event()
+        upstream.upstream.pieces = response(
+            added(call("get", "")), arguments('{"x":'), hold, arguments("1}"), done(GET), END
+        )
+        stream = upstream.stub.Send(PIECES)
+        first = await next_of(stream)
+        assert first.tool_calls == [pb.ToolCall(id="call_1", name="get", arguments='{"x":')]
+        hold.set()
+        second = await next_of(stream)
+        assert second.tool_calls == [pb.ToolCall(arguments="1}")]
+        stream.cancel()
 
 
 BROKEN: dict[str, list[Piece]] = {

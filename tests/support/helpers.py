@@ -23,6 +23,13 @@ async def collect(call: AsyncIterable[pb.Answer]) -> list[pb.Answer]:
     return [answer async for answer in call]
 
 
+async def next_of(call: "grpc.aio.UnaryStreamCall[pb.Message, pb.Answer]") -> pb.Answer:
+    """Return the next answer of a call that has not ended."""
+    answer = await call.read()
+    assert isinstance(answer, pb.Answer)
+    return answer
+
+
 def text_of(answers: list[pb.Answer]) -> str:
     return "".join(answer.content for answer in answers)
 

@@ -247,6 +247,26 @@ class Message(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CONTENT_FIELD_NUMBER: _builtins.int
     PARAMS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
@@ -256,6 +276,9 @@ class Message(_message.Message):
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
+    STREAM_TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    SHOW_PROGRESS_FIELD_NUMBER: _builtins.int
     content: _builtins.str
     """The text to answer. Must hold more than white space. May be empty if `parts`
     is set or `history` ends with a turn of ROLE_TOOL.
@@ -263,6 +286,15 @@ class Message(_message.Message):
     system: _builtins.str
     """Replaces the server's configured system prompt for this call. Set to the
     empty string: no system prompt at all.
+    """
+    stream_tool_calls: _builtins.bool
+    """Whether the arguments of tool calls are streamed while the model writes them;
+    see `Answer.tool_calls`. Ignored by `Ask`.
+    """
+    show_progress: _builtins.bool
+    """Whether Answers carry `progress`. Then the first Answer may come before the
+    model has begun to answer, and a client's own retries end with it. Ignored by
+    `Ask`.
     """
     @_builtins.property
     def params(self) -> Global___Params:
@@ -300,6 +332,14 @@ class Message(_message.Message):
         the reasoning is not shown.
         """
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Names and values for the service's log line of this call, such as a tenant or
+        a ticket. Neither the model nor the metrics see them. Up to 16, together up
+        to 1,024 bytes; a name has 1 to 64 letters, digits, hyphens, underscores and
+        dots.
+        """
+
     def __init__(
         self,
         *,
@@ -312,10 +352,13 @@ class Message(_message.Message):
         tool_choice: Global___ToolChoice | None = ...,
         format: Global___Format | None = ...,
         reasoning: Global___Reasoning | None = ...,
+        stream_tool_calls: _builtins.bool = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        show_progress: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "format", b"format", "params", b"params", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "format", b"format", "history", b"history", "params", b"params", "parts", b"parts", "reasoning", b"reasoning", "system", b"system", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system", b"_system", "content", b"content", "format", b"format", "history", b"history", "labels", b"labels", "params", b"params", "parts", b"parts", "reasoning", b"reasoning", "show_progress", b"show_progress", "stream_tool_calls", b"stream_tool_calls", "system", b"system", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__system: _TypeAlias = _typing.Literal["system"]  # noqa: Y015
     _WhichOneofArgType__system: _TypeAlias = _typing.Literal["_system", b"_system"]  # noqa: Y015
@@ -878,6 +921,8 @@ class Answer(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     CITATIONS_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     error: _builtins.str
     """Set only on the last Answer of a call that fails after its first token, to
     the reason of the failure. The gRPC status says the same; this field is for
@@ -907,11 +952,20 @@ class Answer(_message.Message):
     """
     @_builtins.property
     def usage(self) -> Global___Usage:
-        """Tokens used, as the upstream reports them. Absent where it reports none."""
+        """Tokens used, as the upstream reports them. Absent where it reports none. With
+        `error`, the tokens of the part of the answer that was sent.
+        """
 
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
-        """Tool calls, each whole and in one Answer. They come after the text."""
+        """Tool calls, each whole and in one Answer. They come after the text.
+
+        If the request sets `stream_tool_calls`, each is a piece instead: the first
+        piece with an `index` has the call's `id` and `name`, and the `arguments` of
+        all pieces with that index, joined, are the call's. Pieces may come between
+        texts. The arguments are checked at the end: if they are not a JSON object,
+        the call fails.
+        """
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
@@ -923,6 +977,16 @@ class Answer(_message.Message):
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """The sources that the answer names, where the upstream reports them. Only on
         the last Answer, up to 256.
+        """
+
+    @_builtins.property
+    def route(self) -> Global___Route:
+        """Where the answer came from. Only on the last Answer of a successful call."""
+
+    @_builtins.property
+    def progress(self) -> Global___Progress:
+        """What the request waits for, in an Answer without text. Only if the request
+        sets `show_progress`.
         """
 
     def __init__(
@@ -940,14 +1004,91 @@ class Answer(_message.Message):
         logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
         citations: _abc.Iterable[Global___Citation] | None = ...,
         refused: _builtins.bool = ...,
+        route: Global___Route | None = ...,
+        progress: Global___Progress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "route", b"route", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "logprobs", b"logprobs", "model", b"model", "reasoning", b"reasoning", "refused", b"refused", "state", b"state", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "content", b"content", "error", b"error", "finish_reason", b"finish_reason", "id", b"id", "logprobs", b"logprobs", "model", b"model", "progress", b"progress", "reasoning", b"reasoning", "refused", b"refused", "route", b"route", "state", b"state", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class Route(_message.Message):
+    """Where an answer came from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """The upstream's name in the service's settings; `default` where they name none."""
+    attempts: _builtins.int
+    """The requests that were sent to upstreams for this answer, 1 or more."""
+    def __init__(
+        self,
+        *,
+        upstream: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Route: _TypeAlias = Route  # noqa: Y015
+
+@_typing.final
+class Progress(_message.Message):
+    """What a request waits for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Stage:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Progress._Stage.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STAGE_UNSPECIFIED: Progress._Stage.ValueType  # 0
+        """Never sent."""
+        STAGE_QUEUED: Progress._Stage.ValueType  # 1
+        """The upstream has accepted the request and has not begun to work on it. Few
+        upstreams report it.
+        """
+        STAGE_THINKING: Progress._Stage.ValueType  # 2
+        """The model reasons."""
+
+    class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
+        """A stage of a request before the answer's text. More may be added."""
+
+    STAGE_UNSPECIFIED: Progress.Stage.ValueType  # 0
+    """Never sent."""
+    STAGE_QUEUED: Progress.Stage.ValueType  # 1
+    """The upstream has accepted the request and has not begun to work on it. Few
+    upstreams report it.
+    """
+    STAGE_THINKING: Progress.Stage.ValueType  # 2
+    """The model reasons."""
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    stage: Global___Progress.Stage.ValueType
+    """The stage that has begun. Each is reported at most once."""
+    def __init__(
+        self,
+        *,
+        stage: Global___Progress.Stage.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
 class TokenLogprob(_message.Message):
@@ -1065,6 +1206,8 @@ class Usage(_message.Message):
     CACHE_WRITE_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     AUDIO_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     AUDIO_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_NANODOLLARS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens of the prompt, cached ones included."""
     output_tokens: _builtins.int
@@ -1079,6 +1222,15 @@ class Usage(_message.Message):
     """Those of input_tokens that were audio."""
     audio_output_tokens: _builtins.int
     """Those of output_tokens that were audio."""
+    cost_nanodollars: _builtins.int
+    """What the tokens cost at the model's prices in the service's settings, in
+    billionths of a US dollar. 0: the settings have no price. The upstream's
+    invoice may differ.
+    """
+    estimated: _builtins.bool
+    """Whether the numbers are an estimate of the service, because the answer ended
+    before the upstream reported them.
+    """
     def __init__(
         self,
         *,
@@ -1089,10 +1241,12 @@ class Usage(_message.Message):
         cache_write_input_tokens: _builtins.int = ...,
         audio_input_tokens: _builtins.int = ...,
         audio_output_tokens: _builtins.int = ...,
+        cost_nanodollars: _builtins.int = ...,
+        estimated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_input_tokens", b"audio_input_tokens", "audio_output_tokens", b"audio_output_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_input_tokens", b"audio_input_tokens", "audio_output_tokens", b"audio_output_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "cached_input_tokens", b"cached_input_tokens", "cost_nanodollars", b"cost_nanodollars", "estimated", b"estimated", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

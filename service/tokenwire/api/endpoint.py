@@ -7,12 +7,13 @@ from typing import Any, TypeAlias
 from google.protobuf.message import Message
 
 from tokenwire.core.call_record import CallRecord
+from tokenwire.core.domain import Completion
 from tokenwire.core.method import Method, MethodType
 
 EndpointHandler: TypeAlias = Callable[[Any, CallRecord], Awaitable[Any]]
 """Takes the parsed request and the call's record. Returns the response of a unary method, or an
-async generator of the events of a streaming one. `Endpoint.encode` encodes each event; the last
-one is a Completion. Both the handler and the generator raise ServiceError."""
+async generator of the events of a streaming one. The last event is a Completion. Both the handler
+and the generator raise ServiceError."""
 
 OnOperation: TypeAlias = Callable[[str, CallRecord, Mapping[str, Any]], None]
 """Called before a model is asked something else than an answer, with the model's name, the record
@@ -30,7 +31,9 @@ class Endpoint:
         parse: Parses the serialized request; raises DecodeError.
         handle: Handles a request.
         serialize: Serializes a response message.
-        encode: Converts an event of a streaming method to a message; None for a unary method.
+        encode: Converts an event of a streaming method, except the Completion, to a message; None
+            for a unary method.
+        encode_last: Converts the Completion to the last message; None for a unary method.
         late_error: Returns the message that reports a failure's reason within a stream, for
             clients that ignore the status; None if the method has no such clients.
     """
@@ -41,11 +44,13 @@ class Endpoint:
     handle: EndpointHandler
     serialize: Callable[[Any], bytes]
     encode: Callable[[Any], Message] | None = None
-    late_error: Callable[[str], Message] | None = None
+    encode_last: Callable[[Completion, CallRecord], Message] | None = None
+    late_error: Callable[[str, CallRecord], Message] | None = None
 
     def __post_init__(self) -> None:
         streams = self.method.type is MethodType.SERVER_STREAM
-        if streams is not (self.encode is not None):
-            raise ValueError(
-                f"{self.method.path}: `encode` must be set exactly for a streaming method"
-            )
+        for name, function in (("encode", self.encode), ("encode_last", self.encode_last)):
+            if streams is not (function is not None):
+                raise ValueError(
+                    f"{self.method.path}: `{name}` must be set exactly for a streaming method"
+                )

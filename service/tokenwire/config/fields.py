@@ -257,8 +257,9 @@ class Settings(BaseSettings):
 
     prices: Prices = Field(
         (),
-        description="Prices of tokens, for the cost metric: `MODEL=INPUT:OUTPUT` or "
-        "`MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, separated by commas.",
+        description="Prices of tokens, for the cost in metrics and in `Usage`: "
+        "`MODEL=INPUT:OUTPUT` or `MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, "
+        "separated by commas.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."

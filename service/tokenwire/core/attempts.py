@@ -58,6 +58,7 @@ class Attempts:
     its time is unknown.
 
     Attributes:
+        upstream: The name of the upstream.
         started: When the model was called.
         first_sent: When the first request was passed to the HTTP client.
         first_read: When the bytes of the first text were read from the connection.
@@ -73,6 +74,7 @@ class Attempts:
         upstream_request_id: The id that the upstream gave the latest response, or empty.
     """
 
+    upstream: str = "default"
     started: float = 0.0
     first_sent: float = 0.0
     first_read: float = 0.0

@@ -3,11 +3,12 @@
 import asyncio
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_deadline import CallDeadline
-from tokenwire.core.domain import Completion, Delta, ToolCall, Usage
+from tokenwire.core.domain import Completion, Delta, Stage, ToolCall, Usage
 from tokenwire.core.method import Method
 
 
@@ -24,6 +25,7 @@ class CallRecord:
         deadline: Ends the call when a time limit passes.
         callers_deadline: The caller's own deadline, in seconds on the event loop's clock.
         attempts: The upstream requests of the call.
+        labels: The caller's labels, for the log line.
         model: The requested model; empty until the request is parsed.
         started: When the server began to handle the call.
         accept_wait: Seconds that the call waited in gRPC before `started`.
@@ -40,6 +42,9 @@ class CallRecord:
         reasonings: The reasoning shown to the caller so far if spans record content.
         tool_calls: The tool calls so far if spans record content.
         completion: The end of a complete answer.
+        stage: The latest stage that was reported to the caller.
+        input_estimate: The tokens of the prompt, estimated from its size.
+        usage_so_far: Returns what the upstream has reported of the usage before the end.
         counted: The usage of a call that asks for something else than an answer.
         response_model: The model that such a call was answered by, as the upstream names it.
         status: The name of the gRPC status code; empty until the call has ended.
@@ -54,6 +59,7 @@ class CallRecord:
     deadline: CallDeadline
     callers_deadline: float = math.inf
     attempts: Attempts = field(default_factory=Attempts)
+    labels: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
     started: float = field(default_factory=time.monotonic)
     accept_wait: float = 0.0
@@ -68,6 +74,9 @@ class CallRecord:
     reasonings: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     completion: Completion | None = None
+    stage: Stage | None = None
+    input_estimate: int = 0
+    usage_so_far: Callable[[], Usage | None] | None = None
     counted: Usage | None = None
     response_model: str = ""
     status: str = ""
@@ -82,6 +91,8 @@ class CallRecord:
 
     def add_delta(self, delta: Delta) -> None:
         """Record a part of the answer that has arrived from the upstream."""
+        if not delta.tokens:
+            return
         now = time.monotonic()
         if not self.first_token:
             self.first_token = now

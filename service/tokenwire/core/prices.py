@@ -6,6 +6,7 @@ from typing import Final
 from tokenwire.core.domain import Usage
 
 TOKENS_PER_PRICE: Final = 1_000_000
+NANODOLLARS_PER_MILLIONTH: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,16 @@ class Price:
 
     def cost(self, usage: Usage) -> float:
         """Return the cost of an answer in US dollars."""
+        return self._millionths(usage) / TOKENS_PER_PRICE
+
+    def nanodollars(self, usage: Usage) -> int:
+        """Return the cost of an answer in billionths of a US dollar."""
+        return round(self._millionths(usage) * NANODOLLARS_PER_MILLIONTH)
+
+    def _millionths(self, usage: Usage) -> float:
         uncached = max(usage.input_tokens - usage.cached_input_tokens, 0)
         return (
             uncached * self.input
             + usage.cached_input_tokens * self.cached_input
             + usage.output_tokens * self.output
-        ) / TOKENS_PER_PRICE
+        )

@@ -68,25 +68,31 @@ class Estimator:
 async def estimate(request: ChatRequest) -> TokenCount:
     """Estimate the tokens of a prompt: BYTES_PER_TOKEN, and the constant parts of messages.
 
-    Takes one step of large work per TURNS_PER_STEP turns.
+    Takes one step of large work per TURNS_PER_STEP turns, but for the first ones.
     """
     history = request.history
     size = _bytes(request.system) + _bytes(request.content)
-    size += sum(_bytes(tool.name, tool.description, tool.parameters) for tool in request.tools)
+    for tool in request.tools:
+        size += _bytes(tool.name, tool.description, tool.parameters)
     if isinstance(request.format, JsonSchema):
         size += _bytes(request.format.schema)
     for start in range(0, len(history), TURNS_PER_STEP):
-        await next_step()
+        if start:
+            await next_step()
         size += sum(map(_turn_bytes, history[start : start + TURNS_PER_STEP]))
     messages = len(history) + bool(request.system) + bool(request.content or request.parts)
     tokens = -(-size // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * messages + ANSWER_TOKENS
-    parts = (*request.parts, *(part for turn in history for part in turn.parts))
-    return TokenCount(tokens + sum(map(_part_tokens, parts)), estimated=True)
+    for parts in (request.parts, *[turn.parts for turn in history if turn.parts]):
+        for part in parts:
+            tokens += _part_tokens(part)
+    return TokenCount(tokens, estimated=True)
 
 
 def _turn_bytes(turn: Turn) -> int:
-    calls = sum(_bytes(call.name, call.arguments) for call in turn.tool_calls)
-    return _bytes(turn.content, turn.reasoning) + calls
+    size = _bytes(turn.content, turn.reasoning)
+    for call in turn.tool_calls:
+        size += _bytes(call.name, call.arguments)
+    return size
 
 
 def _part_tokens(part: Part) -> int:
@@ -96,4 +102,7 @@ def _part_tokens(part: Part) -> int:
 
 
 def _bytes(*texts: str) -> int:
-    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+    size = 0
+    for text in texts:
+        size += len(text) if text.isascii() else len(text.encode())
+    return size

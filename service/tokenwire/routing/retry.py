@@ -8,7 +8,7 @@ from typing import Final
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
-from tokenwire.core.domain import AnswerStream, ChatRequest
+from tokenwire.core.domain import AnswerStream, ChatRequest, Completion
 from tokenwire.routing.blame import attribute
 
 RETRIED: Final = (
@@ -77,7 +77,8 @@ class RetryingModel:
         try:
             async with aclosing(self._model.stream(request, call)) as answer:
                 async for event in answer:
-                    if not begun:
+                    # A report of progress is no part of the answer.
+                    if not begun and (isinstance(event, Completion) or event.tokens):
                         begun = True
                         # Frees the prompt: the request is not retried any more, and the answer
                         # can take minutes.

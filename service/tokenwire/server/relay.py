@@ -27,8 +27,8 @@ class Relay:
 
     def endpoint_handler(self, endpoint: Endpoint) -> CallHandler:
         """Return the handler at the end of the interceptor chain."""
-        encode = endpoint.encode
-        if encode is None:
+        encode, encode_last = endpoint.encode, endpoint.encode_last
+        if encode is None or encode_last is None:
 
             async def unary(call: CallRecord, request: object, context: Context) -> None:
                 handling = endpoint.handle(request, call)
@@ -67,7 +67,7 @@ class Relay:
                         await asyncio.shield(call.first_write)
                     deadline.end_write()
             assert call.completion is not None  # noqa: S101 - the last event is a Completion
-            await self._write_last(encode(call.completion), call, context)
+            await self._write_last(encode_last(call.completion, call), call, context)
 
         return stream
 

@@ -28,3 +28,7 @@ class LeadingBlank:
             return ""
         self.holding = False
         return self.held
+
+    def rest(self) -> tuple[str, ...]:
+        """Return the text that is still held back, if any."""
+        return (self.held,) if self.holding and self.held else ()

@@ -1,7 +1,7 @@
 """Assembles tool calls from the pieces that upstreams stream."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tokenwire.core.domain import ToolCall
@@ -38,6 +38,7 @@ class ToolCallPiece:
 class _Call:
     """A call that is being assembled."""
 
+    position: int
     index: int | None
     id: str
     name: str = ""
@@ -45,6 +46,10 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
     checks: int = 0
     whole: bool | None = None
+    taken: int = 0
+    """The number of its pieces of arguments that were taken."""
+    opened: bool = False
+    """Whether its id and its name were taken."""
 
     def add(self, piece: ToolCallPiece) -> None:
         self.state = piece.state or self.state
@@ -59,6 +64,12 @@ class _Call:
             return
         # Some upstreams send the name so far, and some only what is new of it.
         self.name = name if name.startswith(self.name) else self.name + name
+
+    def take_arguments(self) -> str:
+        """Return the arguments since the last time."""
+        new = self.arguments[self.taken :] if self.name else []
+        self.taken += len(new)
+        return "".join(new)
 
     def _repeats(self, arguments: str) -> bool:
         """Report whether a piece is the whole arguments once more."""
@@ -82,11 +93,22 @@ class ToolCallAssembler:
     A new id opens a call, and so does a name once the arguments of the latest call are whole, or
     another name once they have begun. Every other piece continues the call with its id, with its
     index, or the latest one.
+
+    Args:
+        in_pieces: Whether `take` returns pieces while calls are assembled, and `finish` only what
+            remains.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_pieces: bool = False) -> None:
+        self._in_pieces = in_pieces
         self._calls: list[_Call] = []
         self._bytes = 0
+        self._untaken: dict[int, _Call] = {}
+        """The calls with pieces that are not taken, by position."""
+
+    def __len__(self) -> int:
+        """Return the number of calls so far."""
+        return len(self._calls)
 
     def add(self, piece: ToolCallPiece) -> None:
         """Add a piece.
@@ -102,9 +124,11 @@ class ToolCallAssembler:
         if call is None:
             if len(self._calls) >= MAX_CALLS:
                 raise UpstreamToolCallInvalid
-            call = _Call(piece.index, piece.id)
+            call = _Call(len(self._calls), piece.index, piece.id)
             self._calls.append(call)
         call.add(piece)
+        if self._in_pieces:
+            self._untaken[call.position] = call
 
     def _call_of(self, piece: ToolCallPiece) -> _Call | None:
         """Return the call that a piece continues, or None if it opens one."""
@@ -138,8 +162,30 @@ class ToolCallAssembler:
         matches = [call for call in self._calls if call.index == index]
         return matches[-1] if matches else self._calls[-1]
 
+    def take(self) -> tuple[ToolCall, ...]:
+        """Return the pieces since the last time; empty unless calls are returned in pieces.
+
+        The first piece of a call has its id and its name. It waits for the first of the arguments,
+        or for the next call, because the name may still grow.
+        """
+        found = []
+        latest = len(self._calls) - 1
+        for call in tuple(self._untaken.values()):
+            index, arguments = call.position, call.take_arguments()
+            if call.opened:
+                if arguments:
+                    found.append(ToolCall("", "", arguments, index))
+            elif call.name and (arguments or index < latest):
+                call.id = call.id or _new_id({each.id for each in self._calls})
+                call.opened = True
+                found.append(ToolCall(call.id, call.name, arguments, index))
+            else:
+                continue
+            del self._untaken[index]
+        return tuple(found)
+
     def finish(self) -> list[ToolCall]:
-        """Return the calls.
+        """Return the calls, or the pieces that remain.
 
         Raises:
             UpstreamToolCallInvalid: A call has no name, or its arguments are not a JSON object.
@@ -150,8 +196,23 @@ class ToolCallAssembler:
             arguments = "".join(call.arguments).strip() or "{}"
             if not call.name or decode_object(arguments) is None:
                 raise UpstreamToolCallInvalid
-            found.append(ToolCall(call.id or _new_id(ids), call.name, arguments, index, call.state))
-        return found
+            call.id = call.id or _new_id(ids)
+            found.append(ToolCall(call.id, call.name, arguments, index, call.state))
+        if not self._in_pieces:
+            return found
+        pieces = zip(self._calls, found, strict=True)
+        return [piece for call, whole in pieces if (piece := _rest(call, whole))]
+
+
+def _rest(call: _Call, whole: ToolCall) -> ToolCall | None:
+    """Return the piece that remains of a call, or None."""
+    is_empty = not "".join(call.arguments).strip()
+    arguments = whole.arguments if is_empty else call.take_arguments()
+    if not call.opened:
+        return replace(whole, arguments=arguments)
+    if arguments or call.state:
+        return ToolCall("", "", arguments, whole.index, call.state)
+    return None
 
 
 def _new_id(taken: set[str]) -> str:

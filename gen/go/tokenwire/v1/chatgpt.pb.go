@@ -472,6 +472,60 @@ func (ToolChoice_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{6, 0}
 }
 
+// A stage of a request before the answer's text. More may be added.
+type Progress_Stage int32
+
+const (
+	// Never sent.
+	Progress_STAGE_UNSPECIFIED Progress_Stage = 0
+	// The upstream has accepted the request and has not begun to work on it. Few
+	// upstreams report it.
+	Progress_STAGE_QUEUED Progress_Stage = 1
+	// The model reasons.
+	Progress_STAGE_THINKING Progress_Stage = 2
+)
+
+// Enum value maps for Progress_Stage.
+var (
+	Progress_Stage_name = map[int32]string{
+		0: "STAGE_UNSPECIFIED",
+		1: "STAGE_QUEUED",
+		2: "STAGE_THINKING",
+	}
+	Progress_Stage_value = map[string]int32{
+		"STAGE_UNSPECIFIED": 0,
+		"STAGE_QUEUED":      1,
+		"STAGE_THINKING":    2,
+	}
+)
+
+func (x Progress_Stage) Enum() *Progress_Stage {
+	p := new(Progress_Stage)
+	*p = x
+	return p
+}
+
+func (x Progress_Stage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Progress_Stage) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenwire_v1_chatgpt_proto_enumTypes[7].Descriptor()
+}
+
+func (Progress_Stage) Type() protoreflect.EnumType {
+	return &file_tokenwire_v1_chatgpt_proto_enumTypes[7]
+}
+
+func (x Progress_Stage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Progress_Stage.Descriptor instead.
+func (Progress_Stage) EnumDescriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13, 0}
+}
+
 // One request: the message to answer and all that shapes the answer.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -498,7 +552,19 @@ type Message struct {
 	Format *Format `protobuf:"bytes,9,opt,name=format,proto3" json:"format,omitempty"`
 	// How the model reasons before it answers. Unset: the upstream's default, and
 	// the reasoning is not shown.
-	Reasoning     *Reasoning `protobuf:"bytes,10,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
+	Reasoning *Reasoning `protobuf:"bytes,10,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
+	// Whether the arguments of tool calls are streamed while the model writes them;
+	// see `Answer.tool_calls`. Ignored by `Ask`.
+	StreamToolCalls bool `protobuf:"varint,11,opt,name=stream_tool_calls,json=streamToolCalls,proto3" json:"stream_tool_calls,omitempty"`
+	// Names and values for the service's log line of this call, such as a tenant or
+	// a ticket. Neither the model nor the metrics see them. Up to 16, together up
+	// to 1,024 bytes; a name has 1 to 64 letters, digits, hyphens, underscores and
+	// dots.
+	Labels map[string]string `protobuf:"bytes,12,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether Answers carry `progress`. Then the first Answer may come before the
+	// model has begun to answer, and a client's own retries end with it. Ignored by
+	// `Ask`.
+	ShowProgress  bool `protobuf:"varint,13,opt,name=show_progress,json=showProgress,proto3" json:"show_progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -594,6 +660,27 @@ func (x *Message) GetReasoning() *Reasoning {
 		return x.Reasoning
 	}
 	return nil
+}
+
+func (x *Message) GetStreamToolCalls() bool {
+	if x != nil {
+		return x.StreamToolCalls
+	}
+	return false
+}
+
+func (x *Message) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Message) GetShowProgress() bool {
+	if x != nil {
+		return x.ShowProgress
+	}
+	return false
 }
 
 // Data that belongs to a text: an image, audio or a file. Data that the upstream
@@ -1571,7 +1658,8 @@ type Answer struct {
 	Content string `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	// Why the model stopped. Only on the last Answer of a successful call.
 	FinishReason FinishReason `protobuf:"varint,3,opt,name=finish_reason,json=finishReason,proto3,enum=openai.FinishReason" json:"finish_reason,omitempty"`
-	// Tokens used, as the upstream reports them. Absent where it reports none.
+	// Tokens used, as the upstream reports them. Absent where it reports none. With
+	// `error`, the tokens of the part of the answer that was sent.
 	Usage *Usage `protobuf:"bytes,4,opt,name=usage,proto3" json:"usage,omitempty"`
 	// The model that answered, as the upstream names it. Only on the last Answer.
 	Model string `protobuf:"bytes,5,opt,name=model,proto3" json:"model,omitempty"`
@@ -1581,6 +1669,12 @@ type Answer struct {
 	// the same Answer. Only if the request sets `reasoning.show`.
 	Reasoning string `protobuf:"bytes,7,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
 	// Tool calls, each whole and in one Answer. They come after the text.
+	//
+	// If the request sets `stream_tool_calls`, each is a piece instead: the first
+	// piece with an `index` has the call's `id` and `name`, and the `arguments` of
+	// all pieces with that index, joined, are the call's. Pieces may come between
+	// texts. The arguments are checked at the end: if they are not a JSON object,
+	// the call fails.
 	ToolCalls []*ToolCall `protobuf:"bytes,8,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
 	// What the upstream needs back in the next request, such as signed or encrypted
 	// reasoning. Opaque: return it unchanged in the turn that repeats this answer.
@@ -1595,7 +1689,12 @@ type Answer struct {
 	Citations []*Citation `protobuf:"bytes,11,rep,name=citations,proto3" json:"citations,omitempty"`
 	// Whether the model refused to answer, where the upstream says so; `content`
 	// then has its explanation. Only on the last Answer.
-	Refused       bool `protobuf:"varint,12,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused bool `protobuf:"varint,12,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Where the answer came from. Only on the last Answer of a successful call.
+	Route *Route `protobuf:"bytes,13,opt,name=route,proto3" json:"route,omitempty"`
+	// What the request waits for, in an Answer without text. Only if the request
+	// sets `show_progress`.
+	Progress      *Progress `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1714,6 +1813,121 @@ func (x *Answer) GetRefused() bool {
 	return false
 }
 
+func (x *Answer) GetRoute() *Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *Answer) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// Where an answer came from.
+type Route struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The upstream's name in the service's settings; `default` where they name none.
+	Upstream string `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// The requests that were sent to upstreams for this answer, 1 or more.
+	Attempts      int32 `protobuf:"varint,2,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Route) Reset() {
+	*x = Route{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Route) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Route) ProtoMessage() {}
+
+func (x *Route) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Route.ProtoReflect.Descriptor instead.
+func (*Route) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Route) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *Route) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+// What a request waits for.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stage that has begun. Each is reported at most once.
+	Stage         Progress_Stage `protobuf:"varint,1,opt,name=stage,proto3,enum=openai.Progress_Stage" json:"stage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Progress) GetStage() Progress_Stage {
+	if x != nil {
+		return x.Stage
+	}
+	return Progress_STAGE_UNSPECIFIED
+}
+
 // A token of an answer and how probable it was.
 type TokenLogprob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1731,7 +1945,7 @@ type TokenLogprob struct {
 
 func (x *TokenLogprob) Reset() {
 	*x = TokenLogprob{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1957,7 @@ func (x *TokenLogprob) String() string {
 func (*TokenLogprob) ProtoMessage() {}
 
 func (x *TokenLogprob) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[12]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1970,7 @@ func (x *TokenLogprob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenLogprob.ProtoReflect.Descriptor instead.
 func (*TokenLogprob) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{12}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TokenLogprob) GetToken() string {
@@ -1802,7 +2016,7 @@ type TopLogprob struct {
 
 func (x *TopLogprob) Reset() {
 	*x = TopLogprob{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +2028,7 @@ func (x *TopLogprob) String() string {
 func (*TopLogprob) ProtoMessage() {}
 
 func (x *TopLogprob) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[13]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +2041,7 @@ func (x *TopLogprob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopLogprob.ProtoReflect.Descriptor instead.
 func (*TopLogprob) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{13}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TopLogprob) GetToken() string {
@@ -1870,7 +2084,7 @@ type Citation struct {
 
 func (x *Citation) Reset() {
 	*x = Citation{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +2096,7 @@ func (x *Citation) String() string {
 func (*Citation) ProtoMessage() {}
 
 func (x *Citation) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[14]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +2109,7 @@ func (x *Citation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Citation.ProtoReflect.Descriptor instead.
 func (*Citation) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{14}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Citation) GetUrl() string {
@@ -1943,13 +2157,20 @@ type Usage struct {
 	AudioInputTokens int64 `protobuf:"varint,6,opt,name=audio_input_tokens,json=audioInputTokens,proto3" json:"audio_input_tokens,omitempty"`
 	// Those of output_tokens that were audio.
 	AudioOutputTokens int64 `protobuf:"varint,7,opt,name=audio_output_tokens,json=audioOutputTokens,proto3" json:"audio_output_tokens,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What the tokens cost at the model's prices in the service's settings, in
+	// billionths of a US dollar. 0: the settings have no price. The upstream's
+	// invoice may differ.
+	CostNanodollars int64 `protobuf:"varint,8,opt,name=cost_nanodollars,json=costNanodollars,proto3" json:"cost_nanodollars,omitempty"`
+	// Whether the numbers are an estimate of the service, because the answer ended
+	// before the upstream reported them.
+	Estimated     bool `protobuf:"varint,9,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2182,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[15]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2195,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{15}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -2026,6 +2247,20 @@ func (x *Usage) GetAudioOutputTokens() int64 {
 	return 0
 }
 
+func (x *Usage) GetCostNanodollars() int64 {
+	if x != nil {
+		return x.CostNanodollars
+	}
+	return 0
+}
+
+func (x *Usage) GetEstimated() bool {
+	if x != nil {
+		return x.Estimated
+	}
+	return false
+}
+
 // A request for the models that the caller may name. It has no fields.
 type ListModelsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2035,7 +2270,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2282,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[16]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2295,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{16}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{18}
 }
 
 // The models that the caller may name.
@@ -2083,7 +2318,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2330,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[17]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2343,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{17}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -2164,7 +2399,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2411,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[18]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2424,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{18}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Model) GetName() string {
@@ -2258,7 +2493,7 @@ type TokenCount struct {
 
 func (x *TokenCount) Reset() {
 	*x = TokenCount{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2505,7 @@ func (x *TokenCount) String() string {
 func (*TokenCount) ProtoMessage() {}
 
 func (x *TokenCount) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[19]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2518,7 @@ func (x *TokenCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenCount.ProtoReflect.Descriptor instead.
 func (*TokenCount) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{19}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TokenCount) GetInputTokens() int64 {
@@ -2323,7 +2558,7 @@ type EmbedRequest struct {
 
 func (x *EmbedRequest) Reset() {
 	*x = EmbedRequest{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[20]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2570,7 @@ func (x *EmbedRequest) String() string {
 func (*EmbedRequest) ProtoMessage() {}
 
 func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[20]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2583,7 @@ func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedRequest.ProtoReflect.Descriptor instead.
 func (*EmbedRequest) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{20}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EmbedRequest) GetModel() string {
@@ -2395,7 +2630,7 @@ type EmbedResponse struct {
 
 func (x *EmbedResponse) Reset() {
 	*x = EmbedResponse{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[21]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2642,7 @@ func (x *EmbedResponse) String() string {
 func (*EmbedResponse) ProtoMessage() {}
 
 func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[21]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2655,7 @@ func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedResponse.ProtoReflect.Descriptor instead.
 func (*EmbedResponse) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{21}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EmbedResponse) GetVectors() []*Vector {
@@ -2455,7 +2690,7 @@ type Vector struct {
 
 func (x *Vector) Reset() {
 	*x = Vector{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[22]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2702,7 @@ func (x *Vector) String() string {
 func (*Vector) ProtoMessage() {}
 
 func (x *Vector) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[22]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2715,7 @@ func (x *Vector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vector.ProtoReflect.Descriptor instead.
 func (*Vector) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{22}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Vector) GetValues() []float32 {
@@ -2506,7 +2741,7 @@ type Price struct {
 
 func (x *Price) Reset() {
 	*x = Price{}
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[23]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2518,7 +2753,7 @@ func (x *Price) String() string {
 func (*Price) ProtoMessage() {}
 
 func (x *Price) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[23]
+	mi := &file_tokenwire_v1_chatgpt_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2531,7 +2766,7 @@ func (x *Price) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price.ProtoReflect.Descriptor instead.
 func (*Price) Descriptor() ([]byte, []int) {
-	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{23}
+	return file_tokenwire_v1_chatgpt_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Price) GetInput() float64 {
@@ -2559,7 +2794,7 @@ var File_tokenwire_v1_chatgpt_proto protoreflect.FileDescriptor
 
 const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\n" +
-	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xf7\x02\n" +
+	"\x1atokenwire/v1/chatgpt.proto\x12\x06openai\"\xb8\x04\n" +
 	"\aMessage\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12&\n" +
 	"\x06params\x18\x03 \x01(\v2\x0e.openai.ParamsR\x06params\x12&\n" +
@@ -2571,7 +2806,13 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"toolChoice\x12&\n" +
 	"\x06format\x18\t \x01(\v2\x0e.openai.FormatR\x06format\x12/\n" +
 	"\treasoning\x18\n" +
-	" \x01(\v2\x11.openai.ReasoningR\treasoningB\t\n" +
+	" \x01(\v2\x11.openai.ReasoningR\treasoning\x12*\n" +
+	"\x11stream_tool_calls\x18\v \x01(\bR\x0fstreamToolCalls\x123\n" +
+	"\x06labels\x18\f \x03(\v2\x1b.openai.Message.LabelsEntryR\x06labels\x12#\n" +
+	"\rshow_progress\x18\r \x01(\bR\fshowProgress\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
 	"\a_systemJ\x04\b\x01\x10\x02\"\x97\x01\n" +
 	"\x04Part\x12\x12\n" +
 	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n" +
@@ -2667,7 +2908,7 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x11_presence_penaltyB\x0f\n" +
 	"\r_top_logprobsB\b\n" +
 	"\x06_top_kB\b\n" +
-	"\x06_min_p\"\x9f\x03\n" +
+	"\x06_min_p\"\xf2\x03\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x129\n" +
@@ -2682,7 +2923,18 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\blogprobs\x18\n" +
 	" \x03(\v2\x14.openai.TokenLogprobR\blogprobs\x12.\n" +
 	"\tcitations\x18\v \x03(\v2\x10.openai.CitationR\tcitations\x12\x18\n" +
-	"\arefused\x18\f \x01(\bR\arefused\"v\n" +
+	"\arefused\x18\f \x01(\bR\arefused\x12#\n" +
+	"\x05route\x18\r \x01(\v2\r.openai.RouteR\x05route\x12,\n" +
+	"\bprogress\x18\x0e \x01(\v2\x10.openai.ProgressR\bprogress\"?\n" +
+	"\x05Route\x12\x1a\n" +
+	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x1a\n" +
+	"\battempts\x18\x02 \x01(\x05R\battempts\"~\n" +
+	"\bProgress\x12,\n" +
+	"\x05stage\x18\x01 \x01(\x0e2\x16.openai.Progress.StageR\x05stage\"D\n" +
+	"\x05Stage\x12\x15\n" +
+	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSTAGE_QUEUED\x10\x01\x12\x12\n" +
+	"\x0eSTAGE_THINKING\x10\x02\"v\n" +
 	"\fTokenLogprob\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
 	"\alogprob\x18\x02 \x01(\x02R\alogprob\x12\x10\n" +
@@ -2697,7 +2949,7 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
 	"\x05start\x18\x03 \x01(\x05R\x05start\x12\x10\n" +
-	"\x03end\x18\x04 \x01(\x05R\x03end\"\xc1\x02\n" +
+	"\x03end\x18\x04 \x01(\x05R\x03end\"\x8a\x03\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x03R\foutputTokens\x12.\n" +
@@ -2705,7 +2957,9 @@ const file_tokenwire_v1_chatgpt_proto_rawDesc = "" +
 	"\x10reasoning_tokens\x18\x04 \x01(\x03R\x0freasoningTokens\x127\n" +
 	"\x18cache_write_input_tokens\x18\x05 \x01(\x03R\x15cacheWriteInputTokens\x12,\n" +
 	"\x12audio_input_tokens\x18\x06 \x01(\x03R\x10audioInputTokens\x12.\n" +
-	"\x13audio_output_tokens\x18\a \x01(\x03R\x11audioOutputTokens\"\x13\n" +
+	"\x13audio_output_tokens\x18\a \x01(\x03R\x11audioOutputTokens\x12)\n" +
+	"\x10cost_nanodollars\x18\b \x01(\x03R\x0fcostNanodollars\x12\x1c\n" +
+	"\testimated\x18\t \x01(\bR\testimated\"\x13\n" +
 	"\x11ListModelsRequest\"\xb5\x01\n" +
 	"\x12ListModelsResponse\x12%\n" +
 	"\x06models\x18\x01 \x03(\v2\r.openai.ModelR\x06models\x12#\n" +
@@ -2806,8 +3060,8 @@ func file_tokenwire_v1_chatgpt_proto_rawDescGZIP() []byte {
 	return file_tokenwire_v1_chatgpt_proto_rawDescData
 }
 
-var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_tokenwire_v1_chatgpt_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_tokenwire_v1_chatgpt_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(Detail)(0),                // 0: openai.Detail
 	(Effort)(0),                // 1: openai.Effort
@@ -2816,76 +3070,84 @@ var file_tokenwire_v1_chatgpt_proto_goTypes = []any{
 	(FinishReason)(0),          // 4: openai.FinishReason
 	(Ability)(0),               // 5: openai.Ability
 	(ToolChoice_Mode)(0),       // 6: openai.ToolChoice.Mode
-	(*Message)(nil),            // 7: openai.Message
-	(*Part)(nil),               // 8: openai.Part
-	(*Format)(nil),             // 9: openai.Format
-	(*JsonSchema)(nil),         // 10: openai.JsonSchema
-	(*Choices)(nil),            // 11: openai.Choices
-	(*Tool)(nil),               // 12: openai.Tool
-	(*ToolChoice)(nil),         // 13: openai.ToolChoice
-	(*ToolCall)(nil),           // 14: openai.ToolCall
-	(*Reasoning)(nil),          // 15: openai.Reasoning
-	(*Turn)(nil),               // 16: openai.Turn
-	(*Params)(nil),             // 17: openai.Params
-	(*Answer)(nil),             // 18: openai.Answer
-	(*TokenLogprob)(nil),       // 19: openai.TokenLogprob
-	(*TopLogprob)(nil),         // 20: openai.TopLogprob
-	(*Citation)(nil),           // 21: openai.Citation
-	(*Usage)(nil),              // 22: openai.Usage
-	(*ListModelsRequest)(nil),  // 23: openai.ListModelsRequest
-	(*ListModelsResponse)(nil), // 24: openai.ListModelsResponse
-	(*Model)(nil),              // 25: openai.Model
-	(*TokenCount)(nil),         // 26: openai.TokenCount
-	(*EmbedRequest)(nil),       // 27: openai.EmbedRequest
-	(*EmbedResponse)(nil),      // 28: openai.EmbedResponse
-	(*Vector)(nil),             // 29: openai.Vector
-	(*Price)(nil),              // 30: openai.Price
-	nil,                        // 31: openai.Params.LogitBiasEntry
+	(Progress_Stage)(0),        // 7: openai.Progress.Stage
+	(*Message)(nil),            // 8: openai.Message
+	(*Part)(nil),               // 9: openai.Part
+	(*Format)(nil),             // 10: openai.Format
+	(*JsonSchema)(nil),         // 11: openai.JsonSchema
+	(*Choices)(nil),            // 12: openai.Choices
+	(*Tool)(nil),               // 13: openai.Tool
+	(*ToolChoice)(nil),         // 14: openai.ToolChoice
+	(*ToolCall)(nil),           // 15: openai.ToolCall
+	(*Reasoning)(nil),          // 16: openai.Reasoning
+	(*Turn)(nil),               // 17: openai.Turn
+	(*Params)(nil),             // 18: openai.Params
+	(*Answer)(nil),             // 19: openai.Answer
+	(*Route)(nil),              // 20: openai.Route
+	(*Progress)(nil),           // 21: openai.Progress
+	(*TokenLogprob)(nil),       // 22: openai.TokenLogprob
+	(*TopLogprob)(nil),         // 23: openai.TopLogprob
+	(*Citation)(nil),           // 24: openai.Citation
+	(*Usage)(nil),              // 25: openai.Usage
+	(*ListModelsRequest)(nil),  // 26: openai.ListModelsRequest
+	(*ListModelsResponse)(nil), // 27: openai.ListModelsResponse
+	(*Model)(nil),              // 28: openai.Model
+	(*TokenCount)(nil),         // 29: openai.TokenCount
+	(*EmbedRequest)(nil),       // 30: openai.EmbedRequest
+	(*EmbedResponse)(nil),      // 31: openai.EmbedResponse
+	(*Vector)(nil),             // 32: openai.Vector
+	(*Price)(nil),              // 33: openai.Price
+	nil,                        // 34: openai.Message.LabelsEntry
+	nil,                        // 35: openai.Params.LogitBiasEntry
 }
 var file_tokenwire_v1_chatgpt_proto_depIdxs = []int32{
-	17, // 0: openai.Message.params:type_name -> openai.Params
-	16, // 1: openai.Message.history:type_name -> openai.Turn
-	8,  // 2: openai.Message.parts:type_name -> openai.Part
-	12, // 3: openai.Message.tools:type_name -> openai.Tool
-	13, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
-	9,  // 5: openai.Message.format:type_name -> openai.Format
-	15, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
-	0,  // 7: openai.Part.detail:type_name -> openai.Detail
-	10, // 8: openai.Format.json_schema:type_name -> openai.JsonSchema
-	11, // 9: openai.Format.choices:type_name -> openai.Choices
-	6,  // 10: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
-	1,  // 11: openai.Reasoning.effort:type_name -> openai.Effort
-	2,  // 12: openai.Turn.role:type_name -> openai.Role
-	8,  // 13: openai.Turn.parts:type_name -> openai.Part
-	14, // 14: openai.Turn.tool_calls:type_name -> openai.ToolCall
-	31, // 15: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
-	3,  // 16: openai.Params.service_tier:type_name -> openai.ServiceTier
-	4,  // 17: openai.Answer.finish_reason:type_name -> openai.FinishReason
-	22, // 18: openai.Answer.usage:type_name -> openai.Usage
-	14, // 19: openai.Answer.tool_calls:type_name -> openai.ToolCall
-	19, // 20: openai.Answer.logprobs:type_name -> openai.TokenLogprob
-	21, // 21: openai.Answer.citations:type_name -> openai.Citation
-	20, // 22: openai.TokenLogprob.top:type_name -> openai.TopLogprob
-	25, // 23: openai.ListModelsResponse.models:type_name -> openai.Model
-	5,  // 24: openai.Model.abilities:type_name -> openai.Ability
-	30, // 25: openai.Model.price:type_name -> openai.Price
-	29, // 26: openai.EmbedResponse.vectors:type_name -> openai.Vector
-	22, // 27: openai.EmbedResponse.usage:type_name -> openai.Usage
-	7,  // 28: openai.Chatgpt.Send:input_type -> openai.Message
-	7,  // 29: openai.Chatgpt.Ask:input_type -> openai.Message
-	23, // 30: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
-	7,  // 31: openai.Chatgpt.CountTokens:input_type -> openai.Message
-	27, // 32: openai.Chatgpt.Embed:input_type -> openai.EmbedRequest
-	18, // 33: openai.Chatgpt.Send:output_type -> openai.Answer
-	18, // 34: openai.Chatgpt.Ask:output_type -> openai.Answer
-	24, // 35: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
-	26, // 36: openai.Chatgpt.CountTokens:output_type -> openai.TokenCount
-	28, // 37: openai.Chatgpt.Embed:output_type -> openai.EmbedResponse
-	33, // [33:38] is the sub-list for method output_type
-	28, // [28:33] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	18, // 0: openai.Message.params:type_name -> openai.Params
+	17, // 1: openai.Message.history:type_name -> openai.Turn
+	9,  // 2: openai.Message.parts:type_name -> openai.Part
+	13, // 3: openai.Message.tools:type_name -> openai.Tool
+	14, // 4: openai.Message.tool_choice:type_name -> openai.ToolChoice
+	10, // 5: openai.Message.format:type_name -> openai.Format
+	16, // 6: openai.Message.reasoning:type_name -> openai.Reasoning
+	34, // 7: openai.Message.labels:type_name -> openai.Message.LabelsEntry
+	0,  // 8: openai.Part.detail:type_name -> openai.Detail
+	11, // 9: openai.Format.json_schema:type_name -> openai.JsonSchema
+	12, // 10: openai.Format.choices:type_name -> openai.Choices
+	6,  // 11: openai.ToolChoice.mode:type_name -> openai.ToolChoice.Mode
+	1,  // 12: openai.Reasoning.effort:type_name -> openai.Effort
+	2,  // 13: openai.Turn.role:type_name -> openai.Role
+	9,  // 14: openai.Turn.parts:type_name -> openai.Part
+	15, // 15: openai.Turn.tool_calls:type_name -> openai.ToolCall
+	35, // 16: openai.Params.logit_bias:type_name -> openai.Params.LogitBiasEntry
+	3,  // 17: openai.Params.service_tier:type_name -> openai.ServiceTier
+	4,  // 18: openai.Answer.finish_reason:type_name -> openai.FinishReason
+	25, // 19: openai.Answer.usage:type_name -> openai.Usage
+	15, // 20: openai.Answer.tool_calls:type_name -> openai.ToolCall
+	22, // 21: openai.Answer.logprobs:type_name -> openai.TokenLogprob
+	24, // 22: openai.Answer.citations:type_name -> openai.Citation
+	20, // 23: openai.Answer.route:type_name -> openai.Route
+	21, // 24: openai.Answer.progress:type_name -> openai.Progress
+	7,  // 25: openai.Progress.stage:type_name -> openai.Progress.Stage
+	23, // 26: openai.TokenLogprob.top:type_name -> openai.TopLogprob
+	28, // 27: openai.ListModelsResponse.models:type_name -> openai.Model
+	5,  // 28: openai.Model.abilities:type_name -> openai.Ability
+	33, // 29: openai.Model.price:type_name -> openai.Price
+	32, // 30: openai.EmbedResponse.vectors:type_name -> openai.Vector
+	25, // 31: openai.EmbedResponse.usage:type_name -> openai.Usage
+	8,  // 32: openai.Chatgpt.Send:input_type -> openai.Message
+	8,  // 33: openai.Chatgpt.Ask:input_type -> openai.Message
+	26, // 34: openai.Chatgpt.ListModels:input_type -> openai.ListModelsRequest
+	8,  // 35: openai.Chatgpt.CountTokens:input_type -> openai.Message
+	30, // 36: openai.Chatgpt.Embed:input_type -> openai.EmbedRequest
+	19, // 37: openai.Chatgpt.Send:output_type -> openai.Answer
+	19, // 38: openai.Chatgpt.Ask:output_type -> openai.Answer
+	27, // 39: openai.Chatgpt.ListModels:output_type -> openai.ListModelsResponse
+	29, // 40: openai.Chatgpt.CountTokens:output_type -> openai.TokenCount
+	31, // 41: openai.Chatgpt.Embed:output_type -> openai.EmbedResponse
+	37, // [37:42] is the sub-list for method output_type
+	32, // [32:37] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tokenwire_v1_chatgpt_proto_init() }
@@ -2912,14 +3174,14 @@ func file_tokenwire_v1_chatgpt_proto_init() {
 	}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[8].OneofWrappers = []any{}
 	file_tokenwire_v1_chatgpt_proto_msgTypes[10].OneofWrappers = []any{}
-	file_tokenwire_v1_chatgpt_proto_msgTypes[20].OneofWrappers = []any{}
+	file_tokenwire_v1_chatgpt_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwire_v1_chatgpt_proto_rawDesc), len(file_tokenwire_v1_chatgpt_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   25,
+			NumEnums:      8,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

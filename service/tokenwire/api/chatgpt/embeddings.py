@@ -1,20 +1,23 @@
 """`Embed`: the vectors of texts."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.wrappers_pb2 import BytesValue
 
+from tokenwire.api.chatgpt.answers import to_usage
 from tokenwire.api.chatgpt.field_limits import FieldCounts
 from tokenwire.api.chatgpt.sampling import check_name
-from tokenwire.api.chatgpt.wire import Defaults, to_usage
+from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.endpoint import Endpoint, OnOperation
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.embeddings import EmbeddingModel, EmbeddingRequest, Embeddings, check_size
 from tokenwire.core.errors import InvalidParameter, UnknownModel, UnsupportedByModel
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import EMBEDDINGS, Method, MethodType
+from tokenwire.core.prices import Price
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 EMBED: Final = Method(
@@ -33,11 +36,13 @@ class EmbeddingService:
     Attributes:
         model: Makes the vectors; None if the provider has no embeddings.
         defaults: The values of fields that a request does not set.
+        prices: The prices of tokens, by model.
         on_upstream_call: Called before each request to the upstream.
     """
 
     model: EmbeddingModel | None
     defaults: Defaults
+    prices: Mapping[str, Price]
     on_upstream_call: OnOperation
 
     def endpoint(self) -> Endpoint:
@@ -69,7 +74,7 @@ class EmbeddingService:
         call.counted = embeddings.usage
         call.response_model = embeddings.model
         await next_step()
-        return _response(embeddings)
+        return _response(embeddings, self.prices.get(request.model))
 
 
 def to_embedding_request(message: pb.EmbedRequest, defaults: Defaults) -> EmbeddingRequest:
@@ -110,7 +115,7 @@ def _model(name: str, defaults: Defaults) -> str:
     return name
 
 
-def _response(embeddings: Embeddings) -> pb.EmbedResponse:
+def _response(embeddings: Embeddings, price: Price | None) -> pb.EmbedResponse:
     """Return the message of embeddings.
 
     Bytes and packed floats are the same on the wire, so no number becomes a Python object.
@@ -121,5 +126,5 @@ def _response(embeddings: Embeddings) -> pb.EmbedResponse:
             for vector in embeddings.vectors
         ],
         model=embeddings.model,
-        usage=None if embeddings.usage is None else to_usage(embeddings.usage),
+        usage=None if embeddings.usage is None else to_usage(embeddings.usage, price),
     )

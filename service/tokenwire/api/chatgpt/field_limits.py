@@ -15,6 +15,7 @@ from typing import Final, NoReturn, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tokenwire.api.chatgpt.formats import MAX_CHOICES
+from tokenwire.api.chatgpt.labels import MAX_LABELS
 from tokenwire.api.chatgpt.parts import MAX_PARTS
 from tokenwire.api.chatgpt.sampling import MAX_LOGIT_BIASES, MAX_STOPS
 from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS, MAX_TOOLS
@@ -131,6 +132,7 @@ class FieldLimits(FieldCounts):
             "parts": MAX_PARTS,
             "history.parts": MAX_PARTS,
             "tools": MAX_TOOLS,
+            "labels": MAX_LABELS,
         }
         super().__init__(pb.Message.DESCRIPTOR, lists, whole="message")
         self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS

@@ -3,21 +3,25 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from tokenwire.api.chatgpt.answers import AnswerEnds, to_answer
 from tokenwire.api.chatgpt.embeddings import EMBED
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.labels import to_labels
 from tokenwire.api.chatgpt.logprobs import to_logprob_messages
 from tokenwire.api.chatgpt.models import LIST_MODELS
 from tokenwire.api.chatgpt.token_counts import COUNT_TOKENS
 from tokenwire.api.chatgpt.tools import to_messages
-from tokenwire.api.chatgpt.wire import Defaults, to_answer, to_request
+from tokenwire.api.chatgpt.wire import Defaults, to_request
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, ToolCall
 from tokenwire.core.errors import UpstreamResponseTooLarge
 from tokenwire.core.method import CHAT, Method, MethodType
+from tokenwire.core.token_counter import estimate
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chatgpt"].full_name
@@ -33,51 +37,47 @@ clients of gRPC reject messages above 4 MiB."""
 OnModelCall: TypeAlias = Callable[[ChatRequest, CallRecord], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
 class ChatgptService:
     """The methods of openai.Chatgpt.
 
-    Args:
+    Attributes:
         model: The model that generates the answers.
         defaults: The values of fields that a request does not set.
         limits: The limits on a request's fields.
+        ends: Converts the ends of answers.
         on_model_call: Awaited before each call of the model.
         others: The entries of the methods that do not answer a message.
     """
 
-    def __init__(
-        self,
-        model: ChatModel,
-        defaults: Defaults,
-        limits: FieldLimits,
-        on_model_call: OnModelCall,
-        others: Sequence[Endpoint] = (),
-    ) -> None:
-        self._model = model
-        self._defaults = defaults
-        self._limits = limits
-        self._on_model_call = on_model_call
-        self._others = others
+    model: ChatModel
+    defaults: Defaults
+    limits: FieldLimits
+    ends: AnswerEnds
+    on_model_call: OnModelCall
+    others: Sequence[Endpoint] = ()
 
     def endpoints(self) -> list[Endpoint]:
         """Return the service's entries of the method table."""
         return [
             Endpoint(
                 SEND,
-                check=self._limits.check,
+                check=self.limits.check,
                 parse=pb.Message.FromString,
                 handle=self.send,
                 serialize=pb.Answer.SerializeToString,
                 encode=to_answer,
-                late_error=_late_error,
+                encode_last=self.ends.complete,
+                late_error=self.ends.failed,
             ),
             Endpoint(
                 ASK,
-                check=self._limits.check,
+                check=self.limits.check,
                 parse=pb.Message.FromString,
                 handle=self.ask,
                 serialize=pb.Answer.SerializeToString,
             ),
-            *self._others,
+            *self.others,
         ]
 
     async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:
@@ -86,11 +86,14 @@ class ChatgptService:
         Raises:
             ServiceError: The request is invalid.
         """
-        request = to_request(message, self._defaults)
+        if message.labels:
+            call.labels = to_labels(message.labels)
+        request = to_request(message, self.defaults)
         call.model = request.model
+        call.input_estimate = (await estimate(request)).input_tokens
         call.attempts.started = time.monotonic()
-        await self._on_model_call(request, call)
-        return self._model.stream(request, call)
+        await self.on_model_call(request, call)
+        return self.model.stream(request, call)
 
     async def ask(self, message: pb.Message, call: CallRecord) -> pb.Answer:
         """Return the model's whole answer to `message`.
@@ -104,6 +107,7 @@ class ChatgptService:
         calls: list[ToolCall] = []
         logprobs: list[pb.TokenLogprob] = []
         size = 0
+        message.stream_tool_calls = message.show_progress = False
         async with aclosing(await self.send(message, call)) as events:
             # As the relay does for a stream.
             del message
@@ -124,13 +128,9 @@ class ChatgptService:
                 # Their size is limited where they are assembled.
                 calls += event.tool_calls
         assert call.completion is not None  # noqa: S101 - the last event is a Completion
-        answer = to_answer(call.completion)
+        answer = self.ends.complete(call.completion, call)
         answer.content = "".join(texts)
         answer.reasoning = "".join(reasonings)
         answer.tool_calls.extend(to_messages(calls))
         answer.logprobs.extend(logprobs)
         return answer
-
-
-def _late_error(reason: str) -> pb.Answer:
-    return pb.Answer(error=reason)

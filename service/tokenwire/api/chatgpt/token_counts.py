@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tokenwire.api.chatgpt.field_limits import FieldLimits
+from tokenwire.api.chatgpt.labels import to_labels
 from tokenwire.api.chatgpt.wire import Defaults, to_request
 from tokenwire.api.endpoint import Endpoint, OnOperation
 from tokenwire.core.call_record import CallRecord
@@ -53,6 +54,8 @@ class TokenCounts:
         Raises:
             ServiceError: The request is invalid, or its tokens cannot be counted.
         """
+        if message.labels:
+            call.labels = to_labels(message.labels)
         request = to_request(message, self.defaults)
         del message
         call.model = request.model

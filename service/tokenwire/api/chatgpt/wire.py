@@ -1,25 +1,20 @@
-"""Converts between openai.Chatgpt messages and domain types. The functions have no side effects."""
+"""Converts openai.Message to a request. The functions have no side effects."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from tokenwire.api.chatgpt.formats import to_format
-from tokenwire.api.chatgpt.logprobs import to_logprob_messages
 from tokenwire.api.chatgpt.parts import to_parts
 from tokenwire.api.chatgpt.sampling import check_name, to_sampling
-from tokenwire.api.chatgpt.tools import to_messages, to_tool_choice, to_tools, to_turn
+from tokenwire.api.chatgpt.tools import to_tool_choice, to_tools, to_turn
 from tokenwire.core.domain import (
     ChatRequest,
-    Completion,
-    Delta,
     Effort,
-    FinishReason,
     Reasoning,
     Role,
     ToolChoice,
     Turn,
-    Usage,
 )
 from tokenwire.core.errors import EmptyPrompt, InvalidParameter, UnknownModel
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -43,13 +38,6 @@ EFFORTS: Final = {
     pb.EFFORT_MEDIUM: Effort.MEDIUM,
     pb.EFFORT_HIGH: Effort.HIGH,
     pb.EFFORT_XHIGH: Effort.XHIGH,
-}
-
-FINISH_REASONS: Final = {
-    FinishReason.STOP: pb.FINISH_REASON_STOP,
-    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
-    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
-    FinishReason.OTHER: pb.FINISH_REASON_OTHER,
 }
 
 
@@ -101,6 +89,8 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
         else ToolChoice(),
         reasoning=_reasoning(message.reasoning) if message.HasField("reasoning") else Reasoning(),
         format=to_format(message.format) if message.HasField("format") else None,
+        stream_tool_calls=message.stream_tool_calls,
+        show_progress=message.show_progress,
         set_by_caller=_set_by_caller(
             message, defaults, has_parts=bool(parts) or any(turn.parts for turn in history)
         ),
@@ -159,41 +149,3 @@ def _reasoning(reasoning: pb.Reasoning) -> Reasoning:
     if max_tokens is not None and max_tokens < 1:
         raise InvalidParameter("reasoning.max_tokens", "must be at least 1")
     return Reasoning(EFFORTS[reasoning.effort], max_tokens, reasoning.show)
-
-
-def to_answer(event: Delta | Completion) -> pb.Answer:
-    """Convert a part of the answer, or its end, to a message."""
-    if isinstance(event, Delta):
-        if event.reasoning or event.tool_calls or event.logprobs:
-            return pb.Answer(
-                content=event.text,
-                reasoning=event.reasoning,
-                tool_calls=to_messages(event.tool_calls),
-                logprobs=to_logprob_messages(event.logprobs),
-            )
-        return pb.Answer(content=event.text)
-    return pb.Answer(
-        finish_reason=FINISH_REASONS[event.finish_reason],
-        usage=None if event.usage is None else to_usage(event.usage),
-        model=event.model,
-        id=event.id,
-        citations=[
-            pb.Citation(url=each.url, title=each.title, start=each.start, end=each.end)
-            for each in event.citations
-        ],
-        refused=event.refused,
-        state=event.state,
-    )
-
-
-def to_usage(usage: Usage) -> pb.Usage:
-    """Convert the usage of a call to a message."""
-    return pb.Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        cache_write_input_tokens=usage.cache_write_input_tokens,
-        audio_input_tokens=usage.audio_input_tokens,
-        audio_output_tokens=usage.audio_output_tokens,
-    )

@@ -6,6 +6,7 @@ from tokenwire.core.domain.answers import (
     Completion,
     Delta,
     FinishReason,
+    Stage,
     TokenLogprob,
     TopLogprob,
     Usage,
@@ -35,6 +36,7 @@ from tokenwire.core.domain.turns import (
     Role,
     ToolCall,
     Turn,
+    join_pieces,
 )
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Role",
     "Sampling",
     "ServiceTier",
+    "Stage",
     "TokenLogprob",
     "Tool",
     "ToolCall",
@@ -66,4 +69,5 @@ __all__ = [
     "TopLogprob",
     "Turn",
     "Usage",
+    "join_pieces",
 ]

@@ -34,6 +34,13 @@ class Usage:
     audio_output_tokens: int = 0
 
 
+class Stage(enum.Enum):
+    """A stage of a request before the answer's text."""
+
+    QUEUED = "queued"
+    THINKING = "thinking"
+
+
 @dataclass(frozen=True, slots=True)
 class TopLogprob:
     """A token that the model could have chosen.
@@ -74,8 +81,10 @@ class Delta:
         text: The text.
         tokens: The number of upstream events.
         reasoning: The model's reasoning, which came before the text.
-        tool_calls: Tool calls, which came after the text.
+        tool_calls: Tool calls, which came after the text; pieces of them if the request asks for
+            pieces.
         logprobs: The log probabilities of the tokens of the text, if they were asked for.
+        stage: The stage that begins before the other parts; None if none begins.
     """
 
     text: str
@@ -83,6 +92,7 @@ class Delta:
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ class ChatRequest:
         tool_choice: Whether and which tools the model calls.
         reasoning: How the model reasons.
         format: The form of the answer's text; None for any text.
+        stream_tool_calls: Whether the answer has pieces of tool calls instead of whole ones.
+        show_progress: Whether the answer reports its stages.
         set_by_caller: Paths of the parameters that the caller set, such as
             `params.temperature`. A model that the settings list does not count.
     """
@@ -132,4 +134,6 @@ class ChatRequest:
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     reasoning: Reasoning = field(default_factory=Reasoning)
     format: Format | None = None
+    stream_tool_calls: bool = False
+    show_progress: bool = False
     set_by_caller: frozenset[str] = frozenset()

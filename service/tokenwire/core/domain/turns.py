@@ -1,7 +1,8 @@
 """The turns of a conversation."""
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -16,7 +17,10 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool by the model.
+    """A call of a tool by the model, or a piece of one.
+
+    A piece has a part of the arguments. The first piece of a call has its id and its name, which
+    are empty in the others.
 
     Attributes:
         id: The id of the call, unique within the answer.
@@ -31,6 +35,23 @@ class ToolCall:
     arguments: str
     index: int = 0
     state: bytes = b""
+
+
+def join_pieces(pieces: Iterable[ToolCall]) -> list[ToolCall]:
+    """Return one tool call, or piece of one, for each index, with the arguments of all."""
+    by_index: dict[int, list[ToolCall]] = {}
+    for piece in pieces:
+        by_index.setdefault(piece.index, []).append(piece)
+    return [
+        same[0]
+        if len(same) == 1
+        else replace(
+            same[0],
+            arguments="".join(each.arguments for each in same),
+            state=same[-1].state,
+        )
+        for same in by_index.values()
+    ]
 
 
 class PartKind(enum.Enum):

@@ -36,6 +36,7 @@ def log_call(call: CallRecord) -> None:
         "blame": BLAME.get(call.reason),
         "model": call.model or None,
         "peer": call.peer,
+        "labels": call.labels or None,
         "seconds": round(call.ended - call.started, 6),
         "accept_wait_seconds": round(call.accept_wait, 6) if call.accept_wait else None,
         "queued_seconds": round(call.queued, 6) if call.queued else None,

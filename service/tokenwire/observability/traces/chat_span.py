@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import ChatRequest, Part, Role, ToolCall, Turn
+from tokenwire.core.domain import ChatRequest, Part, Role, ToolCall, Turn, join_pieces
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import CHAT, Method, MethodType
@@ -164,7 +164,7 @@ class _Content:
         message = _message("assistant", "".join(call.texts or ()))
         if reasoning := "".join(call.reasonings):
             message["parts"] = [_reasoning(reasoning), *message["parts"]]
-        message["parts"] += map(_tool_call, call.tool_calls)
+        message["parts"] += map(_tool_call, join_pieces(call.tool_calls))
         message["finish_reason"] = finish_reason
         self._write("gen_ai.output.messages", json.dumps([message]))
 

@@ -40,7 +40,7 @@ QUIET_SLEEPS: Final = 5
 of the event-loop iterations in between."""
 
 Observer: TypeAlias = Callable[[CallRecord], None]
-LateError: TypeAlias = Callable[[str], Message]
+LateError: TypeAlias = Callable[[str, CallRecord], Message]
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class OutcomeInterceptor:
             # Breaks a reference cycle: the tasks' context refers to the call.
             call.first_write = call.last_write = None
         else:
-            begun = call.attempts.received or call.answers_sent > 0
+            begun = call.attempts.received or call.tokens > 0
             code = code_of(type(failure), begun=begun)
             late = late_error if call.answers_sent and not deadline.writing else None
             # Counted before the write, like every Answer.
@@ -180,7 +180,7 @@ async def _send_status(
         await call.first_write
     if late_error:
         # For clients of the original contract, which ignore the status.
-        await context.write(late_error(failure.reason))
+        await context.write(late_error(failure.reason, call))
     status = to_status(failure, code, call.request_id)
     request_id = ((REQUEST_ID, call.request_id),)
     trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)

@@ -7,7 +7,7 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from tokenwire.core.domain import Completion, Delta, FinishReason, Usage
+from tokenwire.core.domain import Completion, Delta, FinishReason, Stage, Usage
 from tokenwire.core.errors import UpstreamProtocolError, UpstreamTruncated
 from tokenwire.upstreams.answer_names import name_of
 from tokenwire.upstreams.langchain.facts import Facts
@@ -25,18 +25,29 @@ class LangChainReader:
         show_reasoning: Whether deltas contain reasoning.
         has_tools: Whether the request has tools. Then leading white space is held back until other
             text arrives, and dropped if the answer has tool calls and no other text.
+        in_pieces: Whether deltas contain pieces of tool calls instead of whole ones.
 
     Attributes:
         progress: The number of chunks with text, reasoning or pieces of tool calls so far.
+        stage: The latest stage that began before the first text; None if none has.
     """
 
-    def __init__(self, facts: Facts | None, *, show_reasoning: bool, has_tools: bool) -> None:
+    def __init__(
+        self,
+        facts: Facts | None,
+        *,
+        show_reasoning: bool,
+        has_tools: bool,
+        in_pieces: bool = False,
+    ) -> None:
         self.progress = 0
+        self._has_text = False
+        self.stage: Stage | None = None
         self._facts = facts
         self._show_reasoning = show_reasoning
         self._has_tools = has_tools
         self._blank = LeadingBlank(holding=has_tools)
-        self._assembler = ToolCallAssembler()
+        self._assembler = ToolCallAssembler(in_pieces=in_pieces)
         self._usage: UsageMetadata | None = None
         self._metadata: dict[str, Any] = {}
 
@@ -46,7 +57,7 @@ class LangChainReader:
         return bool(self._finish_reason())
 
     def add(self, chunk: ChatGenerationChunk) -> Delta | None:
-        """Add a chunk and return its text and reasoning, or None if the caller receives nothing.
+        """Add a chunk and return its delta, or None if the caller receives nothing.
 
         Raises:
             ServiceError: A piece of a tool call is invalid.
@@ -66,11 +77,17 @@ class LangChainReader:
             self._usage = add_usage(self._usage, message.usage_metadata)
         if text and self._blank.holding:
             text = self._blank.add(text)
+        if reasoning and not self._has_text:
+            self.stage = Stage.THINKING
+        self._has_text = self._has_text or bool(text)
         shown = reasoning if self._show_reasoning else ""
-        return Delta(text, reasoning=shown) if text or shown else None
+        calls = self._assembler.take()
+        return Delta(text, 1, shown, calls) if text or shown or calls else None
 
     def end(self) -> tuple[list[Delta], Completion]:
-        """Return the deltas that remain, which are the tool calls, and the end of the answer.
+        """Return the deltas that remain and the end of the answer.
+
+        What remains are the tool calls, or what remains of their pieces.
 
         Raises:
             UpstreamTruncated: No finish reason has arrived.
@@ -85,12 +102,10 @@ class LangChainReader:
                 raise UpstreamTruncated
         # Models outside the OpenAI family may report no reason; the end of the stream is "stop".
         reason = finish_reason(self._finish_reason() or "stop")
-        calls = self._assembler.finish()
-        deltas = [Delta("", tool_calls=(call,)) for call in calls]
-        if calls:
+        deltas = [Delta(text) for text in self._blank.rest()]
+        if self._assembler:
+            deltas = [Delta("", tool_calls=(call,)) for call in self._assembler.finish()]
             reason = FinishReason.TOOL_CALLS
-        elif self._blank.holding and self._blank.held:
-            deltas = [Delta(self._blank.held)]
         return deltas, self._completion(reason)
 
     def _finish_reason(self) -> str:
@@ -105,13 +120,17 @@ class LangChainReader:
         if facts is not None:
             state = facts.state if self._has_tools else b""
             return Completion(
-                reason, facts.usage, name_of(facts.model), name_of(facts.id), state=state
+                reason, self.usage, name_of(facts.model), name_of(facts.id), state=state
             )
         model = metadata.get("model_name") or metadata.get("model") or ""
-        usage = _usage(self._usage)
         return Completion(
-            reason, usage, name_of(str(model)), name_of(str(metadata.get("id") or ""))
+            reason, self.usage, name_of(str(model)), name_of(str(metadata.get("id") or ""))
         )
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage so far; None if it is unknown."""
+        return _usage(self._usage) if self._facts is None else self._facts.usage
 
 
 def _reasoning(message: BaseMessage) -> str:

@@ -12,8 +12,10 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest
 from tokenwire.upstreams.langchain.answer import LangChainReader
 from tokenwire.upstreams.langchain.backend import Answering, Backend
+from tokenwire.upstreams.langchain.exchange import ProviderExchange
 from tokenwire.upstreams.langchain.failures import failure_of
 from tokenwire.upstreams.langchain.generic import GenericBackend
+from tokenwire.upstreams.progress_report import StageReports
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
 
 USAGE_SECONDS: Final = 2.0
@@ -48,7 +50,10 @@ class LangChainModel:
             exchange.facts if exchange else None,
             show_reasoning=request.reasoning.show,
             has_tools=bool(request.tools),
+            in_pieces=request.stream_tool_calls,
         )
+        stages = StageReports(call, show=request.show_progress)
+        call.usage_so_far = lambda: reader.usage
         del request
         try:
             async with aclosing(answering.chunks):
@@ -60,11 +65,10 @@ class LangChainModel:
                         if reader.progress > before:
                             call.attempts.received = True
                             timer.progressed()
+                        for report in stages.report(reader.stage):
+                            yield report
                         if delta:
-                            if exchange:
-                                call.attempts.first_read = (
-                                    call.attempts.first_read or exchange.read_at
-                                )
+                            _note_read(exchange, call)
                             if limited:
                                 limited = False
                                 call.deadline.text_resumed()
@@ -74,15 +78,15 @@ class LangChainModel:
                             # Usage may arrive after the idle timeout and the call's deadline.
                             timer.limit(USAGE_SECONDS)
                             call.deadline.text_completed(USAGE_SECONDS)
+            deltas, completion = reader.end()
+            if deltas:
+                call.deadline.text_resumed()
+            for delta in deltas:
+                yield delta
         finally:
             if exchange:
                 # The packages may leave their generators to the garbage collector.
                 exchange.close()
-        deltas, completion = reader.end()
-        if deltas:
-            call.deadline.text_resumed()
-        for delta in deltas:
-            yield delta
         yield completion
 
     def check(self, request: ChatRequest) -> None:
@@ -96,6 +100,11 @@ class LangChainModel:
     async def aclose(self) -> None:
         """Close the connections to the upstream."""
         await self._backend.aclose()
+
+
+def _note_read(exchange: ProviderExchange | None, call: CallRecord) -> None:
+    if exchange:
+        call.attempts.first_read = call.attempts.first_read or exchange.read_at
 
 
 async def _next(

@@ -5,7 +5,15 @@ from typing import Final
 import msgspec
 
 from tokenwire.core.conversation_state import StateCodec
-from tokenwire.core.domain import Completion, Delta, FinishReason, TokenLogprob, Usage
+from tokenwire.core.domain import (
+    Completion,
+    Delta,
+    FinishReason,
+    Stage,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
 from tokenwire.core.errors import (
     ServiceError,
     UpstreamProtocolError,
@@ -76,12 +84,22 @@ class ChunkReader:
             request has no tools. With tools, leading white space is held back until other text
             arrives, and dropped if the answer has tool calls and no other text.
         with_logprobs: Whether the request asks for log probabilities.
+        in_pieces: Whether the request asks for pieces of tool calls.
     """
 
     ended = False
     """The stream's last event, which is not a chunk, is found by `ResponseEvents`."""
 
-    def __init__(self, codec: StateCodec | None = None, *, with_logprobs: bool = False) -> None:
+    def __init__(
+        self,
+        codec: StateCodec | None = None,
+        *,
+        with_logprobs: bool = False,
+        in_pieces: bool = False,
+    ) -> None:
+        self._in_pieces = in_pieces
+        self.calls: tuple[ToolCall, ...] = ()
+        self.stage: Stage | None = None
         self._with_logprobs = with_logprobs
         self.logprobs: tuple[TokenLogprob, ...] = ()
         self._codec = codec
@@ -97,7 +115,7 @@ class ChunkReader:
         self._citations: CitationReader | None = None
         self._refused = False
         self._finish_reason: str | None = None
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
         self._model = ""
         self._id = ""
 
@@ -106,13 +124,14 @@ class ChunkReader:
         chunk = decode(event)
         # Most upstreams send `null` in every chunk but the last.
         if len(chunk.usage) > NULL_BYTES:
-            self._usage = read_usage(chunk.usage) or self._usage
+            self.usage = read_usage(chunk.usage) or self.usage
         elif chunk.x_groq:
-            self._usage = read_usage(chunk.x_groq.usage) or self._usage
+            self.usage = read_usage(chunk.x_groq.usage) or self.usage
         self._model = chunk.model or self._model
         self._id = chunk.id or self._id
         self.reasoning = ""
         self.logprobs = ()
+        self.calls = ()
         if chunk.citations or chunk.search_results:
             self._citations = self._citations or CitationReader()
             self._citations.add_lists(chunk)
@@ -120,7 +139,7 @@ class ChunkReader:
             return ""
         choice = chunk.choices[0]
         if choice.usage and len(chunk.usage) <= NULL_BYTES:
-            self._usage = read_usage(choice.usage) or self._usage
+            self.usage = read_usage(choice.usage) or self.usage
         if self._with_logprobs:
             self.logprobs = read_logprobs(choice.logprobs)
         delta = choice.delta or choice.message
@@ -132,6 +151,7 @@ class ChunkReader:
                 self.reasoning = reasoning_of(delta.reasoning_details)
             if self.reasoning:
                 self.others += 1
+                self.stage = self.stage if self.texts else Stage.THINKING
             if self._state and (self.reasoning or delta.reasoning_details):
                 self._state.add(delta, self.reasoning)
             if delta.refusal:
@@ -154,7 +174,8 @@ class ChunkReader:
         return text
 
     def _add_tool_calls(self, delta: MessageDelta) -> None:
-        self._tool_calls = self._tool_calls or ToolCallAssembler()
+        if self._tool_calls is None:
+            self._tool_calls = ToolCallAssembler(in_pieces=self._in_pieces)
         try:
             pieces = tool_call_pieces(delta, self._codec)
             for piece in pieces:
@@ -164,6 +185,7 @@ class ChunkReader:
             self._tool_error = error
             raise
         self.others += bool(pieces)
+        self.calls = self._tool_calls.take()
 
     def _resume(self) -> None:
         self.complete = False
@@ -177,20 +199,19 @@ class ChunkReader:
         reason = finish_reason(self._finish_reason)
         if self._tool_error:
             raise self._tool_error
-        calls = self._tool_calls.finish() if self._tool_calls else []
-        deltas = [Delta("", tool_calls=(call,)) for call in calls]
-        if calls:
+        deltas = [Delta(text) for text in self._blank.rest()]
+        has_calls = bool(self._tool_calls)
+        if self._tool_calls:
+            deltas = [Delta("", tool_calls=(call,)) for call in self._tool_calls.finish()]
             reason = FinishReason.TOOL_CALLS
-        elif self._blank.holding and self._blank.held:
-            deltas = [Delta(self._blank.held)]
         return deltas, Completion(
             reason,
-            self._usage,
+            self.usage,
             name_of(self._model),
             name_of(self._id),
             self._citations.finish() if self._citations else (),
             self._refused,
-            self._encoded_state(has_calls=bool(calls)),
+            self._encoded_state(has_calls=has_calls),
         )
 
     def _encoded_state(self, *, has_calls: bool) -> bytes:

@@ -76,6 +76,7 @@ class ChatDialect:
         return ChunkReader(
             self.chat_model.codec if request.tools else None,
             with_logprobs=request.sampling.top_logprobs is not None,
+            in_pieces=request.stream_tool_calls,
         )
 
     async def aclose(self) -> None:
@@ -116,6 +117,7 @@ class ResponsesDialect:
         return ResponsesReader(
             self.chat_model.codec if request.tools else None,
             with_logprobs=request.sampling.top_logprobs is not None,
+            in_pieces=request.stream_tool_calls,
         )
 
     async def aclose(self) -> None:

@@ -4,7 +4,7 @@ from contextlib import closing
 from typing import Final
 
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
+from tokenwire.core.domain import AnswerStream, ChatRequest
 from tokenwire.core.errors import (
     CallerError,
     ServiceError,
@@ -15,10 +15,12 @@ from tokenwire.core.errors import (
 )
 from tokenwire.core.large_work import next_step
 from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.openai.deltas import read_deltas
 from tokenwire.upstreams.openai.dialect import Dialect
 from tokenwire.upstreams.openai.reader import AnswerReader
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 from tokenwire.upstreams.openai.upstream import Upstream
+from tokenwire.upstreams.progress_report import StageReports
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
 from tokenwire.upstreams.prompt import MESSAGES_PER_STEP
 
@@ -58,23 +60,27 @@ class OpenAIModel:
             with timer:
                 events = await self._open(request, call)
             show_reasoning = request.reasoning.show
+            stages = StageReports(call, show=request.show_progress)
             reader = self.dialect.reader(request)
+            call.usage_so_far = lambda: reader.usage
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others
-                    deltas, failure = _deltas(
+                    deltas, failure = read_deltas(
                         reader, batch, merge=self._merge_tokens, show_reasoning=show_reasoning
                     )
                     has_text = reader.texts > texts
                     if has_text or (reader.others > others and not was_complete):
                         call.attempts.received = True
                         timer.progressed()
-                    if deltas:
-                        call.attempts.first_read = call.attempts.first_read or events.read_at
+                    read_at = events.read_at if deltas else 0.0
+                    call.attempts.first_read = call.attempts.first_read or read_at
                     if has_text and was_complete:
                         call.deadline.text_resumed()
+                    if reader.stage:
+                        deltas[:0] = stages.report(reader.stage)
                     for delta in deltas:
                         yield delta
                     if failure:
@@ -135,51 +141,3 @@ def _late(failure: ServiceError) -> ServiceError:
     """
     others = (UpstreamRateLimited, UpstreamQuotaExhausted, CallerError)
     return UpstreamError() if isinstance(failure, others) else failure
-
-
-def _deltas(
-    reader: AnswerReader, batch: list[Event], *, merge: bool, show_reasoning: bool
-) -> tuple[list[Delta], ServiceError | None]:
-    """Decode and clear `batch`; return its deltas and the failure that ended them, or None."""
-    deltas: list[Delta] = []
-    texts: list[str] = []
-    reasonings: list[str] = []
-    failure = None
-    for event in batch:
-        try:
-            text = reader.add(event)
-        except ServiceError as error:
-            if not reader.complete:
-                failure = error
-                break
-            reader.deferred_error = reader.deferred_error or error
-            continue
-        if reader.logprobs:
-            # Not merged: few requests ask for them, and each belongs to its text.
-            deltas += _merged(reasonings, texts, merge=merge)
-            shown = reader.reasoning if show_reasoning else ""
-            deltas.append(Delta(text, 1, shown, logprobs=reader.logprobs))
-            reasonings, texts = [], []
-            continue
-        if reader.reasoning and show_reasoning:
-            if texts:
-                # In a Delta, the reasoning comes before the text.
-                deltas += _merged(reasonings, texts, merge=merge)
-                reasonings, texts = [], []
-            reasonings.append(reader.reasoning)
-        if text:
-            texts.append(text)
-    # Frees the events: the caller's frame refers to the list while it waits for its reader.
-    batch.clear()
-    if len(texts) == 1 and not reasonings:
-        deltas.append(Delta(texts[0]))
-    elif texts or reasonings:
-        deltas += _merged(reasonings, texts, merge=merge)
-    return deltas, failure
-
-
-def _merged(reasonings: list[str], texts: list[str], *, merge: bool) -> list[Delta]:
-    """Return reasoning and the text after it as one Delta, or as one for each event."""
-    if merge and (texts or reasonings):
-        return [Delta("".join(texts), len(texts) + len(reasonings), "".join(reasonings))]
-    return [Delta("", 1, each) for each in reasonings] + [Delta(each) for each in texts]

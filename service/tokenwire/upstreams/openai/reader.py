@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tokenwire.core.domain import Completion, Delta, TokenLogprob
+from tokenwire.core.domain import Completion, Delta, Stage, TokenLogprob, ToolCall, Usage
 from tokenwire.core.errors import ServiceError
 from tokenwire.upstreams.http.sse import Event
 
@@ -16,6 +16,9 @@ class AnswerReader(Protocol):
         texts: The number of events with text so far.
         others: The number of events with reasoning or pieces of tool calls so far.
         reasoning: The reasoning in the latest event, or empty.
+        calls: The pieces of tool calls in the latest event, if the request asks for pieces.
+        stage: The latest stage that began before the first text; None if none has.
+        usage: The usage so far; None if it is unknown.
         logprobs: The log probabilities in the latest event, if the request asks for them.
         deferred_error: The first failure after the text was complete. It is raised only if more
             text follows, because then text may be missing.
@@ -26,6 +29,9 @@ class AnswerReader(Protocol):
     texts: int
     others: int
     reasoning: str
+    calls: tuple[ToolCall, ...]
+    stage: Stage | None
+    usage: Usage | None
     logprobs: tuple[TokenLogprob, ...]
     deferred_error: ServiceError | None
 
@@ -39,7 +45,9 @@ class AnswerReader(Protocol):
         ...
 
     def end(self) -> tuple[list[Delta], Completion]:
-        """Return the deltas that remain, which are the tool calls, and the end of the answer.
+        """Return the deltas that remain and the end of the answer.
+
+        What remains are the tool calls, or what remains of their pieces.
 
         Raises:
             UpstreamTruncated: The answer is not complete.

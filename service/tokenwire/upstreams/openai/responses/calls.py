@@ -33,10 +33,13 @@ class ResponseCalls:
 
     The arguments of a call come up to four times: in deltas, in their end, in the item that is
     complete, and in the response. Each adds only what the earlier ones did not have.
+
+    Args:
+        in_pieces: Whether calls are returned in pieces; see `ToolCallAssembler`.
     """
 
-    def __init__(self) -> None:
-        self._assembler = ToolCallAssembler()
+    def __init__(self, *, in_pieces: bool = False) -> None:
+        self._assembler = ToolCallAssembler(in_pieces=in_pieces)
         self._opened: list[_Opened] = []
         self._by_name: dict[str, _Opened] = {}
 
@@ -69,8 +72,12 @@ class ResponseCalls:
         """
         self._complete(self._open(item, index), json_text(item.arguments))
 
+    def take(self) -> tuple[ToolCall, ...]:
+        """Return the pieces since the last time."""
+        return self._assembler.take()
+
     def finish(self) -> list[ToolCall]:
-        """Return the calls.
+        """Return the calls, or the pieces that remain.
 
         Raises:
             UpstreamToolCallInvalid: A call has no name, or its arguments are not a JSON object.

@@ -6,7 +6,15 @@ from typing import ClassVar, Final
 import msgspec
 
 from tokenwire.core.conversation_state import StateCodec
-from tokenwire.core.domain import Completion, Delta, FinishReason, TokenLogprob, Usage
+from tokenwire.core.domain import (
+    Completion,
+    Delta,
+    FinishReason,
+    Stage,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
 from tokenwire.core.errors import (
     ServiceError,
     UpstreamError,
@@ -44,7 +52,6 @@ from tokenwire.upstreams.openai.responses.state import ReasoningItems
 from tokenwire.upstreams.openai.responses.text import ResponseText
 from tokenwire.upstreams.openai.usage import read_usage
 
-FUNCTION_CALL: Final = "function_call"
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
 FAILED: Final = frozenset({"failed", "cancelled"})
@@ -65,9 +72,19 @@ class ResponsesReader:
         codec: Encodes what the upstream needs back of an answer with tool calls; None if the
             request has no tools. See `ChunkReader` for white space.
         with_logprobs: Whether the request asks for log probabilities.
+        in_pieces: Whether the request asks for pieces of tool calls.
     """
 
-    def __init__(self, codec: StateCodec | None = None, *, with_logprobs: bool = False) -> None:
+    def __init__(
+        self,
+        codec: StateCodec | None = None,
+        *,
+        with_logprobs: bool = False,
+        in_pieces: bool = False,
+    ) -> None:
+        self._in_pieces = in_pieces
+        self.calls: tuple[ToolCall, ...] = ()
+        self.stage: Stage | None = None
         self._codec = codec
         self._with_logprobs = with_logprobs
         self.logprobs: tuple[TokenLogprob, ...] = ()
@@ -84,7 +101,7 @@ class ResponsesReader:
         self._state = ReasoningItems()
         self._calls: ResponseCalls | None = None
         self._finish_reason: str | None = None
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
         self._model = ""
         self._id = ""
 
@@ -92,6 +109,7 @@ class ResponsesReader:
         """Add an event and return its text, which may be empty; see `reader.AnswerReader`."""
         self.reasoning = ""
         self.logprobs = ()
+        self.calls = ()
         if self.ended:
             return ""
         event = decode_event(encoded)
@@ -101,6 +119,8 @@ class ResponsesReader:
             text = self._text.add(event.delta or "")
         else:
             text = self._add_other(event)
+            if self._calls and self._in_pieces:
+                self.calls = self._calls.take()
         if text and self._blank.holding:
             text = self._blank.add(text)
             self.others += 1
@@ -122,6 +142,7 @@ class ResponsesReader:
     def _add_reasoning(self, event: ResponsesEvent) -> str:
         self.reasoning = self._reasoning.add(event)
         self.others += bool(event.delta)
+        self.stage = self.stage if self.texts else Stage.THINKING
         return ""
 
     def _add_arguments(self, event: ResponsesEvent) -> str:
@@ -130,8 +151,12 @@ class ResponsesReader:
 
     def _begin_item(self, event: ResponsesEvent) -> str:
         item = read_item(event.item)
-        if string_of(item.type) == FUNCTION_CALL:
-            self._new_calls().begin(item, event.output_index)
+        match string_of(item.type):
+            case "function_call":
+                self._new_calls().begin(item, event.output_index)
+            case "reasoning":
+                # Many models show nothing else of their reasoning until it is complete.
+                self.stage = self.stage if self.texts else Stage.THINKING
         return ""
 
     def _complete_item(self, event: ResponsesEvent) -> str:
@@ -139,7 +164,7 @@ class ResponsesReader:
 
     def _new_calls(self) -> ResponseCalls:
         self.others += 1
-        self._calls = self._calls or ResponseCalls()
+        self._calls = self._calls or ResponseCalls(in_pieces=self._in_pieces)
         return self._calls
 
     def _add_item(self, encoded: msgspec.Raw, item: OutputItem, index: int | None) -> str:
@@ -163,6 +188,10 @@ class ResponsesReader:
         self._citations.add_encoded(bytes(event.annotation))
         return ""
 
+    def _add_queued(self, event: ResponsesEvent) -> str:
+        self.stage = Stage.QUEUED
+        return self._add_created(event)
+
     def _add_created(self, event: ResponsesEvent) -> str:
         self._add_names(read_response(event.response))
         return ""
@@ -171,7 +200,7 @@ class ResponsesReader:
         """Add a response that has ended; return the part of its text that was not streamed."""
         response = read_response(event.response)
         self._add_names(response)
-        self._usage = (read_usage(response.usage) if response.usage else None) or self._usage
+        self.usage = (read_usage(response.usage) if response.usage else None) or self.usage
         outcome = _outcome(event.type, string_of(response.status))
         if outcome in FAILED:
             error = bytes(response.error)
@@ -213,15 +242,13 @@ class ResponsesReader:
         if self._finish_reason is None:
             raise UpstreamTruncated
         reason = finish_reason(self._finish_reason)
-        calls = self._calls.finish() if self._calls else []
-        deltas = [Delta("", tool_calls=(call,)) for call in calls]
-        if calls:
+        deltas = [Delta(text) for text in self._blank.rest()]
+        if self._calls:
+            deltas = [Delta("", tool_calls=(call,)) for call in self._calls.finish()]
             reason = FinishReason.TOOL_CALLS
-        elif self._blank.holding and self._blank.held:
-            deltas = [Delta(self._blank.held)]
         return deltas, Completion(
             reason,
-            self._usage,
+            self.usage,
             name_of(self._model),
             name_of(self._id),
             self._citations.finish(),
@@ -241,6 +268,7 @@ class ResponsesReader:
         "response.output_item.done": _complete_item,
         "response.output_text.annotation.added": _add_annotation,
         "response.created": _add_created,
+        "response.queued": _add_queued,
         "response.in_progress": _add_created,
         "response.completed": _end,
         "response.done": _end,
