@@ -6,7 +6,7 @@ from support.app import MODEL, Stub
 from support.helpers import collect, failure_of
 from support.otlp import Collector, attributes_of
 from support.traced import CANARIES
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream
 

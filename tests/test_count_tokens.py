@@ -17,7 +17,7 @@ from tokenwire.core.domain import ChatRequest, Effort, Reasoning, Turn
 from tokenwire.core.domain import Role as TurnRole
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.core.token_counter import TokenCount, estimate
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter
 from tokenwire.upstreams.progress_timer import Timeouts

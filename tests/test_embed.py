@@ -16,7 +16,7 @@ from tokenwire.api.chatgpt.embeddings import MAX_TEXTS
 from tokenwire.app import App
 from tokenwire.config import SettingsError
 from tokenwire.core.errors import UnsupportedByModel
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.upstreams.build import Models
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.progress_timer import Timeouts

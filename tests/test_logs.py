@@ -17,7 +17,7 @@ from tokenwire.app import App
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Delta
 from tokenwire.observability.logs import log_loop_error
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream

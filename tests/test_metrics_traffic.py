@@ -10,7 +10,7 @@ from support.helpers import collect, failure_of
 from support.world import within
 from tokenwire.app import App
 from tokenwire.observability.metrics import OTHER_MODEL
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream

@@ -13,7 +13,8 @@ from tokenwire import config
 from tokenwire.core import errors
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Delta
-from tokenwire.routing.retry import MAX_BALANCE, RETRY_COST, RetryBudget, RetryingModel
+from tokenwire.routing.budget import MAX_BALANCE, RETRY_COST, RetryBudget
+from tokenwire.routing.retry import RetryingModel
 from tokenwire.upstreams.build import build_model
 from tokenwire_demo import DemoUpstream
 

@@ -23,7 +23,8 @@ from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
-from tokenwire.routing.retry import RetryBudget, RetryingModel
+from tokenwire.routing.budget import RetryBudget
+from tokenwire.routing.retry import RetryingModel
 from tokenwire.routing.unary_retry import RetryingCounter, RetryingEmbeddings, UnaryRetries
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.auxiliary_services import AuxiliaryServices

@@ -17,7 +17,7 @@ from support.crew import crew
 from support.helpers import collect, failure_of
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream

@@ -13,7 +13,8 @@ from support.helpers import reason_of, text_of
 from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.routing.retry import RETRY_COST, RetryingModel
+from tokenwire.routing.budget import RETRY_COST
+from tokenwire.routing.retry import RetryingModel
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

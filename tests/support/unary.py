@@ -13,7 +13,7 @@ from support.helpers import reason_of
 from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 Ending: TypeAlias = tuple[str, str]

@@ -21,7 +21,7 @@ from support.otlp import Collector
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.observability import logs
-from tokenwire.routing.retry import RETRY_COST
+from tokenwire.routing.budget import RETRY_COST
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream

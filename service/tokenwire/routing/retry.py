@@ -10,6 +10,7 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion
 from tokenwire.routing.blame import attribute
+from tokenwire.routing.budget import RetryBudget
 
 RETRIED: Final = (
     errors.UpstreamUnreachable,
@@ -24,30 +25,6 @@ BACKOFF_SECONDS: Final = 0.1
 MAX_WAIT_SECONDS: Final = 2.0
 """The longest wait before a retry. If the upstream asks for more, the call fails and the caller
 waits, because a waiting call would hold a slot that other calls could use."""
-RETRY_COST: Final = 10
-"""Calls that must be counted per retry, which limits retries to 10 % of the calls."""
-MAX_BALANCE: Final = 10 * RETRY_COST
-
-
-class RetryBudget:
-    """A token bucket: each call deposits one token, each retry withdraws RETRY_COST tokens.
-
-    The budget starts empty and holds at most MAX_BALANCE tokens.
-    """
-
-    def __init__(self) -> None:
-        self._balance = 0
-
-    def deposit(self) -> None:
-        """Count a call."""
-        self._balance = min(self._balance + 1, MAX_BALANCE)
-
-    def withdraw(self) -> bool:
-        """Pay for a retry; return False if the balance is too low."""
-        if self._balance < RETRY_COST:
-            return False
-        self._balance -= RETRY_COST
-        return True
 
 
 class RetryingModel:

@@ -10,7 +10,8 @@ from tokenwire.core.embeddings import EmbeddingModel, EmbeddingRequest, Embeddin
 from tokenwire.core.errors import ServiceError
 from tokenwire.core.token_counter import TokenCount, TokenCounter
 from tokenwire.routing.blame import attribute
-from tokenwire.routing.retry import RetryBudget, can_retry, retry_delay
+from tokenwire.routing.budget import RetryBudget
+from tokenwire.routing.retry import can_retry, retry_delay
 
 Response = TypeVar("Response")
 

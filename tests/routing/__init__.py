@@ -1,0 +1,1 @@
+"""Tests of routing with a clock of their own."""
