@@ -14,6 +14,7 @@ from pathlib import Path
 from chart import chart
 from dashboards import dashboards
 from errors_doc import errors_doc
+from gateway_schema import gateway_schema
 from install import GO_TOOLS
 from metrics_doc import metrics_doc
 from settings_doc import settings_table
@@ -96,6 +97,7 @@ GENERATORS: tuple[Callable[[Path], None], ...] = (
     versions,
     demo_upstream,
     settings_table,
+    gateway_schema,
     errors_doc,
     metrics_doc,
     dashboards,

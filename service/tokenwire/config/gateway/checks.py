@@ -1,0 +1,111 @@
+"""Checks what several places of the gateway file say together."""
+
+import difflib
+import ssl
+from collections.abc import Iterable, Iterator
+from pathlib import Path as FilePath
+from typing import TypeAlias
+
+from tokenwire.config.gateway.model import GatewayFile, Route
+from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
+from tokenwire.config.gateway.yaml_tree import Path
+from tokenwire.config.regular_files import read_regular
+
+Problem: TypeAlias = tuple[Path, object, str]
+"""The place, the value to show or None, and what is wrong and allowed."""
+
+KEYS_NEEDED = ("anthropic",)
+"""The providers whose upstreams reject requests without a key."""
+
+
+def check(file: GatewayFile) -> Iterator[Problem]:
+    """Yield each contradiction within the file."""
+    yield from _check_routes(file)
+    yield from _check_names(file)
+    for name, upstream in file.upstreams.items():
+        if upstream.provider in KEYS_NEEDED and not upstream.keys:
+            yield (
+                ("upstreams", name, "keys"),
+                None,
+                f"is missing; the provider {upstream.provider} needs a key",
+            )
+        if upstream.provider == "openai" and not upstream.base_url and not upstream.keys:
+            yield (
+                ("upstreams", name),
+                None,
+                "must have `keys` for OpenAI itself, or the `base_url` of another upstream",
+            )
+    for name in ("default_model", "default_embedding_model"):
+        value = getattr(file, name)
+        if value is not None and value not in file.models:
+            yield (name,), value, f"is not a model of the file{_similar(value, file.models)}"
+
+
+def _check_routes(file: GatewayFile) -> Iterator[Problem]:
+    for name, model in file.models.items():
+        seen: set[str] = set()
+        for tier_index, tier in enumerate(model.routes):
+            for index, route in enumerate(tier):
+                path: Path = ("models", name, "routes", tier_index, index)
+                yield from _check_route(file, route, path)
+                if route.to in seen:
+                    yield path, route.to, "occurs twice among the routes of this model; remove one"
+                seen.add(route.to)
+
+
+def _check_route(file: GatewayFile, route: Route, path: Path) -> Iterator[Problem]:
+    if route.upstream not in file.upstreams:
+        known = _similar(route.upstream, file.upstreams)
+        yield path, route.to, f"the upstream {route.upstream} is not in `upstreams`{known}"
+
+
+def _check_names(file: GatewayFile) -> Iterator[Problem]:
+    owners = dict.fromkeys(file.models, "is the name of a model")
+    for name, model in file.models.items():
+        for index, alias in enumerate(model.aliases):
+            if alias in owners:
+                path: Path = ("models", name, "aliases", index)
+                yield path, alias, f"{owners[alias]} already; remove it or choose another"
+            owners.setdefault(alias, f"is an alias of {name}")
+
+
+def _similar(name: str, names: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def check_files(file: GatewayFile, directory: FilePath) -> Iterator[Problem]:
+    """Yield a problem for each secret and each file that cannot be read."""
+    for name, upstream in file.upstreams.items():
+        place: Path = ("upstreams", name)
+        references: list[tuple[Path, str]] = [
+            ((*place, "keys", index), key) for index, key in enumerate(upstream.keys)
+        ]
+        references += [
+            ((*place, "headers", header), value)
+            for header, value in upstream.headers.items()
+            if is_reference(value)
+        ]
+        for path, reference in references:
+            try:
+                resolve(reference, directory)
+            except SecretError as problem:
+                yield path, reference, str(problem)
+        if upstream.ca_file:
+            description = _authorities_problem(directory / upstream.ca_file)
+            if description:
+                yield (*place, "ca_file"), upstream.ca_file, description
+
+
+def _authorities_problem(path: FilePath) -> str:
+    """Return why a file is not one of certificate authorities, or an empty text."""
+    try:
+        text = read_regular(path).decode("ascii")
+        ssl.create_default_context(cadata=text)
+    except ssl.SSLError:
+        return "must be a PEM file with certificates"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except ValueError:
+        return "must be a PEM file with certificates"
+    return ""
