@@ -73,6 +73,9 @@ def request_fields(request: ChatRequest) -> dict[str, Any]:
         **format_fields(request.format, "none"),
         **tool_fields(request),
     }
+    for tool in fields.get("tools", ()):
+        # Without it, this API makes tools strict.
+        tool["function"].setdefault("strict", False)
     if reasoning := _reasoning(request.reasoning, request.model):
         fields["reasoning"] = reasoning
     reasons = bool(request.reasoning.effort) or REASONING_MODEL.search(request.model)

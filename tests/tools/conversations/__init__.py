@@ -1,0 +1,1 @@
+"""One conversation in each wire format, byte by byte on both sides."""
