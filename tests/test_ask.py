@@ -1,7 +1,5 @@
 """`Ask` returns in one Answer what `Send` streams, with the same limits, failures and metrics."""
 
-import asyncio
-
 import grpc
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -109,22 +107,6 @@ async def test_an_answer_that_is_too_long(
     await upstream.wait_until_idle()
 
 
-async def test_calls_share_the_slots_of_streams(
-    start_app: StartApp, upstream: DemoUpstream
-) -> None:
-    """A call without a slot is rejected, and a call that is cancelled frees its slot."""
-    app = await start_app(max_streams=1, max_queue=0)
-    async with grpc.aio.insecure_channel(app.address) as channel:
-        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-        upstream.script("tokens 3; stall")
-        call = stub.Ask(HELLO)
-        await upstream.wait_for_requests(1)
-        assert await failure_of(stub.Ask(HELLO)) == ("RESOURCE_EXHAUSTED", "SERVER_OVERLOADED")
-        call.cancel()
-        await upstream.wait_until_idle()
-        assert (await stub.Ask(HELLO)).content
-
-
 async def test_the_callers_deadline_ends_the_upstream_request(
     stub: Stub, upstream: DemoUpstream
 ) -> None:
@@ -134,19 +116,6 @@ async def test_the_callers_deadline_ends_the_upstream_request(
         await stub.Ask(HELLO, timeout=0.5)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await upstream.wait_until_idle()
-
-
-async def test_a_running_call_completes_during_the_drain(
-    app: App, stub: Stub, upstream: DemoUpstream
-) -> None:
-    """A drain waits for a call that is running."""
-    upstream.script("tokens 3; barrier going; answer")
-    call = stub.Ask(HELLO)
-    await upstream.barrier("going").reached()
-    draining = asyncio.create_task(app.drain())
-    upstream.barrier("going").release()
-    assert (await call).finish_reason == pb.FINISH_REASON_STOP
-    await draining
 
 
 async def test_metrics_and_span(app: App, collector: Collector, start_app: StartApp) -> None:

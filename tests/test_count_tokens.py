@@ -8,8 +8,7 @@ from support.call_records import new_call
 from support.exposed import read
 from support.helpers import violated_fields_of
 from support.otlp import Collector, attributes_of
-from support.raw_upstream import Reset
-from support.unary import ending_of, error_of, json_response, raw_server
+from support.unary import error_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.config import SettingsError
@@ -17,7 +16,6 @@ from tokenwire.core.domain import ChatRequest, Effort, Reasoning, Turn
 from tokenwire.core.domain import Role as TurnRole
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.core.token_counter import TokenCount, estimate
-from tokenwire.routing.budget import RETRY_COST
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter
 from tokenwire.upstreams.progress_timer import Timeouts
@@ -176,29 +174,6 @@ async def test_the_tokenizer_is_beside_the_api(
             assert upstream.requests[-1].path == path
 
 
-PLANS = (
-    *("status 400 code=context_length_exceeded", "status 413", "status 400 message=policy"),
-    *("status 422", "redirect http://127.0.0.1:1/", "status 401", "status 403", "status 404"),
-    *("status 408", "status 504", "status 409", "status 429 retry-after=7", "status 402"),
-    *("status 500", "status 503", "status 529", "status 502 body=html", "garbage"),
-)
-
-
-async def test_failures_are_those_of_an_answer(
-    vllm_stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
-) -> None:
-    """Each failure before an answer begins has the same status as that of `Ask`."""
-    for plan in PLANS:
-        with subtests.test(plan=plan):
-            endings = []
-            for method in (vllm_stub.Ask, vllm_stub.CountTokens):
-                # Twice, for a retry.
-                upstream.script(plan, plan)
-                endings.append(await ending_of(method(HELLO)))
-                upstream._script.clear()
-            assert endings[0] == endings[1]
-
-
 async def test_a_model_that_the_caller_named_is_the_callers_error(
     vllm_stub: Stub, upstream: DemoUpstream
 ) -> None:
@@ -207,52 +182,6 @@ async def test_a_model_that_the_caller_named_is_the_callers_error(
     message = pb.Message(content="hello", params=pb.Params(model="mine"))
     error = await error_of(vllm_stub.CountTokens(message))
     assert violated_fields_of(error) == ["params.model"]
-
-
-BROKEN = ("ABORTED", "UPSTREAM_STREAM_BROKEN")
-ERROR = ("UNAVAILABLE", "UPSTREAM_ERROR")
-
-
-async def test_the_budget_pays_for_a_retry(vllm_stub: Stub, upstream: DemoUpstream) -> None:
-    """A request is repeated once within the budget that streams fill too."""
-    for _ in range(RETRY_COST - 1):
-        await vllm_stub.Ask(HELLO)
-    upstream.script("status 500", "answer", "status 500")
-    assert (await vllm_stub.CountTokens(HELLO)).input_tokens == 1
-    assert await ending_of(vllm_stub.CountTokens(HELLO)) == ERROR
-    assert upstream.requests_seen == RETRY_COST + 2
-
-
-async def test_no_retry_once_the_response_has_begun() -> None:
-    """A response that breaks is not asked for again."""
-    async with raw_server(tokenizer="vllm") as server:
-        server.save_up()
-        server.play(json_response(b"{", Reset()))
-        assert await ending_of(server.stub.CountTokens(HELLO)) == BROKEN
-        assert server.upstream.requests == 1
-
-
-async def test_an_error_in_a_response_is_retried() -> None:
-    """An error object in a 200 counts as no response, so the request is repeated."""
-    async with raw_server(tokenizer="vllm") as server:
-        server.save_up()
-        server.play(json_response(b'{"error":{"message":"x","code":500}}'))
-        assert await ending_of(server.stub.CountTokens(HELLO)) == ERROR
-        assert server.upstream.requests == 2
-
-
-async def test_a_caller_who_leaves_ends_the_request(
-    vllm_stub: Stub, upstream: DemoUpstream
-) -> None:
-    """Cancellation and deadline close the upstream's connection."""
-    upstream.script("stall", "stall")
-    call = vllm_stub.CountTokens(HELLO)
-    await upstream.wait_for_requests(1)
-    call.cancel()
-    await upstream.wait_until_disconnected()
-    error = await error_of(vllm_stub.CountTokens(HELLO, timeout=0.3))
-    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await upstream.wait_until_disconnected()
 
 
 async def test_a_connection_is_reused(vllm_stub: Stub, upstream: DemoUpstream) -> None:
@@ -303,14 +232,6 @@ async def test_a_request_has_a_span(
         "gen_ai.request.model": MODEL,
     }
     assert span.span_id.hex() in upstream.requests[0].headers["traceparent"]
-
-
-async def test_the_log_tells_the_method(stub: Stub, caplog: pytest.LogCaptureFixture) -> None:
-    """The log line of a call has its method."""
-    caplog.set_level("INFO", "tokenwire.call")
-    await stub.CountTokens(HELLO)
-    [record] = caplog.records
-    assert vars(record)["method"] == "CountTokens"
 
 
 async def test_another_provider_has_an_estimate() -> None:

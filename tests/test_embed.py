@@ -9,14 +9,12 @@ from support.app import MODEL, StartApp, Stub
 from support.exposed import read
 from support.helpers import reason_of, violated_fields_of
 from support.otlp import Collector, attributes_of
-from support.raw_upstream import Reset
-from support.unary import ending_of, error_of, json_response, raw_server
+from support.unary import error_of
 from tokenwire import config
 from tokenwire.api.chatgpt.embeddings import MAX_TEXTS
 from tokenwire.app import App
 from tokenwire.config import SettingsError
 from tokenwire.core.errors import UnsupportedByModel
-from tokenwire.routing.budget import RETRY_COST
 from tokenwire.upstreams.build import Models
 from tokenwire.upstreams.langchain import LangChainModel
 from tokenwire.upstreams.progress_timer import Timeouts
@@ -159,31 +157,6 @@ async def test_the_models_of_the_settings_limit_those_of_requests(
     }
 
 
-PLANS = (
-    *("status 400 code=context_length_exceeded", "status 413", "status 422", "status 401"),
-    *("redirect http://127.0.0.1:1/", "status 404", "status 408", "status 409", "status 402"),
-    *("status 429 retry-after=7", "status 500", "status 503", "status 502 body=html", "garbage"),
-)
-
-
-async def test_failures_are_those_of_an_answer(
-    embedder_stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
-) -> None:
-    """Each failure before an answer begins has the same status as that of `Ask`."""
-    for plan in PLANS:
-        with subtests.test(plan=plan):
-            endings = []
-            for call in (
-                lambda: embedder_stub.Ask(pb.Message(content="hello")),
-                lambda: embedder_stub.Embed(HELLO),
-            ):
-                # Twice, for a retry.
-                upstream.script(plan, plan)
-                endings.append(await ending_of(call()))
-                upstream._script.clear()
-            assert endings[0] == endings[1]
-
-
 async def test_a_value_that_the_caller_set_is_the_callers_error(
     embedder_stub: Stub, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
@@ -211,55 +184,6 @@ async def test_an_upstream_that_rejects_base64(embedder_stub: Stub, upstream: De
         None,
         None,
     ]
-
-
-BROKEN = ("ABORTED", "UPSTREAM_STREAM_BROKEN")
-ERROR = ("UNAVAILABLE", "UPSTREAM_ERROR")
-
-
-async def test_the_budget_pays_for_a_retry(embedder_stub: Stub, upstream: DemoUpstream) -> None:
-    """A request is repeated once within the budget."""
-    for _ in range(RETRY_COST - 1):
-        await embedder_stub.Embed(HELLO)
-    upstream.script("status 500", "answer", "status 500")
-    assert len((await embedder_stub.Embed(HELLO)).vectors) == 1
-    assert await ending_of(embedder_stub.Embed(HELLO)) == ERROR
-    assert upstream.requests_seen == RETRY_COST + 2
-
-
-async def test_no_retry_once_the_response_has_begun() -> None:
-    """A response that breaks has been paid for, and is not asked for again."""
-    async with raw_server(embedding_model=EMBEDDER) as server:
-        server.save_up()
-        server.play(json_response(b"{", Reset()))
-        assert await ending_of(server.stub.Embed(HELLO)) == BROKEN
-        assert server.upstream.requests == 1
-
-
-async def test_a_caller_who_leaves_ends_the_request(
-    embedder_stub: Stub, upstream: DemoUpstream
-) -> None:
-    """Cancellation and deadline close the upstream's connection."""
-    upstream.script("stall", "stall")
-    call = embedder_stub.Embed(HELLO)
-    await upstream.wait_for_requests(1)
-    call.cancel()
-    await upstream.wait_until_disconnected()
-    error = await error_of(embedder_stub.Embed(HELLO, timeout=0.3))
-    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await upstream.wait_until_disconnected()
-
-
-async def test_a_call_needs_a_slot(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """A call is rejected while another one occupies the only slot."""
-    app = await start_app(max_streams=1, max_queue=0, embedding_model=EMBEDDER)
-    upstream.script("stall")
-    async with grpc.aio.insecure_channel(app.address) as channel:
-        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-        call = stub.Embed(HELLO)
-        await upstream.wait_for_requests(1)
-        assert await ending_of(stub.Embed(HELLO)) == ("RESOURCE_EXHAUSTED", "SERVER_OVERLOADED")
-        call.cancel()
 
 
 async def test_metrics_tell_the_operation(embedder: App, embedder_stub: Stub) -> None:

@@ -99,20 +99,6 @@ async def test_a_call_has_a_server_span_alone(traced_stub: Stub, collector: Coll
     assert len(collector.spans) == 1
 
 
-async def test_a_call_needs_a_slot(start_app: StartApp, upstream: DemoUpstream) -> None:
-    """A call is rejected like any other if another call occupies the only slot."""
-    app = await start_app(max_streams=1, max_queue=0)
-    upstream.script("stall")
-    async with grpc.aio.insecure_channel(app.address) as channel:
-        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
-        call = stub.Send(pb.Message(content="hello"))
-        await upstream.wait_for_requests(1)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.ListModels(pb.ListModelsRequest())
-        call.cancel()
-    assert reason_of(caught.value) == "SERVER_OVERLOADED"
-
-
 UNREADABLE = {
     "MALFORMED_REQUEST": b"\x0a\xff",
     "INVALID_PARAMETER": b"\x30\x00" * 5_000,
