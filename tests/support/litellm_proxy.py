@@ -1,4 +1,7 @@
-"""The LiteLLM proxy as an upstream of tests, with a free port, a mock model and no network."""
+"""The LiteLLM proxy as an upstream of tests, with free ports and no network.
+
+It has a model that it mocks itself, and one that it takes from a provider, which a test starts.
+"""
 
 import contextlib
 import json
@@ -8,44 +11,70 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
 READY_WITHIN = 120.0
 MODEL = "mock"
+PROVIDER_MODEL = "deepseek-reasoner"
 ANSWER = "An independent server answers, a few letters at a time."
 # mock_response keeps the proxy from calling any provider.
 MOCK = {"model": "openai/mock", "api_key": "unused", "mock_response": ANSWER}
-CONFIG = {"model_list": [{"model_name": MODEL, "litellm_params": MOCK}]}
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running proxy: how to connect to it, and the answer that it gives."""
+    """A running proxy.
+
+    Attributes:
+        base_url: Its base URL.
+        api_key: The key that it requires.
+        model: The model that it mocks.
+        answer: The answer of that model.
+        provider_model: The model that it takes from its provider.
+        provider_port: The port of 127.0.0.1 where it expects the provider.
+    """
 
     base_url: str
     api_key: str
     model: str
     answer: str
+    provider_model: str
+    provider_port: int
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager
 def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
     """Start the proxy, wait until it is ready, and stop it when the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     proxy = Proxy(
         base_url=f"http://127.0.0.1:{port}/v1",
         api_key=f"sk-{secrets.token_hex(32)}",
         model=MODEL,
         answer=ANSWER,
+        provider_model=PROVIDER_MODEL,
+        provider_port=free_port(),
     )
+    provider = {
+        "model": f"deepseek/{PROVIDER_MODEL}",
+        "api_key": "unused",
+        "api_base": f"http://127.0.0.1:{proxy.provider_port}/v1",
+    }
+    models = {MODEL: MOCK, PROVIDER_MODEL: provider}
     config = folder / "litellm.yaml"
-    config.write_text(json.dumps(CONFIG))  # JSON is valid YAML
+    config.write_text(json.dumps(config_of(models)))  # JSON is valid YAML
     log = folder / "litellm.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -73,6 +102,16 @@ def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def config_of(models: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the configuration with these models."""
+    return {
+        "model_list": [
+            {"model_name": name, "litellm_params": parameters}
+            for name, parameters in models.items()
+        ]
+    }
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
