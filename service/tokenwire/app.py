@@ -13,7 +13,6 @@ from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.models import ModelList
 from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.token_counts import TokenCounts
-from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.config import Settings, cannot_listen
 from tokenwire.core.chat_model import ChatModel
@@ -23,9 +22,7 @@ from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
-from tokenwire.routing.budget import RetryBudget
-from tokenwire.routing.retry import RetryingModel
-from tokenwire.routing.unary_retry import RetryingCounter, RetryingEmbeddings, UnaryRetries
+from tokenwire.offer import build_offer
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
@@ -44,7 +41,6 @@ from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.shedding import LoadShedder
 from tokenwire.server.tls import server_credentials
 from tokenwire.server.undelivered import UndeliveredStatuses
-from tokenwire.upstreams import Models, build_models, provider_name
 
 log = logging.getLogger(__name__)
 
@@ -80,27 +76,18 @@ class App:
     ) -> None:
         self._settings = settings
         self._stopped = False
-        provider = provider_name(settings)
+        self._offer = offer = build_offer(settings, model)
         self.metrics = Metrics(
-            METHODS,
-            failure_outcomes(),
-            settings.models | {settings.model, settings.embedding_model or settings.model},
-            provider,
-            settings.prices,
+            METHODS, failure_outcomes(), offer.model_names, offer.provider, offer.prices
         )
         self.metrics.set_limits(
             settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
         )
         self._telemetry = Telemetry(settings, self.metrics.count_dropped)
         self._spans = ChatSpans(
-            self._telemetry.provider, provider, capture_content=settings.capture_content
+            self._telemetry.provider, offer.provider, capture_content=settings.capture_content
         )
-        models = Models(model) if model else build_models(settings)
-        budget = RetryBudget()
-        retries = UnaryRetries(settings.first_token_timeout_seconds, budget)
-        self._model = RetryingModel(models.chat, settings.first_token_timeout_seconds, budget)
-        self._token_counter = RetryingCounter(models.token_counter, retries)
-        self._embeddings = models.embeddings and RetryingEmbeddings(models.embeddings, retries)
+        self._model = offer.chat
         self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
         self._health = HealthServicer((SERVICE,), self.metrics.set_watches, self.metrics.note_call)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
@@ -151,19 +138,14 @@ class App:
         self.metrics.watch_reserved(admission.reserved)
         self._probe = AcceptProbe(method.path for method in METHODS)
         self._shedder = LoadShedder(self._probe, admission, self.metrics)
-        defaults = Defaults(
-            model=settings.model,
-            temperature=settings.temperature,
-            system=settings.system_prompt,
-            models=settings.models,
-            embedding_model=settings.embedding_model or "",
-        )
+        offer = self._offer
+        defaults = offer.defaults
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
-        prices = {price.model: price for price in settings.prices}
+        prices = {price.model: price for price in offer.prices}
         others = (
-            ModelList(defaults, settings.prices, lambda: self._health.serving),
-            TokenCounts(self._token_counter, defaults, limits, self._spans.start_operation),
-            EmbeddingService(self._embeddings, defaults, prices, self._spans.start_operation),
+            ModelList(defaults, offer.prices, lambda: self._health.serving, offer.facts),
+            TokenCounts(offer.token_counter, defaults, limits, self._spans.start_operation),
+            EmbeddingService(offer.embeddings, defaults, prices, self._spans.start_operation),
         )
         service = ChatgptService(
             self._model,

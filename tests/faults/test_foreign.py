@@ -22,6 +22,7 @@ from support.keepalive_upstream import (
     whole,
 )
 from tokenwire.core.attempts import Attempts
+from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.http.pool import Request
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream
@@ -173,7 +174,7 @@ async def text_from(upstream: Upstream, content: str) -> str:
 
 async def test_row_49_bytes_still_in_the_kernel(raw: KeepAliveUpstream) -> None:
     """Stray bytes are found even if they are still in the kernel's buffer."""
-    upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
+    upstream = Upstream(raw.base_url, Credentials(), HttpClient(SECONDS, None))
     assert "first" in await text_from(upstream, "first")
     raw.lines[0].write(whole(FOREIGN))
     # No other task runs until this one has taken a connection.
@@ -188,7 +189,7 @@ async def test_row_49_bytes_before_the_request(
     raw: KeepAliveUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stray bytes that arrive between taking a connection and writing the request are found too."""
-    upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
+    upstream = Upstream(raw.base_url, Credentials(), HttpClient(SECONDS, None))
     assert "first" in await text_from(upstream, "first")
     write = Request.write_bytes
 

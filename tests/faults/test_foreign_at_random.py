@@ -33,6 +33,7 @@ from support.keepalive_upstream import (
 from support.seeds import seeds
 from tokenwire.core import errors
 from tokenwire.core.attempts import Attempts
+from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -126,7 +127,7 @@ def test_row_49_at_random(
     async def main() -> None:
         async with keepalive_upstream(context) as raw:
             raw.behave = Misbehaviour(seed)
-            upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
+            upstream = Upstream(raw.base_url, Credentials(), HttpClient(SECONDS, None))
             endings = await ask_all(CALLS[tls], lambda content: text_from(upstream, content))
             await upstream.aclose()
         check(raw, endings)

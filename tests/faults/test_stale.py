@@ -21,6 +21,7 @@ from support.world import World, open_world
 from tokenwire.core import errors
 from tokenwire.core.attempts import Attempts, Cause
 from tokenwire.upstreams.http import pool
+from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.openai.endpoint import Credentials
 from tokenwire.upstreams.openai.upstream import Upstream
 
@@ -160,7 +161,7 @@ async def test_an_idle_connection_is_not_kept_for_long(
     """The service closes idle connections before common servers do, which is after 5 s."""
     assert pool.KEEPALIVE_SECONDS < 5
     monkeypatch.setattr(pool, "KEEPALIVE_SECONDS", 0.02)
-    upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
+    upstream = Upstream(raw.base_url, Credentials(), HttpClient(SECONDS, None))
     await asked(upstream)
     async with asyncio.timeout(SECONDS):
         await raw.lines[0].closed.wait()
@@ -177,7 +178,7 @@ async def test_the_record_tells_of_a_stale_connection(raw: KeepAliveUpstream) ->
             await echo(line, content)
 
     raw.behave = behave
-    upstream = Upstream(raw.base_url, Credentials(), SECONDS, None)
+    upstream = Upstream(raw.base_url, Credentials(), HttpClient(SECONDS, None))
     first, second = await asked(upstream), await asked(upstream)
     assert (first.count, first.failures) == (1, [])
     assert (second.count, second.failures, second.cause) == (2, [Cause.STALE], None)

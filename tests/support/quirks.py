@@ -14,7 +14,6 @@ from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.routing.budget import RETRY_COST
-from tokenwire.routing.retry import RetryingModel
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -92,7 +91,7 @@ class Player:
     """
 
     def __init__(
-        self, upstream: RawUpstream, stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", model: RetryingModel
+        self, upstream: RawUpstream, stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", model: Any
     ) -> None:
         self.upstream = upstream
         upstream.keep_body = True

@@ -62,8 +62,9 @@ class RawServer:
 
     def save_up(self) -> None:
         """Fill the retry budget."""
+        model: Any = self.app._model
         for _ in range(RETRY_COST):
-            self.app._model._budget.deposit()
+            model._budget.deposit()
 
 
 @asynccontextmanager

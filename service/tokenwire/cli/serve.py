@@ -32,6 +32,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="answer with the built-in demo model, a simulator that needs no key",
     )
     parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the gateway file with upstreams and models (default: TOKENWIRE_CONFIG)",
+    )
+    parser.add_argument(
         "--workers",
         metavar="N",
         help="the number of processes that share the port (default: TOKENWIRE_WORKERS, or 1)",
@@ -57,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if args.worker:
                 return runner.run(_serve_as_worker(*args.worker))
-            overrides = {"workers": args.workers} if args.workers else {}
+            given = {"workers": args.workers, "config": args.config}
+            overrides = {name: value for name, value in given.items() if value}
             return runner.run(_serve_demo(**overrides) if args.demo else _serve(**overrides))
     except SettingsError as error:
         hooks.uninstall_stderr()

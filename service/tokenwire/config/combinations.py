@@ -92,3 +92,19 @@ def require_openai(variable: str, *, is_set: bool) -> None:
             "provider",
             f"{variable} has no effect with a TOKENWIRE_PROVIDER other than openai; unset it",
         )
+
+
+def require_no_models(variable: str, *, is_set: bool) -> None:
+    """Require that a setting of models is not set beside the gateway file.
+
+    Args:
+        variable: The setting's environment variable.
+        is_set: Whether it is set.
+
+    Raises:
+        PydanticCustomError: It is set; the message names it.
+    """
+    if is_set:
+        raise PydanticCustomError(
+            "models", f"{variable} has no effect with TOKENWIRE_CONFIG, whose file has it; unset it"
+        )

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokenwire.config import tracing
 from tokenwire.config.combinations import (
     require_no_fragment,
+    require_no_models,
     require_one_credential,
     require_openai,
     require_room_for_a_request,
@@ -62,6 +63,12 @@ class Settings(BaseSettings):
     metrics_listen: Address = Field(
         "127.0.0.1:9464",
         description="HOST:PORT of the Prometheus endpoint, `/metrics`; always plain HTTP.",
+    )
+
+    config: Path | None = Field(
+        None,
+        description="The gateway file: several upstreams, and the models that callers may name "
+        "(docs/gateway.md). The settings of one upstream and its models then have no effect.",
     )
 
     tls_certificate_file: Path | None = Field(
@@ -352,6 +359,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _upstream_is_given(self) -> Self:
+        if self.config is not None:
+            require_no_models("TOKENWIRE_MODEL", is_set="model" in self.model_fields_set)
+            require_no_models("TOKENWIRE_MODELS", is_set=bool(self.models))
+            require_no_models("TOKENWIRE_PRICES", is_set=bool(self.prices))
+            require_no_models("TOKENWIRE_EMBEDDING_MODEL", is_set=self.embedding_model is not None)
+            return self
         if self.provider == "openai" and self.api_key is None and self.base_url is None:
             raise PydanticCustomError(
                 "upstream",

@@ -59,6 +59,9 @@ class Attempts:
 
     Attributes:
         upstream: The name of the upstream.
+        first_token_by: When the latest request must have brought a token; 0: by the upstream's
+            own timeout.
+        idle_seconds: The timeout for the next token of the latest request; 0: the upstream's own.
         started: When the model was called.
         first_sent: When the first request was passed to the HTTP client.
         first_read: When the bytes of the first text were read from the connection.
@@ -75,6 +78,8 @@ class Attempts:
     """
 
     upstream: str = "default"
+    first_token_by: float = 0.0
+    idle_seconds: float = 0.0
     started: float = 0.0
     first_sent: float = 0.0
     first_read: float = 0.0

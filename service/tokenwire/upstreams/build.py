@@ -1,6 +1,9 @@
 """Builds what the settings describe: the model, its embeddings, and what counts its tokens."""
 
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 import openai
@@ -9,6 +12,7 @@ from tokenwire.config import Settings
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import Estimator, TokenCounter
+from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.startup import build_langchain
 from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
@@ -21,6 +25,22 @@ from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.token_counter import OpenAITokenCounter, Tokenizer
 from tokenwire.upstreams.openai.upstream import OPENAI_BASE_URL, Upstream
 from tokenwire.upstreams.progress_timer import Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What only the gateway file says of an upstream.
+
+    Attributes:
+        headers: Further headers of each request.
+        authorities: See `HttpClient`.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    authorities: ssl.SSLContext | None = None
+
+
+NO_EXTRA: Final = Extra()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +58,12 @@ class Models:
     embeddings: EmbeddingModel | None = None
 
 
-def build_models(settings: Settings) -> Models:
+def build_models(settings: Settings, extra: Extra = NO_EXTRA) -> Models:
     """Return what `settings` describe.
+
+    Args:
+        settings: The settings.
+        extra: What the upstream needs besides; only with the provider `openai`.
 
     Raises:
         SettingsError: See `build_langchain`.
@@ -47,7 +71,7 @@ def build_models(settings: Settings) -> Models:
     if settings.provider != "openai":
         model = build_langchain(settings, timeouts_of(settings))
         return Models(model, LangChainTokenCounter(model))
-    chat, upstream = _build_openai(settings)
+    chat, upstream = _build_openai(settings, extra)
     requests = JsonRequests(upstream, timeouts_of(settings))
     tokenizer = None
     if settings.tokenizer != "none":
@@ -70,18 +94,22 @@ def build_model(settings: Settings) -> ChatModel:
 
 def build_openai(settings: Settings) -> OpenAIModel:
     """Return the chat model of an OpenAI-compatible upstream."""
-    return _build_openai(settings)[0]
+    return _build_openai(settings, NO_EXTRA)[0]
 
 
-def _build_openai(settings: Settings) -> tuple[OpenAIModel, Upstream]:
+def _build_openai(settings: Settings, extra: Extra) -> tuple[OpenAIModel, Upstream]:
     uses_responses = _uses_responses(settings)
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     upstream = Upstream(
         _base_url(settings),
         Credentials(key, settings.organization or "", settings.project or ""),
-        settings.connect_timeout_seconds,
-        str(settings.proxy) if settings.proxy else None,
+        HttpClient(
+            settings.connect_timeout_seconds,
+            str(settings.proxy) if settings.proxy else None,
+            extra.authorities,
+        ),
         RESPONSES_PATH if uses_responses else CHAT_PATH,
+        extra.headers,
     )
     chat_model = _chat_model(settings, upstream, uses_responses=uses_responses)
     dialect: Dialect = ChatDialect(chat_model, _form(settings))

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from types import TracebackType
 
+from tokenwire.core.attempts import Attempts
 from tokenwire.core.errors import UpstreamIdleTimeout, UpstreamTimeout
 from tokenwire.core.task_timer import TaskTimer
 
@@ -29,15 +30,16 @@ class ProgressTimer(TaskTimer):
     Time outside of waits, such as the time that the caller takes to read, does not count.
 
     Args:
-        started: When the model was called, in seconds on the event loop's clock.
-        timeouts: The time limits.
+        attempts: The record of the requests. `started` is when the model was called, in seconds
+            on the event loop's clock; its own time limits take the place of the upstream's.
+        timeouts: The upstream's time limits.
     """
 
-    def __init__(self, started: float, timeouts: Timeouts) -> None:
+    def __init__(self, attempts: Attempts, timeouts: Timeouts) -> None:
         super().__init__()
         self._task = asyncio.current_task()
-        self._idle = timeouts.idle
-        self._limit = started + timeouts.first_token
+        self._idle = attempts.idle_seconds or timeouts.idle
+        self._limit = attempts.first_token_by or attempts.started + timeouts.first_token
         self._progressed = False
         self._begun = False
 

@@ -104,6 +104,7 @@ def to_embedding_request(message: pb.EmbedRequest, defaults: Defaults) -> Embedd
 
 
 def _model(name: str, defaults: Defaults) -> str:
+    name = defaults.aliases.get(name, name)
     if not name and not defaults.embedding_model:
         description = "must be set, because this service has no default model for embeddings"
         raise InvalidParameter("model", description)

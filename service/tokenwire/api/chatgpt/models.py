@@ -1,7 +1,7 @@
 """`ListModels`: the models that a request may name."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from tokenwire.api.chatgpt.field_limits import FieldCounts
@@ -18,6 +18,28 @@ LIST_MODELS: Final = Method(
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model besides its name.
+
+    Attributes:
+        description: What it is for, for people; may be empty.
+        abilities: What it can do; empty if unknown.
+        context_tokens: The most tokens of the prompt and the answer; 0 if unknown.
+        max_output_tokens: The most tokens of an answer; 0 if unknown.
+        serving: Returns whether it is served now.
+    """
+
+    description: str = ""
+    abilities: "Sequence[pb.Ability.ValueType]" = ()
+    context_tokens: int = 0
+    max_output_tokens: int = 0
+    serving: Callable[[], bool] = lambda: True
+
+
+NO_FACTS: Final = ModelFacts()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelList:
     """Lists the models that the settings name. The upstream is not asked.
 
@@ -25,11 +47,13 @@ class ModelList:
         defaults: The default model and the models that a request may name.
         prices: The known prices.
         serving: Returns whether the health service reports SERVING.
+        facts: What is known of the models, by name.
     """
 
     defaults: Defaults
     prices: Iterable[Price]
     serving: Callable[[], bool]
+    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
 
     def endpoint(self) -> Endpoint:
         """Return the entry of the method table."""
@@ -49,16 +73,23 @@ class ModelList:
         prices = {price.model: price for price in self.prices}
         defaults = self.defaults
         serving = self.serving()
-        return pb.ListModelsResponse(
-            models=[
+        models = []
+        for name in sorted(_names(defaults)):
+            own = defaults.aliases.get(name, name)
+            facts = self.facts.get(own, NO_FACTS)
+            models.append(
                 pb.Model(
                     name=name,
-                    abilities=_abilities(name, defaults),
-                    price=_price(prices[name]) if name in prices else None,
-                    serving=serving,
+                    description=facts.description,
+                    abilities=sorted({*facts.abilities, *_abilities(own, defaults)}),
+                    context_tokens=facts.context_tokens,
+                    max_output_tokens=facts.max_output_tokens,
+                    price=_price(prices[own]) if own in prices else None,
+                    serving=serving and facts.serving(),
                 )
-                for name in sorted(_names(defaults))
-            ],
+            )
+        return pb.ListModelsResponse(
+            models=models,
             default_model=defaults.model,
             default_embedding_model=defaults.embedding_model,
             any_model=not defaults.models,
@@ -66,7 +97,7 @@ class ModelList:
 
 
 def _names(defaults: Defaults) -> set[str]:
-    return {defaults.model, *defaults.models, defaults.embedding_model} - {""}
+    return {defaults.model, *defaults.models, *defaults.aliases, defaults.embedding_model} - {""}
 
 
 def _abilities(name: str, defaults: Defaults) -> "list[pb.Ability.ValueType]":

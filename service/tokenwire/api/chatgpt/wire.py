@@ -1,7 +1,7 @@
 """Converts openai.Message to a request. The functions have no side effects."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from tokenwire.api.chatgpt.formats import to_format
@@ -51,6 +51,7 @@ class Defaults:
         system: The system prompt, or empty for none.
         models: The models that a request may name in addition to the defaults; empty allows any.
         embedding_model: The model for embeddings, or empty for none.
+        aliases: Other names of models, each with the model's own name.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Defaults:
     system: str = ""
     models: frozenset[str] = frozenset()
     embedding_model: str = ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
@@ -98,6 +100,7 @@ def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
 
 
 def _model(name: str, defaults: Defaults) -> str:
+    name = defaults.aliases.get(name, name)
     if not name or name == defaults.model:
         return defaults.model
     if defaults.models and name not in defaults.models:
@@ -110,7 +113,8 @@ def _set_by_caller(message: pb.Message, defaults: Defaults, *, has_parts: bool) 
     """Return the paths of the parameters that the caller set, except a model of the settings."""
     params = message.params
     names = {field.name for field, _ in params.ListFields()}
-    if params.model == defaults.model or params.model in defaults.models:
+    known = (defaults.model, *defaults.aliases)
+    if params.model in known or params.model in defaults.models:
         names.discard("model")
     paths = [f"params.{name}" for name in names]
     paths += ["tools"] * bool(message.tools) + ["parts"] * has_parts

@@ -1,6 +1,7 @@
 """The HTTP client for all upstreams."""
 
 import asyncio
+import ssl
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -34,9 +35,16 @@ class HttpClient:
         connect_seconds: The longest time to establish a connection. The reader of the response
             limits the time of the answer.
         proxy: The URL of an HTTP proxy, or None.
+        authorities: The certificate authorities of the upstream; None for those of the system.
     """
 
-    def __init__(self, connect_seconds: float, proxy: str | None) -> None:
+    def __init__(
+        self,
+        connect_seconds: float,
+        proxy: str | None,
+        authorities: ssl.SSLContext | None = None,
+    ) -> None:
+        self._authorities = authorities
         self._connect_seconds = connect_seconds
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
@@ -86,6 +94,7 @@ class HttpClient:
                 headers=headers | trace_headers(attempts.span),
                 allow_redirects=False,
                 proxy=self._proxy,
+                ssl=self._authorities or True,
                 middlewares=(attempt,),
             )
         except (aiohttp.ClientError, TimeoutError, UnicodeError, RuntimeError) as error:

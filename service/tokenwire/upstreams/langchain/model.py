@@ -57,7 +57,7 @@ class LangChainModel:
         del request
         try:
             async with aclosing(answering.chunks):
-                with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
+                with closing(ProgressTimer(call.attempts, self._timeouts)) as timer:
                     limited = False
                     while chunk := await _next(answering, reader, timer, call):
                         before = reader.progress

@@ -49,7 +49,7 @@ class JsonRequests:
             ServiceError: The request fails, or the response is an error or no object.
         """
         attempts = call.attempts
-        with closing(ProgressTimer(attempts.started, self._timeouts)) as timer:
+        with closing(ProgressTimer(attempts, self._timeouts)) as timer:
             with timer:
                 body = await self._upstream.open_body(url, payload, attempts)
             with body:

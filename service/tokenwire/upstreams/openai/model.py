@@ -56,7 +56,7 @@ class OpenAIModel:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        with closing(ProgressTimer(call.attempts.started, self._timeouts)) as timer:
+        with closing(ProgressTimer(call.attempts, self._timeouts)) as timer:
             with timer:
                 events = await self._open(request, call)
             show_reasoning = request.reasoning.show

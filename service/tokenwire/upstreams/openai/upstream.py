@@ -1,5 +1,7 @@
 """The endpoint of an OpenAI-compatible upstream."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import yarl
@@ -33,9 +35,9 @@ class Upstream:
     Args:
         base_url: The base URL, as for OpenAI's SDK. Its query string is part of each request.
         credentials: See `endpoint.headers`.
-        connect_seconds: See `HttpClient`.
-        proxy: See `HttpClient`.
+        client: Sends the requests; this object closes it.
         path: The path of the dialect below the base URL.
+        further_headers: Further headers of each request.
 
     Attributes:
         embeddings_url: The URL of embeddings.
@@ -46,17 +48,17 @@ class Upstream:
         self,
         base_url: str,
         credentials: Credentials,
-        connect_seconds: float,
-        proxy: str | None,
+        client: HttpClient,
         path: str = CHAT_PATH,
+        further_headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.embeddings_url = endpoint(base_url, "/embeddings")
         self.tokenize_url = root_endpoint(base_url, "/tokenize")
         self._url = endpoint(base_url, path)
         self._max_event_bytes = MAX_EVENT_BYTES[path]
-        self._headers = headers(base_url, credentials)
+        self._headers = headers(base_url, credentials) | dict(further_headers)
         self._key = credentials.api_key
-        self._client = HttpClient(connect_seconds, proxy)
+        self._client = client
 
     async def aclose(self) -> None:
         """Close all connections."""

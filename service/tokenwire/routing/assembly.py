@@ -1,0 +1,135 @@
+"""Builds the upstreams and the routes that the gateway file describes."""
+
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import HttpUrl, SecretStr
+
+from tokenwire.config import Settings
+from tokenwire.config.gateway import GatewayFile, LoadedGateway, ModelSection, UpstreamSection
+from tokenwire.config.gateway.secrets import is_reference, resolve
+from tokenwire.core.prices import Price
+from tokenwire.routing.routes import (
+    Changes,
+    Client,
+    Gateway,
+    Route,
+    RoutedModel,
+    RoutedUpstream,
+)
+from tokenwire.routing.tiers import Tier, Weighted
+from tokenwire.upstreams import Models, build_models
+from tokenwire.upstreams.build import Extra
+from tokenwire.upstreams.progress_timer import Timeouts
+
+COPIED: Final = (
+    *("organization", "project", "dialect", "max_tokens_parameter", "reasoning_parameter"),
+    *("constraint_parameter", "tokenizer", "stream_usage"),
+)
+"""Keys of an upstream that have the names of the settings of one upstream."""
+
+
+def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
+    """Return the models and the upstreams of a gateway file.
+
+    Args:
+        loaded: The file.
+        settings: The settings of the process, for all that the file does not say.
+
+    Raises:
+        SettingsError: The package of a provider is not installed.
+    """
+    changes = Changes()
+    directory = loaded.path.parent
+    upstreams = {
+        name: RoutedUpstream(
+            name,
+            [Client(models) for models in _clients(section, directory, settings)],
+            Timeouts(section.first_token_timeout, section.idle_timeout),
+            changes,
+            section.max_streams,
+        )
+        for name, section in loaded.file.upstreams.items()
+    }
+    models: dict[str, RoutedModel] = {}
+    for name, section in loaded.file.models.items():
+        model = _model(name, section, upstreams, changes)
+        models |= dict.fromkeys((name, *section.aliases), model)
+    return Gateway(models, tuple(upstreams.values()))
+
+
+def _clients(section: UpstreamSection, directory: Path, settings: Settings) -> Iterator[Models]:
+    """Yield what an upstream offers with each of its keys."""
+    extra = Extra(
+        {
+            name: resolve(value, directory) if is_reference(value) else value
+            for name, value in section.headers.items()
+        },
+        ssl.create_default_context(cafile=directory / section.ca_file) if section.ca_file else None,
+    )
+    keys: list[SecretStr | None] = [
+        SecretStr(resolve(reference, directory)) for reference in section.keys
+    ]
+    for key in keys or [None]:
+        yield build_models(_settings_of(section, key, settings), extra)
+
+
+def _settings_of(section: UpstreamSection, key: SecretStr | None, settings: Settings) -> Settings:
+    """Return the settings of a server whose only upstream is this one."""
+    return settings.model_copy(
+        update={
+            "provider": section.provider,
+            "api_key": key,
+            "base_url": HttpUrl(section.base_url) if section.base_url else None,
+            "proxy": HttpUrl(section.proxy) if section.proxy else None,
+            "connect_timeout_seconds": section.connect_timeout,
+            "first_token_timeout_seconds": section.first_token_timeout,
+            "idle_timeout_seconds": section.idle_timeout,
+            **{name: getattr(section, name) for name in COPIED},
+        }
+    )
+
+
+def _model(
+    name: str, section: ModelSection, upstreams: Mapping[str, RoutedUpstream], changes: Changes
+) -> RoutedModel:
+    tiers = [
+        [
+            Weighted(
+                Route(
+                    upstreams[route.upstream],
+                    route.model,
+                    time.monotonic,
+                    lambda _breaker, _before: changes.notify(),
+                ),
+                route.weight,
+            )
+            for route in tier
+        ]
+        for tier in section.routes
+    ]
+    return RoutedModel(
+        name,
+        [Tier(tier, lambda route: route.upstream.in_flight) for tier in tiers],
+        [choice.item for tier in tiers for choice in tier],
+        changes,
+        section.first_token_timeout,
+        section.idle_timeout,
+    )
+
+
+def prices_of(file: GatewayFile) -> list[Price]:
+    """Return the prices of the models that have one."""
+    return [
+        Price(
+            name,
+            price.input,
+            price.output,
+            price.input if price.cached_input is None else price.cached_input,
+        )
+        for name, model in file.models.items()
+        if (price := model.price)
+    ]

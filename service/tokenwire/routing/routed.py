@@ -1,0 +1,132 @@
+"""Answers requests by the routes of the model that they name."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from tokenwire.core import errors
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.domain import AnswerStream, ChatRequest, Completion
+from tokenwire.core.embeddings import EmbeddingRequest, Embeddings
+from tokenwire.core.token_counter import TokenCount
+from tokenwire.routing.blame import attribute
+from tokenwire.routing.budget import MAX_BALANCE, RetryBudget
+from tokenwire.routing.call_routes import CallRoutes, moves_on
+from tokenwire.routing.routes import Gateway, Lease, RoutedModel
+from tokenwire.upstreams import Models
+
+Response = TypeVar("Response")
+
+OPENS_AT_ONCE: Final = (errors.UpstreamAuthRejected, errors.UpstreamQuotaExhausted)
+"""Failures after which a key rests, whatever came before."""
+
+
+class Router:
+    """Answers requests of all methods.
+
+    Args:
+        gateway: Returns the models and the upstreams; a call keeps those with which it begins.
+    """
+
+    asks_upstream = True
+
+    def __init__(self, gateway: Callable[[], Gateway]) -> None:
+        self._gateway = gateway
+        # Full, so that the first failures of an upstream are paid for until its breaker opens.
+        self._budget = RetryBudget(MAX_BALANCE)
+
+    async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
+        """Stream the answer to `request`; see `chat_model.ChatModel`."""
+        routes = CallRoutes(self._model(request.model), call, self._budget)
+        set_by_caller = request.set_by_caller
+        lease = await routes.first()
+        while True:
+            begun = False
+            with lease:
+                asked = replace(request, model=lease.route.model)
+                try:
+                    async with aclosing(lease.models.chat.stream(asked, call)) as answer:
+                        del asked
+                        async for event in answer:
+                            # A report of progress is no part of the answer.
+                            if not begun and (isinstance(event, Completion) or event.tokens):
+                                begun = True
+                                lease.succeed()
+                                # Frees the prompt: no other route gets it any more, and the
+                                # answer can take minutes.
+                                request = ChatRequest("", request.model)
+                            yield event
+                except errors.ServiceError as error:
+                    failure = error
+                    record_failure(lease, failure)
+                else:
+                    return
+            if begun or call.attempts.received or not moves_on(failure):
+                raise attribute(failure, set_by_caller) from None
+            lease = await routes.after(lease, failure)
+
+    async def count(self, request: ChatRequest, call: CallRecord) -> TokenCount:
+        """Return the number of tokens; see `token_counter.TokenCounter`."""
+        return await self._ask(
+            request.model,
+            call,
+            request.set_by_caller,
+            lambda models, model: models.token_counter.count(replace(request, model=model), call),
+        )
+
+    async def embed(self, request: EmbeddingRequest, call: CallRecord) -> Embeddings:
+        """Return the embeddings; see `embeddings.EmbeddingModel`."""
+
+        def ask(models: Models, model: str) -> Awaitable[Embeddings]:
+            if models.embeddings is None:
+                description = "embeddings are not supported by the provider of this model"
+                raise errors.UnsupportedByModel("model", description)
+            return models.embeddings.embed(replace(request, model=model), call)
+
+        return await self._ask(request.model, call, request.set_by_caller, ask)
+
+    async def _ask(
+        self,
+        name: str,
+        call: CallRecord,
+        set_by_caller: frozenset[str],
+        ask: Callable[[Models, str], Awaitable[Response]],
+    ) -> Response:
+        """Return the response to a unary request."""
+        routes = CallRoutes(self._model(name), call, self._budget)
+        lease = await routes.first()
+        while True:
+            with lease:
+                try:
+                    response = await ask(lease.models, lease.route.model)
+                except errors.ServiceError as error:
+                    failure = error
+                    record_failure(lease, failure)
+                else:
+                    lease.succeed()
+                    return response
+            if call.attempts.received or not moves_on(failure):
+                raise attribute(failure, set_by_caller) from None
+            lease = await routes.after(lease, failure)
+
+    def _model(self, name: str) -> RoutedModel:
+        model = self._gateway().models.get(name)
+        if model is None:
+            # It was removed after the request was validated.
+            raise errors.UnknownModel
+        return model
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._gateway().aclose()
+
+
+def record_failure(lease: Lease, failure: errors.ServiceError) -> None:
+    """Record a failure of a request, unless the caller or this service caused it."""
+    if not isinstance(failure, errors.UpstreamError) or failure.blame == "caller":
+        return
+    if isinstance(failure, errors.UpstreamRejectedRequest):
+        return
+    wishes = failure.retry_after
+    lease.fail(wishes, at_once=bool(wishes) or isinstance(failure, OPENS_AT_ONCE))

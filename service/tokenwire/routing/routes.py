@@ -1,0 +1,261 @@
+"""The routes of models: upstreams with their keys, and what is in flight to them."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tokenwire.routing.breaker import Breaker, BreakerState, Clock, OnChange, Pass
+from tokenwire.routing.tiers import Tier, Weighted
+from tokenwire.upstreams import Models
+from tokenwire.upstreams.progress_timer import Timeouts
+
+
+class Changes:
+    """Wakes the calls that wait for a route when one may have become free."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Wake all calls that wait."""
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    async def wait(self, until: float) -> None:
+        """Wait for the next change, or until a time on the event loop's clock."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._event.wait()
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """The connections to an upstream with one of its keys.
+
+    Attributes:
+        models: What the upstream offers.
+        in_flight: The number of requests in flight.
+    """
+
+    models: Models
+    in_flight: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class RoutedUpstream:
+    """An upstream.
+
+    Attributes:
+        name: Its name in the gateway file.
+        clients: A client for each key; one if it has no key.
+        timeouts: Its time limits.
+        changes: Told when a place becomes free.
+        max_streams: The most requests in flight; None for no limit.
+    """
+
+    name: str
+    clients: Sequence[Client]
+    timeouts: Timeouts
+    changes: Changes
+    max_streams: int | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """The number of requests in flight."""
+        return sum(client.in_flight for client in self.clients)
+
+    @property
+    def full(self) -> bool:
+        """Whether it has no room for another request."""
+        return self.max_streams is not None and self.in_flight >= self.max_streams
+
+    async def aclose(self) -> None:
+        """Close the connections of all clients."""
+        for client in self.clients:
+            await client.models.chat.aclose()
+
+
+class RoutedKey:
+    """One key of a route, with its breaker.
+
+    Args:
+        client: The client of the key.
+        clock: See `Breaker`.
+        on_change: See `Breaker`.
+    """
+
+    def __init__(self, client: Client, clock: Clock, on_change: OnChange | None) -> None:
+        self.client = client
+        self.breaker = Breaker(clock, on_change)
+
+
+class Route:
+    """An upstream's model.
+
+    Args:
+        upstream: The upstream.
+        model: The model, as the upstream names it.
+        clock: See `Breaker`.
+        on_change: See `Breaker`.
+
+    Attributes:
+        upstream: See above.
+        model: See above.
+        keys: A breaker for each key.
+    """
+
+    def __init__(
+        self,
+        upstream: RoutedUpstream,
+        model: str,
+        clock: Clock,
+        on_change: OnChange | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self.model = model
+        self.keys = [RoutedKey(client, clock, on_change) for client in upstream.clients]
+        self._turns = Tier([Weighted(key) for key in self.keys], lambda key: key.client.in_flight)
+
+    @property
+    def name(self) -> str:
+        """UPSTREAM/MODEL, as in the gateway file."""
+        return f"{self.upstream.name}/{self.model}"
+
+    @property
+    def serving(self) -> bool:
+        """Whether a request may pass with one of the keys, or is the probe of one."""
+        return any(key.breaker.passes for key in self.keys)
+
+    @property
+    def seconds_open(self) -> float:
+        """The seconds until a request may pass; 0 if one may pass now, or a probe is running."""
+        return min(key.breaker.seconds_open for key in self.keys)
+
+    def may_take(self, allowed: Callable[[RoutedKey], bool]) -> bool:
+        """Report whether a request may pass with one of the allowed keys."""
+        return not self.upstream.full and any(
+            allowed(key) and key.breaker.passes for key in self.keys
+        )
+
+    def take(self, allowed: Callable[[RoutedKey], bool]) -> "Lease | None":
+        """Take a place for a request, or return None."""
+        if self.upstream.full:
+            return None
+        key = self._turns.pick(lambda each: allowed(each) and each.breaker.passes)
+        admitted = key and key.breaker.admit()
+        return Lease(self, key, admitted) if key and admitted else None
+
+
+class Lease:
+    """A request's place at an upstream.
+
+    Use it as a context manager for the time of the request. Without an outcome, the request says
+    nothing of the upstream.
+
+    Attributes:
+        route: The route.
+        key: The key.
+    """
+
+    def __init__(self, route: Route, key: RoutedKey, admitted: Pass) -> None:
+        self.route = route
+        self.key = key
+        self._pass = admitted
+        self._judged = False
+
+    def __enter__(self) -> None:
+        self.key.client.in_flight += 1
+
+    def __exit__(self, *_: object) -> None:
+        was_full = self.route.upstream.full
+        self.key.client.in_flight -= 1
+        if was_full:
+            self.route.upstream.changes.notify()
+        if not self._judged:
+            self._pass.release()
+
+    @property
+    def models(self) -> Models:
+        """What the upstream offers with this key."""
+        return self.key.client.models
+
+    @property
+    def breaker_is_open(self) -> bool:
+        """Whether the breaker lets no further request through."""
+        return self.key.breaker.state is not BreakerState.CLOSED
+
+    def succeed(self) -> None:
+        """Record that the answer has begun."""
+        self._judged = True
+        self._pass.succeed()
+
+    def fail(self, retry_after: float | None, *, at_once: bool) -> None:
+        """Record a failure that the upstream caused; see `Pass.fail`."""
+        self._judged = True
+        self._pass.fail(retry_after, at_once=at_once)
+
+
+@dataclass(slots=True, eq=False)
+class RoutedModel:
+    """A model that callers name.
+
+    Attributes:
+        name: The name.
+        tiers: The tiers, in the order in which they are tried.
+        routes: The routes of all tiers.
+        first_token_seconds: Its own timeout for the first token; None for the upstream's.
+        idle_seconds: Its own timeout for the next token; None for the upstream's.
+        changes: Told when a breaker has changed or a place has become free.
+    """
+
+    name: str
+    tiers: Sequence[Tier[Route]]
+    routes: Sequence[Route]
+    changes: Changes
+    first_token_seconds: float | None = None
+    idle_seconds: float | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether one of the routes lets requests through."""
+        return any(route.serving for route in self.routes)
+
+    def may_take(self, allowed: Callable[[RoutedKey], bool]) -> bool:
+        """Report whether `take` would find a place."""
+        return any(route.may_take(allowed) for route in self.routes)
+
+    def take(self, allowed: Callable[[RoutedKey], bool]) -> Lease | None:
+        """Take a place on the first route that has one for an allowed key, or return None."""
+        for tier in self.tiers:
+            route = tier.pick(lambda route: route.may_take(allowed))
+            lease = route and route.take(allowed)
+            if lease:
+                return lease
+        return None
+
+    def timeouts(self, route: Route) -> Timeouts:
+        """Return the time limits of a request on a route."""
+        upstream = route.upstream.timeouts
+        return Timeouts(
+            first_token=self.first_token_seconds or upstream.first_token,
+            idle=self.idle_seconds or upstream.idle,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """All models and upstreams.
+
+    Attributes:
+        models: The models, by their names and aliases.
+        upstreams: The upstreams.
+    """
+
+    models: Mapping[str, RoutedModel]
+    upstreams: Sequence[RoutedUpstream]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for upstream in self.upstreams:
+            await upstream.aclose()
