@@ -1,6 +1,12 @@
 """Why a schema gets no instance."""
 
 _MAX_PATH_LENGTH = 200
+_MAX_NAME_LENGTH = 50
+
+
+def below(path: str, *names: str) -> str:
+    """Return the place of a part of the schema at `path`. Long names are cut."""
+    return ".".join(filter(None, (path, *(name[:_MAX_NAME_LENGTH] for name in names))))
 
 
 class SchemaError(ValueError):

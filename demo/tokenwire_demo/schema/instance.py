@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tokenwire_demo.schema.errors import NoInstanceError, SchemaError
+from tokenwire_demo.schema.errors import NoInstanceError, SchemaError, below
 from tokenwire_demo.schema.merge import Schema, key, same
 from tokenwire_demo.schema.resolve import MAX_VALUES, Resolver, schemas
 from tokenwire_demo.schema.values import count, number, string
@@ -121,7 +121,7 @@ class _Builder:
         optional = [name for name in properties if name not in needed]
         for name in (*needed, *optional[: max(most - len(needed), 0)]):
             try:
-                place = f"{path}.properties.{name}".lstrip(".")
+                place = below(path, "properties", name)
                 result[self._counted(name, path)] = self.build(
                     properties.get(name, others), place, active, depth + 1
                 )
@@ -133,7 +133,7 @@ class _Builder:
             extra += 1
             if f"property{extra}" not in properties:
                 result[self._counted(f"property{extra}", path)] = self.build(
-                    others, f"{path}.additionalProperties".lstrip("."), active, depth + 1
+                    others, below(path, "additionalProperties"), active, depth + 1
                 )
         if len(result) > most:
             raise NoInstanceError(path, "maxProperties is below the number of required properties")
@@ -158,7 +158,7 @@ class _Builder:
             at = len(result)
             item = first[at] if at < len(first) else schema.get("items", True)
             try:
-                value = self.build(item, f"{path}.items".lstrip("."), active, depth + 1)
+                value = self.build(item, below(path, "items"), active, depth + 1)
             except NoInstanceError:
                 if at < least:
                     raise
