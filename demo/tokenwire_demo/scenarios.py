@@ -152,11 +152,13 @@ _ALL = (
         "tool-call-bad-json",
         'tool-call arguments="{city: Paris}"; finish; done',
         "A tool call whose arguments are not JSON.",
+        (55,),
     ),
     Scenario(
         "tool-call-cut",
         'tool-call arguments="{\\"city\\": \\"Pa"; finish length; done',
         "A tool call whose arguments end too early.",
+        (55,),
     ),
     Scenario(
         "tool-call-unknown", "tool-call no_such_tool; finish; done", "A call of an unknown tool."

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tokenwire_demo.schema.errors import NoInstanceError, SchemaError, below
 from tokenwire_demo.schema.merge import Schema, key, same
 from tokenwire_demo.schema.resolve import MAX_VALUES, Resolver, schemas
-from tokenwire_demo.schema.values import count, number, string
+from tokenwire_demo.schema.values import count, is_within_bounds, number, string
 
 MAX_CHARACTERS: Final = 100_000
 """The most characters of all strings and names of an instance, and of those that are tried."""
@@ -90,7 +90,8 @@ class _Builder:
         if kind == "string":
             return self._counted(string(schema, self._samples.text, path), path)
         if kind in ("integer", "number"):
-            return number(schema, self._samples.number, path, whole=kind == "integer")
+            value = number(schema, self._samples.number, path, whole=kind == "integer")
+            return self._counted(value, path)
         return True if kind == "boolean" else None
 
     def _first(
@@ -143,16 +144,16 @@ class _Builder:
 
     def _array(self, schema: Schema, path: str, active: frozenset[str], depth: int) -> Any:
         least = count(schema, "minItems", 0, path)
-        most = count(schema, "maxItems", max(least, 1), path)
         if least > MAX_VALUES:
             raise SchemaError(
                 path, f"minItems is {least}; the demo model makes {MAX_VALUES} values"
             )
-        if least > most:
-            raise NoInstanceError(path, "minItems is above maxItems")
         first = schema.get("prefixItems", [])
         if not isinstance(first, list):
             raise SchemaError(path, "prefixItems must be a list of schemas")
+        most = count(schema, "maxItems", max(least, len(first), 1), path)
+        if least > most:
+            raise NoInstanceError(path, "minItems is above maxItems")
         result: list[Any] = []
         while len(result) < max(least, min(most, max(len(first), 1))):
             at = len(result)
@@ -202,9 +203,10 @@ def _listed(schema: Schema, path: str) -> Any:
     types = _types(schema, path) if "type" in schema else list(_TYPES)
     for value in listed:
         is_constant = "const" not in schema or same(value, schema["const"])
-        if is_constant and any(_is_a(value, each) for each in types):
+        is_typed = any(_is_a(value, each) for each in types)
+        if is_constant and is_typed and is_within_bounds(value, schema, path):
             return value
-    raise NoInstanceError(path, "no value of enum or const is of the type")
+    raise NoInstanceError(path, "no value of enum or const fits the other keywords")
 
 
 def _types(schema: Schema, path: str) -> list[str]:

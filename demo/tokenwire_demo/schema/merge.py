@@ -26,30 +26,27 @@ def merged(one: Schema, other: Schema, path: str) -> Schema:
     for keyword in one.keys() & other.keys():
         if not same(one[keyword], other[keyword]):
             result[keyword] = _combined(keyword, one[keyword], other[keyword], path)
-    if "properties" in result:
-        names = _allowed(one) & _allowed(other)
-        kept = {name: each for name, each in result["properties"].items() if name in names}
-        result["properties"] = kept
+    if isinstance(result.get("properties"), dict):
+        result["properties"] = {
+            name: _restricted(name, each, (one, other))
+            for name, each in result["properties"].items()
+            if not any(_is_excluded(name, side) for side in (one, other))
+        }
     return result
 
 
-class _Everything(frozenset[str]):
-    """The set of all names."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __and__(self, other: Any) -> Any:
-        return other
-
-    __rand__ = __and__
+def _is_excluded(name: str, side: Schema) -> bool:
+    """Return whether a schema forbids a property."""
+    return side.get("additionalProperties") is False and name not in side.get("properties", ())
 
 
-def _allowed(schema: Schema) -> frozenset[str]:
-    """Return the names of the properties that a schema allows."""
-    if schema.get("additionalProperties") is False:
-        return frozenset(schema.get("properties", ()))
-    return _Everything()
+def _restricted(name: str, schema: Any, sides: tuple[Schema, Schema]) -> Any:
+    """Return the schema of a property with what each side asks of those that it does not name."""
+    for side in sides:
+        others = side.get("additionalProperties", True)
+        if others is not True and name not in side.get("properties", ()):
+            schema = _both(schema, others)
+    return schema
 
 
 def key(value: Any) -> str:

@@ -11,7 +11,7 @@ MAX_VALUES: Final = 5_000
 """The most values of an instance, with those of alternatives that are tried and given up."""
 MAX_ENTRIES: Final = 100_000
 """The most properties, alternatives and other list entries that are read, each time they are."""
-MAX_DEPTH: Final = 32
+MAX_DEPTH: Final = 64
 """The most levels of a schema, with those that a `$ref` leads to."""
 
 

@@ -31,6 +31,12 @@ FORMATS: Final[Mapping[str, str]] = {
 }
 """A string of each format."""
 _MAX_LENGTH: Final = 10_000
+_STRUCTURE: Final = frozenset(
+    (
+        *("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
+        *("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
+    )
+)
 
 
 def count(schema: Schema, keyword: str, default: int, path: str) -> int:
@@ -69,8 +75,8 @@ def string(schema: Schema, sample: str, path: str) -> str:
     return text
 
 
-def number(schema: Schema, sample: int, path: str, *, whole: bool) -> int | float:
-    """Return the number within a schema's bounds that is nearest to a sample.
+def number(schema: Schema, sample: float, path: str, *, whole: bool) -> int | float:
+    """Return a number within a schema's bounds: the sample, or the one nearest to a bound.
 
     Raises:
         SchemaError: A bound is malformed.
@@ -84,14 +90,40 @@ def number(schema: Schema, sample: int, path: str, *, whole: bool) -> int | floa
         step = Fraction(1 if step is None else step.numerator)
     lowest, above = _bound(schema, "minimum", "exclusiveMinimum", path, larger=True)
     highest, below = _bound(schema, "maximum", "exclusiveMaximum", path, larger=False)
-    value = _on_step(Fraction(sample), step)
-    if lowest is not None and (value < lowest or (above and value == lowest)):
-        value = _next(lowest, step, 1, exclusive=above, other=highest)
-    if highest is not None and (value > highest or (below and value == highest)):
-        value = _next(highest, step, -1, exclusive=below, other=lowest)
-    if lowest is not None and (value < lowest or (above and value == lowest)):
-        raise NoInstanceError(path, "no number is within the bounds")
-    return int(value) if value.denominator == 1 else float(value)
+    candidates = [_on_step(Fraction(str(sample)), step)]
+    if lowest is not None:
+        candidates.append(_next(lowest, step, 1, exclusive=above, other=highest))
+    if highest is not None:
+        candidates.append(_next(highest, step, -1, exclusive=below, other=lowest))
+    for each in candidates:
+        value = int(each) if each.denominator == 1 else float(each)
+        exact = Fraction(str(value))
+        if (lowest is None or exact > lowest or (exact == lowest and not above)) and (
+            highest is None or exact < highest or (exact == highest and not below)
+        ):
+            return value
+    raise NoInstanceError(path, "no number is within the bounds")
+
+
+def is_within_bounds(value: object, schema: Schema, path: str) -> bool:
+    """Return whether a listed value fits the other keywords of its schema.
+
+    An array or an object does only if there are none for its parts, which are not examined.
+
+    Raises:
+        SchemaError: A bound is malformed.
+    """
+    if isinstance(value, str):
+        least = count(schema, "minLength", 0, path)
+        return least <= len(value) <= count(schema, "maxLength", len(value), path)
+    if isinstance(value, list | dict):
+        return not _STRUCTURE & schema.keys()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    try:
+        return number(schema, value, path, whole=False) == value
+    except NoInstanceError:
+        return False
 
 
 def _on_step(value: Fraction, step: Fraction | None) -> Fraction:
