@@ -25,7 +25,7 @@ _MAX_WORD_LENGTH: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoning:
+class RequestedReasoning:
     """How much reasoning an answer has, and where.
 
     Attributes:
@@ -49,10 +49,10 @@ class Reasoning:
         return " ".join(each.format(**values) for each in _SENTENCES[: self.sentences])
 
 
-NO_REASONING: Final = Reasoning()
+NO_REASONING: Final = RequestedReasoning()
 
 
-def parse_chat_reasoning(body: Mapping[str, Any]) -> Reasoning:
+def parse_chat_reasoning(body: Mapping[str, Any]) -> RequestedReasoning:
     """Return the reasoning that a request for a chat completion asks for.
 
     Raises:
@@ -64,21 +64,21 @@ def parse_chat_reasoning(body: Mapping[str, Any]) -> Reasoning:
         is_on = given.get("enabled", True) is not False
         field = HIDDEN if given.get("exclude") is True else "reasoning"
         most = _max_tokens(given.get("max_tokens"), "reasoning.max_tokens")
-        return Reasoning(
+        return RequestedReasoning(
             _effort(given.get("effort"), "reasoning.effort") if is_on else 0, field, most
         )
     match body:
         case {"reasoning_effort": effort} if effort is not None:
-            return Reasoning(_effort(effort, "reasoning_effort"))
+            return RequestedReasoning(_effort(effort, "reasoning_effort"))
         case {"thinking": {"type": "enabled", **rest}}:
             most = _max_tokens(rest.get("budget_tokens"), "thinking.budget_tokens")
-            return Reasoning(_EFFORTS["medium"], max_tokens=most)
+            return RequestedReasoning(_EFFORTS["medium"], max_tokens=most)
         case {"chat_template_kwargs": {"enable_thinking": True}}:
-            return Reasoning(_EFFORTS["medium"])
+            return RequestedReasoning(_EFFORTS["medium"])
     return NO_REASONING
 
 
-def parse_response_reasoning(body: Mapping[str, Any]) -> Reasoning:
+def parse_response_reasoning(body: Mapping[str, Any]) -> RequestedReasoning:
     """Return the reasoning that a request for a response asks for; it shows only a summary.
 
     Raises:
@@ -89,7 +89,7 @@ def parse_response_reasoning(body: Mapping[str, Any]) -> Reasoning:
         return NO_REASONING
     given = _options(options)
     field = HIDDEN if given.get("summary") is None else "reasoning_content"
-    return Reasoning(_effort(given.get("effort"), "reasoning.effort"), field)
+    return RequestedReasoning(_effort(given.get("effort"), "reasoning.effort"), field)
 
 
 def _options(value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenwire_demo.answer_format import JsonFormat, parse_format
 from tokenwire_demo.data import descriptions
-from tokenwire_demo.reasoning import NO_REASONING, Reasoning, parse_chat_reasoning
+from tokenwire_demo.reasoning import NO_REASONING, RequestedReasoning, parse_chat_reasoning
 from tokenwire_demo.request_error import RequestError
 from tokenwire_demo.tool_results import ToolResult, calls_of, last_results
 from tokenwire_demo.tools import NO_TOOLS, Toolbox, parse_toolbox
@@ -35,7 +35,7 @@ class CompletionRequest:
     max_tokens: int | None
     stop: tuple[str, ...]
     format: JsonFormat | None = None
-    reasoning: Reasoning = NO_REASONING
+    reasoning: RequestedReasoning = NO_REASONING
     toolbox: Toolbox = NO_TOOLS
     earlier_calls: int = 0
     """The number of tool calls in the conversation."""
@@ -73,7 +73,7 @@ def completion_request(  # noqa: PLR0913 - what the two APIs name differently
     limits: tuple[str, ...],
     include_usage: bool,
     answer_format: JsonFormat | None,
-    reasoning: Reasoning,
+    reasoning: RequestedReasoning,
 ) -> CompletionRequest:
     """Return the request in a decoded JSON body of either API.
 

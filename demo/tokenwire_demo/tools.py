@@ -43,7 +43,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class OfferedTool:
     """A tool.
 
     Attributes:
@@ -87,7 +87,7 @@ class Toolbox:
         parallel: Whether several may be called at once.
     """
 
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[OfferedTool, ...] = ()
     choice: Literal["auto", "none", "required"] = "auto"
     parallel: bool = True
 
@@ -116,7 +116,7 @@ class Toolbox:
         Raises:
             RequestError: A called tool has a schema that gets no instance.
         """
-        tools = self.tools[: min(count, MAX_CALLS)] or (Tool("lookup", None, ""),)
+        tools = self.tools[: min(count, MAX_CALLS)] or (OfferedTool("lookup", None, ""),)
         once = _numbered(tools, prompt, earlier)
         return tuple(
             replace(call, id=_call_id(earlier, index), index=index)
@@ -127,7 +127,7 @@ class Toolbox:
 NO_TOOLS: Final = Toolbox()
 
 
-def _numbered(tools: Sequence[Tool], prompt: str, earlier: int) -> tuple[Call, ...]:
+def _numbered(tools: Sequence[OfferedTool], prompt: str, earlier: int) -> tuple[Call, ...]:
     return tuple(
         tool.call(prompt, _call_id(earlier, index), index) for index, tool in enumerate(tools)
     )
@@ -175,7 +175,7 @@ def parse_toolbox(body: Mapping[str, Any]) -> Toolbox:
     raise RequestError("tool_choice must be none, auto, required or a function", "tool_choice")
 
 
-def _tools(values: list[Any]) -> Iterator[Tool]:
+def _tools(values: list[Any]) -> Iterator[OfferedTool]:
     """Yield the functions. Built-in tools, such as a search of the web, are never called."""
     for number, value in enumerate(values):
         match value:
@@ -187,4 +187,4 @@ def _tools(values: list[Any]) -> Iterator[Tool]:
                 continue
             case _:
                 raise RequestError(f"tools[{number}] must be a function with a name", "tools")
-        yield Tool(name, rest.get("parameters"), path)
+        yield OfferedTool(name, rest.get("parameters"), path)

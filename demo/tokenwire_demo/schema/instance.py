@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tokenwire_demo.schema.errors import NoInstanceError, SchemaError, below
 from tokenwire_demo.schema.merge import Schema, key, same
-from tokenwire_demo.schema.resolve import MAX_VALUES, Resolver, schemas
+from tokenwire_demo.schema.resolve import MAX_VALUES, SchemaResolver, schemas
 from tokenwire_demo.schema.values import count, is_within_bounds, number, string
 
 MAX_CHARACTERS: Final = 100_000
@@ -58,7 +58,7 @@ def instance(schema: object, samples: Samples = Samples()) -> Any:
 
 class _Builder:
     def __init__(self, root: object, samples: Samples) -> None:
-        self._resolver = Resolver(root)
+        self._resolver = SchemaResolver(root)
         self._samples = samples
         self._characters = 0
 

@@ -15,7 +15,7 @@ MAX_DEPTH: Final = 64
 """The most levels of a schema, with those that a `$ref` leads to."""
 
 
-class Resolver:
+class SchemaResolver:
     """Returns the parts of a schema without `$ref` and `allOf`.
 
     Args:
