@@ -40,6 +40,8 @@ class RequestedReasoning:
 
     def text(self, prompt: str) -> str:
         """Return the reasoning about a prompt."""
+        if not self.sentences:
+            return ""
         words = prompt.split() or [""]
         values = {
             "words": len(words) if words[0] else 0,

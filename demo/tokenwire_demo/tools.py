@@ -102,7 +102,7 @@ class Toolbox:
         Raises:
             RequestError: A called tool has a schema that gets no instance.
         """
-        if self.choice == "none" or (self.choice == "auto" and answered):
+        if not self.tools or self.choice == "none" or (self.choice == "auto" and answered):
             return ()
         words = frozenset(re.findall(r"\w+", prompt.lower()))
         named = [tool for tool in self.tools if tool.is_named_in(words)]
