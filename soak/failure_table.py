@@ -62,6 +62,7 @@ ROWS: Final[dict[int, frozenset[tuple[str, str]]]] = {
     49: OK,
     # The gRPC client's status for a stream that was reset.
     52: frozenset({("CANCELLED", "")}),
+    55: frozenset({("INTERNAL", "UPSTREAM_TOOL_CALL_INVALID")}),
 }
 """The allowed codes and reasons, by row number. UNAVAILABLE also stands for ABORTED, which
 replaces it once a token was sent."""

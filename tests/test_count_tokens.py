@@ -118,7 +118,7 @@ async def test_a_message_is_validated_as_for_send(
 async def test_the_upstream_counts(vllm_stub: Stub, upstream: DemoUpstream) -> None:
     """The upstream's count is returned; it receives what its chat template reads."""
     count = await vllm_stub.CountTokens(CONVERSATION)
-    words = ["And", "now?", "Be", "brief.", "Zürich", "sun"]
+    words = ["And", "now?", "Be", "brief.", "Zürich", '{"x":1}', "sun"]
     assert count == pb.TokenCount(input_tokens=len(words))
     [request] = upstream.requests
     assert (request.method, request.path) == ("POST", "/tokenize")

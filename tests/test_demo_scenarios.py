@@ -54,8 +54,8 @@ async def test_a_scenario_plays_its_plan(upstream: DemoUpstream, subtests: pytes
 
 
 def test_every_upstream_fault_has_a_scenario() -> None:
-    """Rows 2 to 30 and 49 of the table of failures each have a scenario."""
-    assert {row for one in SCENARIOS.values() for row in one.rows} == {*range(2, 31), 49}
+    """Rows 2 to 30, 49 and 55 of the table of failures each have a scenario."""
+    assert {row for one in SCENARIOS.values() for row in one.rows} == {*range(2, 31), 49, 55}
 
 
 def test_the_documentation_is_what_the_code_makes_it(tmp_path: Path) -> None:
@@ -67,10 +67,40 @@ def test_the_documentation_is_what_the_code_makes_it(tmp_path: Path) -> None:
     assert step_tables() in document
 
 
-async def test_the_example_in_the_documentation_works() -> None:
-    """The Python test in docs/demo-upstream.md passes unchanged."""
-    example = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    assert example is not None
-    names: dict[str, Any] = {}
-    exec(example[1], names)  # noqa: S102 - the project's documentation
-    await names["test_a_broken_stream_is_an_error"]()
+@pytest.mark.parametrize(
+    "name", ["a_tool_is_called_and_its_result_answered", "a_broken_stream_is_an_error"]
+)
+async def test_the_examples_in_the_documentation_work(name: str) -> None:
+    """The Python tests in docs/demo-upstream.md pass unchanged."""
+    names = [each for block in _blocks("python") for each in re.findall(r"def test_(\w+)", block)]
+    assert sorted(names) == [
+        "a_broken_stream_is_an_error",
+        "a_tool_is_called_and_its_result_answered",
+    ]
+    [example] = [block for block in _blocks("python") if f"def test_{name}(" in block]
+    defined: dict[str, Any] = {}
+    exec(example, defined)  # noqa: S102 - the project's documentation
+    await defined[f"test_{name}"]()
+
+
+async def test_the_plans_in_the_documentation_are_valid(upstream: DemoUpstream) -> None:
+    """Each plan in docs/demo-upstream.md can be played, except that none waits here."""
+    plans = [line for block in _blocks("plan") for line in block.splitlines()]
+    assert len(plans) == 11
+    for plan in plans:
+        async with connect(upstream) as client:
+            await client.ask(plan.replace("wait 1", "wait 0"))
+            await upstream.wait_for_requests(plans.index(plan) + 1)
+            await upstream.wait_until_idle()
+        assert upstream.requests[-1].outcome == ("reset" if "reset" in plan else "complete")
+        assert upstream.requests[-1].plan == plan.replace("wait 1", "wait 0")
+
+
+def _blocks(language: str) -> list[str]:
+    """Return the document's blocks of code in a language."""
+    found: list[str] = re.findall(
+        rf"^```{language}\n(.*?)^```$",
+        DOCUMENT.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    return found

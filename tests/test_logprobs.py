@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.quirks import DONE, STOP, Got, Player, choice, finish, player, response
-from support.responses import completed, responses_player, said
+from support.response_events import completed, responses_player, text
 from tokenwire.api.chatgpt.service import MAX_ANSWER_BYTES
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -52,7 +52,7 @@ CHAT = [
     choice(delta={}, logprobs=None, finish_reason="stop"),
     DONE,
 ]
-RESPONSES = [said("Hel", logprobs=HELLO[:1]) + said("lo", logprobs=HELLO[1:]), completed()]
+RESPONSES = [text("Hel", logprobs=HELLO[:1]) + text("lo", logprobs=HELLO[1:]), completed()]
 
 
 def got(upstream: Player) -> list[pb.TokenLogprob]:

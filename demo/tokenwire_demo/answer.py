@@ -3,22 +3,34 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tokenwire_demo.request import CompletionRequest
+from tokenwire_demo.tool_results import ToolResult
+from tokenwire_demo.tools import Call
 
 OPENING = "This is tokenwire's built-in demo model, a simulator: it does not think."
 QUOTED_WORDS = 12
+QUOTED_RESULTS = 8
+QUOTED_RESULT_LENGTH = 200
 
 _TOKEN = re.compile(r"\s*\S+|\s+\Z")
 
 
+class Token(NamedTuple):
+    """A token, and the field of a message that it belongs to."""
+
+    text: str
+    field: str = "content"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer. The tokens joined are its exact text."""
+    """A complete answer: reasoning, text, calls. The tokens joined are its exact texts."""
 
-    tokens: tuple[str, ...]
+    tokens: tuple[Token, ...]
     finish_reason: Literal["stop", "length"]
+    calls: tuple[Call, ...] = ()
 
 
 def tokenize(text: str) -> list[str]:
@@ -35,11 +47,34 @@ def count_tokens(texts: Iterable[str]) -> int:
 
 
 def compose(request: CompletionRequest) -> Answer:
-    """Return the answer to a request. Equal requests get equal answers."""
-    tokens = tokenize(_before_stop(_text(request), request.stop))
-    if request.max_tokens is not None and len(tokens) > request.max_tokens:
-        return Answer(tuple(tokens[: request.max_tokens]), "length")
-    return Answer(tuple(tokens), "stop")
+    """Return the answer to a request. Equal requests get equal answers.
+
+    Raises:
+        RequestError: A schema of the request gets no instance.
+    """
+    calls = request.toolbox.calls(
+        request.prompt, earlier=request.earlier_calls, answered=bool(request.results)
+    )
+    reasoning = tokenize(request.reasoning.text(request.prompt))[: request.reasoning.max_tokens]
+    text = "" if calls else _before_stop(_formatted_text(request), request.stop)
+    tokens = [
+        *(Token(each, request.reasoning.field) for each in reasoning),
+        *(Token(each) for each in tokenize(text)),
+    ]
+    most = request.max_tokens
+    if most is not None and len(tokens) + sum(map(call_tokens, calls)) > most:
+        return Answer(tuple(tokens[:most]), "length")
+    return Answer(tuple(tokens), "stop", calls)
+
+
+def call_tokens(call: Call) -> int:
+    """Return the number of tokens of a call."""
+    return count_tokens((call.name, call.arguments))
+
+
+def _formatted_text(request: CompletionRequest) -> str:
+    text = _text(request)
+    return request.format.text(text) if request.format else text
 
 
 def _text(request: CompletionRequest) -> str:
@@ -48,6 +83,7 @@ def _text(request: CompletionRequest) -> str:
     which = "" if len(quoted) == len(words) else f" first {QUOTED_WORDS}"
     sentences = [
         OPENING,
+        *map(_result, request.results[:QUOTED_RESULTS]),
         f"You sent {_count(len(words), 'word')}.",
         f'The{which} words: "{" ".join(quoted)}".' if words else "",
         f'Backwards: "{" ".join(reversed(quoted))}".' if words else "",
@@ -58,6 +94,12 @@ def _text(request: CompletionRequest) -> str:
         else "System prompt: none.",
     ]
     return " ".join(filter(None, sentences))
+
+
+def _result(result: ToolResult) -> str:
+    text = result.text
+    quoted = text if len(text) <= QUOTED_RESULT_LENGTH else f"{text[:QUOTED_RESULT_LENGTH]}…"
+    return f"The result of {result.name}: {quoted}."
 
 
 def _article(noun: str) -> str:

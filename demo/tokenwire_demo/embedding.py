@@ -6,9 +6,10 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from tokenwire_demo.answer import count_tokens
-from tokenwire_demo.exchange import SingleJson
-from tokenwire_demo.request import CompletionRequest, RequestError, clean, find_plan
+from tokenwire_demo.answer import Token, count_tokens
+from tokenwire_demo.request import CompletionRequest, clean, find_plan
+from tokenwire_demo.request_error import RequestError
+from tokenwire_demo.single_json import SingleJson
 
 DIMENSIONS = 8
 """The length of a vector unless the request sets `dimensions`."""
@@ -75,7 +76,7 @@ def vector(text: str, dimensions: int) -> tuple[float, ...]:
 class EmbeddingList(SingleJson):
     """The vectors of a request's texts. The steps of a regular answer send no text."""
 
-    def next_tokens(self, count: int | None = None) -> tuple[str, ...]:
+    def next_tokens(self, count: int | None = None) -> tuple[Token, ...]:
         """Return no tokens of an answer."""
         del count
         return ()

@@ -1,29 +1,17 @@
 """The state of one answer. The steps of a plan act on it."""
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from tokenwire_demo.answer import Answer, compose, count_tokens
+from tokenwire_demo.answer import Answer, Token, call_tokens, count_tokens, tokenize
 from tokenwire_demo.barrier import Barrier
-from tokenwire_demo.chunks import (
-    DONE,
-    ChunkEncoder,
-    ErrorPayload,
-    UsageCounts,
-    completion,
-    encode_json,
-    event,
-)
+from tokenwire_demo.chunks import UsageCounts
 from tokenwire_demo.log import RequestRecord
 from tokenwire_demo.pace import Pace
 from tokenwire_demo.reply import Reply
 from tokenwire_demo.request import CompletionRequest
-
-_EVENT_STREAM = "text/event-stream; charset=utf-8"
+from tokenwire_demo.tools import Call
 
 
 class Exchange(ABC):
@@ -31,6 +19,7 @@ class Exchange(ABC):
 
     Args:
         request: The request.
+        answer: The regular answer to it.
         reply: The HTTP response.
         record: The request's entry in the log.
         pace: Determines when each token is due.
@@ -42,6 +31,7 @@ class Exchange(ABC):
         self,
         *,
         request: CompletionRequest,
+        answer: Answer,
         reply: Reply,
         record: RequestRecord,
         pace: Pace,
@@ -52,42 +42,75 @@ class Exchange(ABC):
         self.reply = reply
         self.pace = pace
         self.barrier = barrier
-        self.answer: Answer = compose(request)
+        self.answer = answer
         self._record = record
         self._id = completion_id
         self._next_token = 0
         self._reasoning_tokens = 0
+        self._call_tokens = 0
+        self._calls = 0
 
     @property
     def usage_so_far(self) -> UsageCounts:
         """The actual usage so far."""
         return UsageCounts(
             prompt=count_tokens(self.request.texts),
-            completion=self._record.tokens_sent + self._reasoning_tokens,
+            completion=self._record.tokens_sent + self._reasoning_tokens + self._call_tokens,
             reasoning=self._reasoning_tokens,
         )
 
-    def next_tokens(self, count: int | None = None) -> tuple[str, ...]:
+    @property
+    def finish_reason(self) -> str:
+        """The actual reason why the answer ends."""
+        return "tool_calls" if self._calls else self.answer.finish_reason
+
+    def next_tokens(self, count: int | None = None) -> tuple[Token, ...]:
         """Return and consume the next `count` tokens of the answer, or all remaining ones."""
         start = self._next_token
         self._next_token = len(self.answer.tokens) if count is None else start + count
         return self.answer.tokens[start : self._next_token]
 
-    async def send_tokens(self, tokens: Iterable[str], field: str = "content") -> None:
-        """Send tokens at the pace, as a field of the message."""
+    async def send_tokens(self, tokens: Iterable[Token]) -> None:
+        """Send tokens at the pace, each as a field of the message."""
         self.open()
-        for token in tokens:
-            wait = self.pace.seconds_to_wait()
-            if wait > 0 or self.pace.paced:
-                await self.reply.flush_pending()
-                # Yields even if the token is late, because many late answers would starve others.
-                await asyncio.sleep(max(wait, 0))
-            self._add(field, token)
+        for text, field in tokens:
+            await self._wait_for_pace()
+            self._add(field, text)
             if field in ("content", "refusal"):
                 self._record.tokens_sent += 1
             else:
                 self._reasoning_tokens += 1
             await (self.reply.flush_pending() if self.pace.paced else self.reply.flush_if_due())
+
+    async def send_call(self, call: Call, pieces: Sequence[str] = ()) -> None:
+        """Send a tool call, each piece at the pace.
+
+        Args:
+            call: The call.
+            pieces: The pieces of its arguments after its beginning; none: the call is sent whole.
+        """
+        self.open()
+        self._calls += 1
+        self._call_tokens += call_tokens(call)
+        await self._wait_for_pace()
+        self._begin_call(call, "" if pieces else call.arguments)
+        for piece in pieces:
+            await self._wait_for_pace()
+            self.add_arguments(call.index, piece)
+            await (self.reply.flush_pending() if self.pace.paced else self.reply.flush_if_due())
+        self._end_call(call)
+
+    async def send_calls(self, calls: Iterable[Call]) -> None:
+        """Send tool calls, their arguments in tokens."""
+        for call in calls:
+            await self.send_call(call, tokenize(call.arguments))
+
+    async def _wait_for_pace(self) -> None:
+        wait = self.pace.seconds_to_wait()
+        if wait > 0 or self.pace.paced:
+            await self.reply.flush_pending()
+            # Yields even if the token is late, because many late answers would starve others.
+            await asyncio.sleep(max(wait, 0))
 
     @abstractmethod
     def open(self) -> None:
@@ -95,7 +118,19 @@ class Exchange(ABC):
 
     @abstractmethod
     def _add(self, field: str, token: str) -> None:
-        """Add a token to the response."""
+        """Add a token to the response; those of the field `HIDDEN` are not sent."""
+
+    @abstractmethod
+    def _begin_call(self, call: Call, arguments: str) -> None:
+        """Add a call with the first of its arguments' text."""
+
+    @abstractmethod
+    def add_arguments(self, index: int, piece: str) -> None:
+        """Add a piece of the arguments of the call with this index."""
+
+    @abstractmethod
+    def _end_call(self, call: Call) -> None:
+        """Complete a call whose arguments are sent."""
 
     @abstractmethod
     def finish(self, reason: str) -> None:
@@ -114,128 +149,3 @@ class Exchange(ABC):
         if not self.reply.opened:
             self.reply.open()
         await self.reply.end()
-
-
-class EventStream(Exchange):
-    """An answer as server-sent events (`"stream": true`)."""
-
-    _role_sent = False
-
-    @cached_property
-    def encoder(self) -> ChunkEncoder:
-        """The encoder of this answer's chunks."""
-        return ChunkEncoder(
-            self._id,
-            int(time.time()),
-            self.request.model,
-            include_usage=self.request.include_usage,
-        )
-
-    def open_stream(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        """Begin the response without an event, unless it has begun."""
-        if not self.reply.opened:
-            self.reply.open(status, {"content-type": _EVENT_STREAM, **(headers or {})})
-
-    def open(self) -> None:
-        """Send the headers and the role, as OpenAI does."""
-        self.open_stream()
-        if not self._role_sent:
-            self._role_sent = True
-            self.reply.add_event(self.encoder.delta({"role": "assistant", "content": ""}))
-
-    def _add(self, field: str, token: str) -> None:
-        encoder = self.encoder
-        self.reply.add_event(
-            encoder.text(token) if field == "content" else encoder.delta({field: token})
-        )
-
-    def around_text(self) -> tuple[bytes, bytes]:
-        """Return the bytes before and after the text of a delta, for text of any size."""
-        self.open()
-        return self.encoder.around_text()
-
-    def tool_call(self, call: dict[str, Any]) -> None:
-        """Add a delta with a call, as a chat completion has it."""
-        self.open()
-        self.reply.add_event(self.encoder.delta({"tool_calls": [call]}))
-
-    def error(self, error: ErrorPayload, *, named: bool) -> None:
-        """Add an event that reports an error.
-
-        Args:
-            error: The error.
-            named: Whether the event has the name `error`.
-        """
-        self.open_stream()
-        name = b"event: error\n" if named else b""
-        self.reply.add_event(name + event(encode_json(error.as_json())))
-
-    def event(self, event: bytes) -> None:
-        """Add an event."""
-        self.open_stream()
-        self.reply.add_event(event)
-
-    def finish(self, reason: str) -> None:
-        """Add the chunk with the finish reason."""
-        self.open()
-        self.reply.add_event(self.encoder.finish(reason))
-
-    def usage(self, usage: UsageCounts) -> None:
-        """Add the chunk with the usage."""
-        self.event(self.encoder.usage(usage))
-
-    def done(self) -> None:
-        """Add `data: [DONE]`."""
-        self.event(DONE)
-
-
-class SingleJson(Exchange):
-    """An answer as one JSON object (`"stream": false`), written at the end."""
-
-    _finish_reason: str | None = None
-    _usage: UsageCounts | None = None
-
-    @cached_property
-    def _texts(self) -> dict[str, str]:
-        return {}
-
-    def open(self) -> None:
-        """Do nothing: the object is sent at the end."""
-
-    def _add(self, field: str, token: str) -> None:
-        self._texts[field] = self._texts.get(field, "") + token
-
-    def finish(self, reason: str) -> None:
-        """Store the finish reason."""
-        self._finish_reason = reason
-
-    def usage(self, usage: UsageCounts) -> None:
-        """Store the usage."""
-        self._usage = usage
-
-    def done(self) -> None:
-        """Do nothing: the end of the object is the end of the answer."""
-
-    async def end(self) -> None:
-        """Write the object, unless a step has begun another response."""
-        if self.reply.opened:
-            await self.reply.end()
-            return
-        body = encode_json(self._object())
-        self.reply.open(headers={"content-type": "application/json"}, length=len(body))
-        self.reply.add(body)
-        await self.reply.end()
-
-    def _object(self) -> dict[str, object]:
-        """Return the object."""
-        message: dict[str, object] = {"role": "assistant", "content": "", "refusal": None}
-        if "refusal" in self._texts:
-            message["content"] = None
-        return completion(
-            self._id,
-            int(time.time()),
-            self.request.model,
-            message=message | self._texts,
-            finish_reason=self._finish_reason,
-            usage=self._usage,
-        )

@@ -4,18 +4,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tokenwire_demo.answer import compose
 from tokenwire_demo.barrier import Barrier
 from tokenwire_demo.chunks import ErrorPayload, encode_json
 from tokenwire_demo.connection import Connection, HttpRequest
 from tokenwire_demo.embedding import EmbeddingList, parse_embeddings_request
-from tokenwire_demo.exchange import EventStream, SingleJson
+from tokenwire_demo.event_stream import EventStream
 from tokenwire_demo.log import Log, Outcome, RequestRecord
 from tokenwire_demo.pace import Pace
 from tokenwire_demo.plan import Plan, PlanError, parse_plan
 from tokenwire_demo.reply import Reply
-from tokenwire_demo.request import CompletionRequest, RequestError, parse_request
+from tokenwire_demo.request import CompletionRequest, parse_request
+from tokenwire_demo.request_error import RequestError
 from tokenwire_demo.response_request import parse_response_request
 from tokenwire_demo.response_stream import ResponseJson, ResponseStream
+from tokenwire_demo.single_json import SingleJson
 from tokenwire_demo.step import play
 from tokenwire_demo.tokenization import Tokenization
 
@@ -93,8 +96,9 @@ class Handler:
         try:
             record.body = json.loads(http.body)
             request = api.parse(record.body)
+            answer = compose(request)
             plan = self._choose_plan(http, request)
-            plan.check(stream=request.stream, chunks=api.stream is EventStream)
+            plan.check(request, chunks=api.stream is EventStream)
         except PlanError as error:
             return await _error(reply, 400, str(error), "invalid_demo_plan")
         except RequestError as error:
@@ -104,6 +108,7 @@ class Handler:
         record.plan = plan.text
         exchange = (api.stream if request.stream else api.whole)(
             request=request,
+            answer=answer,
             reply=reply,
             record=record,
             pace=Pace(self.time_to_first_token, self.tokens_per_second),

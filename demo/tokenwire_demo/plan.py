@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tokenwire_demo.arguments import ArgumentError, build, syntax
+from tokenwire_demo.request import CompletionRequest
 from tokenwire_demo.scenarios import SCENARIOS
 from tokenwire_demo.step import STEPS, Kind, Step
 from tokenwire_demo.steps import ScenarioStep
@@ -27,21 +28,23 @@ class Plan:
     text: str
     steps: tuple[Step, ...]
 
-    def check(self, *, stream: bool, chunks: bool) -> None:
+    def check(self, request: CompletionRequest, *, chunks: bool) -> None:
         """Check that the plan is valid for a request.
 
         Args:
-            stream: Whether the request asks for a stream.
+            request: The request.
             chunks: Whether a stream has the chunks of a chat completion.
 
         Raises:
             PlanError: A step writes events that the answer does not have.
+            RequestError: A step cannot use the request's tools.
         """
         for step in self.steps:
-            if step.needs_stream and not stream:
+            if step.needs_stream and not request.stream:
                 raise PlanError(f'step {step.keyword!r} needs a request with "stream": true')
             if step.needs_chunks and not chunks:
                 raise PlanError(f"step {step.keyword!r} needs a request to /v1/chat/completions")
+            step.check(request)
 
 
 def parse_plan(text: str) -> Plan:

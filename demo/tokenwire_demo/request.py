@@ -4,22 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tokenwire_demo.answer_format import JsonFormat, parse_format
 from tokenwire_demo.data import descriptions
+from tokenwire_demo.reasoning import NO_REASONING, RequestedReasoning, parse_chat_reasoning
+from tokenwire_demo.request_error import RequestError
+from tokenwire_demo.tool_results import ToolResult, calls_of, last_results
+from tokenwire_demo.tools import NO_TOOLS, Toolbox, parse_toolbox
 
 _PLAN = re.compile(r"\[\[demo:(.*?)\]\]", re.DOTALL)
-
-
-class RequestError(ValueError):
-    """The request is invalid. The message says what to change.
-
-    Args:
-        message: The message.
-        param: The name of the parameter, or None.
-    """
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +26,7 @@ class CompletionRequest:
     data: tuple[str, ...]
     """What each image, audio or file of the last user message is."""
     plan: str | None
-    """The text of the plan in the last user message."""
+    """The text of the plan in the last user message, or in the tool result after it."""
     system: str | None
     earlier_turns: int
     """The number of user and assistant messages before the last user message."""
@@ -42,6 +34,13 @@ class CompletionRequest:
     include_usage: bool
     max_tokens: int | None
     stop: tuple[str, ...]
+    format: JsonFormat | None = None
+    reasoning: RequestedReasoning = NO_REASONING
+    toolbox: Toolbox = NO_TOOLS
+    earlier_calls: int = 0
+    """The number of tool calls in the conversation."""
+    results: tuple[ToolResult, ...] = ()
+    """The results of tools after the last message of the model."""
 
 
 def parse_request(body: object) -> CompletionRequest:
@@ -62,11 +61,19 @@ def parse_request(body: object) -> CompletionRequest:
         messages=body.get("messages"),
         limits=("max_completion_tokens", "max_tokens"),
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        answer_format=parse_format(body.get("response_format"), "response_format"),
+        reasoning=parse_chat_reasoning(body),
     )
 
 
-def completion_request(
-    body: dict[str, Any], *, messages: Any, limits: tuple[str, ...], include_usage: bool
+def completion_request(  # noqa: PLR0913 - what the two APIs name differently
+    body: dict[str, Any],
+    *,
+    messages: Any,
+    limits: tuple[str, ...],
+    include_usage: bool,
+    answer_format: JsonFormat | None,
+    reasoning: RequestedReasoning,
 ) -> CompletionRequest:
     """Return the request in a decoded JSON body of either API.
 
@@ -75,6 +82,8 @@ def completion_request(
         messages: The messages of the conversation, in the form of chat completions.
         limits: The names of the limit of output tokens, the strongest first.
         include_usage: Whether the answer has the usage.
+        answer_format: The form of the answer's text.
+        reasoning: The reasoning of the answer.
 
     Raises:
         RequestError: A field is missing or invalid.
@@ -87,18 +96,26 @@ def completion_request(
     content = messages[last_user].get("content") if last_user < len(turns) else None
     system = [text for role, text in turns if role in ("system", "developer")]
     prompt = turns[last_user][1] if last_user < len(turns) else ""
+    calls = [call for message in messages for call in calls_of(message)]
+    results = last_results(messages, [text for _, text in turns])
     return CompletionRequest(
         model=clean(model),
-        texts=tuple(text for _, text in turns),
+        texts=(*(text for _, text in turns), *(clean(arguments) for _, _, arguments in calls)),
         prompt=_PLAN.sub("", prompt, count=1),
         data=descriptions(content),
-        plan=find_plan(prompt),
+        # A plan is for the answer to its message, not for those to the results of its calls.
+        plan=find_plan(results[-1].text if results else prompt),
         system="\n".join(system) if system else None,
         earlier_turns=sum(role in ("user", "assistant") for role, _ in turns[:last_user]),
         stream=body.get("stream") is True,
         include_usage=include_usage,
         max_tokens=_max_tokens(body, limits),
         stop=_stop(body.get("stop")),
+        format=answer_format,
+        reasoning=reasoning,
+        toolbox=parse_toolbox(body),
+        earlier_calls=len(calls),
+        results=results,
     )
 
 

@@ -1,8 +1,7 @@
 """Encodes the objects and the events of OpenAI's responses API."""
 
-from typing import Any
-
 from tokenwire_demo.chunks import ErrorPayload, UsageCounts, encode_json
+from tokenwire_demo.tools import Call
 
 REASONS = {"length": "max_output_tokens"}
 """The reasons why a response is incomplete, by the finish reasons of chat completions."""
@@ -28,7 +27,24 @@ def response_object(
     return common | fields
 
 
-def ending(finish_reason: str) -> tuple[str, dict[str, object]]:
+def ended_response(  # noqa: PLR0913 - the parts of one flat JSON object
+    response_id: str,
+    created: int,
+    model: str,
+    *,
+    finish_reason: str,
+    output: list[dict[str, object]],
+    usage: UsageCounts | None,
+) -> dict[str, object]:
+    """Return a response that ended for a reason."""
+    status, fields = _ending(finish_reason)
+    counts = response_usage(usage) if usage else None
+    return response_object(
+        response_id, created, model, status, output=output, usage=counts, **fields
+    )
+
+
+def _ending(finish_reason: str) -> tuple[str, dict[str, object]]:
     """Return the status of a response that ends for a reason, and the fields that explain it."""
     if finish_reason in SUCCESSES:
         return "completed", {}
@@ -64,15 +80,12 @@ def reasoning_item(item_id: str, texts: list[str]) -> dict[str, object]:
     return {"id": item_id, "type": "reasoning", "summary": summary}
 
 
-def call_item(item_id: str, status: str, call: dict[str, Any]) -> dict[str, object]:
-    """Return the item of a function call, from the call of a chat completion."""
-    return {
-        "id": item_id,
-        "type": "function_call",
-        "status": status,
-        "call_id": call["id"],
-        **call["function"],
-    }
+def call_item(item_id: str, status: str, call: Call, arguments: str) -> dict[str, object]:
+    """Return the item of a function call with these arguments so far."""
+    item: dict[str, object] = {"id": item_id, "type": "function_call", "status": status}
+    identity = {"call_id": call.id} if call.id else {}
+    name = {"name": call.name} if call.name else {}
+    return {**item, **identity, **name, "arguments": arguments}
 
 
 def text_part(kind: str, text: str) -> dict[str, object]:

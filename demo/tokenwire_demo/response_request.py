@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from tokenwire_demo.request import CompletionRequest, RequestError, completion_request
+from tokenwire_demo.answer_format import JsonFormat, parse_format
+from tokenwire_demo.reasoning import parse_response_reasoning
+from tokenwire_demo.request import CompletionRequest, completion_request
+from tokenwire_demo.request_error import RequestError
 
 _ABSENT = ("stop", "seed", "frequency_penalty", "presence_penalty", "max_tokens", "messages")
 
@@ -25,7 +28,17 @@ def parse_response_request(body: object) -> CompletionRequest:
         messages=[*({"role": role, "content": text} for role, text in system), *_messages(body)],
         limits=("max_output_tokens",),
         include_usage=True,
+        answer_format=_format(body.get("text")),
+        reasoning=parse_response_reasoning(body),
     )
+
+
+def _format(text: Any) -> JsonFormat | None:
+    if text is None:
+        return None
+    if not isinstance(text, dict):
+        raise RequestError("text must be an object", "text")
+    return parse_format(text.get("format"), "text.format")
 
 
 def _messages(body: dict[str, Any]) -> list[Any]:
@@ -41,9 +54,11 @@ def _messages(body: dict[str, Any]) -> list[Any]:
 def _message(item: Any, number: int) -> dict[str, Any]:
     match item:
         case {"type": "function_call", "call_id": str(), "name": str(), "arguments": str()}:
-            return {"role": "call", "content": item["arguments"]}
+            function = {"name": item["name"], "arguments": item["arguments"]}
+            calls = [{"id": item["call_id"], "function": function}]
+            return {"role": "call", "content": None, "tool_calls": calls}
         case {"type": "function_call_output", "call_id": str(), "output": output}:
-            return {"role": "tool", "content": output}
+            return {"role": "tool", "content": output, "tool_call_id": item["call_id"]}
         case {"type": "reasoning"}:
             return {"role": "reasoning", "content": None}
         case {"role": str(), "content": _}:

@@ -4,23 +4,29 @@ import time
 from typing import Any
 
 from tokenwire_demo.chunks import ErrorPayload, UsageCounts
-from tokenwire_demo.exchange import EventStream, SingleJson
+from tokenwire_demo.event_stream import EventStream
+from tokenwire_demo.reasoning import HIDDEN
 from tokenwire_demo.response_events import (
     ResponseEncoder,
     call_item,
-    ending,
+    ended_response,
     error_fields,
     message_item,
     reasoning_item,
     response_object,
-    response_usage,
     text_part,
 )
+from tokenwire_demo.single_json import SingleJson
+from tokenwire_demo.tools import Call
 
 MAX_KEPT_LENGTH = 1_000_000
 """The most characters of an item that its end repeats. A plan may send text without an end."""
 
-_PARTS = {"content": "output_text", "refusal": "refusal"}
+_PARTS = {"content": "output_text", "refusal": "refusal", HIDDEN: HIDDEN}
+
+
+def _item_id(place: int, response_id: str) -> str:
+    return f"item-{place}-of-{response_id}"
 
 
 class ResponseStream(EventStream):
@@ -42,6 +48,7 @@ class ResponseStream(EventStream):
         self._output: list[dict[str, object]] = []
         self._texts: list[str] = []
         self._length = 0
+        self._call_places: dict[int, int] = {}
 
     def open(self) -> None:
         """Send the headers and the first events, as OpenAI does."""
@@ -57,10 +64,6 @@ class ResponseStream(EventStream):
     def _response(self, status: str, **fields: object) -> dict[str, object]:
         return response_object(self._id, self._created or 0, self.request.model, status, **fields)
 
-    @property
-    def _item_id(self) -> str:
-        return f"item-{len(self._output)}-of-{self._id}"
-
     def _begin_part(self, field: str) -> str:
         """Begin the item and the part of a field, unless they have begun; return the part."""
         part = _PARTS.get(field, "reasoning")
@@ -68,10 +71,13 @@ class ResponseStream(EventStream):
             return part
         self._complete_item()
         self._part = part
-        index, item_id = len(self._output), self._item_id
-        if part == "reasoning":
+        index = len(self._output)
+        item_id = _item_id(index, self._id)
+        if part in ("reasoning", HIDDEN):
             item = reasoning_item(item_id, [])
             self._send("response.output_item.added", output_index=index, item=item)
+            if part == HIDDEN:
+                return part
             self._send(
                 "response.reasoning_summary_part.added",
                 item_id=item_id,
@@ -87,7 +93,8 @@ class ResponseStream(EventStream):
 
     @property
     def _places(self) -> dict[str, Any]:
-        content = {"item_id": self._item_id, "output_index": len(self._output)}
+        place = len(self._output)
+        content = {"item_id": _item_id(place, self._id), "output_index": place}
         return content | {"summary_index" if self._part == "reasoning" else "content_index": 0}
 
     def _kind(self) -> str:
@@ -98,7 +105,8 @@ class ResponseStream(EventStream):
         }[self._part or "output_text"]
 
     def _add(self, field: str, token: str) -> None:
-        self._begin_part(field)
+        if self._begin_part(field) == HIDDEN:
+            return
         if self._length < MAX_KEPT_LENGTH:
             self._texts.append(token)
             self._length += len(token)
@@ -111,43 +119,54 @@ class ResponseStream(EventStream):
         before, after = self._events.around("response.output_text.delta", **self._places)
         return before + b',"delta":"', b'"' + after
 
-    def tool_call(self, call: dict[str, Any]) -> None:
-        """Add a function call."""
-        self.open()
+    def _begin_call(self, call: Call, arguments: str) -> None:
         self._complete_item()
-        index, item_id = len(self._output), self._item_id
-        places = {"item_id": item_id, "output_index": index}
-        function = call["function"]
-        begun = {**call, "function": {**function, "arguments": ""}}
-        item = call_item(item_id, "in_progress", begun)
-        self._send("response.output_item.added", output_index=index, item=item)
-        self.reply.add_event(
-            self._events.delta(
-                "response.function_call_arguments.delta", function["arguments"], **places
-            )
-        )
-        self._send(
-            "response.function_call_arguments.done", **places, arguments=function["arguments"]
-        )
-        self._finish_item(call_item(item_id, "completed", call))
+        # Calls that a plan gives the same index get the same place.
+        place = self._call_places.setdefault(call.index, len(self._output))
+        item = call_item(_item_id(place, self._id), "in_progress", call, "")
+        self._send("response.output_item.added", output_index=place, item=item)
+        if arguments:
+            self.add_arguments(call.index, arguments)
+
+    def add_arguments(self, index: int, piece: str) -> None:
+        """Add a piece of a call's arguments."""
+        self.open()
+        kind = "response.function_call_arguments.delta"
+        self.reply.add_event(self._events.delta(kind, piece, **self._call_place(index)))
+
+    def _call_place(self, index: int) -> dict[str, Any]:
+        place = self._call_places.get(index, index)
+        return {"item_id": _item_id(place, self._id), "output_index": place}
+
+    def _end_call(self, call: Call) -> None:
+        place = self._call_place(call.index)
+        self._send("response.function_call_arguments.done", **place, arguments=call.arguments)
+        item = call_item(place["item_id"], "completed", call, call.arguments)
+        self._finish_item(item, place["output_index"])
 
     def _complete_item(self) -> None:
         part, text = self._part, "".join(self._texts)
         if part is None:
             return
+        place = len(self._output)
+        item_id = _item_id(place, self._id)
+        if part == HIDDEN:
+            self._part = None
+            self._finish_item(reasoning_item(item_id, []), place)
+            return
         name = "refusal" if part == "refusal" else "text"
         self._send(f"{self._kind()}.done", **self._places, **{name: text})
         if part == "reasoning":
-            item = reasoning_item(self._item_id, [text])
+            item = reasoning_item(item_id, [text])
         else:
             content = text_part(part, text)
             self._send("response.content_part.done", **self._places, part=content)
-            item = message_item(self._item_id, "completed", [content])
+            item = message_item(item_id, "completed", [content])
         self._part, self._texts, self._length = None, [], 0
-        self._finish_item(item)
+        self._finish_item(item, place)
 
-    def _finish_item(self, item: dict[str, object]) -> None:
-        self._send("response.output_item.done", output_index=len(self._output), item=item)
+    def _finish_item(self, item: dict[str, object], place: int) -> None:
+        self._send("response.output_item.done", output_index=place, item=item)
         self._output.append(item)
 
     def error(self, error: ErrorPayload, *, named: bool) -> None:
@@ -171,10 +190,15 @@ class ResponseStream(EventStream):
         if self._reason is None or self._ended:
             return
         self._ended = True
-        status, fields = ending(self._reason)
-        usage = response_usage(self._usage) if self._usage else None
-        whole = self._response(status, output=self._output, usage=usage, **fields)
-        self._send(f"response.{status}", response=whole)
+        whole = ended_response(
+            self._id,
+            self._created or 0,
+            self.request.model,
+            finish_reason=self._reason,
+            output=self._output,
+            usage=self._usage,
+        )
+        self._send(f"response.{whole['status']}", response=whole)
 
     async def end(self) -> None:
         """Add the last event, and end the body of the response."""
@@ -189,15 +213,22 @@ class ResponseJson(SingleJson):
         """Return the object."""
         output: list[dict[str, object]] = []
         for field, text in self._texts.items():
-            item_id = f"item-{len(output)}-of-{self._id}"
-            if field in _PARTS:
+            item_id = _item_id(len(output), self._id)
+            if field == HIDDEN:
+                output.append(reasoning_item(item_id, []))
+            elif field in _PARTS:
                 part = text_part(_PARTS[field], text)
                 output.append(message_item(item_id, "completed", [part]))
             else:
                 output.append(reasoning_item(item_id, [text]))
-        status, fields = ending(self._finish_reason or "")
-        usage = response_usage(self._usage) if self._usage else None
-        model = self.request.model
-        return response_object(
-            self._id, int(time.time()), model, status, output=output, usage=usage, **fields
+        for call in self._called:
+            item_id = _item_id(len(output), self._id)
+            output.append(call_item(item_id, "completed", call, call.arguments))
+        return ended_response(
+            self._id,
+            int(time.time()),
+            self.request.model,
+            finish_reason=self._finish_reason or "",
+            output=output,
+            usage=self._usage,
         )

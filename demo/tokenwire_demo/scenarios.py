@@ -132,6 +132,48 @@ _ALL = (
     Scenario(
         "tool-call", "tool-call; finish tool_calls; done", "A tool call that was not requested."
     ),
+    Scenario(
+        "tool-call-pieces",
+        'tool-call arguments={"city": "Paris"} pieces=4; finish; usage; done',
+        "A tool call whose arguments arrive in pieces.",
+    ),
+    Scenario(
+        "tool-calls-parallel",
+        "tool-calls 3; finish; usage; done",
+        "Three calls of the request's tools at once.",
+    ),
+    Scenario(
+        "tool-calls-interleaved",
+        'tool-call a arguments="" id=call_1; tool-call b arguments="" id=call_2 index=1; '
+        'tool-arguments "{}"; tool-arguments "{}" 1; finish; done',
+        "Two calls whose arguments arrive in turn.",
+    ),
+    Scenario(
+        "tool-call-bad-json",
+        'tool-call arguments="{city: Paris}"; finish; done',
+        "A tool call whose arguments are not JSON.",
+        (55,),
+    ),
+    Scenario(
+        "tool-call-cut",
+        'tool-call arguments="{\\"city\\": \\"Pa"; finish length; done',
+        "A tool call whose arguments end too early.",
+        (55,),
+    ),
+    Scenario(
+        "tool-call-unknown", "tool-call no_such_tool; finish; done", "A call of an unknown tool."
+    ),
+    Scenario("tool-call-no-id", 'tool-call id=""; finish; done', "A tool call without an id."),
+    Scenario(
+        "tool-call-doubled-index",
+        "tool-call a id=call_1; tool-call b id=call_2; finish; done",
+        "Two tool calls with the same index.",
+    ),
+    Scenario(
+        "everything",
+        "reasoning; rest; tool-calls; finish; usage; done",
+        "Reasoning, text or JSON, and a tool call in one answer.",
+    ),
     Scenario("reasoning", "reasoning; answer", "Reasoning before the answer."),
     Scenario("cached", "rest; finish; usage cached=1 reasoning=2; done", "Usage with all counts."),
     Scenario("stray-response", "answer; stray", "A second response without a request.", (49,)),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from tokenwire_demo.exchange import Exchange
 from tokenwire_demo.log import Outcome
+from tokenwire_demo.request import CompletionRequest
 
 Seconds = Annotated[float, "SECONDS"]
 Size = Annotated[int, "SIZE"]
@@ -38,6 +39,14 @@ class Step(ABC):
     kind: ClassVar[Kind]
     needs_stream: ClassVar[bool]
     needs_chunks: ClassVar[bool]
+
+    def check(self, request: CompletionRequest) -> None:
+        """Check that the step suits a request, which by default it does.
+
+        Raises:
+            RequestError: It does not.
+        """
+        del request
 
     @abstractmethod
     async def play(self, exchange: Any) -> Outcome | None:

@@ -2,8 +2,8 @@
 
 import zlib
 
-from tokenwire_demo.answer import tokenize
-from tokenwire_demo.exchange import SingleJson
+from tokenwire_demo.answer import Token, tokenize
+from tokenwire_demo.single_json import SingleJson
 
 _VOCABULARY = 50_000
 _CONTEXT_TOKENS = 131_072
@@ -12,7 +12,7 @@ _CONTEXT_TOKENS = 131_072
 class Tokenization(SingleJson):
     """The tokens of a request's messages. The steps of a regular answer send no text."""
 
-    def next_tokens(self, count: int | None = None) -> tuple[str, ...]:
+    def next_tokens(self, count: int | None = None) -> tuple[Token, ...]:
         """Return no tokens of an answer."""
         del count
         return ()

@@ -70,6 +70,8 @@ FAILURES: list[tuple[str, int, grpc.StatusCode, str]] = [
     ("gzip-bomb 100MB", 0, INTERNAL, "UPSTREAM_RESPONSE_TOO_LARGE"),
     ("tokens 3; finish content_filter; done", 3, FAILED_PRECONDITION, "CONTENT_FILTERED"),
     ('tool-call arguments="[1]"; finish; done', 0, INTERNAL, "UPSTREAM_TOOL_CALL_INVALID"),
+    ("scenario tool-call-bad-json", 0, INTERNAL, "UPSTREAM_TOOL_CALL_INVALID"),
+    ("scenario tool-call-cut", 0, INTERNAL, "UPSTREAM_TOOL_CALL_INVALID"),
 ]
 
 
@@ -95,6 +97,12 @@ SUCCESSES: list[tuple[str, str, str]] = [
     ("role; finish; usage; done", "", "STOP"),
     ("reasoning hm; text Yes; finish; usage; done", "Yes", "STOP"),
     ("tool-call; finish tool_calls; usage; done", "", "TOOL_CALLS"),
+    ("tool-call pieces=2; finish; usage; done", "", "TOOL_CALLS"),
+    ("tool-calls 3; finish; usage; done", "", "TOOL_CALLS"),
+    ("tool-call no_such_tool; finish; usage; done", "", "TOOL_CALLS"),
+    ('tool-call id=""; finish; usage; done', "", "TOOL_CALLS"),
+    ("tool-call a id=x; tool-call b id=y; finish; usage; done", "", "TOOL_CALLS"),
+    ("reasoning; text Yes; tool-calls; finish; usage; done", "Yes", "TOOL_CALLS"),
 ]
 
 

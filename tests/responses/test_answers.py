@@ -7,16 +7,17 @@ from typing import Any
 import grpc
 import pytest
 
-from support.quirks import Got, event, response
-from support.responses import (
-    CREATED,
+from support.quirks import Got, response
+from support.quirks import event as unnamed
+from support.response_events import (
+    body,
     completed,
+    created,
+    event,
     message,
-    response_of,
     responses_player,
-    said,
-    thought,
-    typed,
+    summary,
+    text,
 )
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -30,10 +31,10 @@ USAGE = {
     "output_tokens_details": {"reasoning_tokens": 5},
     "total_tokens": 21,
 }
-DONE_TEXT = typed(
+DONE_TEXT = event(
     "response.output_text.done", item_id="msg_1", output_index=0, content_index=0, text="Hello"
 )
-ITEM_DONE = typed("response.output_item.done", output_index=0, item=message("Hello"))
+ITEM_DONE = event("response.output_item.done", output_index=0, item=message("Hello"))
 
 
 def refusal(text: str) -> dict[str, Any]:
@@ -43,10 +44,10 @@ def refusal(text: str) -> dict[str, Any]:
 TEXTS: dict[str, tuple[list[bytes], Got]] = {
     "as documented": (
         [
-            CREATED,
-            typed("response.output_item.added", output_index=0, item=message()),
-            said("Hel"),
-            said("lo"),
+            created(),
+            event("response.output_item.added", output_index=0, item=message()),
+            text("Hel"),
+            text("lo"),
             DONE_TEXT,
             ITEM_DONE,
             completed(message("Hello"), usage=USAGE),
@@ -55,28 +56,28 @@ TEXTS: dict[str, tuple[list[bytes], Got]] = {
     ),
     "without names of events": (
         [
-            event({"type": "response.output_text.delta", "delta": "Hello"}),
-            event({"type": "response.completed", "response": response_of()}),
+            unnamed({"type": "response.output_text.delta", "delta": "Hello"}),
+            unnamed({"type": "response.completed", "response": body()}),
         ],
         Got("Hello"),
     ),
     "with the name of the event alone": (
         [
-            said("Hello"),
-            b"event: response.completed\n" + event({"response": response_of()}),
+            text("Hello"),
+            b"event: response.completed\n" + unnamed({"response": body()}),
         ],
         Got("Hello"),
     ),
     "the whole text of a part alone": ([DONE_TEXT, completed(message("Hello"))], Got("Hello")),
     "the whole item alone": ([ITEM_DONE, completed(message("Hello"))], Got("Hello")),
     "in the response alone": (
-        [CREATED, completed({"type": "reasoning", "id": "rs_1"}, message("Hel", "lo"))],
+        [created(), completed({"type": "reasoning", "id": "rs_1"}, message("Hel", "lo"))],
         Got("Hello"),
     ),
     "two parts": (
         [
-            said("Hel"),
-            said("lo", content_index=1),
+            text("Hel"),
+            text("lo", content_index=1),
             ITEM_DONE,
             completed(message("Hel", "lo")),
         ],
@@ -84,32 +85,32 @@ TEXTS: dict[str, tuple[list[bytes], Got]] = {
     ),
     "one part in pieces and one whole": (
         [
-            said("Hel"),
-            typed("response.output_item.done", output_index=0, item=message("Hel", "lo")),
+            text("Hel"),
+            event("response.output_item.done", output_index=0, item=message("Hel", "lo")),
             completed(message("Hel", "lo")),
         ],
         Got("Hello"),
     ),
     "another index in the response than in the pieces": (
-        [said("Hello"), completed({"type": "reasoning", "id": "rs_1"}, message("Hello"))],
+        [text("Hello"), completed({"type": "reasoning", "id": "rs_1"}, message("Hello"))],
         Got("Hello"),
     ),
     "another index with the item than in the pieces": (
         [
-            said("Hello", output_index="1"),
-            typed("response.output_item.done", output_index=7, item=message("Hello")),
+            text("Hello", output_index="1"),
+            event("response.output_item.done", output_index=7, item=message("Hello")),
             completed(message("Hello")),
         ],
         Got("Hello"),
     ),
     "one JSON object": (
-        [json.dumps(response_of(message("Hello"), usage=USAGE)).encode()],
+        [json.dumps(body(message("Hello"), usage=USAGE)).encode()],
         Got("Hello", usage=(9, 12, 4, 5)),
     ),
     "one JSON object that is incomplete": (
         [
             json.dumps(
-                response_of(
+                body(
                     message("Hello"),
                     status="incomplete",
                     incomplete_details={"reason": "max_output_tokens"},
@@ -120,22 +121,22 @@ TEXTS: dict[str, tuple[list[bytes], Got]] = {
     ),
     "unknown events and fields": (
         [
-            typed("response.queued", response=response_of(status="queued")),
-            typed("response.web_search_call.searching", item_id="ws_1", output_index=0),
-            typed("response.rate_limits.updated", delta=7),
-            said("Hello", logprobs=[], obfuscation="x9"),
-            typed("keepalive"),
+            event("response.queued", response=body(status="queued")),
+            event("response.web_search_call.searching", item_id="ws_1", output_index=0),
+            event("response.rate_limits.updated", delta=7),
+            text("Hello", logprobs=[], obfuscation="x9"),
+            event("keepalive"),
             completed(),
         ],
         Got("Hello"),
     ),
-    "no text": ([CREATED, completed()], Got("")),
+    "no text": ([created(), completed()], Got("")),
     "incomplete": (
         [
-            said("Hello"),
-            typed(
+            text("Hello"),
+            event(
                 "response.incomplete",
-                response=response_of(
+                response=body(
                     status="incomplete", incomplete_details={"reason": "max_output_tokens"}
                 ),
             ),
@@ -144,56 +145,52 @@ TEXTS: dict[str, tuple[list[bytes], Got]] = {
     ),
     "filtered": (
         [
-            said("He"),
-            typed(
+            text("He"),
+            event(
                 "response.incomplete",
-                response=response_of(
-                    status="incomplete", incomplete_details={"reason": "content_filter"}
-                ),
+                response=body(status="incomplete", incomplete_details={"reason": "content_filter"}),
             ),
         ],
         Got("He", "CONTENT_FILTERED", grpc.StatusCode.FAILED_PRECONDITION),
     ),
-    "truncated": ([said("He")], Got("He", "UPSTREAM_TRUNCATED", ABORTED)),
+    "truncated": ([text("He")], Got("He", "UPSTREAM_TRUNCATED", ABORTED)),
     "truncated before the text": (
-        [CREATED],
+        [created()],
         Got("", "UPSTREAM_TRUNCATED", UNAVAILABLE),
     ),
     "no JSON": (
-        [said("He"), b"data: {\n\n"],
+        [text("He"), b"data: {\n\n"],
         Got("He", "UPSTREAM_PROTOCOL_ERROR", INTERNAL),
     ),
     "text of an unknown shape": (
-        [typed("response.output_text.delta", delta={"value": "He"})],
+        [event("response.output_text.delta", delta={"value": "He"})],
         Got("", "UPSTREAM_PROTOCOL_ERROR", INTERNAL),
     ),
     "failed": (
         [
-            said("He"),
-            typed(
+            text("He"),
+            event(
                 "response.failed",
-                response=response_of(
-                    status="failed", error={"code": "server_error", "message": "no"}
-                ),
+                response=body(status="failed", error={"code": "server_error", "message": "no"}),
             ),
         ],
         Got("He", "UPSTREAM_ERROR", ABORTED),
     ),
     "failed before the text": (
         [
-            CREATED,
-            typed(
+            created(),
+            event(
                 "response.failed",
-                response=response_of(status="failed", error={"code": "server_error"}),
+                response=body(status="failed", error={"code": "server_error"}),
             ),
         ],
         Got("", "UPSTREAM_ERROR", UNAVAILABLE, requests=2),
     ),
     "failed by the rate": (
         [
-            typed(
+            event(
                 "response.failed",
-                response=response_of(
+                response=body(
                     status="failed",
                     error={"code": "rate_limit_exceeded", "message": "try again in 9s"},
                 ),
@@ -202,11 +199,11 @@ TEXTS: dict[str, tuple[list[bytes], Got]] = {
         Got("", "UPSTREAM_RATE_LIMITED", grpc.StatusCode.RESOURCE_EXHAUSTED),
     ),
     "an error event": (
-        [said("He"), typed("error", code="ERR_SOMETHING", message="no", param=None)],
+        [text("He"), event("error", code="ERR_SOMETHING", message="no", param=None)],
         Got("He", "UPSTREAM_ERROR", ABORTED),
     ),
     "an error object": (
-        [said("He"), event({"error": {"message": "no", "type": "server_error"}})],
+        [text("He"), unnamed({"error": {"message": "no", "type": "server_error"}})],
         Got("He", "UPSTREAM_ERROR", ABORTED),
     ),
 }
@@ -223,18 +220,18 @@ async def test_answers(subtests: pytest.Subtests) -> None:
 async def test_the_last_answer_names_the_response() -> None:
     """The last Answer has the id and the model of the response, and drops those of odd types."""
     async with responses_player() as upstream:
-        await upstream.play(response(said("x"), completed()))
-        assert (upstream.answers[-1].id, upstream.answers[-1].model) == ("resp_1", "gpt-5-mini")
-        odd = {**response_of(), "id": ["x"], "model": None}
-        await upstream.play(response(said("x"), typed("response.completed", response=odd)))
+        await upstream.play(response(text("x"), completed()))
+        assert (upstream.answers[-1].id, upstream.answers[-1].model) == ("resp_1", "gpt-demo")
+        odd = {**body(), "id": ["x"], "model": None}
+        await upstream.play(response(text("x"), event("response.completed", response=odd)))
         assert (upstream.answers[-1].id, upstream.answers[-1].model) == ("", "")
 
 
 REFUSALS = {
     "in pieces": [
-        typed("response.refusal.delta", delta="I de", output_index=0, content_index=0),
-        typed("response.refusal.delta", delta="cline.", output_index=0, content_index=0),
-        typed("response.refusal.done", refusal="I decline.", output_index=0, content_index=0),
+        event("response.refusal.delta", delta="I de", output_index=0, content_index=0),
+        event("response.refusal.delta", delta="cline.", output_index=0, content_index=0),
+        event("response.refusal.done", refusal="I decline.", output_index=0, content_index=0),
         completed(refusal("I decline.")),
     ],
     "whole": [completed(refusal("I decline."))],
@@ -251,10 +248,10 @@ async def test_refusals(subtests: pytest.Subtests) -> None:
 
 
 REASONINGS: dict[str, tuple[list[bytes], str]] = {
-    "a summary": ([thought("Let me "), thought("look.")], "Let me look."),
-    "a summary of two parts": ([thought("One."), thought("Two.", 1)], "One.\n\nTwo."),
-    "the reasoning itself": ([thought("hm", kind="reasoning_text")], "hm"),
-    "both": ([thought("hm", kind="reasoning_text"), thought("Summary.")], "hm"),
+    "a summary": ([summary("Let me "), summary("look.")], "Let me look."),
+    "a summary of two parts": ([summary("One."), summary("Two.", 1)], "One.\n\nTwo."),
+    "the reasoning itself": ([summary("hm", kind="reasoning_text")], "hm"),
+    "both": ([summary("hm", kind="reasoning_text"), summary("Summary.")], "hm"),
 }
 
 
@@ -265,7 +262,7 @@ async def test_reasoning(subtests: pytest.Subtests) -> None:
             for show in (True, False):
                 with subtests.test(case=name, show=show):
                     asked = pb.Message(content="hello", reasoning=pb.Reasoning(show=show))
-                    played = response(*pieces, said("42"), completed())
+                    played = response(*pieces, text("42"), completed())
                     assert await upstream.play(played, asked) == Got("42")
                     shown = "".join(answer.reasoning for answer in upstream.answers)
                     assert shown == (reasoning if show else "")
@@ -274,7 +271,7 @@ async def test_reasoning(subtests: pytest.Subtests) -> None:
 async def test_reasoning_is_progress() -> None:
     """After reasoning, a failure is ABORTED and not repeated, though no Answer was sent."""
     async with responses_player() as upstream:
-        got = await upstream.play(response(thought("hm")))
+        got = await upstream.play(response(summary("hm")))
         assert got == Got("", "UPSTREAM_TRUNCATED", ABORTED)
 
 
@@ -282,10 +279,10 @@ async def test_citations() -> None:
     """Annotations are citations, once, whether they come alone or with the text."""
     cited = {"type": "url_citation", "url": "https://example.com", "title": "A"}
     placed = {**cited, "start_index": 0, "end_index": 5}
-    added = typed("response.output_text.annotation.added", annotation=placed, annotation_index=0)
+    added = event("response.output_text.annotation.added", annotation=placed, annotation_index=0)
     whole = {"type": "output_text", "text": "Hello", "annotations": [placed]}
     async with responses_player() as upstream:
-        for pieces in ([said("Hello"), added], [said("Hello")]):
+        for pieces in ([text("Hello"), added], [text("Hello")]):
             played = response(*pieces, completed(message(content=[whole])))
             assert await upstream.play(played) == Got("Hello")
             [citation] = upstream.answers[-1].citations
@@ -296,7 +293,7 @@ async def test_the_end_is_the_last_event() -> None:
     """The answer ends with the response's last event, though the upstream keeps the stream open."""
     held = asyncio.Event()
     async with responses_player(idle_timeout_seconds=600) as upstream:
-        pieces = [*response(said("x"), completed()), held, said("late")]
+        pieces = [*response(text("x"), completed()), held, text("late")]
         async with asyncio.timeout(10):
             assert await upstream.play(pieces) == Got("x")
         held.set()
@@ -304,7 +301,7 @@ async def test_the_end_is_the_last_event() -> None:
 
 async def test_a_large_last_event() -> None:
     """The last event may repeat a long answer and the request."""
-    text = "x" * 500_000
-    echoed = completed(message(text * 2), instructions="y" * 900_000)
+    half = "x" * 500_000
+    echoed = completed(message(half * 2), instructions="y" * 900_000)
     async with responses_player() as upstream:
-        assert await upstream.play(response(*[said(text)] * 2, echoed)) == Got(text * 2)
+        assert await upstream.play(response(*[text(half)] * 2, echoed)) == Got(half * 2)

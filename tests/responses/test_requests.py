@@ -9,14 +9,7 @@ import pytest
 from support.app import MODEL
 from support.helpers import violated_fields_of
 from support.quirks import Got, Player, response
-from support.responses import (
-    call_events,
-    completed,
-    function_call,
-    responses_player,
-    said,
-    typed,
-)
+from support.response_events import call, call_events, completed, event, responses_player, text
 from tokenwire import config
 from tokenwire.core.domain import ChatRequest, Part, PartKind, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import encode
@@ -40,7 +33,7 @@ FUNCTION = {
 
 async def sent(upstream: Player, message: pb.Message) -> dict[str, Any]:
     """Make a call that succeeds; return the body of the upstream's request."""
-    assert await upstream.play(response(said("x"), completed()), message) == Got("x")
+    assert await upstream.play(response(text("x"), completed()), message) == Got("x")
     body: dict[str, Any] = json.loads(upstream.upstream.body)
     return body
 
@@ -188,7 +181,7 @@ async def test_what_the_api_lacks(subtests: pytest.Subtests) -> None:
     async with responses_player() as upstream:
         for field, message in UNSUPPORTED:
             with subtests.test(field=field):
-                got = await upstream.play(response(said("x"), completed()), message)
+                got = await upstream.play(response(text("x"), completed()), message)
                 assert got == Got("", "INVALID_PARAMETER", INVALID_ARGUMENT, requests=0)
                 assert upstream.error is not None
                 assert violated_fields_of(upstream.error) == [field]
@@ -272,8 +265,8 @@ async def test_the_dialect_follows_the_address(subtests: pytest.Subtests) -> Non
 
 
 CALLS = [
-    function_call("a", "get_time", '{"city":"Oslo"}'),
-    function_call("b", "get_time", "{}"),
+    call("get_time", '{"city":"Oslo"}', "a", "fc_a"),
+    call("get_time", "{}", "b", "fc_b"),
 ]
 REASONING = {
     "type": "reasoning",
@@ -321,7 +314,7 @@ async def test_too_much_reasoning_is_not_kept() -> None:
     """Reasoning items that no state can hold are dropped as a whole: a part would be refused."""
     items = [{**REASONING, "id": name, "encrypted_content": "x" * 1_200_000} for name in "ab"]
     ended = [
-        typed("response.output_item.done", output_index=index, item=item)
+        event("response.output_item.done", output_index=index, item=item)
         for index, item in enumerate(items)
     ]
     asked = pb.Message(content="What time?", tools=[TOOL])
@@ -333,10 +326,10 @@ async def test_too_much_reasoning_is_not_kept() -> None:
 
 
 INVALID_CALLS = {
-    "no object": [completed(function_call("a", "get_time", "[1]"))],
-    "no name": [completed(function_call("a", "", "{}"))],
+    "no object": [completed(call("get_time", "[1]", "a"))],
+    "no name": [completed(call("", "{}", "a"))],
     "cut off": [
-        *call_events(0, function_call("a", "get_time", ""), '{"city":'),
+        *call_events(0, call("get_time", "", "a"), '{"city":'),
         completed(),
     ],
 }

@@ -1,9 +1,11 @@
 """The events of the responses dialect, as OpenAI's API streams them."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from support.quirks import Got, Player, response
+from support.quirks import Got, Player, player, response
 from support.raw_upstream import Piece
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -27,10 +29,10 @@ def refusal(delta: str) -> bytes:
     )
 
 
-def summary(delta: str, index: int = 0) -> bytes:
-    """Return a delta of a reasoning summary's part."""
+def summary(delta: str, index: int = 0, *, kind: str = "reasoning_summary_text") -> bytes:
+    """Return a delta of a reasoning summary's part, or of the reasoning itself."""
     return event(
-        "response.reasoning_summary_text.delta",
+        f"response.{kind}.delta",
         item_id="rs_1",
         output_index=0,
         summary_index=index,
@@ -74,6 +76,19 @@ def arguments(delta: Any, index: int = 0, item_id: str = "fc_1") -> bytes:
     return event(
         "response.function_call_arguments.delta", item_id=item_id, output_index=index, delta=delta
     )
+
+
+def call_events(index: int, item: dict[str, Any], *pieces: str) -> list[bytes]:
+    """Return the events of a function call whose arguments arrive in pieces."""
+    begun = {**item, "arguments": "", "status": "in_progress"}
+    where = {"item_id": item["id"], "output_index": index}
+    ended = "response.function_call_arguments.done"
+    return [
+        added(begun, index),
+        *(arguments(piece, index, item["id"]) for piece in pieces),
+        event(ended, arguments=item["arguments"], **where),
+        done(item, index),
+    ]
 
 
 def body(*output: Any, **fields: Any) -> dict[str, Any]:
@@ -127,6 +142,13 @@ USAGE = {
 
 END = completed(usage=USAGE)
 """The end of a response, without its output."""
+
+
+@asynccontextmanager
+async def responses_player(**settings: Any) -> AsyncIterator[Player]:
+    """Start a server with the responses dialect and its upstream."""
+    async with player(dialect="responses", **settings) as opened:
+        yield opened
 
 
 async def play(

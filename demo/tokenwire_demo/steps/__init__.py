@@ -2,6 +2,7 @@
 
 from tokenwire_demo.steps import (
     answering,
+    calling,
     ending,
     flooding,
     malforming,
@@ -13,6 +14,7 @@ from tokenwire_demo.steps.scenario import ScenarioStep
 
 GROUPS = {
     "The answer": answering,
+    "Tool calls": calling,
     "Waiting and writing": pausing,
     "Status and headers": responding,
     "The end": ending,

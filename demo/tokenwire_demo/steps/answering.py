@@ -3,19 +3,20 @@
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
 
-from tokenwire_demo.answer import tokenize
-from tokenwire_demo.exchange import EventStream, Exchange
+from tokenwire_demo.answer import Token, tokenize
+from tokenwire_demo.exchange import Exchange
 from tokenwire_demo.step import Kind, Step, step
 
 
 @step("answer", Kind.BODY)
 @dataclass(frozen=True)
 class AnswerStep(Step):
-    """The rest of a regular answer: `rest; finish`, `usage` if the client requests it, `done`."""
+    """The rest of a regular answer: `rest; calls; finish`, `usage` if requested, `done`."""
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
         await Rest().play(exchange)
+        await exchange.send_calls(exchange.answer.calls)
         await Finish().play(exchange)
         if exchange.request.include_usage or not exchange.request.stream:
             await UsageStep().play(exchange)
@@ -35,7 +36,7 @@ class RoleStep(Step):
 @step("tokens", Kind.BODY)
 @dataclass(frozen=True)
 class Tokens(Step):
-    """The next COUNT tokens of the answer, one event each, at the pace."""
+    """The next COUNT tokens of the reasoning and the answer, one event each, at the pace."""
 
     count: int
 
@@ -47,7 +48,7 @@ class Tokens(Step):
 @step("rest", Kind.BODY)
 @dataclass(frozen=True)
 class Rest(Step):
-    """The remaining tokens of the answer."""
+    """The remaining tokens of the reasoning and the answer."""
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
@@ -64,7 +65,7 @@ class Filler(Step):
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
-        await exchange.send_tokens(repeat(f" {self.word}", self.count))
+        await exchange.send_tokens(repeat(Token(f" {self.word}"), self.count))
 
 
 @step("text", Kind.BODY)
@@ -76,7 +77,7 @@ class Text(Step):
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
-        await exchange.send_tokens([self.text])
+        await exchange.send_tokens([Token(self.text)])
 
 
 @step("refusal", Kind.BODY)
@@ -88,7 +89,7 @@ class Refusal(Step):
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
-        await exchange.send_tokens(tokenize(self.text), field="refusal")
+        await exchange.send_tokens(Token(each, "refusal") for each in tokenize(self.text))
 
 
 @step("reasoning", Kind.BODY)
@@ -101,40 +102,19 @@ class ReasoningStep(Step):
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
-        await exchange.send_tokens(tokenize(self.text), field=self.field)
-
-
-@step("tool-call", Kind.BODY, needs_stream=True)
-@dataclass(frozen=True)
-class ToolCallStep(Step):
-    """A delta with a call of TOOL. ARGUMENTS is the JSON of an object, as a JSON string."""
-
-    tool: str = "lookup"
-    arguments: str = "{}"
-    index: int = 0
-    id: str = "call_demo"
-
-    async def play(self, exchange: EventStream) -> None:
-        """Send the data."""
-        call = {
-            "index": self.index,
-            "id": self.id,
-            "type": "function",
-            "function": {"name": self.tool, "arguments": self.arguments},
-        }
-        exchange.tool_call(call)
+        await exchange.send_tokens(Token(each, self.field) for each in tokenize(self.text))
 
 
 @step("finish", Kind.BODY)
 @dataclass(frozen=True)
 class Finish(Step):
-    """The chunk with the finish reason; by default the actual one, stop or length."""
+    """The chunk with the finish reason; by default the actual one: stop, length or tool_calls."""
 
     reason: str = ""
 
     async def play(self, exchange: Exchange) -> None:
         """Send the data."""
-        exchange.finish(self.reason or exchange.answer.finish_reason)
+        exchange.finish(self.reason or exchange.finish_reason)
 
 
 @step("usage", Kind.BODY)

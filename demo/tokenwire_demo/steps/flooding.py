@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from tokenwire_demo.exchange import EventStream
+from tokenwire_demo.answer import Token
+from tokenwire_demo.event_stream import EventStream
 from tokenwire_demo.flood import gzip_pieces, pieces
 from tokenwire_demo.step import Kind, Seconds, Size, Step, step
 
@@ -38,7 +39,7 @@ class Drip(Step):
     async def play(self, exchange: EventStream) -> None:
         """Send the data."""
         while True:
-            await exchange.send_tokens([f" {self.word}"])
+            await exchange.send_tokens([Token(f" {self.word}")])
             await exchange.reply.flush()
             await asyncio.sleep(self.every)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tokenwire_demo.chunks import ErrorPayload, encode_json, event
-from tokenwire_demo.exchange import EventStream
+from tokenwire_demo.event_stream import EventStream
 from tokenwire_demo.step import Kind, Step, step
 
 _ERROR_MESSAGE = "the demo upstream was told to fail"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tokenwire_demo.chunks import ErrorPayload, encode_json
-from tokenwire_demo.exchange import EventStream, Exchange
+from tokenwire_demo.event_stream import EventStream
+from tokenwire_demo.exchange import Exchange
 from tokenwire_demo.flood import pieces
 from tokenwire_demo.log import Outcome
 from tokenwire_demo.reply import SERVER
