@@ -20,7 +20,7 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 OK = (grpc.StatusCode.OK, "")
 UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "SERVER_SHUTTING_DOWN")
 ABORTED = (grpc.StatusCode.ABORTED, "SERVER_SHUTTING_DOWN")
-LAST_ANSWER = pb.Answer(error="SERVER_SHUTTING_DOWN")
+LAST_ERROR = "SERVER_SHUTTING_DOWN"
 
 HOUR = 3_600
 GRACE = 0.3
@@ -108,7 +108,7 @@ async def test_row_41_after_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         await anext(aiter(call))
         assert GRACE <= await drain_seconds(world) < GRACE + STATUS_GRACE_SECONDS
         answers, error = await world.ended(call)
-        assert answers[-1] == LAST_ANSWER
+        assert answers[-1].error == LAST_ERROR
         assert error is not None
         assert (error.code(), reason_of(error)) == ABORTED
         await world.check_all([ABORTED])
@@ -143,7 +143,7 @@ async def test_row_41_between_any_two_tokens(monkeypatch: pytest.MonkeyPatch) ->
         for answers, error in await reading:
             assert error is not None
             assert (error.code(), reason_of(error)) == ABORTED
-            assert answers[-1] == LAST_ANSWER
+            assert answers[-1].error == LAST_ERROR
         await world.check_all([ABORTED] * 20)
 
 

@@ -128,7 +128,9 @@ class World:
         assert (error.code(), reason_of(error)) == (code, reason)
         assert error.code() is not grpc.StatusCode.UNAVAILABLE or not answers
         if answers:
-            assert answers[-1] == pb.Answer(error=reason)
+            last = answers[-1]
+            assert last == pb.Answer(error=reason, usage=last.usage)
+            assert last.usage.output_tokens
         assert_clean(error.details(), error.trailing_metadata(), error.initial_metadata())
         await self.check(code, reason)
         return answers, error
