@@ -45,7 +45,7 @@ async def test_row_17_once_the_caller_has_the_tokens(world: World, ending: str) 
     call = world.send()
     assert cast("pb.Answer", await call.read()).content
     world.upstream.barrier("read").release()
-    assert await call.read().error == "UPSTREAM_STREAM_BROKEN"
+    assert cast("pb.Answer", await call.read()).error == "UPSTREAM_STREAM_BROKEN"
     assert await call.code() is ABORTED
     await world.check(ABORTED, "UPSTREAM_STREAM_BROKEN")
 

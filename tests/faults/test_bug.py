@@ -11,7 +11,7 @@ import pytest
 
 from support.helpers import details_of, reason_of
 from support.world import World, assert_clean, open_world
-from tokenwire import app
+from tokenwire import app, offer
 from tokenwire.config import Settings
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
@@ -61,7 +61,7 @@ async def world(monkeypatch: pytest.MonkeyPatch, bugs: Bugs) -> AsyncIterator[Wo
     def build(settings: Settings) -> Models:
         return Models(BuggyModel(build_models(settings).chat, bugs))
 
-    monkeypatch.setattr(app, "build_models", build)
+    monkeypatch.setattr(offer, "build_models", build)
     async with open_world(monkeypatch) as opened:
         yield opened
 
@@ -117,7 +117,7 @@ async def test_row_45_a_bug(
     assert error.details() == f"This service failed. Request id: {REQUEST_ID}."
     assert details_of(error).message == error.details()
     assert bool(answers) is after_a_token
-    assert answers[1:] == ([pb.Answer(error="INTERNAL")] if after_a_token else [])
+    assert [answer.error for answer in answers[1:]] == ["INTERNAL"] * after_a_token
     assert_clean(error.trailing_metadata(), error.initial_metadata())
     await world.check(INTERNAL, "INTERNAL")
     [entry] = bugs_in(world.log.getvalue())
