@@ -95,3 +95,39 @@ async def test_tools_runs_calls_and_sends_their_results(
     assert (answer, finished.stderr, finished.code) == ("noon", "", 0)
     roles = [message["role"] for message in upstream.requests[-1].body["messages"]]
     assert roles == ["user", "assistant", "tool", "tool"]
+
+
+async def test_tools_work_with_the_demo_model(start_app: StartApp) -> None:
+    """Without a script, the demo model calls the tool that the question names."""
+    app = await start_app()
+    tools = str(EXAMPLES / "tools.py")
+    finished = await run(sys.executable, tools, app.address, "What time is it in Europe/Oslo?")
+    first, *answer = finished.stdout.splitlines()
+    assert first.startswith("[get_time(")
+    assert answer
+    assert (finished.stderr, finished.code) == ("", 0)
+
+
+async def test_structured_prints_what_the_picture_shows(
+    start_app: StartApp, upstream: DemoUpstream, tmp_path: Path
+) -> None:
+    """The example sends the image and the schema of its class, and prints the object's fields."""
+    file = tmp_path / "picture.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(16))
+    app = await start_app()
+    finished = await run(sys.executable, str(EXAMPLES / "structured.py"), app.address, str(file))
+    assert (finished.stderr, finished.code) == ("", 0)
+    assert finished.stdout.endswith("\n")
+    body = upstream.requests[-1].body
+    [image] = [part for part in body["messages"][-1]["content"] if part["type"] == "image_url"]
+    assert image["image_url"]["url"].startswith("data:image/png;base64,")
+    assert body["response_format"]["json_schema"]["schema"]["required"] == ["title", "colors"]
+
+
+async def test_cancel_stops_the_model(start_app: StartApp, upstream: DemoUpstream) -> None:
+    """The example prints the beginning of an answer that never ends, and the upstream is freed."""
+    upstream.script("tokens 6; stall")
+    app = await start_app()
+    finished = await run(sys.executable, str(EXAMPLES / "cancel.py"), app.address, "Why?")
+    assert finished == Finished(0, "This is tokenwire's built-in demo model, [cancelled]\n", "")
+    await upstream.wait_until_disconnected()

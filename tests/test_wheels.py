@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from support.app import StartApp
 from support.fenced import fenced
 from support.programs import ROOT, run
 from support.scripted_server import ScriptedServer, says
@@ -100,12 +101,22 @@ async def test_the_client_needs_nothing_else(client: Environment) -> None:
 async def test_the_clients_readme_works(client: Environment) -> None:
     """The programs in the client's README, with and without asyncio, print the answer."""
     programs = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
-    assert len(programs) == 2
+    *plain, _ = programs
+    assert len(plain) == 2
     async with ScriptedServer(says("blue ", "light")) as scripted:
-        for program in programs:
+        for program in plain:
             pointed = program.replace("localhost:50051", scripted.address)
             done = await run(client.bin / "python", "-c", pointed)
             assert (done.code, done.stdout, done.stderr) == (0, "blue light", "")
+
+
+async def test_the_clients_readme_works_with_pydantic(start_app: StartApp) -> None:
+    """The program with functions and classes prints what the demo model answers."""
+    *_, program = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    app = await start_app()
+    done = await run(sys.executable, "-c", program.replace("localhost:50051", app.address))
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == "city='simulated' rains=True\n"
 
 
 async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> None:

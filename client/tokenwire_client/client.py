@@ -142,6 +142,9 @@ class Client:
             tool_choice: Whether and which tools the model must call.
             format: The form of the answer's text, such as
                 `Format(json_schema=JsonSchema(schema=json.dumps(...)))`.
+            stream_tool_calls: Whether tool calls arrive in pieces; see `Answer.tool_calls`.
+            labels: Names and values for the server's log line of the call.
+            show_progress: Whether answers tell what the request waits for.
 
         Raises:
             RuntimeError: The client is not open.

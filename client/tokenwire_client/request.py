@@ -43,6 +43,9 @@ class RequestOptions(TypedDict, total=False):
     tools: Iterable[Tool]
     tool_choice: ToolChoice | None
     format: Format | None
+    stream_tool_calls: bool
+    labels: Mapping[str, str]
+    show_progress: bool
 
 
 _ROLES = {"user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
@@ -72,6 +75,9 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
     tools: Iterable[Tool] = (),
     tool_choice: ToolChoice | None = None,
     format: Format | None = None,  # noqa: A002 - the contract's name
+    stream_tool_calls: bool = False,
+    labels: Mapping[str, str] = MappingProxyType({}),
+    show_progress: bool = False,
 ) -> Message:
     """Return the request. The server checks the ranges of its values.
 
@@ -108,6 +114,9 @@ def build_message(  # noqa: PLR0913 - the fields of a request, each by its own n
         tools=tools,
         tool_choice=tool_choice,
         format=format,
+        stream_tool_calls=stream_tool_calls,
+        labels=labels,
+        show_progress=show_progress,
     )
 
 

@@ -86,6 +86,7 @@ class Player:
     Attributes:
         upstream: The upstream.
         stub: A client of the server.
+        address: The server's address.
         answers: The Answers of the latest call.
         error: How the latest call failed; None if it succeeded.
     """
@@ -96,6 +97,7 @@ class Player:
         self.upstream = upstream
         upstream.keep_body = True
         self.stub = stub
+        self.address = ""
         self.answers: list[pb.Answer] = []
         self.error: grpc.aio.AioRpcError | None = None
         self._model = model
@@ -148,4 +150,6 @@ async def player(**settings: Any) -> AsyncIterator[Player]:
             App(config.load(**(values | settings))) as app,
             grpc.aio.insecure_channel(app.address) as channel,
         ):
-            yield Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+            player = Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+            player.address = app.address
+            yield player
