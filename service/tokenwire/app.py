@@ -89,7 +89,14 @@ class App:
         )
         self._model = offer.chat
         self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
-        self._health = HealthServicer((SERVICE,), self.metrics.set_watches, self.metrics.note_call)
+        self._health = HealthServicer(
+            (SERVICE,),
+            self.metrics.set_watches,
+            self.metrics.note_call,
+            {name: facts.serving for name, facts in offer.facts.items()},
+        )
+        if offer.gateway:
+            offer.gateway.changes.listen(self._health.refresh)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
         self._undelivered = UndeliveredStatuses(
             settings.reader_timeout_seconds,

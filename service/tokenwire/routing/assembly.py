@@ -58,7 +58,7 @@ def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
     for name, section in loaded.file.models.items():
         model = _model(name, section, upstreams, changes)
         models |= dict.fromkeys((name, *section.aliases), model)
-    return Gateway(models, tuple(upstreams.values()))
+    return Gateway(models, tuple(upstreams.values()), changes)
 
 
 def _clients(section: UpstreamSection, directory: Path, settings: Settings) -> Iterator[Models]:
@@ -103,7 +103,7 @@ def _model(
                     upstreams[route.upstream],
                     route.model,
                     time.monotonic,
-                    lambda _breaker, _before: changes.notify(),
+                    changes.breaker_changed,
                 ),
                 route.weight,
             )

@@ -12,15 +12,29 @@ from tokenwire.upstreams.progress_timer import Timeouts
 
 
 class Changes:
-    """Wakes the calls that wait for a route when one may have become free."""
+    """Tells when a route may have become free, or is not free any more."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` at each change too."""
+        self._listeners.append(listener)
 
     def notify(self) -> None:
         """Wake all calls that wait."""
         event, self._event = self._event, asyncio.Event()
         event.set()
+        for listener in self._listeners:
+            listener()
+
+    def breaker_changed(self, breaker: Breaker, before: BreakerState) -> None:
+        """Report the change of a breaker, now and when its open time is over."""
+        del before
+        if breaker.state is BreakerState.OPEN:
+            asyncio.get_running_loop().call_later(breaker.seconds_open, self.notify)
+        self.notify()
 
     async def wait(self, until: float) -> None:
         """Wait for the next change, or until a time on the event loop's clock."""
@@ -250,10 +264,12 @@ class Gateway:
     Attributes:
         models: The models, by their names and aliases.
         upstreams: The upstreams.
+        changes: Told of each change.
     """
 
     models: Mapping[str, RoutedModel]
     upstreams: Sequence[RoutedUpstream]
+    changes: Changes
 
     async def aclose(self) -> None:
         """Close all connections."""

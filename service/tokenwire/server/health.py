@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -16,6 +17,8 @@ from tokenwire.server.open_calls import OpenCalls
 _messages: Any = health_pb2
 """Untyped, because the type stubs lack the messages of `List`."""
 
+MODELS: Final = "models/"
+"""The prefix of the names of models as services."""
 MAX_WATCHES: Final = 4_000
 """The most open Watch calls, at 27 kB each. A client with health checking opens one per
 connection."""
@@ -37,6 +40,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         services: The full names of the services.
         on_watches: Called with the number of open Watch calls when it changes.
         on_call: Called with the caller's address when a call begins.
+        models: For each model that has a health of its own, whether it is served; the service of
+            the model NAME is `models/NAME`.
     """
 
     def __init__(
@@ -44,8 +49,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         services: Iterable[str],
         on_watches: Callable[[int], None],
         on_call: Callable[[str], None],
+        models: Mapping[str, Callable[[], bool]] = MappingProxyType({}),
     ) -> None:
         self._services = ("", *services)
+        self._models = {f"{MODELS}{name}": serving for name, serving in models.items()}
         self._watches = OpenCalls(MAX_WATCHES, on_watches)
         self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -59,8 +66,21 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     def set_status(self, status: int) -> None:
         """Set the HealthCheckResponse.ServingStatus, and send it to all watchers."""
         self._status = status
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Send the health of models that has changed to their watchers."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _status_of(self, service: str) -> int | None:
+        """Return the status of a service, or None if there is none of this name."""
+        if service in self._services:
+            return self._status
+        serving = self._models.get(service)
+        if serving is None:
+            return None
+        return self._status if serving() else health_pb2.HealthCheckResponse.NOT_SERVING
 
     async def Check(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
@@ -68,9 +88,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Return the health of a service."""
         self._on_call(context.peer())
         await _check_size(request, context)
-        if request.service not in self._services:
+        status = self._status_of(request.service)
+        if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND)
-        return health_pb2.HealthCheckResponse(status=self._status)
+        return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Context
@@ -90,21 +111,27 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     ) -> Message:
         """Return the health of every service."""
         del request, context
-        status = health_pb2.HealthCheckResponse(status=self._status)
         response: Message = _messages.HealthListResponse(
-            statuses=dict.fromkeys(self._services, status)
+            statuses={
+                service: health_pb2.HealthCheckResponse(status=self._status_of(service))
+                for service in (*self._services, *self._models)
+            }
         )
         return response
 
     async def _statuses(self, service: str) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
-        if service not in self._services:
+        if self._status_of(service) is None:
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             yield health_pb2.HealthCheckResponse(status=unknown)
             await asyncio.Event().wait()
+        sent = None
         while True:
-            changed = self._changed
-            yield health_pb2.HealthCheckResponse(status=self._status)
-            await changed.wait()
+            changed, status = self._changed, self._status_of(service)
+            if status != sent:
+                sent = status
+                yield health_pb2.HealthCheckResponse(status=status)
+            else:
+                await changed.wait()
 
 
 async def _check_size(request: health_pb2.HealthCheckRequest, context: Context) -> None:
