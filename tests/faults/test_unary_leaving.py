@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from support.leaving import Visit, promptly
-from support.methods import ASK, ASKING, SETTINGS, UnaryMethod
+from support.methods import ASK, ASKING, SETTINGS, UnaryMethod, each_of
 from support.world import World, open_world
 
 CANCELLED = grpc.StatusCode.CANCELLED
@@ -45,7 +45,7 @@ async def test_row_31_cancel(
         await world.check(grpc.StatusCode.OK)
 
 
-@pytest.mark.parametrize("method", ASKING, ids=str)
+@each_of(ASKING)
 async def test_row_32_deadline(monkeypatch: pytest.MonkeyPatch, method: UnaryMethod) -> None:
     """The caller's deadline closes the upstream connection within 50 ms and frees the only slot."""
     async with open_world(monkeypatch, **SETTINGS, max_streams=1, max_queue=0) as world:
@@ -69,7 +69,7 @@ async def test_row_32_deadline(monkeypatch: pytest.MonkeyPatch, method: UnaryMet
         await world.check(grpc.StatusCode.OK)
 
 
-@pytest.mark.parametrize("method", ASKING, ids=str)
+@each_of(ASKING)
 async def test_row_32_no_time_left(monkeypatch: pytest.MonkeyPatch, method: UnaryMethod) -> None:
     """A call without time left is DEADLINE_EXCEEDED, and the upstream is not asked."""
     async with open_world(monkeypatch, **SETTINGS) as world:
