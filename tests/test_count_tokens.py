@@ -230,8 +230,23 @@ async def test_a_request_has_a_span(
         "gen_ai.operation.name": "count_tokens",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": MODEL,
+        "tokenwire.prompt_tokens": 1,
     }
     assert span.span_id.hex() in upstream.requests[0].headers["traceparent"]
+
+
+async def test_the_log_has_the_count(
+    stub: Stub, vllm_stub: Stub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log line of a call has its method and the count, and says if that is an estimate."""
+    caplog.set_level("INFO", "tokenwire.call")
+    await stub.CountTokens(HELLO)
+    await vllm_stub.CountTokens(HELLO)
+    estimated, counted = map(vars, caplog.records)
+    assert estimated["method"] == counted["method"] == "CountTokens"
+    assert (estimated["prompt_tokens"], estimated["estimated"]) == (8, True)
+    assert counted["prompt_tokens"] == 1
+    assert "estimated" not in counted
 
 
 async def test_another_provider_has_an_estimate() -> None:

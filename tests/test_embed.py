@@ -219,6 +219,7 @@ async def test_a_call_has_a_span_of_the_conventions(
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": EMBEDDER,
         "gen_ai.embeddings.dimension.count": 3,
+        "gen_ai.request.encoding_formats": ["base64"],
         "gen_ai.response.model": EMBEDDER,
         "gen_ai.usage.input_tokens": 2,
     }

@@ -34,6 +34,7 @@ TYPES = {
     "number": int | float,
     "list of strings": list,
     "object": dict,
+    "boolean": bool,
 }
 
 

@@ -7,15 +7,17 @@ from typing import Any
 import grpc
 import pytest
 
-from support.app import MODEL
+from support.app import MODEL, Stub
 from support.helpers import violated_fields_of
 from support.quirks import STOP, Got, Player, player, response, text
+from support.unary import error_of
 from tokenwire import config
 from tokenwire.core.domain import ChatRequest, Part, PartKind, Role, ToolCall, Turn
 from tokenwire.core.json_pieces import encode
 from tokenwire.upstreams.build import build_openai
 from tokenwire.upstreams.prompt import to_drafts, to_messages
 from tokenwire.v1 import chatgpt_pb2 as pb
+from tokenwire_demo import DemoUpstream
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -154,6 +156,17 @@ async def test_what_is_rejected(subtests: pytest.Subtests) -> None:
                 assert got == Got("", "INVALID_PARAMETER", INVALID_ARGUMENT, requests=0)
                 assert upstream.error is not None
                 assert violated_fields_of(upstream.error) == [field]
+
+
+async def test_an_image_above_the_limit(stub: Stub, upstream: DemoUpstream) -> None:
+    """An image of 30 MB is RESOURCE_EXHAUSTED with both sizes, and nothing is asked upstream."""
+    image = pb.Part(inline=bytes(30_000_000), media_type="image/png")
+    for method in (stub.Ask, stub.CountTokens):
+        error = await error_of(method(parts(image)))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "30000" in str(error.details())
+        assert str(20 << 20) in str(error.details())
+    assert upstream.requests_seen == 0
 
 
 async def test_blank_text_is_rejected_with_parts_too() -> None:

@@ -3,10 +3,14 @@
 import json
 from typing import Any
 
+import grpc
 import pytest
 
+from support.helpers import violated_fields_of
+from support.quirks import Got, player, response
 from tokenwire.core import errors
 from tokenwire.upstreams.openai.rejection import rejection
+from tokenwire.v1 import chatgpt_pb2 as pb
 
 
 def rejected(body: object) -> errors.UpstreamRejectedRequest:
@@ -54,8 +58,11 @@ NAMED_FIELDS: list[tuple[object, tuple[str, ...]]] = [
     (said("maxOutputTokens must be positive"), ("params.max_tokens",)),
     (said("no", param="topP"), ("params.top_p",)),
     (said("the user must not stop"), ()),
-    (said("the property role of messages[0] must be user"), ()),
-    (said("no", param="messages[0].user"), ()),
+    (said("the property role of messages[0] must be user"), ("history",)),
+    (said("no", param="messages[0].user"), ("history",)),
+    (said("no", param="input"), ("history",)),
+    (said("the assistant's image is not allowed"), ("parts",)),
+    (said("temperature must be set for the assistant"), ("params.temperature",)),
     (said("no", param="canary"), ()),
 ]
 
@@ -65,3 +72,34 @@ def test_named_fields(subtests: pytest.Subtests) -> None:
     for body, fields in NAMED_FIELDS:
         with subtests.test(body=body, fields=fields):
             assert rejected(body).fields == fields
+
+
+REFUSED_HISTORIES: list[object] = [
+    said(
+        "An assistant message with 'tool_calls' must be followed by tool messages responding to "
+        "each 'tool_call_id'. The following tool_call_ids did not have response messages: call_x",
+        param="messages",
+    ),
+    said("No tool output found for function call call_x.", param="input"),
+    said("messages.1: `tool_use` ids were found without `tool_result` blocks immediately after"),
+    said("This model does not support assistant message prefill."),
+    said("Expected last role User or Tool (or Assistant with prefix True) but got assistant"),
+    said("Conversation roles must alternate user/assistant/user/assistant/..."),
+    {"detail": [{"loc": ["body", "messages", 1, "role"], "msg": "Input should be 'user'"}]},
+]
+
+
+async def test_a_history_that_the_upstream_refuses(subtests: pytest.Subtests) -> None:
+    """It is the caller's error if the request has a history, and otherwise the service's."""
+    turns = [pb.Turn(role=pb.ROLE_ASSISTANT, content="hello")]
+    async with player() as upstream:
+        for body in REFUSED_HISTORIES:
+            encoded = json.dumps(body).encode()
+            refused = response(encoded, status="400 Bad Request", content_type="application/json")
+            with subtests.test(body=body):
+                got = await upstream.play(refused, pb.Message(content="go on", history=turns))
+                assert got == Got("", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT)
+                assert upstream.error is not None
+                assert violated_fields_of(upstream.error) == ["history"]
+                got = await upstream.play(refused, pb.Message(content="go on"))
+                assert got.reason == "UPSTREAM_REJECTED_REQUEST"

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -11,6 +10,7 @@ import pytest
 
 from support.app import StartApp, Stub
 from support.exposed import read
+from support.methods import ALL, ASKING, EMBED, ESTIMATE, JSON, UnaryMethod, each_of
 from support.raw_upstream import Reset
 from support.unary import ending_of, error_of, json_response, raw_server
 from tokenwire.app import App
@@ -19,47 +19,8 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
-EMBEDDER = "demo-embed"
 HELLO = pb.Message(content="hello")
-
-
-@dataclass(frozen=True)
-class Unary:
-    """A unary method.
-
-    Attributes:
-        name: The method's name.
-        request: A valid request.
-        settings: The settings with which it asks the upstream.
-    """
-
-    name: str
-    request: Any
-    settings: dict[str, str] = field(default_factory=dict, hash=False)
-
-    def call(self, stub: Stub, **options: Any) -> "grpc.aio.UnaryUnaryCall[Any, Any]":
-        """Start a call."""
-        found: grpc.aio.UnaryUnaryCall[Any, Any] = getattr(stub, self.name)(self.request, **options)
-        return found
-
-
-ASK = Unary("Ask", HELLO)
-COUNT = Unary("CountTokens", HELLO, {"tokenizer": "vllm"})
-EMBED = Unary("Embed", pb.EmbedRequest(texts=["hello"]), {"embedding_model": EMBEDDER})
-LIST = Unary("ListModels", pb.ListModelsRequest())
-ESTIMATE = Unary("CountTokens", HELLO)
-
-ASKING = [ASK, COUNT, EMBED]
-"""The methods that ask the upstream."""
-JSON = [COUNT, EMBED]
-"""Those whose response is one JSON document."""
-ALL = [*ASKING, LIST, ESTIMATE]
-
-
-def each_of(methods: list[Unary]) -> pytest.MarkDecorator:
-    """Parametrise a test by methods."""
-    names = [f"{each.name}{'-estimate' * (each is ESTIMATE)}" for each in methods]
-    return pytest.mark.parametrize("method", methods, ids=names)
+EVERY = (*ALL, ESTIMATE)
 
 
 @asynccontextmanager
@@ -69,9 +30,9 @@ async def stub_of(app: App) -> AsyncIterator[Stub]:
         yield chatgpt_pb2_grpc.ChatgptStub(channel)
 
 
-@each_of(ALL)
+@each_of(EVERY)
 async def test_a_call_needs_a_slot(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """A call is rejected while another one occupies the only slot, and asks nothing upstream."""
     app = await start_app(max_streams=1, max_queue=0, **method.settings)
@@ -87,7 +48,7 @@ async def test_a_call_needs_a_slot(
 
 @each_of(ASKING)
 async def test_a_running_call_holds_its_slot(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """A stream has no slot while a call runs, and gets it as soon as the call is cancelled."""
     app = await start_app(max_streams=1, max_queue=0, **method.settings)
@@ -112,7 +73,7 @@ PLANS = (
 
 @each_of(ASKING)
 async def test_failures_are_those_of_a_stream(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream, subtests: pytest.Subtests
 ) -> None:
     """Each failure before an answer begins has the code and the reason that `Send` has."""
     app = await start_app(**method.settings)
@@ -134,7 +95,7 @@ async def _read(call: "grpc.aio.UnaryStreamCall[Any, Any]") -> None:
 
 
 @each_of(ASKING)
-async def test_an_upstream_that_is_away(method: Unary, start_app: StartApp) -> None:
+async def test_an_upstream_that_is_away(method: UnaryMethod, start_app: StartApp) -> None:
     """A refused connection is UPSTREAM_UNREACHABLE."""
     async with DemoUpstream() as gone:
         base_url = gone.base_url
@@ -145,7 +106,7 @@ async def test_an_upstream_that_is_away(method: Unary, start_app: StartApp) -> N
 
 @each_of(ASKING)
 async def test_an_upstream_that_is_silent(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """No byte within the timeout is UPSTREAM_TIMEOUT, and the connection is closed."""
     app = await start_app(first_token_timeout_seconds=0.2, **method.settings)
@@ -157,7 +118,7 @@ async def test_an_upstream_that_is_silent(
 
 @each_of(ASKING)
 async def test_the_budget_pays_for_a_retry(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """A request is repeated once within the budget that all methods share."""
     app = await start_app(**method.settings)
@@ -171,7 +132,7 @@ async def test_the_budget_pays_for_a_retry(
 
 
 @each_of(JSON)
-async def test_no_retry_once_the_response_has_begun(method: Unary) -> None:
+async def test_no_retry_once_the_response_has_begun(method: UnaryMethod) -> None:
     """A response that breaks has been paid for, and is not asked for again."""
     async with raw_server(**method.settings) as server:
         server.save_up()
@@ -181,7 +142,7 @@ async def test_no_retry_once_the_response_has_begun(method: Unary) -> None:
 
 
 @each_of(JSON)
-async def test_an_error_in_a_response_is_retried(method: Unary) -> None:
+async def test_an_error_in_a_response_is_retried(method: UnaryMethod) -> None:
     """An error object in a 200 counts as no response, so the request is repeated."""
     async with raw_server(**method.settings) as server:
         server.save_up()
@@ -192,7 +153,7 @@ async def test_an_error_in_a_response_is_retried(method: Unary) -> None:
 
 @each_of(ASKING)
 async def test_a_caller_who_leaves_ends_the_request(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """Cancellation and deadline close the upstream's connection, and are counted as such."""
     app = await start_app(**method.settings)
@@ -215,7 +176,7 @@ async def test_a_caller_who_leaves_ends_the_request(
 
 @each_of(ASKING)
 async def test_a_running_call_completes_during_the_drain(
-    method: Unary, start_app: StartApp, upstream: DemoUpstream
+    method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """A drain waits for a call that is running."""
     app = await start_app(**method.settings)
@@ -229,8 +190,8 @@ async def test_a_running_call_completes_during_the_drain(
         await draining
 
 
-@each_of(ALL)
-async def test_a_request_that_is_too_large(method: Unary, start_app: StartApp) -> None:
+@each_of(EVERY)
+async def test_a_request_that_is_too_large(method: UnaryMethod, start_app: StartApp) -> None:
     """A message above the limit is RESOURCE_EXHAUSTED by gRPC itself."""
     app = await start_app(max_request_bytes=1_024, max_text_bytes=1_024, **method.settings)
     async with grpc.aio.insecure_channel(app.address) as channel:
@@ -238,9 +199,9 @@ async def test_a_request_that_is_too_large(method: Unary, start_app: StartApp) -
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@each_of(ALL)
+@each_of(EVERY)
 async def test_bytes_that_are_no_request(
-    method: Unary, channel: grpc.aio.Channel, upstream: DemoUpstream
+    method: UnaryMethod, channel: grpc.aio.Channel, upstream: DemoUpstream
 ) -> None:
     """Bytes that cannot be parsed are MALFORMED_REQUEST, and nothing is asked upstream."""
     ending = await ending_of(_raw(channel, method.name)(b"\x12\xff"))
@@ -255,9 +216,9 @@ def _raw(channel: grpc.aio.Channel, name: str) -> Callable[[bytes], Awaitable[by
     return found
 
 
-@each_of(ALL)
+@each_of(EVERY)
 async def test_the_log_line_has_the_method(
-    method: Unary, start_app: StartApp, caplog: pytest.LogCaptureFixture
+    method: UnaryMethod, start_app: StartApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each call has one line with its method and its code."""
     app = await start_app(**method.settings)

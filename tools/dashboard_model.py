@@ -75,9 +75,9 @@ def panels() -> list[Panel]:
         tokens_of_an_answer(),
         quantiles(
             "Time of the upstream",
-            "From asking the model to the call's end, repeated requests included.",
+            "From asking the model for an answer to the call's end, repeated requests included.",
             "gen_ai_client_operation_duration_seconds",
-            MODEL,
+            f'{MODEL}, gen_ai_operation_name="chat"',
         ),
         colored(
             graph(

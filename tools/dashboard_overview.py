@@ -131,7 +131,11 @@ def calls() -> list[Panel]:
                 "Tokens each second by direction; cached is a part of input, reasoning of output.",
                 TOKENS_PER_SECOND,
                 query(
-                    total("tokenwire_tokens_total", MODEL, by="gen_ai_token_type"),
+                    total(
+                        "tokenwire_tokens_total",
+                        f'{MODEL}, gen_ai_token_type=~"{"|".join(kind.value for kind in TOKENS)}"',
+                        by="gen_ai_token_type",
+                    ),
                     "{{gen_ai_token_type}}",
                 ),
             ),

@@ -14,8 +14,8 @@ LABELS: Final = {
     "other model and for calls that failed before their model was known; callers cannot create "
     "series.",
     "gen_ai_provider_name": "OpenTelemetry's name of `TOKENWIRE_PROVIDER`.",
-    labels.TOKEN_TYPE: "`input`, `output`, `cached` (a part of the input) or `reasoning` (a part "
-    "of the output).",
+    labels.TOKEN_TYPE: "`input` and its parts `cached`, `cache_write` and `input_audio`, or "
+    "`output` and its parts `reasoning` and `output_audio`.",
     labels.ERROR_TYPE: "Empty for calls that ended with OK, otherwise as `reason`.",
     labels.CODE: "Name of the gRPC status code.",
     "grpc_service": "Always `openai.Chatgpt`.",

@@ -17,6 +17,7 @@ from support.otlp import attributes_of
 from support.raw_upstream import raw_upstream
 from support.request_bytes import VALID, check_refused, send_bytes
 from support.world import World, open_world
+from tokenwire.core.json_schemas import MAX_CHECKED_OBJECTS
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 LONGEST_ROUND: Final = 0.02
@@ -73,6 +74,11 @@ def tool_turns(arguments: str, *, count: int, result: str = "sun") -> pb.Message
     return pb.Message(content="hello", history=[*[called] * count, answered])
 
 
+def schema_of(objects: int) -> str:
+    """Return a JSON Schema of this many objects."""
+    return f'{{"anyOf":[{",".join(["{}"] * (objects - 1))}]}}'
+
+
 def with_data(parts: list[pb.Part], content: str = "hello") -> pb.Message:
     """Return a request with these parts."""
     return pb.Message(content=content, parts=parts)
@@ -103,6 +109,14 @@ ALLOWED: Final = {
             pb.Tool(name=f"tool-{n}", parameters=json.dumps({f"k{k}": k for k in range(300)}))
             for n in range(128)
         ],
+    ),
+    "a tool with as many schemas as are checked": pb.Message(
+        content="hello",
+        tools=[pb.Tool(name="a", parameters=schema_of(MAX_CHECKED_OBJECTS))],
+        format=pb.Format(json_schema=pb.JsonSchema(schema=schema_of(MAX_CHECKED_OBJECTS))),
+    ),
+    "a tool with more": pb.Message(
+        content="hello", tools=[pb.Tool(name="a", parameters=schema_of(170_000))]
     ),
     "an image": with_data([pb.Part(inline=bytes(5 * LARGEST - 1_000), media_type="image/png")]),
     "as many images as are allowed": with_data(

@@ -76,9 +76,16 @@ def retry_delay_of(error: grpc.aio.AioRpcError) -> float | None:
 
 def violated_fields_of(error: grpc.aio.AioRpcError) -> list[str]:
     """Return the fields in the failure's google.rpc.BadRequest."""
+    return [violation.field for violation in violations_of(error)]
+
+
+def violations_of(
+    error: grpc.aio.AioRpcError,
+) -> list[error_details_pb2.BadRequest.FieldViolation]:
+    """Return the fields, with their descriptions, in the failure's google.rpc.BadRequest."""
     bad_request = error_details_pb2.BadRequest()
     assert _unpack(details_of(error).details, bad_request)
-    return [violation.field for violation in bad_request.field_violations]
+    return list(bad_request.field_violations)
 
 
 def _unpack(details: Iterable[any_pb2.Any], into: Message) -> bool:

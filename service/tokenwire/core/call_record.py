@@ -41,11 +41,14 @@ class CallRecord:
         texts: The text received so far if spans record content; otherwise None.
         reasonings: The reasoning shown to the caller so far if spans record content.
         tool_calls: The tool calls so far if spans record content.
+        tool_call_count: The number of tool calls that have begun.
         completion: The end of a complete answer.
         stage: The latest stage that was reported to the caller.
         input_estimate: The tokens of the prompt, estimated from its size.
         usage_so_far: Returns what the upstream has reported of the usage before the end.
         counted: The usage of a call that asks for something else than an answer.
+        prompt_tokens: The result of a call that counts the tokens of a prompt.
+        prompt_estimated: Whether that result is an estimate.
         response_model: The model that such a call was answered by, as the upstream names it.
         status: The name of the gRPC status code; empty until the call has ended.
         reason: The failure's reason, or the status code where there is no reason.
@@ -73,11 +76,14 @@ class CallRecord:
     texts: list[str] | None = None
     reasonings: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
+    tool_call_count: int = 0
     completion: Completion | None = None
     stage: Stage | None = None
     input_estimate: int = 0
     usage_so_far: Callable[[], Usage | None] | None = None
     counted: Usage | None = None
+    prompt_tokens: int | None = None
+    prompt_estimated: bool = False
     response_model: str = ""
     status: str = ""
     reason: str = ""
@@ -91,6 +97,9 @@ class CallRecord:
 
     def add_delta(self, delta: Delta) -> None:
         """Record a part of the answer that has arrived from the upstream."""
+        if delta.tool_calls:
+            begun = 1 + max(call.index for call in delta.tool_calls)
+            self.tool_call_count = max(self.tool_call_count, begun)
         if not delta.tokens:
             return
         now = time.monotonic()

@@ -63,4 +63,5 @@ class TokenCounts:
             call.attempts.started = time.monotonic()
             self.on_upstream_call(request.model, call, {})
         count = await self.counter.count(request, call)
+        call.prompt_tokens, call.prompt_estimated = count.input_tokens, count.estimated
         return pb.TokenCount(input_tokens=count.input_tokens, estimated=count.estimated)

@@ -118,6 +118,7 @@ def _set_by_caller(message: pb.Message, defaults: Defaults, *, has_parts: bool) 
         names.discard("model")
     paths = [f"params.{name}" for name in names]
     paths += ["tools"] * bool(message.tools) + ["parts"] * has_parts
+    paths += ["history"] * bool(message.history)
     paths += [name for name in MESSAGE_FIELDS if message.HasField(name)]
     if message.HasField("reasoning"):
         paths += [f"reasoning.{field.name}" for field, _ in message.reasoning.ListFields()]

@@ -46,12 +46,18 @@ def log_call(call: CallRecord) -> None:
         "tokens": call.tokens,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
+        "cached_tokens": usage.cached_input_tokens or None if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens or None if usage else None,
+        "tool_calls": call.tool_call_count or None,
+        "prompt_tokens": call.prompt_tokens,
+        "estimated": call.prompt_estimated or None,
         "retries": call.attempts.retries or None,
         "attempts": call.attempts.count if call.attempts.first_sent else None,
         "cause": call.attempts.cause.value if call.attempts.cause else None,
         "upstream_status": call.attempts.upstream_status or None,
         "upstream_request_id": call.attempts.upstream_request_id or None,
         "finish_reason": call.completion.finish_reason.value if call.completion else None,
+        "refused": (call.completion.refused or None) if call.completion else None,
     }
     present = {name: value for name, value in fields.items() if value is not None}
     log.log(level, "call ended", extra=present)

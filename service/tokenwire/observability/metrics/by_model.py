@@ -36,10 +36,12 @@ class ModelSeries:
         self.outcomes = {
             outcome: declared.outcomes.labels(outcome.value, model) for outcome in Outcome
         }
-        self.finish_reasons = {
+        self._finish_reasons = {
             reason: declared.finish_reasons.labels(reason.value, model) for reason in FinishReason
         }
         self._tokens = {kind: declared.tokens.labels(model, kind.value) for kind in TokenType}
+        self._tool_calls = declared.tool_calls.labels(model)
+        self._refusals = declared.refusals.labels(model)
         self.abandoned_tokens = declared.abandoned_tokens.labels(model)
         self.abandoned_wait = {
             (outcome, phase): declared.abandoned_wait.labels(outcome.value, phase.value, model)
@@ -82,13 +84,30 @@ class ModelSeries:
             self._declared.token_usage.labels(*names).observe(usage.input_tokens)
         self._tokens[TokenType.INPUT].inc(usage.input_tokens)
         self._tokens[TokenType.OUTPUT].inc(usage.output_tokens)
+        # One by one, because most answers have none of them.
         if usage.cached_input_tokens:
             self._tokens[TokenType.CACHED].inc(usage.cached_input_tokens)
         if usage.reasoning_tokens:
             self._tokens[TokenType.REASONING].inc(usage.reasoning_tokens)
+        if usage.cache_write_input_tokens:
+            self._tokens[TokenType.CACHE_WRITE].inc(usage.cache_write_input_tokens)
+        if usage.audio_input_tokens:
+            self._tokens[TokenType.INPUT_AUDIO].inc(usage.audio_input_tokens)
+        if usage.audio_output_tokens:
+            self._tokens[TokenType.OUTPUT_AUDIO].inc(usage.audio_output_tokens)
         if self._cost and self._price:
             self._cost.inc(self._price.cost(usage))
         return usage.output_tokens
+
+    def count_ending(self, call: CallRecord) -> None:
+        """Count how an answer ended, if the call has a complete one."""
+        if call.completion is None:
+            return
+        self._finish_reasons[call.completion.finish_reason].inc()
+        if call.completion.refused:
+            self._refusals.inc()
+        if call.tool_call_count:
+            self._tool_calls.inc(call.tool_call_count)
 
     def _by_reason(self, counter: Counter) -> dict[str, Counter]:
         return {

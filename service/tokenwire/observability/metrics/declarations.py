@@ -115,6 +115,16 @@ class Declarations:
             "Complete answers, by finish reason.",
             (labels.FINISH_REASON, labels.MODEL),
         )
+        self.tool_calls = self._counter(
+            "tokenwire_tool_calls",
+            "Calls of tools in complete answers.",
+            model,
+        )
+        self.refusals = self._counter(
+            "tokenwire_refusals",
+            "Complete answers in which the model refused.",
+            model,
+        )
         self.tokens = self._counter(
             "tokenwire_tokens",
             "Tokens by model and type. Counted by the upstream; where an answer ended "

@@ -51,6 +51,9 @@ class TokenType(Enum):
     OUTPUT = "output"
     CACHED = "cached"
     REASONING = "reasoning"
+    CACHE_WRITE = "cache_write"
+    INPUT_AUDIO = "input_audio"
+    OUTPUT_AUDIO = "output_audio"
 
 
 class CertificateUse(Enum):

@@ -186,8 +186,8 @@ class Metrics:
         if outcome in (Outcome.CANCELLED, Outcome.DEADLINE):
             series.abandoned_tokens.inc(output)
             _observe_abandoned(call, outcome, series)
-        if call.completion and call.status == OK:
-            series.finish_reasons[call.completion.finish_reason].inc()
+        if call.status == OK:
+            series.count_ending(call)
         for reason in call.attempts.retries:
             series.upstream_retries[reason].inc()
             series.upstream_errors[reason].inc()

@@ -8,11 +8,24 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import ChatRequest, Part, Role, ToolCall, Turn, join_pieces
+from tokenwire.core.domain import (
+    ChatRequest,
+    Completion,
+    JsonObject,
+    JsonSchema,
+    Part,
+    Role,
+    Tool,
+    ToolCall,
+    Turn,
+    Usage,
+    join_pieces,
+)
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import CHAT, Method, MethodType
@@ -98,7 +111,9 @@ class ChatSpans:
 def _parameters(request: ChatRequest, method: Method) -> dict[str, AttributeValue]:
     sampling = request.sampling
     parameters: dict[str, AttributeValue | None] = {
-        "gen_ai.output.type": "text",
+        "gen_ai.output.type": (
+            "json" if isinstance(request.format, JsonSchema | JsonObject) else "text"
+        ),
         "gen_ai.request.stream": method.type is MethodType.SERVER_STREAM,
         "gen_ai.request.temperature": sampling.temperature,
         "gen_ai.request.max_tokens": sampling.max_tokens,
@@ -120,21 +135,44 @@ def _result(call: CallRecord) -> dict[str, AttributeValue]:
         result["gen_ai.response.model"] = call.response_model
     if call.counted:
         result["gen_ai.usage.input_tokens"] = call.counted.input_tokens
-    completion = call.completion
-    if completion is None:
-        return result
+    if call.prompt_tokens is not None:
+        # Not a usage: nothing was generated or paid for.
+        result["tokenwire.prompt_tokens"] = call.prompt_tokens
+    if call.tool_call_count:
+        result["tokenwire.tool_calls"] = call.tool_call_count
+    if call.completion:
+        result.update(_completed(call.completion))
+    return result
+
+
+def _completed(completion: Completion) -> dict[str, AttributeValue]:
+    result: dict[str, AttributeValue] = {}
     result["gen_ai.response.finish_reasons"] = (completion.finish_reason.value,)
     if completion.model:
         result["gen_ai.response.model"] = completion.model
     if completion.id:
         result["gen_ai.response.id"] = completion.id
+    if completion.refused:
+        result["tokenwire.refused"] = True
     if completion.usage:
-        usage = completion.usage
-        result["gen_ai.usage.input_tokens"] = usage.input_tokens
-        result["gen_ai.usage.output_tokens"] = usage.output_tokens
-        result["gen_ai.usage.cache_read.input_tokens"] = usage.cached_input_tokens
-        result["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning_tokens
+        result.update(_usage(completion.usage))
     return result
+
+
+def _usage(usage: Usage) -> dict[str, AttributeValue]:
+    tokens: dict[str, AttributeValue] = {
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_input_tokens,
+        "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+    }
+    rare = {
+        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_input_tokens,
+        "gen_ai.usage.audio.input_tokens": usage.audio_input_tokens,
+        "gen_ai.usage.audio.output_tokens": usage.audio_output_tokens,
+    }
+    tokens.update((name, count) for name, count in rare.items() if count)
+    return tokens
 
 
 class _Content:
@@ -155,6 +193,9 @@ class _Content:
         if request.system:
             instructions = await _json([_text(request.system)])
             self._write("gen_ai.system_instructions", instructions)
+        if request.tools:
+            await next_step()
+            self._write("gen_ai.tool.definitions", await _json(list(map(_tool, request.tools))))
         if request.sampling.stop:
             # Stop sequences are text of the caller, unlike the other parameters.
             self._span.set_attribute("gen_ai.request.stop_sequences", request.sampling.stop)
@@ -205,6 +246,12 @@ def _part(part: Part) -> dict[str, Any]:
         else {"type": "blob", "content": "", "size": len(part.data)}
     )
     return {**source, "modality": part.kind.value, "mime_type": part.media_type}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    parameters = msgspec.Raw(tool.parameters.encode())
+    return {"type": "function", "name": tool.name, **description, "parameters": parameters}
 
 
 def _tool_call(call: ToolCall) -> dict[str, str]:

@@ -1,19 +1,27 @@
 """Asks a chat model of which nothing is known but LangChain's interface."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from langchain_core.language_models import BaseChatModel
 
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.domain import ChatRequest
-from tokenwire.core.errors import InvalidParameter
 from tokenwire.upstreams.langchain.backend import Answering, Chunks
+from tokenwire.upstreams.langchain.support import check_support, not_supported
 from tokenwire.upstreams.openai.tool_fields import tool_fields
 from tokenwire.upstreams.prompt import to_drafts, to_messages, to_parameters
 
-NOT_SUPPORTED = "is not supported with this provider"
+FIELDS: Final = frozenset(
+    {
+        *(f"params.{name}" for name in ("temperature", "max_tokens", "top_p", "stop", "seed")),
+        *("params.frequency_penalty", "params.presence_penalty", "params.user"),
+        *("tool_choice.mode", "tool_choice.name", "tool_choice.parallel", "tools.strict"),
+        *("parts.image", "parts.audio", "parts.file", "parts.url"),
+    }
+)
+"""The fields that LangChain has a common name for. A model may still ignore one of them."""
 
 
 class GenericBackend:
@@ -28,13 +36,13 @@ class GenericBackend:
 
     def check(self, request: ChatRequest) -> None:
         """Reject what the model does not take; see `Backend`."""
-        _check_support(request)
+        check_support(request, FIELDS)
         _tool_parameters(self._model, request)
 
     async def ask(self, request: ChatRequest, attempts: Attempts) -> Answering:
         """Prepare the answer to `request`; see `Backend`."""
         del attempts
-        _check_support(request)
+        check_support(request, FIELDS)
         messages = await to_messages(to_drafts(request))
         stop = list(request.sampling.stop) or None
         parameters = to_parameters(request) | _tool_parameters(self._model, request)
@@ -48,24 +56,6 @@ class GenericBackend:
         """Do nothing: LangChain's chat models have no common close method."""
 
 
-def _check_support(request: ChatRequest) -> None:
-    """Reject what LangChain has no common parameter for."""
-    reasoning, sampling = request.reasoning, request.sampling
-    values = {
-        "params.top_logprobs": sampling.top_logprobs,
-        "params.top_k": sampling.top_k,
-        "params.min_p": sampling.min_p,
-        "params.logit_bias": sampling.logit_bias or None,
-        "params.service_tier": sampling.service_tier,
-        "reasoning.effort": reasoning.effort,
-        "reasoning.max_tokens": reasoning.max_tokens,
-        "format": request.format,
-    }
-    for name, value in values.items():
-        if value is not None:
-            raise InvalidParameter(name, NOT_SUPPORTED)
-
-
 def _tool_parameters(model: BaseChatModel, request: ChatRequest) -> dict[str, Any]:
     """Return the parameters for the request's tools, in the format of the model's provider."""
     if not request.tools:
@@ -77,6 +67,6 @@ def _tool_parameters(model: BaseChatModel, request: ChatRequest) -> dict[str, An
             fields.pop("tools"), **({"tool_choice": choice} if choice else {}), **fields
         )
     except Exception:  # noqa: BLE001 - packages raise exceptions of any type
-        raise InvalidParameter("tools", NOT_SUPPORTED) from None
+        raise not_supported("tools") from None
     kwargs: dict[str, Any] = getattr(bound, "kwargs", {})
     return kwargs

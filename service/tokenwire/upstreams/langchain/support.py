@@ -1,6 +1,6 @@
 """Rejects the fields of a request that a provider lacks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from tokenwire.core.domain import (
@@ -24,20 +24,26 @@ FORMATS: Final[Mapping[type[Format], str]] = {
 }
 
 
-def check_support(request: ChatRequest, fields: Mapping[str, str], provider: str) -> None:
+def check_support(request: ChatRequest, fields: Container[str], provider: str = "") -> None:
     """Require that the provider takes every field that the request sets.
 
     Args:
         request: The request.
-        fields: See `Provider`.
-        provider: The name of the provider.
+        fields: The fields that the provider takes; see `Provider`.
+        provider: The name of the provider; empty if it is unknown.
 
     Raises:
         InvalidParameter: The provider lacks a field; the error names it.
     """
     for field, path in _set_fields(request):
         if field not in fields:
-            raise InvalidParameter(path, f"is not supported with the provider {provider}")
+            raise not_supported(path, provider)
+
+
+def not_supported(path: str, provider: str = "") -> InvalidParameter:
+    """Return the error of a field that a provider lacks."""
+    name = f"the provider {provider}" if provider else "this provider"
+    return InvalidParameter(path, f"is not supported with {name}")
 
 
 def _set_fields(request: ChatRequest) -> Iterator[tuple[str, str]]:

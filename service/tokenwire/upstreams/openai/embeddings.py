@@ -16,6 +16,8 @@ from tokenwire.upstreams.openai.usage import input_usage
 from tokenwire.upstreams.openai.vectors import MAX_VECTOR_TEXT_BYTES, Vectors
 
 ENCODING_FORMAT: Final = "encoding_format"
+ENCODING_FORMATS: Final = "gen_ai.request.encoding_formats"
+"""OpenTelemetry's attribute of the encodings of vectors that the upstream was asked for."""
 
 
 class OpenAIEmbeddings:
@@ -50,6 +52,9 @@ class OpenAIEmbeddings:
     ) -> Embeddings:
         payload: dict[str, Any] = {"model": request.model, "input": list(request.texts)}
         payload.update(encoding)
+        if call.attempts.span:
+            formats = (encoding.get(ENCODING_FORMAT, "float"),)
+            call.attempts.span.set_attribute(ENCODING_FORMATS, formats)
         if request.dimensions is not None:
             payload["dimensions"] = request.dimensions
         if request.user:

@@ -76,6 +76,12 @@ PARTS: Final = re.compile(
     re.IGNORECASE,
 )
 """What upstreams call the parts of a prompt that are not text."""
+HISTORY: Final = re.compile(
+    r"""(?<![^\W_])(roles?|assistant|prefill|alternat\w+|(last|final|previous|preceding)\ message
+    |tool_?(calls?|call_?ids?|use|results?|messages?)|function_?calls?)(?![^\W_])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What upstreams call the order of the turns of a prompt and its tool calls."""
 QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 
 
@@ -89,6 +95,16 @@ def named_fields(body: ErrorBody) -> tuple[str, ...]:
 def is_about_parts(body: ErrorBody) -> bool:
     """Report whether an error is about an image, audio or a file of the prompt."""
     return bool(PARTS.search(body.text) or PARTS.search(body.kinds))
+
+
+def names_prompt(body: ErrorBody) -> bool:
+    """Report whether a parameter key of an error names the prompt or a part of it."""
+    return any(not PROMPT.isdisjoint(_steps(path)) for path in body.parameters)
+
+
+def mentions_history(body: ErrorBody) -> bool:
+    """Report whether an error's message is about the turns of the prompt."""
+    return bool(HISTORY.search(body.text))
 
 
 def names_another_field(body: ErrorBody) -> bool:

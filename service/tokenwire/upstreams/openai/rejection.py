@@ -75,8 +75,12 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     fields = parameters.named_fields(content)
     if not fields and (wait is not None or words.is_transient(content)):
         return errors.UpstreamError(retry_after=wait)
-    parts = ("parts",) if parameters.is_about_parts(content) else ()
-    return errors.UpstreamRejectedRequest(fields=fields or parts)
+    # The caller is blamed for the first one that it set.
+    if not fields and parameters.is_about_parts(content):
+        fields += ("parts",)
+    if parameters.names_prompt(content) or (not fields and parameters.mentions_history(content)):
+        fields += ("history",)
+    return errors.UpstreamRejectedRequest(fields=fields)
 
 
 def is_error(value: object) -> bool:
