@@ -13,10 +13,10 @@ from tokenwire.config.gateway import GatewayFile, LoadedGateway, ModelSection, U
 from tokenwire.config.gateway.secrets import is_reference, resolve
 from tokenwire.core.prices import Price
 from tokenwire.routing.routes import (
-    Changes,
-    Client,
     Gateway,
+    KeyClient,
     Route,
+    RouteChanges,
     RoutedModel,
     RoutedUpstream,
 )
@@ -42,12 +42,12 @@ def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
     Raises:
         SettingsError: The package of a provider is not installed.
     """
-    changes = Changes()
+    changes = RouteChanges()
     directory = loaded.path.parent
     upstreams = {
         name: RoutedUpstream(
             name,
-            [Client(models) for models in _clients(section, directory, settings)],
+            [KeyClient(models) for models in _clients(section, directory, settings)],
             Timeouts(section.first_token_timeout, section.idle_timeout),
             changes,
             section.max_streams,
@@ -94,7 +94,7 @@ def _settings_of(section: UpstreamSection, key: SecretStr | None, settings: Sett
 
 
 def _model(
-    name: str, section: ModelSection, upstreams: Mapping[str, RoutedUpstream], changes: Changes
+    name: str, section: ModelSection, upstreams: Mapping[str, RoutedUpstream], changes: RouteChanges
 ) -> RoutedModel:
     tiers = [
         [

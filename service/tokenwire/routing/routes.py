@@ -11,7 +11,7 @@ from tokenwire.upstreams import Models
 from tokenwire.upstreams.progress_timer import Timeouts
 
 
-class Changes:
+class RouteChanges:
     """Tells when a route may have become free, or is not free any more."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Changes:
 
 
 @dataclass(slots=True, eq=False)
-class Client:
+class KeyClient:
     """The connections to an upstream with one of its keys.
 
     Attributes:
@@ -69,9 +69,9 @@ class RoutedUpstream:
     """
 
     name: str
-    clients: Sequence[Client]
+    clients: Sequence[KeyClient]
     timeouts: Timeouts
-    changes: Changes
+    changes: RouteChanges
     max_streams: int | None = None
 
     @property
@@ -99,7 +99,7 @@ class RoutedKey:
         on_change: See `Breaker`.
     """
 
-    def __init__(self, client: Client, clock: Clock, on_change: OnChange | None) -> None:
+    def __init__(self, client: KeyClient, clock: Clock, on_change: OnChange | None) -> None:
         self.client = client
         self.breaker = Breaker(clock, on_change)
 
@@ -226,7 +226,7 @@ class RoutedModel:
     name: str
     tiers: Sequence[Tier[Route]]
     routes: Sequence[Route]
-    changes: Changes
+    changes: RouteChanges
     first_token_seconds: float | None = None
     idle_seconds: float | None = None
 
@@ -269,7 +269,7 @@ class Gateway:
 
     models: Mapping[str, RoutedModel]
     upstreams: Sequence[RoutedUpstream]
-    changes: Changes
+    changes: RouteChanges
 
     async def aclose(self) -> None:
         """Close all connections."""

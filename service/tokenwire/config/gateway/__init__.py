@@ -1,13 +1,13 @@
 """The gateway file: upstreams, models and their routes."""
 
-from tokenwire.config.gateway.model import GatewayFile, ModelSection, Route, UpstreamSection
+from tokenwire.config.gateway.model import GatewayFile, ModelSection, RouteSection, UpstreamSection
 from tokenwire.config.gateway.reading import LoadedGateway, load_gateway
 
 __all__ = [
     "GatewayFile",
     "LoadedGateway",
     "ModelSection",
-    "Route",
+    "RouteSection",
     "UpstreamSection",
     "load_gateway",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import TypeAlias
 
-from tokenwire.config.gateway.model import GatewayFile, Route
+from tokenwire.config.gateway.model import GatewayFile, RouteSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
 from tokenwire.config.regular_files import read_regular
@@ -53,7 +53,7 @@ def _check_routes(file: GatewayFile) -> Iterator[Problem]:
                 seen.add(route.to)
 
 
-def _check_route(file: GatewayFile, route: Route, path: Path) -> Iterator[Problem]:
+def _check_route(file: GatewayFile, route: RouteSection, path: Path) -> Iterator[Problem]:
     if route.upstream not in file.upstreams:
         known = _similar(route.upstream, file.upstreams)
         yield path, route.to, f"the upstream {route.upstream} is not in `upstreams`{known}"

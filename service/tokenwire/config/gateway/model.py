@@ -88,7 +88,7 @@ class UpstreamSection(Section):
     idle_timeout: Duration = Field(30.0, description="Timeout for the next token.")
 
 
-class Route(Section):
+class RouteSection(Section):
     """An upstream's model."""
 
     to: str = Field(
@@ -128,18 +128,23 @@ def _list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-RouteEntry = Annotated[Route, BeforeValidator(_route, json_schema_input_type=str | Route)]
+RouteEntry = Annotated[
+    RouteSection, BeforeValidator(_route, json_schema_input_type=str | RouteSection)
+]
 Tier = Annotated[
     list[RouteEntry],
     Field(min_length=1, max_length=MAX_ROUTES),
-    BeforeValidator(_list, json_schema_input_type=str | Route | list[str | Route]),
+    BeforeValidator(_list, json_schema_input_type=str | RouteSection | list[str | RouteSection]),
 ]
 """Routes that share the calls."""
 Routes = Annotated[
     list[Tier],
     Field(min_length=1, max_length=MAX_ROUTES),
     BeforeValidator(
-        _list, json_schema_input_type=str | Route | list[str | Route | list[str | Route]]
+        _list,
+        json_schema_input_type=str
+        | RouteSection
+        | list[str | RouteSection | list[str | RouteSection]],
     ),
 ]
 """Tiers, in the order in which they are tried."""

@@ -11,7 +11,7 @@ from tokenwire.config.gateway.model import (
     GatewayFile,
     ModelSection,
     PriceSection,
-    Route,
+    RouteSection,
     Section,
     UpstreamSection,
 )
@@ -66,7 +66,7 @@ def _unknown_key(place: Path) -> str:
         case ("models", _, "price"):
             section = PriceSection
         case _:
-            section = Route
+            section = RouteSection
     found = difflib.get_close_matches(str(place[-1]), section.model_fields, 1)
     hint = f"did you mean {found[0]}? " if found else ""
     return f"unknown key; {hint}allowed here: {', '.join(section.model_fields)}"
