@@ -61,7 +61,7 @@ NAMED_FIELDS: list[tuple[object, tuple[str, ...]]] = [
     (said("the property role of messages[0] must be user"), ("history",)),
     (said("no", param="messages[0].user"), ("history",)),
     (said("no", param="input"), ("history",)),
-    (said("the assistant's image is not allowed"), ("parts",)),
+    (said("the assistant's image is not allowed"), ("parts", "history")),
     (said("temperature must be set for the assistant"), ("params.temperature",)),
     (said("no", param="canary"), ()),
 ]

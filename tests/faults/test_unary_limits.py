@@ -200,6 +200,15 @@ async def test_row_46_half_closed_without_a_message(world: World, method: UnaryM
     await world.check(INVALID_ARGUMENT, "MALFORMED_REQUEST")
 
 
+async def test_row_47_no_message(monkeypatch: pytest.MonkeyPatch, method: UnaryMethod) -> None:
+    """A call whose message does not come in time is REQUEST_TIMEOUT."""
+    async with open_world(monkeypatch, **SETTINGS, request_timeout_seconds=0.2) as world:
+        async with http2.connect(world.app.address) as caller:
+            await caller.send(http2.call(1, method.path))
+            await caller.status(EXHAUSTED.value[0])
+        await world.check(EXHAUSTED, "REQUEST_TIMEOUT")
+
+
 async def test_row_40_before_the_listener_closes(
     monkeypatch: pytest.MonkeyPatch, method: UnaryMethod
 ) -> None:

@@ -123,14 +123,15 @@ async def test_row_3_silence(monkeypatch: pytest.MonkeyPatch, method: UnaryMetho
         await world.check(*ending)
 
 
-async def test_row_7_no_deadline_of_the_caller(
-    monkeypatch: pytest.MonkeyPatch, method: UnaryMethod
+@pytest.mark.parametrize("timeout_", [None, 86_400], ids=["none", "a day"])
+async def test_row_7_a_deadline_that_is_too_long(
+    monkeypatch: pytest.MonkeyPatch, method: UnaryMethod, timeout_: float | None
 ) -> None:
-    """A call without a deadline ends with the limit of the service."""
+    """A call without a deadline, or with a long one, ends with the limit of the service."""
     async with open_world(monkeypatch, **SETTINGS, stream_timeout_seconds=0.3) as world:
         world.upstream.script("stall")
         ending = (UNAVAILABLE, "STREAM_DURATION_LIMIT")
-        assert await failed(method.call(world.stub)) == ending
+        assert await failed(method.call(world.stub, timeout=timeout_)) == ending
         await world.check(*ending)
 
 

@@ -81,7 +81,7 @@ class EmptyPrompt(InvalidField):
 
 
 class InvalidParameter(InvalidField):
-    """A field is out of range, the upstream rejects its value, or a turn's role is unknown."""
+    """A field is out of range or no JSON Schema, or the upstream rejects its value."""
 
     reason = "INVALID_PARAMETER"
     text = "A field of the request is out of range; the details name it."

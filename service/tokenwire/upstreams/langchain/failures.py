@@ -81,7 +81,7 @@ def failure_of(error: Exception, *, sent: bool | None, received: bool) -> errors
     is_malformed = any(isinstance(each, MALFORMED) for each in chain)
     if sent is False or (isinstance(error, REJECTED_LOCALLY) and not (sent or is_malformed)):
         # Nothing was sent: the package cannot make a request from its arguments.
-        return errors.UpstreamRejectedRequest(fields=_named_fields(error))
+        return errors.UpstreamRejectedRequest(fields=_rejected_fields(error))
     if is_malformed or isinstance(error, REJECTED_LOCALLY):
         return errors.UpstreamProtocolError()
     return errors.UpstreamError()
@@ -171,5 +171,5 @@ def _by_connection(error: BaseException, *, received: bool) -> errors.ServiceErr
     return None
 
 
-def _named_fields(error: BaseException) -> tuple[str, ...]:
-    return parameters.named_fields(ErrorBody(text=str(error)[:MAX_TEXT_LENGTH]))
+def _rejected_fields(error: BaseException) -> tuple[str, ...]:
+    return parameters.rejected_fields(ErrorBody(text=str(error)[:MAX_TEXT_LENGTH]))

@@ -92,19 +92,26 @@ def named_fields(body: ErrorBody) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, fields)))
 
 
-def is_about_parts(body: ErrorBody) -> bool:
+def rejected_fields(body: ErrorBody) -> tuple[str, ...]:
+    """Return the contract's fields that may be at fault, the likeliest first.
+
+    The caller is blamed for the first one that it set.
+    """
+    fields = named_fields(body)
+    others = () if fields else ("parts",) * _is_about_parts(body)
+    if _names_prompt(body) or (not fields and HISTORY.search(body.text)):
+        others += ("history",)
+    return fields + others
+
+
+def _is_about_parts(body: ErrorBody) -> bool:
     """Report whether an error is about an image, audio or a file of the prompt."""
     return bool(PARTS.search(body.text) or PARTS.search(body.kinds))
 
 
-def names_prompt(body: ErrorBody) -> bool:
+def _names_prompt(body: ErrorBody) -> bool:
     """Report whether a parameter key of an error names the prompt or a part of it."""
     return any(not PROMPT.isdisjoint(_steps(path)) for path in body.parameters)
-
-
-def mentions_history(body: ErrorBody) -> bool:
-    """Report whether an error's message is about the turns of the prompt."""
-    return bool(HISTORY.search(body.text))
 
 
 def names_another_field(body: ErrorBody) -> bool:

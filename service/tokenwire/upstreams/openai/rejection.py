@@ -72,15 +72,10 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     wait = next((each for each in waits if each is not None), None)
     if kind := _kind(status, content):
         return kind(retry_after=wait if kind.retryable else None)
-    fields = parameters.named_fields(content)
-    if not fields and (wait is not None or words.is_transient(content)):
+    may_be_transient = wait is not None or words.is_transient(content)
+    if may_be_transient and not parameters.named_fields(content):
         return errors.UpstreamError(retry_after=wait)
-    # The caller is blamed for the first one that it set.
-    if not fields and parameters.is_about_parts(content):
-        fields += ("parts",)
-    if parameters.names_prompt(content) or (not fields and parameters.mentions_history(content)):
-        fields += ("history",)
-    return errors.UpstreamRejectedRequest(fields=fields)
+    return errors.UpstreamRejectedRequest(fields=parameters.rejected_fields(content))
 
 
 def is_error(value: object) -> bool:
