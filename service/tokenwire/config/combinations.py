@@ -77,34 +77,16 @@ def require_room_for_a_request(largest: int, in_flight: int) -> None:
         )
 
 
-def require_openai(variable: str, *, is_set: bool) -> None:
-    """Require that a setting of OpenAI-compatible upstreams is not set with another provider.
+def require_unset(variable: str, *, is_set: bool, beside: str) -> None:
+    """Require that a setting is not set where it has no effect.
 
     Args:
         variable: The setting's environment variable.
         is_set: Whether it is set.
+        beside: The setting beside which it has no effect.
 
     Raises:
-        PydanticCustomError: It is set; the message names it.
+        PydanticCustomError: It is set; the message names both.
     """
     if is_set:
-        raise PydanticCustomError(
-            "provider",
-            f"{variable} has no effect with a TOKENWIRE_PROVIDER other than openai; unset it",
-        )
-
-
-def require_no_models(variable: str, *, is_set: bool) -> None:
-    """Require that a setting of models is not set beside the gateway file.
-
-    Args:
-        variable: The setting's environment variable.
-        is_set: Whether it is set.
-
-    Raises:
-        PydanticCustomError: It is set; the message names it.
-    """
-    if is_set:
-        raise PydanticCustomError(
-            "models", f"{variable} has no effect with TOKENWIRE_CONFIG, whose file has it; unset it"
-        )
+        raise PydanticCustomError("no_effect", f"{variable} has no effect with {beside}; unset it")

@@ -13,10 +13,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokenwire.config import tracing
 from tokenwire.config.combinations import (
     require_no_fragment,
-    require_no_models,
     require_one_credential,
-    require_openai,
     require_room_for_a_request,
+    require_unset,
     require_whole_tls,
 )
 from tokenwire.config.files import MountedFiles, names_of
@@ -360,10 +359,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _upstream_is_given(self) -> Self:
         if self.config is not None:
-            require_no_models("TOKENWIRE_MODEL", is_set="model" in self.model_fields_set)
-            require_no_models("TOKENWIRE_MODELS", is_set=bool(self.models))
-            require_no_models("TOKENWIRE_PRICES", is_set=bool(self.prices))
-            require_no_models("TOKENWIRE_EMBEDDING_MODEL", is_set=self.embedding_model is not None)
+            own = {
+                "TOKENWIRE_MODEL": "model" in self.model_fields_set,
+                "TOKENWIRE_MODELS": bool(self.models),
+                "TOKENWIRE_PRICES": bool(self.prices),
+                "TOKENWIRE_EMBEDDING_MODEL": self.embedding_model is not None,
+            }
+            for variable, is_set in own.items():
+                require_unset(variable, is_set=is_set, beside="TOKENWIRE_CONFIG, whose file has it")
             return self
         if self.provider == "openai" and self.api_key is None and self.base_url is None:
             raise PydanticCustomError(
@@ -383,8 +386,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _provider_has_what_is_set(self) -> Self:
         if self.provider != "openai":
-            require_openai("TOKENWIRE_TOKENIZER", is_set=self.tokenizer != "none")
-            require_openai("TOKENWIRE_EMBEDDING_MODEL", is_set=self.embedding_model is not None)
+            other = "a TOKENWIRE_PROVIDER other than openai"
+            has_embeddings = self.embedding_model is not None
+            require_unset("TOKENWIRE_TOKENIZER", is_set=self.tokenizer != "none", beside=other)
+            require_unset("TOKENWIRE_EMBEDDING_MODEL", is_set=has_embeddings, beside=other)
         return self
 
     @classmethod

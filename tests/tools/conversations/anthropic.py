@@ -10,7 +10,6 @@ from typing import Any
 
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tools.conversations import story
-from tools.conversations.story import Called, Received
 from tools.conversations.wire import Wire, named_events
 
 
@@ -192,29 +191,13 @@ ANTHROPIC = Wire(
         },
     ],
     answers=ANSWERS,
-    received=[
-        Received(
-            "",
-            story.FIRST_THOUGHT,
-            [
-                Called("toolu_a", "get_weather", story.ZURICH, 0),
-                Called("toolu_b", "get_weather", story.OSLO, 1),
-            ],
+    received=story.expected(
+        ("toolu_a", "toolu_b", "toolu_c"),
+        [
             pb.Usage(input_tokens=90, output_tokens=40, cache_write_input_tokens=10),
-        ),
-        Received(
-            "",
-            story.SECOND_THOUGHT,
-            [Called("toolu_c", "get_time", story.OSLO, 0)],
             pb.Usage(input_tokens=150, output_tokens=20, cached_input_tokens=64),
-        ),
-        Received(
-            story.ANSWER,
-            "",
-            [],
             pb.Usage(input_tokens=180, output_tokens=12, cached_input_tokens=128),
-            pb.FINISH_REASON_STOP,
-            has_state=False,
-        ),
-    ],
+        ],
+        state=True,
+    ),
 )

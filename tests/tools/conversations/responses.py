@@ -9,7 +9,6 @@ from typing import Any
 
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tools.conversations import story
-from tools.conversations.story import Called, Received
 from tools.conversations.wire import Wire, named_events
 
 
@@ -235,31 +234,15 @@ RESPONSES = Wire(
         {**SHARED, "input": BEGINNING + FIRST_TURN + SECOND_TURN, "text": {"format": FORMAT}},
     ],
     answers=ANSWERS,
-    received=[
-        Received(
-            "",
-            story.FIRST_THOUGHT,
-            [
-                Called("call_a", "get_weather", story.ZURICH, 0),
-                Called("call_b", "get_weather", story.OSLO, 1),
-            ],
+    received=story.expected(
+        ("call_a", "call_b", "call_c"),
+        [
             pb.Usage(input_tokens=90, output_tokens=40, reasoning_tokens=11),
-        ),
-        Received(
-            "",
-            story.SECOND_THOUGHT,
-            [Called("call_c", "get_time", story.OSLO, 0)],
             pb.Usage(
                 input_tokens=150, output_tokens=20, reasoning_tokens=5, cached_input_tokens=64
             ),
-        ),
-        Received(
-            story.ANSWER,
-            "",
-            [],
             pb.Usage(input_tokens=180, output_tokens=12, cached_input_tokens=128),
-            pb.FINISH_REASON_STOP,
-            has_state=False,
-        ),
-    ],
+        ],
+        state=True,
+    ),
 )

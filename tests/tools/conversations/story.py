@@ -52,7 +52,26 @@ class Received:
     usage: pb.Usage
     finish_reason: pb.FinishReason.ValueType = pb.FINISH_REASON_TOOL_CALLS
     model: str = "model-1"
-    has_state: bool = True
+    has_state: bool = False
+
+
+def expected(ids: tuple[str, str, str], usages: list[pb.Usage], *, state: bool) -> list[Received]:
+    """Return what the caller receives of the three answers.
+
+    Args:
+        ids: The ids of the three calls.
+        usages: The usage of each answer.
+        state: Whether the first two answers have a state.
+    """
+    first, second, third = ids
+    calls = [Called(first, "get_weather", ZURICH, 0), Called(second, "get_weather", OSLO, 1)]
+    return [
+        Received("", FIRST_THOUGHT, calls, usages[0], has_state=state),
+        Received(
+            "", SECOND_THOUGHT, [Called(third, "get_time", OSLO, 0)], usages[1], has_state=state
+        ),
+        Received(ANSWER, "", [], usages[2], pb.FINISH_REASON_STOP, has_state=False),
+    ]
 
 
 def received(answers: list[pb.Answer]) -> Received:
