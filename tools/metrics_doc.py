@@ -96,6 +96,7 @@ def _metrics() -> list[MetricWrapperBase]:
     # The registry's public interface has a metric's labels only once it has samples.
     metrics = Metrics((), (), ())
     metrics.with_tls()
+    metrics.with_routes()
     collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]
 

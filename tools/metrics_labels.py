@@ -29,7 +29,10 @@ LABELS: Final = {
     labels.PHASE: "`before_first_token` or `streaming`.",
     labels.CERTIFICATE: "`server`, the certificate that callers receive, or `client_ca`, the "
     "authorities of callers.",
-    labels.RESULT: "`ok` or `error`.",
+    labels.RESULT: "`ok` or `error`. Of requests on a route also `other`: the caller left, or "
+    "caused the failure.",
+    labels.ROUTE: "`UPSTREAM/MODEL`, as in the gateway file.",
+    labels.UPSTREAM: "The upstream's name in the gateway file.",
     labels.OUTCOME: "Each call has one; see below.",
     "version": "Version of tokenwire.",
     "python": "Version of Python.",

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -19,10 +21,12 @@ from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.logs.call_log import log_call
 from tokenwire.observability.metrics import Metrics
+from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.offer import build_offer
+from tokenwire.routing.routes import Gateway, Route
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
@@ -97,6 +101,7 @@ class App:
         )
         if offer.gateway:
             offer.gateway.changes.listen(self._health.refresh)
+            _watch_routes(offer.gateway, self.metrics.with_routes())
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
         self._undelivered = UndeliveredStatuses(
             settings.reader_timeout_seconds,
@@ -274,3 +279,15 @@ class App:
         await asyncio.to_thread(self._telemetry.shutdown)
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")
+
+
+def _watch_routes(gateway: Gateway, metrics: RouteMetrics) -> None:
+    metrics.watch_waiting(lambda: gateway.changes.waiting)
+    for upstream in gateway.upstreams:
+        metrics.watch_upstream(upstream.name, partial(getattr, upstream, "in_flight"))
+    for name, route in gateway.routes.items():
+        route.on_result, route.on_fallback = metrics.watch_route(name, _is_open(route))
+
+
+def _is_open(route: Route) -> Callable[[], bool]:
+    return lambda: not route.serving

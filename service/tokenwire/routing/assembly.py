@@ -54,9 +54,20 @@ def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
         )
         for name, section in loaded.file.upstreams.items()
     }
+    # Models share the routes that several of them have, and with them the breakers.
+    named = {
+        route.to: route
+        for model in loaded.file.models.values()
+        for tier in model.routes
+        for route in tier
+    }
+    routes = {
+        name: Route(upstreams[each.upstream], each.model, time.monotonic, changes.breaker_changed)
+        for name, each in named.items()
+    }
     models: dict[str, RoutedModel] = {}
     for name, section in loaded.file.models.items():
-        model = _model(name, section, upstreams, changes)
+        model = _model(name, section, routes, changes)
         models |= dict.fromkeys((name, *section.aliases), model)
     return Gateway(models, tuple(upstreams.values()), changes)
 
@@ -94,22 +105,10 @@ def _settings_of(section: UpstreamSection, key: SecretStr | None, settings: Sett
 
 
 def _model(
-    name: str, section: ModelSection, upstreams: Mapping[str, RoutedUpstream], changes: RouteChanges
+    name: str, section: ModelSection, routes: Mapping[str, Route], changes: RouteChanges
 ) -> RoutedModel:
     tiers = [
-        [
-            Weighted(
-                Route(
-                    upstreams[route.upstream],
-                    route.model,
-                    time.monotonic,
-                    changes.breaker_changed,
-                ),
-                route.weight,
-            )
-            for route in tier
-        ]
-        for tier in section.routes
+        [Weighted(routes[route.to], route.weight) for route in tier] for tier in section.routes
     ]
     return RoutedModel(
         name,

@@ -94,6 +94,7 @@ class CallRoutes:
             raise failure
         found = self._model.take(self._untried)
         assert found  # noqa: S101 - nothing ran since it was free
+        lease.route.on_fallback()
         self._call.attempts.add_retry(failure.reason, 0.0)
         return self._prepared(found)
 

@@ -1,10 +1,10 @@
 """The routes of models: upstreams with their keys, and what is in flight to them."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tokenwire.observability.metrics.labels import RouteResult
 from tokenwire.routing.breaker import Breaker, BreakerState, Clock, OnChange, Pass
 from tokenwire.routing.tiers import Tier, Weighted
 from tokenwire.upstreams import Models
@@ -12,9 +12,14 @@ from tokenwire.upstreams.progress_timer import Timeouts
 
 
 class RouteChanges:
-    """Tells when a route may have become free, or is not free any more."""
+    """Tells when a route may have become free, or is not free any more.
+
+    Attributes:
+        waiting: The number of calls that wait.
+    """
 
     def __init__(self) -> None:
+        self.waiting = 0
         self._event = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
 
@@ -38,9 +43,14 @@ class RouteChanges:
 
     async def wait(self, until: float) -> None:
         """Wait for the next change, or until a time on the event loop's clock."""
-        with contextlib.suppress(TimeoutError):
+        self.waiting += 1
+        try:
             async with asyncio.timeout_at(until):
                 await self._event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.waiting -= 1
 
 
 @dataclass(slots=True, eq=False)
@@ -117,6 +127,8 @@ class Route:
         upstream: See above.
         model: See above.
         keys: A breaker for each key.
+        on_result: Called with the result of each request that has ended.
+        on_fallback: Called when a call moves on because this route failed.
     """
 
     def __init__(
@@ -128,6 +140,8 @@ class Route:
     ) -> None:
         self.upstream = upstream
         self.model = model
+        self.on_result: Callable[[RouteResult], None] = lambda _: None
+        self.on_fallback: Callable[[], None] = lambda: None
         self.keys = [RoutedKey(client, clock, on_change) for client in upstream.clients]
         self._turns = Tier([Weighted(key) for key in self.keys], lambda key: key.client.in_flight)
 
@@ -176,7 +190,7 @@ class Lease:
         self.route = route
         self.key = key
         self._pass = admitted
-        self._judged = False
+        self._result = RouteResult.OTHER
 
     def __enter__(self) -> None:
         self.key.client.in_flight += 1
@@ -186,8 +200,9 @@ class Lease:
         self.key.client.in_flight -= 1
         if was_full:
             self.route.upstream.changes.notify()
-        if not self._judged:
+        if self._result is RouteResult.OTHER:
             self._pass.release()
+        self.route.on_result(self._result)
 
     @property
     def models(self) -> Models:
@@ -201,12 +216,12 @@ class Lease:
 
     def succeed(self) -> None:
         """Record that the answer has begun."""
-        self._judged = True
+        self._result = RouteResult.OK
         self._pass.succeed()
 
     def fail(self, retry_after: float | None, *, at_once: bool) -> None:
         """Record a failure that the upstream caused; see `Pass.fail`."""
-        self._judged = True
+        self._result = RouteResult.ERROR
         self._pass.fail(retry_after, at_once=at_once)
 
 
@@ -270,6 +285,11 @@ class Gateway:
     models: Mapping[str, RoutedModel]
     upstreams: Sequence[RoutedUpstream]
     changes: RouteChanges
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The routes of all models, by name."""
+        return {route.name: route for model in self.models.values() for route in model.routes}
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -20,6 +20,8 @@ FINISH_REASON: Final = "finish_reason"
 PHASE: Final = "phase"
 CERTIFICATE: Final = "certificate"
 RESULT: Final = "result"
+ROUTE: Final = "route"
+UPSTREAM: Final = "upstream"
 
 OTHER_MODEL: Final = "other"
 """The label of every model that the settings do not name; it bounds the number of series."""
@@ -61,6 +63,20 @@ class CertificateUse(Enum):
 
     SERVER = "server"
     CLIENT_CA = "client_ca"
+
+
+class RouteResult(Enum):
+    """How a request on a route ended.
+
+    Attributes:
+        OK: The answer began, and did not break off.
+        ERROR: The upstream failed.
+        OTHER: The request says nothing of the upstream: the caller left, or caused the failure.
+    """
+
+    OK = "ok"
+    ERROR = "error"
+    OTHER = "other"
 
 
 class ReloadResult(Enum):

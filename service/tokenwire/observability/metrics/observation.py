@@ -13,6 +13,7 @@ from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
 from tokenwire.observability.metrics.declarations import Declarations
 from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
+from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics.tls import TlsMetrics
 
 OK: Final = "OK"
@@ -74,6 +75,10 @@ class Metrics:
         """Add and return the metrics of TLS."""
         self.tls = TlsMetrics(self.registry)
         return self.tls
+
+    def with_routes(self) -> RouteMetrics:
+        """Add and return the metrics of routes."""
+        return RouteMetrics(self.registry)
 
     def note_call(self, peer: str) -> None:
         """Record a call, health checks included, on the connection of `peer`."""
