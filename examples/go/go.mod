@@ -1,4 +1,4 @@
-module example.com/tokenwire/chat
+module example.com/tokenwire/examples
 
 go 1.26.0
 

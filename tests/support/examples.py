@@ -1,0 +1,68 @@
+"""Runs the examples in Go and Node, which have the same programs."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.programs import ROOT
+
+GO = ROOT / "examples" / "go"
+NODE = ROOT / "examples" / "node"
+GO_ENVIRONMENT = {"GOPROXY": "off", "GOTOOLCHAIN": "local"}
+"""Keeps the go command from the network."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples of one language, and the status codes as this language writes them."""
+
+    program: Callable[[str], tuple[str | Path, ...]]
+    """The command of a program: chat, tools, image, structured or cancel."""
+    timeout_of_a_second: str
+    invalid_argument: str
+    unavailable: str
+    deadline_exceeded: str
+    cancelled: str
+
+
+def go(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the go command in the folder of the Go examples, without network access."""
+    return subprocess.run(
+        ["go", *arguments],
+        cwd=GO,
+        env={**os.environ, **GO_ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def go_examples(programs: Path) -> Examples:
+    """Build the Go examples into a folder, from the committed files only."""
+    built = go("build", "-o", f"{programs}/", "./...")
+    assert built.returncode == 0, built.stderr
+    # go names the program at the root of a module after the module.
+    (programs / "examples").rename(programs / "chat")
+    return Examples(
+        program=lambda name: (programs / name,),
+        timeout_of_a_second="-timeout=1s",
+        invalid_argument="InvalidArgument",
+        unavailable="Unavailable",
+        deadline_exceeded="DeadlineExceeded",
+        cancelled="Canceled",
+    )
+
+
+def node_examples() -> Examples:
+    """Return the Node examples."""
+    return Examples(
+        program=lambda name: ("node", NODE / f"{'main' if name == 'chat' else name}.js"),
+        timeout_of_a_second="--timeout=1",
+        invalid_argument="INVALID_ARGUMENT",
+        unavailable="UNAVAILABLE",
+        deadline_exceeded="DEADLINE_EXCEEDED",
+        cancelled="CANCELLED",
+    )
