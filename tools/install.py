@@ -9,9 +9,11 @@ succeeds, so a second run does nothing and a failed installation is repeated.
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
 change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
-change tools/otelcol/manifest.yaml; see tools/kubernetes_tools.py for those of
-the chart. Debian decides about Prometheus, nginx and Chromium. The plugins of
-protoc are tools of gen/go/go.mod: run `go get -tool PLUGIN@VERSION` there.
+change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
+tools/kubernetes_tools.py for those of the chart. Debian decides about
+Prometheus, nginx and Chromium, and about Maven and the JDK where they are
+missing. The plugins of protoc are tools of gen/go/go.mod: run
+`go get -tool PLUGIN@VERSION` there.
 """
 
 import os
@@ -30,6 +32,7 @@ from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, 
 LOAD = ROOT / "benchmarks" / "load"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
+JAVA_EXAMPLE = ROOT / "examples" / "java"
 OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 
 # Name of the program -> package and version for `go install`.
@@ -55,6 +58,12 @@ def buf() -> None:
     shutil.copytree(ROOT / "tools" / "node", folder)
     npm_ci(folder)
     link(folder / "node_modules" / ".bin" / "buf")
+
+
+def java_example() -> None:
+    """Build the Java examples, with their dependencies beside them."""
+    shutil.rmtree(JAVA_EXAMPLE / "target", ignore_errors=True)
+    run("mvn", "--batch-mode", "--quiet", "compile", cwd=JAVA_EXAMPLE)
 
 
 def litellm() -> None:
@@ -127,6 +136,16 @@ def tools() -> Iterator[Tool]:
         digest(*(example / name for name in npm_files)),
         example / "node_modules" / ".package-lock.json",
         lambda: npm_ci(example),
+    )
+    if not all(map(shutil.which, ("javac", "mvn"))):
+        yield installed_by_debian("maven", Path("/usr/bin/mvn"), "default-jdk-headless", "maven")
+    java = sorted((JAVA_EXAMPLE / "src").rglob("*.java"))
+    proto = ROOT / "proto" / "tokenwire" / "v1" / "chatgpt.proto"
+    yield Tool(
+        "java-example",
+        digest(JAVA_EXAMPLE / "pom.xml", proto, *java),
+        JAVA_EXAMPLE / "target" / "classes" / "io" / "tokenwire" / "examples" / "Chat.class",
+        java_example,
     )
     for name, package in GO_TOOLS.items():
         yield Tool(name, package, BIN / name, partial(go_install, package))

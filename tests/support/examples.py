@@ -1,4 +1,4 @@
-"""Runs the examples in Go and Node, which have the same programs."""
+"""Runs the examples in Go, Node and Java, which have the same programs."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 from support.programs import ROOT
 
 GO = ROOT / "examples" / "go"
+JAVA = ROOT / "examples" / "java"
 NODE = ROOT / "examples" / "node"
 GO_ENVIRONMENT = {"GOPROXY": "off", "GOTOOLCHAIN": "local"}
 """Keeps the go command from the network."""
@@ -20,7 +21,8 @@ class Examples:
 
     program: Callable[[str], tuple[str | Path, ...]]
     """The command of a program: chat, tools, image, structured or cancel."""
-    timeout_of_a_second: str
+    timeout_of_a_second: str | None
+    """The option that sets the timeout; None if there is none."""
     invalid_argument: str
     unavailable: str
     deadline_exceeded: str
@@ -61,6 +63,19 @@ def node_examples() -> Examples:
     return Examples(
         program=lambda name: ("node", NODE / f"{'main' if name == 'chat' else name}.js"),
         timeout_of_a_second="--timeout=1",
+        invalid_argument="INVALID_ARGUMENT",
+        unavailable="UNAVAILABLE",
+        deadline_exceeded="DEADLINE_EXCEEDED",
+        cancelled="CANCELLED",
+    )
+
+
+def java_examples() -> Examples:
+    """Return the Java examples, which `make tools` builds."""
+    classes = "target/classes:target/dependency/*".replace("target", str(JAVA / "target"))
+    return Examples(
+        program=lambda name: ("java", "-cp", classes, f"io.tokenwire.examples.{name.title()}"),
+        timeout_of_a_second=None,
         invalid_argument="INVALID_ARGUMENT",
         unavailable="UNAVAILABLE",
         deadline_exceeded="DEADLINE_EXCEEDED",

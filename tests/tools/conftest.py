@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support import containers
 from support.app import StartApp
-from support.examples import Examples, go_examples, node_examples
+from support.examples import Examples, go_examples, java_examples, node_examples
 from support.litellm_proxy import Proxy, running_proxy
 from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
     pytest_make_collect_report,
@@ -54,9 +54,9 @@ def litellm_proxy(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield proxy
 
 
-@pytest.fixture(scope="session", params=["go", "node"])
+@pytest.fixture(scope="session", params=["go", "node", "java"])
 def examples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Examples:
     """The examples of each language in turn."""
     if request.param == "go":
         return go_examples(tmp_path_factory.mktemp("go"))
-    return node_examples()
+    return node_examples() if request.param == "node" else java_examples()

@@ -17,6 +17,9 @@ from tokenwire_demo import DemoUpstream
 # The first test includes the compilation of the Go examples.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
+# The example in Java leaves Ctrl-C to the JVM, and has no option.
+with_signals_and_options = pytest.mark.parametrize("examples", ["go", "node"], indirect=True)
+
 
 async def test_prints_the_answer_and_how_it_ended(examples: Examples, app: App, stub: Stub) -> None:
     """The whole answer is printed to stdout; model, finish reason and usage to stderr."""
@@ -35,6 +38,7 @@ async def test_prints_the_answer_and_how_it_ended(examples: Examples, app: App, 
     ]
 
 
+@with_signals_and_options
 async def test_prints_tokens_as_they_arrive_and_ctrl_c_stops_the_model(
     examples: Examples, app: App, upstream: DemoUpstream
 ) -> None:
@@ -54,12 +58,14 @@ async def test_prints_tokens_as_they_arrive_and_ctrl_c_stops_the_model(
     assert upstream.requests[0].outcome == "client gone"
 
 
+@with_signals_and_options
 async def test_gives_up_at_its_deadline(
     examples: Examples, app: App, upstream: DemoUpstream
 ) -> None:
     """An answer that does not end is cancelled at the deadline; its text so far remains."""
     upstream.script("tokens 1; stall")
 
+    assert examples.timeout_of_a_second
     done = await run(*examples.program("chat"), examples.timeout_of_a_second, app.address, "Hello")
 
     assert done.code == 1

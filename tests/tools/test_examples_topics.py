@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.app import StartApp
-from support.examples import GO, GO_ENVIRONMENT, NODE, Examples
+from support.examples import GO, GO_ENVIRONMENT, JAVA, NODE, Examples
 from support.programs import ROOT, Outcome, run
 from tokenwire.app import App
 from tokenwire_demo import DemoUpstream
@@ -189,8 +189,8 @@ async def test_shows_a_failed_call_in_one_line(
 
 @pytest.mark.parametrize(
     ("folder", "command"),
-    [(GO, "go run "), (NODE, "node ")],
-    ids=["go", "node"],
+    [(GO, "go run "), (NODE, "node "), (JAVA, "java ")],
+    ids=["go", "node", "java"],
 )
 async def test_the_commands_of_the_readme_work(
     folder: Path, command: str, start_app: StartApp
