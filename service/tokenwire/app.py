@@ -129,6 +129,11 @@ class App:
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
 
+    @property
+    def default_model(self) -> str:
+        """The model of requests that name none."""
+        return self._offer.defaults.model
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -187,6 +187,24 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
             "sets itself"
         ),
     ),
+    "a header of two lines": (
+        "{x-team: ml",
+        '{x-team: "ml\\nx"',
+        (
+            "4: upstreams.openai.headers.x-team: must be one line of printable ASCII, without "
+            "white space around it"
+        ),
+    ),
+    "a key of another provider": (
+        "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",
+        "{provider: ollama, proxy: http://proxy, max_streams: 200",
+        "6: upstreams.gpu.proxy: has no effect with the provider ollama; remove it",
+    ),
+    "a provider that needs a key": (
+        "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",
+        "{provider: anthropic, max_streams: 200",
+        "6: upstreams.gpu.keys: is missing; the provider anthropic needs a key",
+    ),
     "a bad duration": (
         "800ms",
         "800",

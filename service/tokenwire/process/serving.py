@@ -58,7 +58,7 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
                 "version": __version__,
                 "address": app.address,
                 "metrics_address": app.metrics_address,
-                "model": settings.model,
+                "model": app.default_model,
             },
         )
     if not await _wait_for_stop(app, stopping):

@@ -22,7 +22,7 @@ from tokenwire.routing.routes import (
 )
 from tokenwire.routing.tiers import Tier, Weighted
 from tokenwire.upstreams import Models, build_models
-from tokenwire.upstreams.build import Extra
+from tokenwire.upstreams.build import Extra, build_provider_models
 from tokenwire.upstreams.progress_timer import Timeouts
 
 COPIED: Final = (
@@ -85,7 +85,11 @@ def _clients(section: UpstreamSection, directory: Path, settings: Settings) -> I
         SecretStr(resolve(reference, directory)) for reference in section.keys
     ]
     for key in keys or [None]:
-        yield build_models(_settings_of(section, key, settings), extra)
+        own = _settings_of(section, key, settings)
+        if section.provider == "openai":
+            yield build_models(own, extra)
+        else:
+            yield build_provider_models(own, section.base_url, extra)
 
 
 def _settings_of(section: UpstreamSection, key: SecretStr | None, settings: Settings) -> Settings:

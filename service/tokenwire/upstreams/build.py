@@ -3,17 +3,19 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import openai
+from pydantic import HttpUrl
 
 from tokenwire.config import Settings
+from tokenwire.config.providers import PROVIDER_SETTINGS
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import Estimator, TokenCounter
 from tokenwire.upstreams.http.client import HttpClient
-from tokenwire.upstreams.langchain.startup import build_langchain
+from tokenwire.upstreams.langchain.startup import build_langchain, build_provider
 from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.dialect import ChatDialect, Dialect, ResponsesDialect
@@ -63,7 +65,7 @@ def build_models(settings: Settings, extra: Extra = NO_EXTRA) -> Models:
 
     Args:
         settings: The settings.
-        extra: What the upstream needs besides; only with the provider `openai`.
+        extra: What the upstream needs besides.
 
     Raises:
         SettingsError: See `build_langchain`.
@@ -85,6 +87,26 @@ def build_models(settings: Settings, extra: Extra = NO_EXTRA) -> Models:
         OpenAITokenCounter(chat.dialect, tokenizer),
         OpenAIEmbeddings(upstream, requests),
     )
+
+
+def build_provider_models(settings: Settings, address: str | None, extra: Extra) -> Models:
+    """Return what an upstream of another provider than `openai` offers.
+
+    Args:
+        settings: The settings; of the provider's own, only the key counts, as `api_key`.
+        address: The upstream's address; None for the provider's own.
+        extra: What the upstream needs besides; headers have no effect.
+
+    Raises:
+        SettingsError: The provider's package is not installed.
+    """
+    fields: dict[str, Any] = {"api_key": settings.api_key}
+    if address:
+        fields["base_url"] = HttpUrl(address)
+    own = PROVIDER_SETTINGS[settings.provider].model_construct(**fields)
+    client = HttpClient(settings.connect_timeout_seconds, None, extra.authorities)
+    model = build_provider(own, settings.provider, settings.model, client, timeouts_of(settings))
+    return Models(model, LangChainTokenCounter(model))
 
 
 def build_model(settings: Settings) -> ChatModel:

@@ -4,7 +4,7 @@ import difflib
 import ssl
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tokenwire.config.gateway.model import GatewayFile, RouteSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
@@ -14,8 +14,15 @@ from tokenwire.config.regular_files import read_regular
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
 
-KEYS_NEEDED = ("anthropic",)
+KEYS_NEEDED: Final = ("anthropic",)
 """The providers whose upstreams reject requests without a key."""
+OPENAI_ONLY: Final = frozenset(
+    {
+        *("headers", "organization", "project", "dialect", "max_tokens_parameter", "proxy"),
+        *("reasoning_parameter", "constraint_parameter", "tokenizer", "stream_usage"),
+    }
+)
+"""The keys that have an effect only with the provider `openai`."""
 
 
 def check(file: GatewayFile) -> Iterator[Problem]:
@@ -29,6 +36,13 @@ def check(file: GatewayFile) -> Iterator[Problem]:
                 None,
                 f"is missing; the provider {upstream.provider} needs a key",
             )
+        if upstream.provider != "openai":
+            for key in OPENAI_ONLY & upstream.model_fields_set:
+                yield (
+                    ("upstreams", name, key),
+                    None,
+                    f"has no effect with the provider {upstream.provider}; remove it",
+                )
         if upstream.provider == "openai" and not upstream.base_url and not upstream.keys:
             yield (
                 ("upstreams", name),

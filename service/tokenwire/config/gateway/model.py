@@ -59,8 +59,8 @@ class UpstreamSection(Section):
         max_length=32,
         description="Headers of each request to the upstream: texts, or env:NAME or file:PATH.",
     )
-    organization: str | None = Field(None, description="Organisation to bill at OpenAI.")
-    project: str | None = Field(None, description="Project to bill at OpenAI.")
+    organization: HeaderValue | None = Field(None, description="Organisation to bill at OpenAI.")
+    project: HeaderValue | None = Field(None, description="Project to bill at OpenAI.")
     dialect: Dialect = Field("auto", description="As TOKENWIRE_DIALECT.")
     max_tokens_parameter: Literal["auto", "max_tokens", "max_completion_tokens"] = Field(
         "auto", description="As TOKENWIRE_MAX_TOKENS_PARAMETER."

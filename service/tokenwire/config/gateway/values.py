@@ -81,6 +81,14 @@ def _header_name(value: str) -> str:
     return value
 
 
+def _header_value(value: str) -> str:
+    if not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise PydanticCustomError(
+            "header_value", "must be one line of printable ASCII, without white space around it"
+        )
+    return value
+
+
 Duration = Annotated[
     float,
     BeforeValidator(
@@ -99,6 +107,6 @@ SecretReference = Annotated[
 ]
 Url = Annotated[str, Field(max_length=2_048), AfterValidator(_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[str, Field(min_length=1, max_length=4_096)]
+HeaderValue = Annotated[str, Field(min_length=1, max_length=4_096), AfterValidator(_header_value)]
 Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 """Dollars per million tokens."""

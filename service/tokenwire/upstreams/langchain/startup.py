@@ -44,8 +44,28 @@ def build_langchain(settings: Settings, timeouts: Timeouts) -> LangChainModel:
     if problems or own is None:
         raise SettingsError(problems)
     client = HttpClient(settings.connect_timeout_seconds, None)
+    return build_provider(own, name, settings.model, client, timeouts)
+
+
+def build_provider(
+    own: ProviderSettings, name: str, model: str, client: HttpClient, timeouts: Timeouts
+) -> LangChainModel:
+    """Return the model of a provider whose settings are known.
+
+    Args:
+        own: The provider's key and address.
+        name: The provider's name.
+        model: The model of requests that name none.
+        client: Sends the requests; the model closes it.
+        timeouts: The upstream's time limits.
+
+    Raises:
+        SettingsError: The provider's package is not installed.
+    """
+    provider = PROVIDERS[name]
+    key = own.api_key.get_secret_value() if own.api_key else ""
     with hidden_variables():
-        dialect = _load(name, provider)(own, settings.model, client)
+        dialect = _load(name, provider)(own, model, client)
     return LangChainModel(ProviderBackend(name, provider, dialect, client, key), timeouts)
 
 

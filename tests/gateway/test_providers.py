@@ -1,0 +1,64 @@
+"""Routes to upstreams of different providers."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from support.app import Stub
+from support.gateway import HELLO
+from support.providers import ANTHROPIC, KEY, OLLAMA, Wire
+from support.raw_upstream import RawUpstream, raw_upstream
+from tokenwire import config
+from tokenwire.app import App
+from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire_demo import DemoUpstream
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, wire: Wire
+) -> AsyncIterator[tuple[RawUpstream, DemoUpstream, Stub]]:
+    """Start a server whose first route is of another provider, and its second is OpenAI's."""
+    async with raw_upstream() as other, DemoUpstream() as demo:
+        other.keep_body = True
+        own: dict[str, Any] = {
+            "provider": wire.name,
+            "base_url": other.base_url.removesuffix("/v1"),
+        }
+        if wire is ANTHROPIC:
+            own["keys"] = ["env:GATEWAY_KEY"]
+        file = {
+            "upstreams": {"own": own, "demo": {"base_url": demo.base_url}},
+            "models": {"fast": {"routes": ["own/model-1", "demo/model-2"]}},
+        }
+        path = folder / "gateway.yaml"
+        path.write_text(json.dumps(file))
+        settings = config.load(config=path, listen="127.0.0.1:0", metrics_listen="127.0.0.1:0")
+        async with (
+            App(settings) as app,
+            grpc.aio.insecure_channel(app.address) as channel,
+        ):
+            yield other, demo, chatgpt_pb2_grpc.ChatgptStub(channel)
+
+
+@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA], ids=lambda wire: wire.name)
+async def test_another_provider_is_a_route(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets its own model and the key of the file; its failures move on like all others."""
+    monkeypatch.setenv("GATEWAY_KEY", KEY)
+    async with serving(tmp_path, wire) as (other, demo, stub):
+        other.pieces = wire.answer(*wire.body("Hi"), wire.end())
+        answer = await stub.Ask(HELLO)
+        assert (answer.content, answer.route.upstream) == ("Hi", "own")
+        assert json.loads(other.body)["model"] == "model-1"
+        assert wire is OLLAMA or f"Bearer {KEY}".encode() in other.head
+        other.pieces = wire.rejection("529 Overloaded")
+        answer = await stub.Ask(HELLO)
+        assert (answer.route.upstream, answer.route.attempts) == ("demo", 2)
+        assert demo.requests[-1].body["model"] == "model-2"
