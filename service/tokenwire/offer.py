@@ -108,7 +108,7 @@ def _by_file(settings: Settings) -> Offer:
         router,
         router,
         Defaults(
-            model=file.default_model or next(iter(file.models)),
+            model=file.model_of_requests_without_one,
             temperature=settings.temperature,
             system=settings.system_prompt,
             models=frozenset(file.models),

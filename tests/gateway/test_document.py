@@ -1,11 +1,12 @@
 """docs/gateway.md shows a file that works, and its commands do what it says."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from support.command_line import run_here
+from support.command_line import TOKENWIRE, run, run_here, start
 from support.programs import ROOT
 
 DOCUMENT = (ROOT / "docs/gateway.md").read_text("utf-8")
@@ -41,3 +42,26 @@ def test_serving_by_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (served.code, checked.code) == (2, 2)
     assert served.stderr.endswith(checked.stderr)
     assert f"{path}:1: upstreams: is missing" in checked.stderr
+
+
+async def test_workers_serve_by_the_file(tmp_path: Path) -> None:
+    """With several workers, each of them serves by the file, and a mistake is told once."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text("models: {}\n")
+    broken = await run(*TOKENWIRE, "serve", "--workers", "2", "--config", str(path))
+    assert broken.code == 2
+    assert broken.stderr.count("upstreams: is missing") == 1
+    path.write_text(
+        "upstreams: {one: {base_url: http://127.0.0.1:9/v1}}\nmodels: {fast: {routes: one/a}}\n"
+    )
+    environment = ("env", "TOKENWIRE_LISTEN=127.0.0.1:0", "TOKENWIRE_METRICS_LISTEN=127.0.0.1:0")
+    serving = await start(
+        *environment, *TOKENWIRE, "serve", "--workers", "2", "--config", str(path)
+    )
+    assert serving.stderr
+    while b"metrics_address" not in (line := await serving.stderr.readline()):
+        assert line
+    assert json.loads(line)["model"] == "fast"
+    serving.terminate()
+    await serving.communicate()
+    assert serving.returncode == 0

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tokenwire import __version__
 from tokenwire.config import Settings, SettingsError, cannot_listen
+from tokenwire.config.gateway import default_model
 from tokenwire.observability import logs
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.metrics_server import MetricsServer
@@ -48,6 +49,8 @@ async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
         SettingsError: The workers cannot start with these settings.
     """
     asyncio.get_running_loop().set_exception_handler(logs.log_loop_error)
+    # Read before the workers start, so that a mistake in a gateway file is told once.
+    model = default_model(settings)
     with contextlib.ExitStack() as stack:
         address, reserved = reserve(settings.listen)
         stack.enter_context(reserved)
@@ -78,7 +81,7 @@ async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
                 "version": __version__,
                 "address": address,
                 "metrics_address": metrics.address,
-                "model": settings.model,
+                "model": model,
                 "workers": settings.workers,
             },
         )

@@ -1,7 +1,7 @@
 """The gateway file: upstreams, models and their routes."""
 
 from tokenwire.config.gateway.model import GatewayFile, ModelSection, RouteSection, UpstreamSection
-from tokenwire.config.gateway.reading import LoadedGateway, load_gateway
+from tokenwire.config.gateway.reading import LoadedGateway, default_model, load_gateway
 
 __all__ = [
     "GatewayFile",
@@ -9,5 +9,6 @@ __all__ = [
     "ModelSection",
     "RouteSection",
     "UpstreamSection",
+    "default_model",
     "load_gateway",
 ]

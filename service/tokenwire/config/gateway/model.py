@@ -206,3 +206,8 @@ class GatewayFile(Section):
     default_embedding_model: ModelName | None = Field(
         None, description="The model of requests of Embed that name none. Unset: they must."
     )
+
+    @property
+    def model_of_requests_without_one(self) -> str:
+        """The model of requests that name none."""
+        return self.default_model or next(iter(self.models))

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from tokenwire.config.fields import Settings
 from tokenwire.config.gateway.checks import check, check_files
 from tokenwire.config.gateway.model import GatewayFile
 from tokenwire.config.gateway.problems import problem_of, settings_error
@@ -69,3 +70,14 @@ def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
                 yield named
         if upstream.ca_file:
             yield directory / upstream.ca_file
+
+
+def default_model(settings: Settings) -> str:
+    """Return the model of requests that name none, by the gateway file if the settings name one.
+
+    Raises:
+        SettingsError: See `load_gateway`.
+    """
+    if settings.config is None:
+        return settings.model
+    return load_gateway(settings.config).file.model_of_requests_without_one
