@@ -8,7 +8,14 @@ import grpc
 import pytest
 
 from support.gateway import HELLO, GatewayWorld, gateway_world
-from support.helpers import collect, failure_of, reason_of, retry_delay_of, text_of
+from support.helpers import (
+    collect,
+    failure_of,
+    reason_of,
+    retry_delay_of,
+    text_of,
+    violated_fields_of,
+)
 from support.unary import ending_of, error_of
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream
@@ -245,3 +252,52 @@ async def test_prices_and_facts_are_the_files(tmp_path: Path) -> None:
         )
         usage = (await _ask(world)).usage
         assert usage.cost_nanodollars == usage.input_tokens * 1_000 + usage.output_tokens * 2_000
+
+
+IMAGE = pb.Part(url="https://example.com/a.png")
+LACKING: dict[str, pb.Message] = {
+    "tools": pb.Message(content="x", tools=[pb.Tool(name="get")]),
+    "format": pb.Message(content="x", format=pb.Format(json=True)),
+    "reasoning.effort": pb.Message(content="x", reasoning=pb.Reasoning(effort=pb.EFFORT_LOW)),
+    "reasoning.max_tokens": pb.Message(content="x", reasoning=pb.Reasoning(max_tokens=9)),
+    "parts[0]": pb.Message(content="x", parts=[IMAGE]),
+    "history[1].parts[0]": pb.Message(
+        content="x",
+        history=[
+            pb.Turn(role=pb.ROLE_ASSISTANT, content="x"),
+            pb.Turn(role=pb.ROLE_USER, parts=[IMAGE]),
+        ],
+    ),
+}
+
+
+async def test_what_a_model_cannot_do_is_rejected(tmp_path: Path) -> None:
+    """Where the file says what a model can do, the rest is rejected by name, and nothing asked."""
+    models = {
+        "plain": {"routes": "one/a", "abilities": ["chat"]},
+        "able": {
+            "routes": "one/a",
+            "abilities": ["tools", "format", "reasoning", "images"],
+        },
+        "embedder": {"routes": "one/e", "abilities": ["embeddings"]},
+    }
+    async with gateway_world(
+        tmp_path, models, {"one": {"reasoning_parameter": "reasoning"}}
+    ) as world:
+        for field, message in LACKING.items():
+            for method in (world.stub.Ask, world.stub.CountTokens):
+                error = await error_of(method(message))
+                assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+                assert reason_of(error) == "UNSUPPORTED_BY_MODEL"
+                assert violated_fields_of(error) == [field]
+        request = pb.EmbedRequest(texts=["x"], model="plain")
+        assert violated_fields_of(await error_of(world.stub.Embed(request))) == ["model"]
+        chat = pb.Message(content="x", params=pb.Params(model="embedder"))
+        assert violated_fields_of(await error_of(world.stub.Ask(chat))) == ["params.model"]
+        assert world.seen() == {"one": 0}
+        assert (await world.stub.Ask(HELLO)).content
+        for message in LACKING.values():
+            message.params.model = "able"
+            await world.stub.CountTokens(message)
+        embedded = await world.stub.Embed(pb.EmbedRequest(texts=["x"], model="embedder"))
+        assert len(embedded.vectors) == 1

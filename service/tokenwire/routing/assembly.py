@@ -119,6 +119,7 @@ def _model(
         [Tier(tier, lambda route: route.upstream.in_flight) for tier in tiers],
         [choice.item for tier in tiers for choice in tier],
         changes,
+        None if section.abilities is None else frozenset(section.abilities),
         section.first_token_timeout,
         section.idle_timeout,
     )

@@ -10,6 +10,7 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion
 from tokenwire.core.embeddings import EmbeddingRequest, Embeddings
 from tokenwire.core.token_counter import TokenCount
+from tokenwire.routing.abilities import check_chat, check_embeddings
 from tokenwire.routing.blame import attribute
 from tokenwire.routing.budget import MAX_BALANCE, RetryBudget
 from tokenwire.routing.call_routes import CallRoutes, moves_on
@@ -38,7 +39,9 @@ class Router:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        routes = CallRoutes(self._model(request.model), call, self._budget)
+        model = self._model(request.model)
+        check_chat(model.abilities, request)
+        routes = CallRoutes(model, call, self._budget)
         set_by_caller = request.set_by_caller
         lease = await routes.first()
         while True:
@@ -68,6 +71,7 @@ class Router:
 
     async def count(self, request: ChatRequest, call: CallRecord) -> TokenCount:
         """Return the number of tokens; see `token_counter.TokenCounter`."""
+        check_chat(self._model(request.model).abilities, request)
         return await self._ask(
             request.model,
             call,
@@ -77,6 +81,7 @@ class Router:
 
     async def embed(self, request: EmbeddingRequest, call: CallRecord) -> Embeddings:
         """Return the embeddings; see `embeddings.EmbeddingModel`."""
+        check_embeddings(self._model(request.model).abilities)
 
         def ask(models: Models, model: str) -> Awaitable[Embeddings]:
             if models.embeddings is None:

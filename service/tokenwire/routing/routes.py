@@ -233,6 +233,7 @@ class RoutedModel:
         name: The name.
         tiers: The tiers, in the order in which they are tried.
         routes: The routes of all tiers.
+        abilities: What it can do; None if unknown.
         first_token_seconds: Its own timeout for the first token; None for the upstream's.
         idle_seconds: Its own timeout for the next token; None for the upstream's.
         changes: Told when a breaker has changed or a place has become free.
@@ -242,6 +243,7 @@ class RoutedModel:
     tiers: Sequence[Tier[Route]]
     routes: Sequence[Route]
     changes: RouteChanges
+    abilities: frozenset[str] | None = None
     first_token_seconds: float | None = None
     idle_seconds: float | None = None
 
