@@ -22,7 +22,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 
 LONGEST_ROUND: Final = 0.02
 """The longest time, in seconds, for which one request may block all others."""
-ATTEMPTS: Final = 3
+ATTEMPTS: Final = 8
 """The best attempt counts, because other programs slow down a shared core and its CPU time."""
 LARGEST: Final = 4 * MB
 """The server's default limit of a request without inline data."""
