@@ -82,7 +82,11 @@ class App:
         self._stopped = False
         self._offer = offer = build_offer(settings, model)
         self.metrics = Metrics(
-            METHODS, failure_outcomes(), offer.model_names, offer.provider, offer.prices
+            METHODS,
+            failure_outcomes(),
+            offer.defaults.model_names,
+            offer.provider,
+            offer.prices.values(),
         )
         self.metrics.set_limits(
             settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
@@ -158,9 +162,9 @@ class App:
         offer = self._offer
         defaults = offer.defaults
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
-        prices = {price.model: price for price in offer.prices}
+        prices = offer.prices
         others = (
-            ModelList(defaults, offer.prices, lambda: self._health.serving, offer.facts),
+            ModelList(defaults, prices, lambda: self._health.serving, offer.facts),
             TokenCounts(offer.token_counter, defaults, limits, self._spans.start_operation),
             EmbeddingService(offer.embeddings, defaults, prices, self._spans.start_operation),
         )

@@ -1,6 +1,6 @@
 """What a server offers: its models, and what answers requests for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,7 +44,7 @@ class Offer:
         token_counter: Counts the tokens of messages.
         embeddings: Turns texts into vectors; None if the provider has no embeddings.
         defaults: The models that a request may name, and the values of fields that it omits.
-        prices: The prices of the models' tokens.
+        prices: The prices of the models' tokens, by model.
         provider: The provider's name in OpenTelemetry's conventions.
         facts: What is known of the models, by name.
         gateway: The routes; None without a gateway file.
@@ -54,16 +54,10 @@ class Offer:
     token_counter: TokenCounter
     embeddings: EmbeddingModel | None
     defaults: Defaults
-    prices: Sequence[Price]
+    prices: Mapping[str, Price]
     provider: str
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     gateway: Gateway | None = None
-
-    @property
-    def model_names(self) -> set[str]:
-        """The names of the models, without aliases."""
-        defaults = self.defaults
-        return {defaults.model, *defaults.models, defaults.embedding_model} - {""}
 
 
 def build_offer(settings: Settings, model: ChatModel | None = None) -> Offer:
@@ -92,7 +86,7 @@ def build_offer(settings: Settings, model: ChatModel | None = None) -> Offer:
             models=settings.models,
             embedding_model=settings.embedding_model or "",
         ),
-        settings.prices,
+        {price.model: price for price in settings.prices},
         provider_name(settings),
     )
 

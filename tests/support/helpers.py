@@ -49,6 +49,19 @@ async def failure_of(
     return answers, caught.value
 
 
+async def ended(
+    call: AsyncIterable[pb.Answer],
+) -> tuple[list[pb.Answer], grpc.aio.AioRpcError | None]:
+    """Read a call to its end; return its answers, and its error if it failed."""
+    answers = []
+    try:
+        async for answer in call:
+            answers.append(answer)  # noqa: PERF401 - keeps the answers before a failure
+    except grpc.aio.AioRpcError as error:
+        return answers, error
+    return answers, None
+
+
 def details_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
     """Return the rich status of a failure."""
     for key, value in error.trailing_metadata() or ():

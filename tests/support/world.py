@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import generate_latest
 
 from support.app import MODEL, Stub
-from support.helpers import reason_of
+from support.helpers import ended, reason_of
 from support.otlp import Collector
 from tokenwire import config
 from tokenwire.app import App
@@ -107,13 +107,7 @@ class World:
         self, call: AsyncIterable[pb.Answer]
     ) -> tuple[list[pb.Answer], grpc.aio.AioRpcError | None]:
         """Read a call to its end; return its answers, and its error if it failed."""
-        answers = []
-        try:
-            async for answer in call:
-                answers.append(answer)  # noqa: PERF401 - keeps the answers before a failure
-        except grpc.aio.AioRpcError as error:
-            return answers, error
-        return answers, None
+        return await ended(call)
 
     async def fails(
         self, plan: str, code: grpc.StatusCode, reason: str, **options: Any

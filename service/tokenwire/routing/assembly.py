@@ -3,14 +3,13 @@
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 from pydantic import HttpUrl, SecretStr
 
 from tokenwire.config import Settings
 from tokenwire.config.gateway import GatewayFile, LoadedGateway, ModelSection, UpstreamSection
-from tokenwire.config.gateway.secrets import is_reference, resolve
+from tokenwire.config.gateway.secrets import is_reference
 from tokenwire.core.prices import Price
 from tokenwire.routing.routes import (
     Gateway,
@@ -43,11 +42,10 @@ def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
         SettingsError: The package of a provider is not installed.
     """
     changes = RouteChanges()
-    directory = loaded.path.parent
     upstreams = {
         name: RoutedUpstream(
             name,
-            [KeyClient(models) for models in _clients(section, directory, settings)],
+            [KeyClient(models) for models in _clients(section, loaded, settings)],
             Timeouts(section.first_token_timeout, section.idle_timeout),
             changes,
             section.max_streams,
@@ -72,17 +70,21 @@ def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
     return Gateway(models, tuple(upstreams.values()), changes)
 
 
-def _clients(section: UpstreamSection, directory: Path, settings: Settings) -> Iterator[Models]:
+def _clients(
+    section: UpstreamSection, loaded: LoadedGateway, settings: Settings
+) -> Iterator[Models]:
     """Yield what an upstream offers with each of its keys."""
     extra = Extra(
         {
-            name: resolve(value, directory) if is_reference(value) else value
+            name: loaded.secrets[value] if is_reference(value) else value
             for name, value in section.headers.items()
         },
-        ssl.create_default_context(cafile=directory / section.ca_file) if section.ca_file else None,
+        ssl.create_default_context(cafile=loaded.path.parent / section.ca_file)
+        if section.ca_file
+        else None,
     )
     keys: list[SecretStr | None] = [
-        SecretStr(resolve(reference, directory)) for reference in section.keys
+        SecretStr(loaded.secrets[reference]) for reference in section.keys
     ]
     for key in keys or [None]:
         own = _settings_of(section, key, settings)
@@ -125,10 +127,10 @@ def _model(
     )
 
 
-def prices_of(file: GatewayFile) -> list[Price]:
-    """Return the prices of the models that have one."""
-    return [
-        Price(
+def prices_of(file: GatewayFile) -> dict[str, Price]:
+    """Return the prices of the models that have one, by model."""
+    return {
+        name: Price(
             name,
             price.input,
             price.output,
@@ -136,4 +138,4 @@ def prices_of(file: GatewayFile) -> list[Price]:
         )
         for name, model in file.models.items()
         if (price := model.price)
-    ]
+    }

@@ -71,35 +71,37 @@ class Router:
 
     async def count(self, request: ChatRequest, call: CallRecord) -> TokenCount:
         """Return the number of tokens; see `token_counter.TokenCounter`."""
-        check_chat(self._model(request.model).abilities, request)
+        model = self._model(request.model)
+        check_chat(model.abilities, request)
         return await self._ask(
-            request.model,
+            model,
             call,
             request.set_by_caller,
-            lambda models, model: models.token_counter.count(replace(request, model=model), call),
+            lambda models, name: models.token_counter.count(replace(request, model=name), call),
         )
 
     async def embed(self, request: EmbeddingRequest, call: CallRecord) -> Embeddings:
         """Return the embeddings; see `embeddings.EmbeddingModel`."""
-        check_embeddings(self._model(request.model).abilities)
+        model = self._model(request.model)
+        check_embeddings(model.abilities)
 
-        def ask(models: Models, model: str) -> Awaitable[Embeddings]:
+        def ask(models: Models, name: str) -> Awaitable[Embeddings]:
             if models.embeddings is None:
                 description = "embeddings are not supported by the provider of this model"
                 raise errors.UnsupportedByModel("model", description)
-            return models.embeddings.embed(replace(request, model=model), call)
+            return models.embeddings.embed(replace(request, model=name), call)
 
-        return await self._ask(request.model, call, request.set_by_caller, ask)
+        return await self._ask(model, call, request.set_by_caller, ask)
 
     async def _ask(
         self,
-        name: str,
+        model: RoutedModel,
         call: CallRecord,
         set_by_caller: frozenset[str],
         ask: Callable[[Models, str], Awaitable[Response]],
     ) -> Response:
         """Return the response to a unary request."""
-        routes = CallRoutes(self._model(name), call, self._budget)
+        routes = CallRoutes(model, call, self._budget)
         lease = await routes.first()
         while True:
             with lease:

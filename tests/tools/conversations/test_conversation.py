@@ -1,13 +1,13 @@
 """A conversation with reasoning, tools and a structured answer, through each wire format."""
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 
-from support.helpers import collect, failure_of, reason_of
+from support.helpers import collect, ended, failure_of, reason_of
 from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
 from tokenwire.app import App
@@ -94,19 +94,6 @@ async def serving(
             grpc.aio.insecure_channel(app.address) as channel,
         ):
             yield upstream, Script(wire, upstream), chatgpt_pb2_grpc.ChatgptStub(channel)
-
-
-async def ended(
-    call: AsyncIterable[pb.Answer],
-) -> tuple[list[pb.Answer], grpc.aio.AioRpcError | None]:
-    """Return the answers of a call, and its error if it failed."""
-    answers = []
-    try:
-        async for answer in call:
-            answers.append(answer)  # noqa: PERF401 - keeps the answers before a failure
-    except grpc.aio.AioRpcError as error:
-        return answers, error
-    return answers, None
 
 
 @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)

@@ -1,6 +1,6 @@
 """`ListModels`: the models that a request may name."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,13 +45,13 @@ class ModelList:
 
     Attributes:
         defaults: The default model and the models that a request may name.
-        prices: The known prices.
+        prices: The known prices, by model.
         serving: Returns whether the health service reports SERVING.
         facts: What is known of the models, by name.
     """
 
     defaults: Defaults
-    prices: Iterable[Price]
+    prices: Mapping[str, Price]
     serving: Callable[[], bool]
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
 
@@ -70,11 +70,10 @@ class ModelList:
     ) -> pb.ListModelsResponse:
         """Return the models, in ascending order of their names."""
         del request, call
-        prices = {price.model: price for price in self.prices}
-        defaults = self.defaults
+        defaults, prices = self.defaults, self.prices
         serving = self.serving()
         models = []
-        for name in sorted(_names(defaults)):
+        for name in sorted({*defaults.model_names, *defaults.aliases}):
             own = defaults.aliases.get(name, name)
             facts = self.facts.get(own, NO_FACTS)
             models.append(
@@ -94,10 +93,6 @@ class ModelList:
             default_embedding_model=defaults.embedding_model,
             any_model=not defaults.models,
         )
-
-
-def _names(defaults: Defaults) -> set[str]:
-    return {defaults.model, *defaults.models, *defaults.aliases, defaults.embedding_model} - {""}
 
 
 def _abilities(name: str, defaults: Defaults) -> "list[pb.Ability.ValueType]":

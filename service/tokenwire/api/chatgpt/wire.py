@@ -61,6 +61,11 @@ class Defaults:
     embedding_model: str = ""
     aliases: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def model_names(self) -> set[str]:
+        """The names of the models, without aliases."""
+        return {self.model, *self.models, self.embedding_model} - {""}
+
 
 def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:
     """Validate `message` and apply `defaults`.

@@ -88,8 +88,16 @@ def _similar(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def check_files(file: GatewayFile, directory: FilePath) -> Iterator[Problem]:
-    """Yield a problem for each secret and each file that cannot be read."""
+def check_files(
+    file: GatewayFile, directory: FilePath, secrets: dict[str, str]
+) -> Iterator[Problem]:
+    """Yield a problem for each secret and each file that cannot be read.
+
+    Args:
+        file: The file.
+        directory: Its directory, to which relative paths belong.
+        secrets: Gets the secrets, by their references.
+    """
     for name, upstream in file.upstreams.items():
         place: Path = ("upstreams", name)
         references: list[tuple[Path, str]] = [
@@ -102,7 +110,7 @@ def check_files(file: GatewayFile, directory: FilePath) -> Iterator[Problem]:
         ]
         for path, reference in references:
             try:
-                resolve(reference, directory)
+                secrets[reference] = resolve(reference, directory)
             except SecretError as problem:
                 yield path, reference, str(problem)
         if upstream.ca_file:

@@ -1,7 +1,7 @@
 """Reads and validates the gateway file."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -27,11 +27,13 @@ class LoadedGateway:
         path: The file.
         file: Its content.
         named_files: The files that it names.
+        secrets: The secrets, by their references.
     """
 
     path: Path
     file: GatewayFile
     named_files: tuple[Path, ...]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 def load_gateway(path: Path) -> LoadedGateway:
@@ -56,10 +58,11 @@ def load_gateway(path: Path) -> LoadedGateway:
     except ValidationError as error:
         found = [problem_of(details) for details in error.errors(include_url=False)]
         raise settings_error(path, tree, found) from None
-    problems = [*check(file), *check_files(file, path.parent)]
+    secrets: dict[str, str] = {}
+    problems = [*check(file), *check_files(file, path.parent, secrets)]
     if problems:
         raise settings_error(path, tree, problems)
-    return LoadedGateway(path, file, tuple(_named_files(file, path.parent)))
+    return LoadedGateway(path, file, tuple(_named_files(file, path.parent)), secrets)
 
 
 def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
