@@ -9,11 +9,12 @@ ROUND: Final = (1, 2, 5)
 """The first digits of a round step."""
 INTERVALS: Final = 5
 """The most of them between the ticks of an axis."""
-SECONDS: Final = (1, 2, 5, 10, 15, 30)
-MINUTES: Final = (1, 2, 5, 10, 15, 30)
+SECONDS: Final = (1, 2, 3, 5, 10, 15, 30)
+MINUTES: Final = (1, 2, 3, 5, 10, 15, 30)
 HOURS: Final = (1, 2, 3, 6, 12, 24)
 STEPS: Final = (*SECONDS, *(60 * each for each in MINUTES), *(3600 * each for each in HOURS))
-"""Round steps of time, in seconds."""
+"""Round steps of time, in seconds. None is more than twice the one before it, so that the largest
+step of which too many fit on an axis is followed by one of which two or more do."""
 
 PER_SECOND: Final = {"reqps", "cps", "tokens/s"}
 TIMES: Final = (
@@ -109,18 +110,20 @@ def _round_step(span: float) -> float:
 
 
 def time_ticks(start: float, end: float, most: int) -> list[Tick]:
-    """Return at most so many ticks at round times of this machine's clock.
+    """Return two ticks or more at round times of this machine's clock.
 
     Args:
         start: Unix time in seconds.
-        end: The same.
-        most: More than one.
+        end: The same, two seconds later or more.
+        most: The most ticks; three or more.
     """
-    step = next((each for each in STEPS if (end - start) / each <= most - 1), STEPS[-1])
     offset = datetime.fromtimestamp(start).astimezone().utcoffset()
     ahead = offset.total_seconds() if offset else 0.0
-    first = math.ceil((start + ahead) / step)
-    last = math.floor((end + ahead) / step)
+    for step in STEPS:
+        first = math.ceil((start + ahead) / step)
+        last = math.floor((end + ahead) / step)
+        if last - first < most:
+            break
     pattern = "%H:%M" if step >= STEPS[len(SECONDS)] else "%H:%M:%S"
     moments = [number * step - ahead for number in range(first, last + 1)]
     return [

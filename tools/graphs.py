@@ -120,10 +120,9 @@ def _axes(graph: Graph, box: Box, ticks: Sequence[Tick]) -> list[str]:
     for tick in time_ticks(graph.start, graph.end, most):
         x = graph.x(tick.at)
         across.append(f"M{x:.1f} {plot.y:.0f}v{plot.height + 3:.0f}")
-        half = text_width(tick.label, 10) / 2
-        if x + half < box.x + box.width:
-            middle = 'fill="#555" text-anchor="middle"'
-            parts.append(text(x, plot.bottom + 14, tick.label, 10, middle))
+        x = min(x, box.x + box.width - text_width(tick.label, 10) / 2)
+        middle = 'fill="#555" text-anchor="middle"'
+        parts.append(text(x, plot.bottom + 14, tick.label, 10, middle))
     return [f'<path d="{"".join(across)}" stroke="{GRID}" fill="none"/>', *parts]
 
 
