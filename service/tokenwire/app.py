@@ -3,13 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tokenwire.api.chatgpt.answers import AnswerEnds
 from tokenwire.api.chatgpt.embeddings import EmbeddingService
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.models import ModelList
@@ -21,12 +18,11 @@ from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.logs.call_log import log_call
 from tokenwire.observability.metrics import Metrics
-from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.offer import build_offer
-from tokenwire.routing.routes import Gateway, Route
+from tokenwire.reload import GatewayReloader, reloader
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
@@ -84,9 +80,9 @@ class App:
         self.metrics = Metrics(
             METHODS,
             failure_outcomes(),
-            offer.defaults.model_names,
+            offer.catalog().defaults.model_names,
             offer.provider,
-            offer.prices.values(),
+            offer.catalog().prices,
         )
         self.metrics.set_limits(
             settings.max_streams, settings.max_queue, settings.max_request_bytes_in_flight
@@ -101,11 +97,10 @@ class App:
             (SERVICE,),
             self.metrics.set_watches,
             self.metrics.note_call,
-            {name: facts.serving for name, facts in offer.facts.items()},
         )
+        self._reloader: GatewayReloader | None = None
         if offer.gateway:
-            offer.gateway.changes.listen(self._health.refresh)
-            _watch_routes(offer.gateway, self.metrics.with_routes())
+            self._reloader = reloader(offer.gateway, self.metrics, self._health)
         held_calls = max(settings.max_streams, MIN_HELD_CALLS)
         self._undelivered = UndeliveredStatuses(
             settings.reader_timeout_seconds,
@@ -136,7 +131,7 @@ class App:
     @property
     def default_model(self) -> str:
         """The model of requests that name none."""
-        return self._offer.defaults.model
+        return self._offer.catalog().defaults.model
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -160,19 +155,16 @@ class App:
         self._probe = AcceptProbe(method.path for method in METHODS)
         self._shedder = LoadShedder(self._probe, admission, self.metrics)
         offer = self._offer
-        defaults = offer.defaults
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
-        prices = offer.prices
         others = (
-            ModelList(defaults, prices, lambda: self._health.serving, offer.facts),
-            TokenCounts(offer.token_counter, defaults, limits, self._spans.start_operation),
-            EmbeddingService(offer.embeddings, defaults, prices, self._spans.start_operation),
+            ModelList(offer.catalog, lambda: self._health.serving),
+            TokenCounts(offer.token_counter, offer.catalog, limits, self._spans.start_operation),
+            EmbeddingService(offer.embeddings, offer.catalog, self._spans.start_operation),
         )
         service = ChatgptService(
             self._model,
-            defaults,
+            offer.catalog,
             limits,
-            AnswerEnds(prices),
             self._spans.start,
             [each.endpoint() for each in others],
         )
@@ -241,7 +233,14 @@ class App:
         self._probe.start()
         self.metrics.watch_tasks_of(asyncio.get_running_loop())
         self._lag.start()
+        if self._reloader:
+            self._reloader.start()
         self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
+
+    def reload(self) -> None:
+        """Read the gateway file now, if there is one, instead of at the next comparison."""
+        if self._reloader:
+            self._reloader.check_now()
 
     async def failed(self) -> None:
         """Wait until an internal error keeps the gRPC server from accepting calls.
@@ -284,19 +283,9 @@ class App:
         if not closing.done():
             log.error("gRPC did not stop in time; it still holds a call")
         self._lag.stop()
+        if self._reloader:
+            await self._reloader.stop()
         await self._model.aclose()
         await asyncio.to_thread(self._telemetry.shutdown)
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")
-
-
-def _watch_routes(gateway: Gateway, metrics: RouteMetrics) -> None:
-    metrics.watch_waiting(lambda: gateway.changes.waiting)
-    for upstream in gateway.upstreams:
-        metrics.watch_upstream(upstream.name, partial(getattr, upstream, "in_flight"))
-    for name, route in gateway.routes.items():
-        route.on_result, route.on_fallback = metrics.watch_route(name, _is_open(route))
-
-
-def _is_open(route: Route) -> Callable[[], bool]:
-    return lambda: not route.serving

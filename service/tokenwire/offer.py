@@ -1,22 +1,26 @@
 """What a server offers: its models, and what answers requests for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from tokenwire.api.chatgpt.models import ModelFacts
-from tokenwire.api.chatgpt.wire import Defaults
+from tokenwire.api.chatgpt.catalog import Catalog, Catalogs, Defaults, ModelFacts
 from tokenwire.config import Settings
-from tokenwire.config.gateway import GatewayFile, ModelSection, UpstreamSection, load_gateway
+from tokenwire.config.gateway import (
+    GatewayFile,
+    LoadedGateway,
+    ModelSection,
+    UpstreamSection,
+    load_gateway,
+)
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
-from tokenwire.core.prices import Price
 from tokenwire.core.token_counter import TokenCounter
 from tokenwire.routing.assembly import build_gateway, prices_of
 from tokenwire.routing.budget import RetryBudget
+from tokenwire.routing.gateway import Gateway, GatewayVersions
 from tokenwire.routing.retry import RetryingModel
 from tokenwire.routing.routed import Router
-from tokenwire.routing.routes import Gateway
 from tokenwire.routing.unary_retry import RetryingCounter, RetryingEmbeddings, UnaryRetries
 from tokenwire.upstreams import Models, build_models, provider_name
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -43,21 +47,17 @@ class Offer:
         chat: Answers messages.
         token_counter: Counts the tokens of messages.
         embeddings: Turns texts into vectors; None if the provider has no embeddings.
-        defaults: The models that a request may name, and the values of fields that it omits.
-        prices: The prices of the models' tokens, by model.
-        provider: The provider's name in OpenTelemetry's conventions.
-        facts: What is known of the models, by name.
-        gateway: The routes; None without a gateway file.
+        catalog: Returns the models.
+        provider: The provider's name in OpenTelemetry's conventions, as of the start.
+        gateway: What the gateway file offers; None without one.
     """
 
     chat: ChatModel
     token_counter: TokenCounter
     embeddings: EmbeddingModel | None
-    defaults: Defaults
-    prices: Mapping[str, Price]
+    catalog: Catalogs
     provider: str
-    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
-    gateway: Gateway | None = None
+    gateway: "GatewayOffer | None" = None
 
 
 def build_offer(settings: Settings, model: ChatModel | None = None) -> Offer:
@@ -71,14 +71,9 @@ def build_offer(settings: Settings, model: ChatModel | None = None) -> Offer:
         SettingsError: The gateway file, or what is set for a provider, cannot be used.
     """
     if settings.config is not None and model is None:
-        return _by_file(settings)
+        return _by_file(GatewayOffer(settings), settings)
     models = Models(model) if model else build_models(settings)
-    budget = RetryBudget()
-    retries = UnaryRetries(settings.first_token_timeout_seconds, budget)
-    return Offer(
-        RetryingModel(models.chat, settings.first_token_timeout_seconds, budget),
-        RetryingCounter(models.token_counter, retries),
-        models.embeddings and RetryingEmbeddings(models.embeddings, retries),
+    catalog = Catalog(
         Defaults(
             model=settings.model,
             temperature=settings.temperature,
@@ -87,20 +82,62 @@ def build_offer(settings: Settings, model: ChatModel | None = None) -> Offer:
             embedding_model=settings.embedding_model or "",
         ),
         {price.model: price for price in settings.prices},
+    )
+    budget = RetryBudget()
+    retries = UnaryRetries(settings.first_token_timeout_seconds, budget)
+    return Offer(
+        RetryingModel(models.chat, settings.first_token_timeout_seconds, budget),
+        RetryingCounter(models.token_counter, retries),
+        models.embeddings and RetryingEmbeddings(models.embeddings, retries),
+        lambda: catalog,
         provider_name(settings),
     )
 
 
-def _by_file(settings: Settings) -> Offer:
-    assert settings.config is not None  # noqa: S101 - the caller has checked it
-    loaded = load_gateway(settings.config)
-    file = loaded.file
-    gateway = build_gateway(loaded, settings)
-    router = Router(lambda: gateway)
-    return Offer(
-        router,
-        router,
-        router,
+class GatewayOffer:
+    """What the gateway file offers, replaced as a whole when the file changes.
+
+    Args:
+        settings: The settings, which name the file.
+
+    Attributes:
+        loaded: The content of the file.
+        versions: The models and upstreams.
+        catalog: The models, as callers see them.
+
+    Raises:
+        SettingsError: The file cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.config is not None  # noqa: S101 - the caller has checked it
+        self._settings = settings
+        self.loaded = load_gateway(settings.config)
+        gateway = build_gateway(self.loaded, settings)
+        self.versions = GatewayVersions(gateway)
+        self.catalog = _catalog(self.loaded.file, gateway, settings)
+
+    def replace(self, loaded: LoadedGateway) -> None:
+        """Use another content of the file for new calls.
+
+        Raises:
+            SettingsError: The package of a provider is not installed; nothing is changed.
+        """
+        before = self.loaded, self.versions.current
+        gateway = build_gateway(loaded, self._settings, before)
+        self.loaded = loaded
+        self.catalog = _catalog(loaded.file, gateway, self._settings)
+        self.versions.replace(gateway)
+
+
+def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
+    router = Router(offer.versions)
+    provider = _provider_of(offer.loaded.file, settings)
+    return Offer(router, router, router, lambda: offer.catalog, provider, offer)
+
+
+def _catalog(file: GatewayFile, gateway: Gateway, settings: Settings) -> Catalog:
+    return Catalog(
         Defaults(
             model=file.model_of_requests_without_one,
             temperature=settings.temperature,
@@ -110,9 +147,7 @@ def _by_file(settings: Settings) -> Offer:
             aliases={alias: name for name, model in file.models.items() for alias in model.aliases},
         ),
         prices_of(file),
-        _provider_of(file, settings),
         {name: _facts(model, gateway, name) for name, model in file.models.items()},
-        gateway,
     )
 
 

@@ -15,15 +15,9 @@ from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, Delta, FinishReason
 from tokenwire.routing.breaker import BreakerState
 from tokenwire.routing.budget import MAX_BALANCE, RETRY_COST
+from tokenwire.routing.gateway import Gateway, GatewayVersions, RoutedModel
 from tokenwire.routing.routed import Router
-from tokenwire.routing.routes import (
-    Gateway,
-    KeyClient,
-    Route,
-    RouteChanges,
-    RoutedModel,
-    RoutedUpstream,
-)
+from tokenwire.routing.routes import KeyClient, Route, RouteChanges, RoutedUpstream
 from tokenwire.routing.tiers import Tier, Weighted
 from tokenwire.upstreams import Models
 from tokenwire.upstreams.progress_timer import Timeouts
@@ -143,7 +137,9 @@ class Bench:
         self.routes = [Route(each, "m", lambda: self.now) for each in self.upstreams]
         tiers = [Tier([Weighted(route)], lambda _: 0) for route in self.routes]
         model = RoutedModel("m", tiers, self.routes, changes)
-        self.router = Router(lambda: Gateway({"m": model}, self.upstreams, changes))
+        upstreams = {each.name: each for each in self.upstreams}
+        gateway = Gateway({"m": model}, upstreams, {}, changes)
+        self.router = Router(GatewayVersions(gateway))
 
     async def ask(self) -> str:
         """Make a call; return its text, or the reason of its failure."""

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tokenwire.cli import _simulator
 from tokenwire.cli._settings import (
@@ -16,6 +17,9 @@ from tokenwire.cli._settings import (
 from tokenwire.observability.logs import hooks
 from tokenwire.process.stop_signals import stop_signals
 
+if TYPE_CHECKING:
+    from tokenwire.config import Settings
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand `serve`."""
@@ -23,8 +27,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "serve",
         help="run the server",
         description="Run the server until SIGTERM, SIGHUP or Ctrl-C; it then drains and exits. A "
-        "second signal ends it immediately. Environment variables configure it; "
-        "docs/settings.md lists them.",
+        "second signal ends it immediately. With a gateway file, SIGHUP reads that again instead. "
+        "Environment variables configure the server; docs/settings.md lists them.",
     )
     parser.add_argument(
         "--demo",
@@ -49,7 +53,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Run the server until a stop signal arrives; return the exit code."""
     # Process 1 of a container ignores signals without a handler, also during startup.
-    for number in stop_signals():
+    for number in stop_signals(reloads=False):
         signal.signal(number, _exit_immediately)
     if args.demo and not _simulator.is_installed():
         return _simulator.refuse()
@@ -74,12 +78,19 @@ def _exit_immediately(number: int, _: FrameType | None) -> None:
     os._exit(128 + number)
 
 
+def _ignore_reloads(settings: "Settings") -> None:
+    """Ignore SIGHUP during the start if it asks to reload a file, which the start reads anyway."""
+    if settings.config is not None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 async def _serve(**overrides: object) -> int:
     from tokenwire import config  # noqa: PLC0415 - see run
     from tokenwire.observability import logs  # noqa: PLC0415 - see run
     from tokenwire.process import descriptors  # noqa: PLC0415 - see run
 
     loaded = config.load(**overrides)
+    _ignore_reloads(loaded)
     logs.configure(loaded)
     hooks.install()
     # Workers inherit the raised limit.
@@ -106,6 +117,7 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
     link = await Link.open(descriptor)
     try:
         loaded = config.load(**link.overrides)
+        _ignore_reloads(loaded)
         logs.configure(loaded, worker=number)
         hooks.install()
         import_tracing()

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Self
+from typing import Final, Self
 
 from opentelemetry.trace import Span
 
@@ -50,6 +50,10 @@ class Cause(Enum):
     OTHER = "other", "None of these."
 
 
+ONLY_UPSTREAM: Final = "default"
+"""The name of the upstream if there is no gateway file."""
+
+
 @dataclass(slots=True)
 class Attempts:
     """The upstream requests of one call.
@@ -77,7 +81,7 @@ class Attempts:
         upstream_request_id: The id that the upstream gave the latest response, or empty.
     """
 
-    upstream: str = "default"
+    upstream: str = ONLY_UPSTREAM
     first_token_by: float = 0.0
     idle_seconds: float = 0.0
     started: float = 0.0

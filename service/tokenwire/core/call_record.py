@@ -10,6 +10,7 @@ from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.domain import Completion, Delta, Stage, ToolCall, Usage
 from tokenwire.core.method import Method
+from tokenwire.core.prices import Price
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class CallRecord:
         attempts: The upstream requests of the call.
         labels: The caller's labels, for the log line.
         model: The requested model; empty until the request is parsed.
+        price: The price of the model's tokens; None if unknown.
         started: When the server began to handle the call.
         accept_wait: Seconds that the call waited in gRPC before `started`.
         queued: Seconds that the call waited for a slot; 0 if a slot was free.
@@ -64,6 +66,7 @@ class CallRecord:
     attempts: Attempts = field(default_factory=Attempts)
     labels: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
+    price: Price | None = None
     started: float = field(default_factory=time.monotonic)
     accept_wait: float = 0.0
     queued: float = 0.0

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import time
 from functools import partial
 from typing import Final
@@ -26,8 +27,8 @@ log = logging.getLogger(__name__)
 async def serve(settings: Settings, link: Link | None = None) -> int:
     """Run a server until a stop signal arrives, then drain it.
 
-    A second signal ends the process immediately. A worker ignores second signals, because its
-    supervisor handles them.
+    With a gateway file, SIGHUP reloads it. A second stop signal ends the process immediately. A
+    worker ignores second signals, because its supervisor handles them.
 
     Args:
         settings: The settings of the server.
@@ -43,9 +44,12 @@ async def serve(settings: Settings, link: Link | None = None) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.log_loop_error)
-    for number in stop_signals():
+    reloads = settings.config is not None
+    for number in stop_signals(reloads=reloads):
         loop.add_signal_handler(number, stopping.set if link else partial(_on_signal, stopping))
     app = App(settings, share_port=link is not None)
+    if reloads:
+        loop.add_signal_handler(signal.SIGHUP, app.reload)
     await app.start()
     gc_tuning.tune_collector()
     if link:

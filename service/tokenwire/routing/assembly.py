@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import HttpUrl, SecretStr
 
@@ -11,14 +11,8 @@ from tokenwire.config import Settings
 from tokenwire.config.gateway import GatewayFile, LoadedGateway, ModelSection, UpstreamSection
 from tokenwire.config.gateway.secrets import is_reference
 from tokenwire.core.prices import Price
-from tokenwire.routing.routes import (
-    Gateway,
-    KeyClient,
-    Route,
-    RouteChanges,
-    RoutedModel,
-    RoutedUpstream,
-)
+from tokenwire.routing.gateway import Gateway, RoutedModel
+from tokenwire.routing.routes import KeyClient, Route, RouteChanges, RoutedUpstream
 from tokenwire.routing.tiers import Tier, Weighted
 from tokenwire.upstreams import Models, build_models
 from tokenwire.upstreams.build import Extra, build_provider_models
@@ -31,19 +25,28 @@ COPIED: Final = (
 """Keys of an upstream that have the names of the settings of one upstream."""
 
 
-def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
+Version: TypeAlias = tuple[LoadedGateway, Gateway]
+"""A content of the file, and what was built from it."""
+
+
+def build_gateway(
+    loaded: LoadedGateway, settings: Settings, before: Version | None = None
+) -> Gateway:
     """Return the models and the upstreams of a gateway file.
 
     Args:
         loaded: The file.
         settings: The settings of the process, for all that the file does not say.
+        before: The version before. Its upstreams and routes that have not changed are kept, with
+            their connections and breakers.
 
     Raises:
         SettingsError: The package of a provider is not installed.
     """
-    changes = RouteChanges()
+    changes = before[1].changes if before else RouteChanges()
     upstreams = {
-        name: RoutedUpstream(
+        name: _unchanged(name, loaded, before)
+        or RoutedUpstream(
             name,
             [KeyClient(models) for models in _clients(section, loaded, settings)],
             Timeouts(section.first_token_timeout, section.idle_timeout),
@@ -59,15 +62,25 @@ def build_gateway(loaded: LoadedGateway, settings: Settings) -> Gateway:
         for tier in model.routes
         for route in tier
     }
+    known = before[1].routes if before else {}
     routes = {
-        name: Route(upstreams[each.upstream], each.model, time.monotonic, changes.breaker_changed)
+        name: known[name]
+        if name in known and known[name].upstream is upstreams[each.upstream]
+        else Route(upstreams[each.upstream], each.model, time.monotonic, changes.breaker_changed)
         for name, each in named.items()
     }
     models: dict[str, RoutedModel] = {}
     for name, section in loaded.file.models.items():
         model = _model(name, section, routes, changes)
         models |= dict.fromkeys((name, *section.aliases), model)
-    return Gateway(models, tuple(upstreams.values()), changes)
+    return Gateway(models, upstreams, routes, changes)
+
+
+def _unchanged(name: str, loaded: LoadedGateway, before: Version | None) -> RoutedUpstream | None:
+    """Return the upstream of the version before if all that the file says of it is the same."""
+    if before and loaded.upstream(name) == before[0].upstream(name):
+        return before[1].upstreams[name]
+    return None
 
 
 def _clients(
@@ -79,7 +92,7 @@ def _clients(
             name: loaded.secrets[value] if is_reference(value) else value
             for name, value in section.headers.items()
         },
-        ssl.create_default_context(cafile=loaded.path.parent / section.ca_file)
+        ssl.create_default_context(cadata=loaded.authorities[section.ca_file])
         if section.ca_file
         else None,
     )

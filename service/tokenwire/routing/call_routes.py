@@ -6,8 +6,9 @@ from typing import Final
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
 from tokenwire.routing.budget import RetryBudget
+from tokenwire.routing.gateway import RoutedModel
 from tokenwire.routing.retry import retry_delay
-from tokenwire.routing.routes import Lease, RoutedKey, RoutedModel
+from tokenwire.routing.routes import Lease, RoutedKey
 
 MOVES_ON: Final = (
     errors.UpstreamAuthRejected,

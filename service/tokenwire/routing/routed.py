@@ -14,7 +14,8 @@ from tokenwire.routing.abilities import check_chat, check_embeddings
 from tokenwire.routing.blame import attribute
 from tokenwire.routing.budget import MAX_BALANCE, RetryBudget
 from tokenwire.routing.call_routes import CallRoutes, moves_on
-from tokenwire.routing.routes import Gateway, Lease, RoutedModel
+from tokenwire.routing.gateway import GatewayVersions, RoutedModel
+from tokenwire.routing.routes import Lease
 from tokenwire.upstreams import Models
 
 Response = TypeVar("Response")
@@ -27,63 +28,62 @@ class Router:
     """Answers requests of all methods.
 
     Args:
-        gateway: Returns the models and the upstreams; a call keeps those with which it begins.
+        versions: The versions of the gateway file; a call keeps the one with which it begins.
     """
 
     asks_upstream = True
 
-    def __init__(self, gateway: Callable[[], Gateway]) -> None:
-        self._gateway = gateway
+    def __init__(self, versions: GatewayVersions) -> None:
+        self._versions = versions
         # Full, so that the first failures of an upstream are paid for until its breaker opens.
         self._budget = RetryBudget(MAX_BALANCE)
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
-        model = self._model(request.model)
-        check_chat(model.abilities, request)
-        routes = CallRoutes(model, call, self._budget)
         set_by_caller = request.set_by_caller
-        lease = await routes.first()
-        while True:
-            begun = False
-            with lease:
-                asked = replace(request, model=lease.route.model)
-                try:
-                    async with aclosing(lease.models.chat.stream(asked, call)) as answer:
-                        del asked
-                        async for event in answer:
-                            # A report of progress is no part of the answer.
-                            if not begun and (isinstance(event, Completion) or event.tokens):
-                                begun = True
-                                lease.succeed()
-                                # Frees the prompt: no other route gets it any more, and the
-                                # answer can take minutes.
-                                request = ChatRequest("", request.model)
-                            yield event
-                except errors.ServiceError as error:
-                    failure = error
-                    record_failure(lease, failure)
-                else:
-                    return
-            if begun or call.attempts.received or not moves_on(failure):
-                raise attribute(failure, set_by_caller) from None
-            lease = await routes.after(lease, failure)
+        with self._versions.use() as gateway:
+            model = gateway.model(request.model)
+            check_chat(model.abilities, request)
+            routes = CallRoutes(model, call, self._budget)
+            lease = await routes.first()
+            while True:
+                begun = False
+                with lease:
+                    asked = replace(request, model=lease.route.model)
+                    try:
+                        async with aclosing(lease.models.chat.stream(asked, call)) as answer:
+                            del asked
+                            async for event in answer:
+                                # A report of progress is no part of the answer.
+                                if not begun and (isinstance(event, Completion) or event.tokens):
+                                    begun = True
+                                    lease.succeed()
+                                    # Frees the prompt: no other route gets it any more, and the
+                                    # answer can take minutes.
+                                    request = ChatRequest("", request.model)
+                                yield event
+                    except errors.ServiceError as error:
+                        failure = error
+                        record_failure(lease, failure)
+                    else:
+                        return
+                if begun or call.attempts.received or not moves_on(failure):
+                    raise attribute(failure, set_by_caller) from None
+                lease = await routes.after(lease, failure)
 
     async def count(self, request: ChatRequest, call: CallRecord) -> TokenCount:
         """Return the number of tokens; see `token_counter.TokenCounter`."""
-        model = self._model(request.model)
-        check_chat(model.abilities, request)
-        return await self._ask(
-            model,
-            call,
-            request.set_by_caller,
-            lambda models, name: models.token_counter.count(replace(request, model=name), call),
-        )
+
+        def ask(models: Models, name: str) -> Awaitable[TokenCount]:
+            return models.token_counter.count(replace(request, model=name), call)
+
+        def check(model: RoutedModel) -> None:
+            check_chat(model.abilities, request)
+
+        return await self._ask(request, call, check, ask)
 
     async def embed(self, request: EmbeddingRequest, call: CallRecord) -> Embeddings:
         """Return the embeddings; see `embeddings.EmbeddingModel`."""
-        model = self._model(request.model)
-        check_embeddings(model.abilities)
 
         def ask(models: Models, name: str) -> Awaitable[Embeddings]:
             if models.embeddings is None:
@@ -91,42 +91,42 @@ class Router:
                 raise errors.UnsupportedByModel("model", description)
             return models.embeddings.embed(replace(request, model=name), call)
 
-        return await self._ask(model, call, request.set_by_caller, ask)
+        def check(model: RoutedModel) -> None:
+            check_embeddings(model.abilities)
+
+        return await self._ask(request, call, check, ask)
 
     async def _ask(
         self,
-        model: RoutedModel,
+        request: ChatRequest | EmbeddingRequest,
         call: CallRecord,
-        set_by_caller: frozenset[str],
+        check: Callable[[RoutedModel], None],
         ask: Callable[[Models, str], Awaitable[Response]],
     ) -> Response:
         """Return the response to a unary request."""
-        routes = CallRoutes(model, call, self._budget)
-        lease = await routes.first()
-        while True:
-            with lease:
-                try:
-                    response = await ask(lease.models, lease.route.model)
-                except errors.ServiceError as error:
-                    failure = error
-                    record_failure(lease, failure)
-                else:
-                    lease.succeed()
-                    return response
-            if call.attempts.received or not moves_on(failure):
-                raise attribute(failure, set_by_caller) from None
-            lease = await routes.after(lease, failure)
-
-    def _model(self, name: str) -> RoutedModel:
-        model = self._gateway().models.get(name)
-        if model is None:
-            # It was removed after the request was validated.
-            raise errors.UnknownModel
-        return model
+        set_by_caller = request.set_by_caller
+        with self._versions.use() as gateway:
+            model = gateway.model(request.model)
+            check(model)
+            routes = CallRoutes(model, call, self._budget)
+            lease = await routes.first()
+            while True:
+                with lease:
+                    try:
+                        response = await ask(lease.models, lease.route.model)
+                    except errors.ServiceError as error:
+                        failure = error
+                        record_failure(lease, failure)
+                    else:
+                        lease.succeed()
+                        return response
+                if call.attempts.received or not moves_on(failure):
+                    raise attribute(failure, set_by_caller) from None
+                lease = await routes.after(lease, failure)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._gateway().aclose()
+        await self._versions.aclose()
 
 
 def record_failure(lease: Lease, failure: errors.ServiceError) -> None:

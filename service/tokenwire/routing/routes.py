@@ -1,7 +1,7 @@
-"""The routes of models: upstreams with their keys, and what is in flight to them."""
+"""Routes: upstreams with their keys and breakers, and what is in flight to them."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tokenwire.observability.metrics.labels import RouteResult
@@ -76,6 +76,7 @@ class RoutedUpstream:
         timeouts: Its time limits.
         changes: Told when a place becomes free.
         max_streams: The most requests in flight; None for no limit.
+        versions: The number of versions of the gateway file that have it and are in use.
     """
 
     name: str
@@ -83,6 +84,7 @@ class RoutedUpstream:
     timeouts: Timeouts
     changes: RouteChanges
     max_streams: int | None = None
+    versions: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -223,77 +225,3 @@ class Lease:
         """Record a failure that the upstream caused; see `Pass.fail`."""
         self._result = RouteResult.ERROR
         self._pass.fail(retry_after, at_once=at_once)
-
-
-@dataclass(slots=True, eq=False)
-class RoutedModel:
-    """A model that callers name.
-
-    Attributes:
-        name: The name.
-        tiers: The tiers, in the order in which they are tried.
-        routes: The routes of all tiers.
-        abilities: What it can do; None if unknown.
-        first_token_seconds: Its own timeout for the first token; None for the upstream's.
-        idle_seconds: Its own timeout for the next token; None for the upstream's.
-        changes: Told when a breaker has changed or a place has become free.
-    """
-
-    name: str
-    tiers: Sequence[Tier[Route]]
-    routes: Sequence[Route]
-    changes: RouteChanges
-    abilities: frozenset[str] | None = None
-    first_token_seconds: float | None = None
-    idle_seconds: float | None = None
-
-    @property
-    def serving(self) -> bool:
-        """Whether one of the routes lets requests through."""
-        return any(route.serving for route in self.routes)
-
-    def may_take(self, allowed: Callable[[RoutedKey], bool]) -> bool:
-        """Report whether `take` would find a place."""
-        return any(route.may_take(allowed) for route in self.routes)
-
-    def take(self, allowed: Callable[[RoutedKey], bool]) -> Lease | None:
-        """Take a place on the first route that has one for an allowed key, or return None."""
-        for tier in self.tiers:
-            route = tier.pick(lambda route: route.may_take(allowed))
-            lease = route and route.take(allowed)
-            if lease:
-                return lease
-        return None
-
-    def timeouts(self, route: Route) -> Timeouts:
-        """Return the time limits of a request on a route."""
-        upstream = route.upstream.timeouts
-        return Timeouts(
-            first_token=self.first_token_seconds or upstream.first_token,
-            idle=self.idle_seconds or upstream.idle,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """All models and upstreams.
-
-    Attributes:
-        models: The models, by their names and aliases.
-        upstreams: The upstreams.
-        changes: Told of each change.
-    """
-
-    models: Mapping[str, RoutedModel]
-    upstreams: Sequence[RoutedUpstream]
-    changes: RouteChanges
-
-    @property
-    def routes(self) -> dict[str, Route]:
-        """The routes of all models, by name."""
-        return {route.name: route for model in self.models.values() for route in model.routes}
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for upstream in self.upstreams:
-            await upstream.aclose()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -40,8 +39,6 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         services: The full names of the services.
         on_watches: Called with the number of open Watch calls when it changes.
         on_call: Called with the caller's address when a call begins.
-        models: For each model that has a health of its own, whether it is served; the service of
-            the model NAME is `models/NAME`.
     """
 
     def __init__(
@@ -49,10 +46,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         services: Iterable[str],
         on_watches: Callable[[int], None],
         on_call: Callable[[str], None],
-        models: Mapping[str, Callable[[], bool]] = MappingProxyType({}),
     ) -> None:
         self._services = ("", *services)
-        self._models = {f"{MODELS}{name}": serving for name, serving in models.items()}
+        self._models: dict[str, Callable[[], bool]] = {}
         self._watches = OpenCalls(MAX_WATCHES, on_watches)
         self._on_call = on_call
         self._status: int = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -66,6 +62,15 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     def set_status(self, status: int) -> None:
         """Set the HealthCheckResponse.ServingStatus, and send it to all watchers."""
         self._status = status
+        self.refresh()
+
+    def set_models(self, models: Mapping[str, Callable[[], bool]]) -> None:
+        """Set the models that have a health of their own; the service of NAME is `models/NAME`.
+
+        Args:
+            models: Whether each model is served, by name.
+        """
+        self._models = {f"{MODELS}{name}": serving for name, serving in models.items()}
         self.refresh()
 
     def refresh(self) -> None:
@@ -120,13 +125,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         return response
 
     async def _statuses(self, service: str) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
-        if self._status_of(service) is None:
-            unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-            yield health_pb2.HealthCheckResponse(status=unknown)
-            await asyncio.Event().wait()
         sent = None
         while True:
             changed, status = self._changed, self._status_of(service)
+            if status is None:
+                # The service may come later: a model by a reload of the gateway file.
+                status = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             if status != sent:
                 sent = status
                 yield health_pb2.HealthCheckResponse(status=status)

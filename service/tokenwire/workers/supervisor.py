@@ -36,7 +36,8 @@ SPAN_EXPORT_SECONDS: Final = 11.0
 async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
     """Run workers behind one port until a stop signal arrives, then drain them.
 
-    A second signal, or a signal before all workers serve, ends all workers immediately.
+    A second signal, or a signal before all workers serve, ends all workers immediately. With a
+    gateway file, SIGHUP makes all workers reload it.
 
     Args:
         settings: The settings of the service.
@@ -100,6 +101,7 @@ class Supervisor:
         self._workers = workers
         self._monitor = WorkerMonitor(workers, settings.worker_timeout_seconds)
         self._monitoring: asyncio.Task[None] | None = None
+        self._reloads = settings.config is not None
         self._stop_seconds = settings.drain_seconds + settings.grace_seconds + STATUS_SECONDS
         self._started = False
         self._stopping = asyncio.Event()
@@ -115,8 +117,10 @@ class Supervisor:
             SettingsError: A worker rejected its settings; all workers have ended.
         """
         loop = asyncio.get_running_loop()
-        for number in stop_signals():
+        for number in stop_signals(reloads=self._reloads):
             loop.add_signal_handler(number, self._on_signal, number)
+        if self._reloads:
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._monitoring = asyncio.create_task(self._monitor.run())
         try:
             for worker in self._workers:
@@ -212,6 +216,10 @@ class Supervisor:
             return
         self._kill()
         os._exit(EXIT_SECOND_SIGNAL if self._started else 128 + number)
+
+    def _reload(self) -> None:
+        for worker in self._workers:
+            worker.reload()
 
     def _kill(self) -> None:
         for worker in self._workers:

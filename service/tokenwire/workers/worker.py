@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
 import time
@@ -140,6 +141,12 @@ class Worker:
         elif self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
+
+    def reload(self) -> None:
+        """Tell the process to reload the gateway file, unless it does not serve yet."""
+        if self._serving_since and self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """Kill the process."""

@@ -1,7 +1,6 @@
 """Converts the parts of an answer to messages."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tokenwire.api.chatgpt.logprobs import to_logprob_messages
@@ -37,47 +36,37 @@ def to_answer(delta: Delta) -> pb.Answer:
     return pb.Answer(content=delta.text)
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerEnds:
-    """Converts the end of an answer to its last message.
+def to_last_answer(completion: Completion, call: CallRecord) -> pb.Answer:
+    """Return the last Answer of a complete answer, without a text."""
+    usage = completion.usage
+    attempts = call.attempts
+    return pb.Answer(
+        finish_reason=FINISH_REASONS[completion.finish_reason],
+        usage=to_usage(usage, call.price) if usage else None,
+        model=completion.model,
+        id=completion.id,
+        citations=[
+            pb.Citation(url=each.url, title=each.title, start=each.start, end=each.end)
+            for each in completion.citations
+        ],
+        refused=completion.refused,
+        state=completion.state,
+        route=pb.Route(upstream=attempts.upstream, attempts=max(attempts.count, 1)),
+    )
 
-    Attributes:
-        prices: The prices of tokens, by model.
+
+def to_failed_answer(reason: str, call: CallRecord) -> pb.Answer:
+    """Return the last Answer of an answer that fails after its first part was sent.
+
+    Its usage is what the upstream has reported. Where the upstream has not reported the output
+    that was sent, each of its events counts as one token.
     """
-
-    prices: Mapping[str, Price]
-
-    def complete(self, completion: Completion, call: CallRecord) -> pb.Answer:
-        """Return the last Answer of a complete answer, without a text."""
-        usage = completion.usage
-        attempts = call.attempts
-        return pb.Answer(
-            finish_reason=FINISH_REASONS[completion.finish_reason],
-            usage=to_usage(usage, self.prices.get(call.model)) if usage else None,
-            model=completion.model,
-            id=completion.id,
-            citations=[
-                pb.Citation(url=each.url, title=each.title, start=each.start, end=each.end)
-                for each in completion.citations
-            ],
-            refused=completion.refused,
-            state=completion.state,
-            route=pb.Route(upstream=attempts.upstream, attempts=max(attempts.count, 1)),
-        )
-
-    def failed(self, reason: str, call: CallRecord) -> pb.Answer:
-        """Return the last Answer of an answer that fails after its first part was sent.
-
-        Its usage is what the upstream has reported. Where the upstream has not reported the output
-        that was sent, each of its events counts as one token.
-        """
-        reported = call.usage or (call.usage_so_far and call.usage_so_far())
-        usage = reported or Usage(call.input_estimate, 0)
-        estimated = usage.output_tokens < call.tokens
-        if estimated:
-            usage = replace(usage, output_tokens=call.tokens)
-        price = self.prices.get(call.model)
-        return pb.Answer(error=reason, usage=to_usage(usage, price, estimated=estimated))
+    reported = call.usage or (call.usage_so_far and call.usage_so_far())
+    usage = reported or Usage(call.input_estimate, 0)
+    estimated = usage.output_tokens < call.tokens
+    if estimated:
+        usage = replace(usage, output_tokens=call.tokens)
+    return pb.Answer(error=reason, usage=to_usage(usage, call.price, estimated=estimated))
 
 
 def to_usage(usage: Usage, price: Price | None, *, estimated: bool = False) -> pb.Usage:

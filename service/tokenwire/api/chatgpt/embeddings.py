@@ -1,16 +1,15 @@
 """`Embed`: the vectors of texts."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from tokenwire.api.chatgpt.answers import to_usage
+from tokenwire.api.chatgpt.catalog import Catalogs, Defaults
 from tokenwire.api.chatgpt.field_limits import FieldCounts
 from tokenwire.api.chatgpt.sampling import check_name
-from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.endpoint import Endpoint, OnOperation
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.embeddings import EmbeddingModel, EmbeddingRequest, Embeddings, check_size
@@ -35,14 +34,12 @@ class EmbeddingService:
 
     Attributes:
         model: Makes the vectors; None if the provider has no embeddings.
-        defaults: The values of fields that a request does not set.
-        prices: The prices of tokens, by model.
+        catalog: Returns what the server offers.
         on_upstream_call: Called before each request to the upstream.
     """
 
     model: EmbeddingModel | None
-    defaults: Defaults
-    prices: Mapping[str, Price]
+    catalog: Catalogs
     on_upstream_call: OnOperation
 
     def endpoint(self) -> Endpoint:
@@ -64,9 +61,11 @@ class EmbeddingService:
         if self.model is None:
             description = "embeddings are not supported with this service's provider"
             raise UnsupportedByModel("model", description)
-        request = to_embedding_request(message, self.defaults)
+        catalog = self.catalog()
+        request = to_embedding_request(message, catalog.defaults)
         del message
         call.model = request.model
+        call.price = catalog.prices.get(request.model)
         call.attempts.started = time.monotonic()
         dimensions = {} if request.dimensions is None else {DIMENSIONS: request.dimensions}
         self.on_upstream_call(request.model, call, dimensions)
@@ -74,7 +73,7 @@ class EmbeddingService:
         call.counted = embeddings.usage
         call.response_model = embeddings.model
         await next_step()
-        return _response(embeddings, self.prices.get(request.model))
+        return _response(embeddings, call.price)
 
 
 def to_embedding_request(message: pb.EmbedRequest, defaults: Defaults) -> EmbeddingRequest:

@@ -1,11 +1,11 @@
 """`ListModels`: the models that a request may name."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from tokenwire.api.chatgpt.catalog import NO_FACTS, Catalogs, Defaults
 from tokenwire.api.chatgpt.field_limits import FieldCounts
-from tokenwire.api.chatgpt.wire import Defaults
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.method import Method, MethodType
@@ -18,42 +18,16 @@ LIST_MODELS: Final = Method(
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is known of a model besides its name.
-
-    Attributes:
-        description: What it is for, for people; may be empty.
-        abilities: What it can do; empty if unknown.
-        context_tokens: The most tokens of the prompt and the answer; 0 if unknown.
-        max_output_tokens: The most tokens of an answer; 0 if unknown.
-        serving: Returns whether it is served now.
-    """
-
-    description: str = ""
-    abilities: "Sequence[pb.Ability.ValueType]" = ()
-    context_tokens: int = 0
-    max_output_tokens: int = 0
-    serving: Callable[[], bool] = lambda: True
-
-
-NO_FACTS: Final = ModelFacts()
-
-
-@dataclass(frozen=True, slots=True)
 class ModelList:
-    """Lists the models that the settings name. The upstream is not asked.
+    """Lists the models of the catalog. The upstream is not asked.
 
     Attributes:
-        defaults: The default model and the models that a request may name.
-        prices: The known prices, by model.
+        catalog: Returns what the server offers.
         serving: Returns whether the health service reports SERVING.
-        facts: What is known of the models, by name.
     """
 
-    defaults: Defaults
-    prices: Mapping[str, Price]
+    catalog: Catalogs
     serving: Callable[[], bool]
-    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
 
     def endpoint(self) -> Endpoint:
         """Return the entry of the method table."""
@@ -70,12 +44,13 @@ class ModelList:
     ) -> pb.ListModelsResponse:
         """Return the models, in ascending order of their names."""
         del request, call
-        defaults, prices = self.defaults, self.prices
+        catalog = self.catalog()
+        defaults, prices = catalog.defaults, catalog.prices
         serving = self.serving()
         models = []
         for name in sorted({*defaults.model_names, *defaults.aliases}):
             own = defaults.aliases.get(name, name)
-            facts = self.facts.get(own, NO_FACTS)
+            facts = catalog.facts.get(own, NO_FACTS)
             models.append(
                 pb.Model(
                     name=name,

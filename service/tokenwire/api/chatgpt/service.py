@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from tokenwire.api.chatgpt.answers import AnswerEnds, to_answer
+from tokenwire.api.chatgpt.answers import to_answer, to_failed_answer, to_last_answer
+from tokenwire.api.chatgpt.catalog import Catalogs
 from tokenwire.api.chatgpt.embeddings import EMBED
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.labels import to_labels
@@ -14,7 +15,7 @@ from tokenwire.api.chatgpt.logprobs import to_logprob_messages
 from tokenwire.api.chatgpt.models import LIST_MODELS
 from tokenwire.api.chatgpt.token_counts import COUNT_TOKENS
 from tokenwire.api.chatgpt.tools import to_messages
-from tokenwire.api.chatgpt.wire import Defaults, to_request
+from tokenwire.api.chatgpt.wire import to_request
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
@@ -43,17 +44,15 @@ class ChatgptService:
 
     Attributes:
         model: The model that generates the answers.
-        defaults: The values of fields that a request does not set.
+        catalog: Returns what the server offers.
         limits: The limits on a request's fields.
-        ends: Converts the ends of answers.
         on_model_call: Awaited before each call of the model.
         others: The entries of the methods that do not answer a message.
     """
 
     model: ChatModel
-    defaults: Defaults
+    catalog: Catalogs
     limits: FieldLimits
-    ends: AnswerEnds
     on_model_call: OnModelCall
     others: Sequence[Endpoint] = ()
 
@@ -67,8 +66,8 @@ class ChatgptService:
                 handle=self.send,
                 serialize=pb.Answer.SerializeToString,
                 encode=to_answer,
-                encode_last=self.ends.complete,
-                late_error=self.ends.failed,
+                encode_last=to_last_answer,
+                late_error=to_failed_answer,
             ),
             Endpoint(
                 ASK,
@@ -88,8 +87,10 @@ class ChatgptService:
         """
         if message.labels:
             call.labels = to_labels(message.labels)
-        request = to_request(message, self.defaults)
+        catalog = self.catalog()
+        request = to_request(message, catalog.defaults)
         call.model = request.model
+        call.price = catalog.prices.get(request.model)
         call.input_estimate = (await estimate(request)).input_tokens
         call.attempts.started = time.monotonic()
         await self.on_model_call(request, call)
@@ -128,7 +129,7 @@ class ChatgptService:
                 # Their size is limited where they are assembled.
                 calls += event.tool_calls
         assert call.completion is not None  # noqa: S101 - the last event is a Completion
-        answer = self.ends.complete(call.completion, call)
+        answer = to_last_answer(call.completion, call)
         answer.content = "".join(texts)
         answer.reasoning = "".join(reasonings)
         answer.tool_calls.extend(to_messages(calls))

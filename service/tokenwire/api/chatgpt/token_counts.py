@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from tokenwire.api.chatgpt.catalog import Catalogs
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.labels import to_labels
-from tokenwire.api.chatgpt.wire import Defaults, to_request
+from tokenwire.api.chatgpt.wire import to_request
 from tokenwire.api.endpoint import Endpoint, OnOperation
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.method import COUNT_TOKENS as OPERATION
@@ -28,13 +29,13 @@ class TokenCounts:
 
     Attributes:
         counter: Counts the tokens.
-        defaults: The values of fields that a request does not set.
+        catalog: Returns what the server offers.
         limits: The limits on a request's fields.
         on_upstream_call: Called before each request to the upstream.
     """
 
     counter: TokenCounter
-    defaults: Defaults
+    catalog: Catalogs
     limits: FieldLimits
     on_upstream_call: OnOperation
 
@@ -56,7 +57,7 @@ class TokenCounts:
         """
         if message.labels:
             call.labels = to_labels(message.labels)
-        request = to_request(message, self.defaults)
+        request = to_request(message, self.catalog().defaults)
         del message
         call.model = request.model
         if self.counter.asks_upstream:

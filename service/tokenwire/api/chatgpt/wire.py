@@ -1,9 +1,9 @@
 """Converts openai.Message to a request. The functions have no side effects."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Final
 
+from tokenwire.api.chatgpt.catalog import Defaults
 from tokenwire.api.chatgpt.formats import to_format
 from tokenwire.api.chatgpt.parts import to_parts
 from tokenwire.api.chatgpt.sampling import check_name, to_sampling
@@ -39,32 +39,6 @@ EFFORTS: Final = {
     pb.EFFORT_HIGH: Effort.HIGH,
     pb.EFFORT_XHIGH: Effort.XHIGH,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """The values that apply where a request does not set a field.
-
-    Attributes:
-        model: The model's name.
-        temperature: The temperature, or None for the upstream's own.
-        system: The system prompt, or empty for none.
-        models: The models that a request may name in addition to the defaults; empty allows any.
-        embedding_model: The model for embeddings, or empty for none.
-        aliases: Other names of models, each with the model's own name.
-    """
-
-    model: str
-    temperature: float | None = None
-    system: str = ""
-    models: frozenset[str] = frozenset()
-    embedding_model: str = ""
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def model_names(self) -> set[str]:
-        """The names of the models, without aliases."""
-        return {self.model, *self.models, self.embedding_model} - {""}
 
 
 def to_request(message: pb.Message, defaults: Defaults) -> ChatRequest:

@@ -14,6 +14,7 @@ from tokenwire.config.regular_files import read_regular
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
 
+NOT_PEM: Final = "must be a PEM file with certificates"
 KEYS_NEEDED: Final = ("anthropic",)
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
@@ -89,7 +90,10 @@ def _similar(name: str, names: Iterable[str]) -> str:
 
 
 def check_files(
-    file: GatewayFile, directory: FilePath, secrets: dict[str, str]
+    file: GatewayFile,
+    directory: FilePath,
+    secrets: dict[str, str],
+    authorities: dict[str, str],
 ) -> Iterator[Problem]:
     """Yield a problem for each secret and each file that cannot be read.
 
@@ -97,6 +101,8 @@ def check_files(
         file: The file.
         directory: Its directory, to which relative paths belong.
         secrets: Gets the secrets, by their references.
+        authorities: Gets the contents of the files with certificate authorities, by their paths as
+            they are written in the file.
     """
     for name, upstream in file.upstreams.items():
         place: Path = ("upstreams", name)
@@ -114,20 +120,14 @@ def check_files(
             except SecretError as problem:
                 yield path, reference, str(problem)
         if upstream.ca_file:
-            description = _authorities_problem(directory / upstream.ca_file)
-            if description:
+            try:
+                text = read_regular(directory / upstream.ca_file).decode("ascii")
+                ssl.create_default_context(cadata=text)
+            except OSError as error:
+                wrong = isinstance(error, ssl.SSLError)
+                description = NOT_PEM if wrong else f"cannot be read: {error.strerror}"
                 yield (*place, "ca_file"), upstream.ca_file, description
-
-
-def _authorities_problem(path: FilePath) -> str:
-    """Return why a file is not one of certificate authorities, or an empty text."""
-    try:
-        text = read_regular(path).decode("ascii")
-        ssl.create_default_context(cadata=text)
-    except ssl.SSLError:
-        return "must be a PEM file with certificates"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    except ValueError:
-        return "must be a PEM file with certificates"
-    return ""
+            except ValueError:
+                yield (*place, "ca_file"), upstream.ca_file, NOT_PEM
+            else:
+                authorities[upstream.ca_file] = text

@@ -16,7 +16,7 @@ from tokenwire.config.gateway.model import (
     UpstreamSection,
 )
 from tokenwire.config.gateway.yaml_tree import Path, Tree
-from tokenwire.config.problems import SettingsError, shown
+from tokenwire.config.problems import shown
 
 MAX_PROBLEMS: Final = 20
 """The most problems that are told at once."""
@@ -72,15 +72,15 @@ def _unknown_key(place: Path) -> str:
     return f"unknown key; {hint}allowed here: {', '.join(section.model_fields)}"
 
 
-def settings_error(path: FilePath, tree: Tree, problems: list[Problem]) -> SettingsError:
-    """Return the error for the problems of a file, in the order of their lines."""
+def described(path: FilePath, tree: Tree, problems: list[Problem]) -> list[str]:
+    """Return a line for each problem of a file, in the order of their lines."""
     lines = sorted(
         (tree.line_of(place), _text(place, value, description))
         for place, value, description in problems
     )
     texts = list(dict.fromkeys(f"{path}:{line}: {text}" for line, text in lines))
     more = len(texts) - MAX_PROBLEMS
-    return SettingsError(texts[:MAX_PROBLEMS] + ([f"{path}: and {more} more"] if more > 0 else []))
+    return texts[:MAX_PROBLEMS] + ([f"{path}: and {more} more"] if more > 0 else [])
 
 
 def _text(place: Path, value: object, description: str) -> str:

@@ -1,6 +1,6 @@
 """Reads and validates the gateway file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from tokenwire.config.fields import Settings
 from tokenwire.config.gateway.checks import check, check_files
-from tokenwire.config.gateway.model import GatewayFile
-from tokenwire.config.gateway.problems import problem_of, settings_error
+from tokenwire.config.gateway.model import GatewayFile, UpstreamSection
+from tokenwire.config.gateway.problems import described, problem_of
 from tokenwire.config.gateway.secrets import file_of, is_reference
 from tokenwire.config.gateway.yaml_tree import GatewayYamlError, parse
 from tokenwire.config.problems import SettingsError
@@ -28,58 +28,91 @@ class LoadedGateway:
         file: Its content.
         named_files: The files that it names.
         secrets: The secrets, by their references.
+        authorities: The contents of the files with certificate authorities, by their paths as
+            they are written in the file.
     """
 
     path: Path
     file: GatewayFile
     named_files: tuple[Path, ...]
     secrets: Mapping[str, str] = field(repr=False)
+    authorities: Mapping[str, str] = field(repr=False)
+
+    def upstream(self, name: str) -> tuple[UpstreamSection | None, list[str]]:
+        """Return the section of an upstream, and the content of what it names."""
+        section = self.file.upstreams.get(name)
+        if section is None:
+            return None, []
+        texts = [self.secrets[reference] for reference in _references(section)]
+        return section, texts + [self.authorities[each] for each in _ca_files(section)]
+
+
+class GatewayFileError(SettingsError):
+    """The gateway file cannot be used.
+
+    Attributes:
+        named_files: The files that it names, as far as it could be read.
+    """
+
+    def __init__(self, problems: list[str], named_files: Iterable[Path] = ()) -> None:
+        super().__init__(problems)
+        self.named_files = tuple(named_files)
 
 
 def load_gateway(path: Path) -> LoadedGateway:
     """Read the gateway file and check all that it says, and that the files it names can be read.
 
     Raises:
-        SettingsError: It is missing or invalid. Each problem is one line: FILE:LINE, the key, its
-            value, and what is allowed.
+        GatewayFileError: It is missing or invalid. Each problem is one line: FILE:LINE, the key,
+            its value, and what is allowed.
     """
     try:
         text = read_regular(path, MAX_FILE_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
+        raise GatewayFileError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
-        raise SettingsError([f"{path}: must be text in UTF-8"]) from None
+        raise GatewayFileError([f"{path}: must be text in UTF-8"]) from None
     try:
         tree = parse(text)
     except GatewayYamlError as problem:
-        raise SettingsError([f"{path}:{problem.line}: {problem.description}"]) from None
+        raise GatewayFileError([f"{path}:{problem.line}: {problem.description}"]) from None
     try:
         file = GatewayFile.model_validate(tree.value)
     except ValidationError as error:
         found = [problem_of(details) for details in error.errors(include_url=False)]
-        raise settings_error(path, tree, found) from None
+        raise GatewayFileError(described(path, tree, found)) from None
     secrets: dict[str, str] = {}
-    problems = [*check(file), *check_files(file, path.parent, secrets)]
+    authorities: dict[str, str] = {}
+    named_files = tuple(_named_files(file, path.parent))
+    problems = [*check(file), *check_files(file, path.parent, secrets, authorities)]
     if problems:
-        raise settings_error(path, tree, problems)
-    return LoadedGateway(path, file, tuple(_named_files(file, path.parent)), secrets)
+        raise GatewayFileError(described(path, tree, problems), named_files)
+    return LoadedGateway(path, file, named_files, secrets, authorities)
 
 
 def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
     for upstream in file.upstreams.values():
-        for reference in (*upstream.keys, *filter(is_reference, upstream.headers.values())):
+        for reference in _references(upstream):
             named = file_of(reference, directory)
             if named:
                 yield named
-        if upstream.ca_file:
-            yield directory / upstream.ca_file
+        for ca_file in _ca_files(upstream):
+            yield directory / ca_file
+
+
+def _references(upstream: UpstreamSection) -> tuple[str, ...]:
+    return (*upstream.keys, *filter(is_reference, upstream.headers.values()))
+
+
+def _ca_files(upstream: UpstreamSection) -> tuple[str, ...]:
+    return (upstream.ca_file,) if upstream.ca_file else ()
 
 
 def default_model(settings: Settings) -> str:
     """Return the model of requests that name none, by the gateway file if the settings name one.
 
     Raises:
-        SettingsError: See `load_gateway`.
+        GatewayFileError: See `load_gateway`.
     """
     if settings.config is None:
         return settings.model

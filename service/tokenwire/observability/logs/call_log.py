@@ -3,6 +3,7 @@
 import logging
 from typing import Final
 
+from tokenwire.core.attempts import ONLY_UPSTREAM
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import InternalError, Party, ServerShuttingDown
 from tokenwire.observability.metrics.labels import FAILURES
@@ -54,6 +55,7 @@ def log_call(call: CallRecord) -> None:
         "retries": call.attempts.retries or None,
         "attempts": call.attempts.count if call.attempts.first_sent else None,
         "cause": call.attempts.cause.value if call.attempts.cause else None,
+        "upstream": None if call.attempts.upstream == ONLY_UPSTREAM else call.attempts.upstream,
         "upstream_status": call.attempts.upstream_status or None,
         "upstream_request_id": call.attempts.upstream_request_id or None,
         "finish_reason": call.completion.finish_reason.value if call.completion else None,

@@ -5,7 +5,6 @@ from prometheus_client import Counter, Histogram
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import FinishReason, Usage
 from tokenwire.core.method import CHAT
-from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.declarations import Declarations
 from tokenwire.observability.metrics.labels import Outcome, Phase, TokenType
@@ -18,17 +17,13 @@ class ModelSeries:
         declared: The declared metrics.
         model: The label value.
         provider: The provider's name in OpenTelemetry's conventions.
-        price: The price of the model's tokens; None if unknown.
     """
 
-    def __init__(
-        self, declared: Declarations, model: str, provider: str, price: Price | None
-    ) -> None:
+    def __init__(self, declared: Declarations, model: str, provider: str) -> None:
         gen_ai = (CHAT, provider, model)
         self._provider = provider
         self._declared = declared
         self._model = model
-        self._price = price
         self.first_token = declared.first_token.labels(*gen_ai)
         self.per_output_token = declared.per_output_token.labels(*gen_ai)
         self._input_usage = declared.token_usage.labels(*gen_ai, TokenType.INPUT.value)
@@ -48,7 +43,6 @@ class ModelSeries:
             for outcome in (Outcome.CANCELLED, Outcome.DEADLINE)
             for phase in Phase
         }
-        self._cost = declared.cost.labels(model) if price else None
         self.upstream_errors = self._by_reason(declared.upstream_errors)
         self.upstream_retries = self._by_reason(declared.upstream_retries)
         self._durations: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
@@ -70,6 +64,10 @@ class ModelSeries:
                 declared.operation_duration.labels(*names),
             )
         return self._durations[key]
+
+    def add_cost(self) -> None:
+        """Export the cost of the model's tokens, which is left out as long as no price is known."""
+        self._declared.cost.labels(self._model)
 
     def count_tokens(self, call: CallRecord) -> int:
         """Count the call's tokens and their cost; return the number of output tokens."""
@@ -95,8 +93,8 @@ class ModelSeries:
             self._tokens[TokenType.INPUT_AUDIO].inc(usage.audio_input_tokens)
         if usage.audio_output_tokens:
             self._tokens[TokenType.OUTPUT_AUDIO].inc(usage.audio_output_tokens)
-        if self._cost and self._price:
-            self._cost.inc(self._price.cost(usage))
+        if call.price:
+            self._declared.cost.labels(self._model).inc(call.price.cost(usage))
         return usage.output_tokens
 
     def count_ending(self, call: CallRecord) -> None:

@@ -5,7 +5,7 @@ they have one, and the gRPC ecosystem's `grpc_server_*` for calls.
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,6 +30,7 @@ class Declarations:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._by_model: list[Counter | Histogram] = []
         self._grpc()
         self._gen_ai()
         self._calls()
@@ -261,13 +262,26 @@ class Declarations:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def _counter(self, name: str, meaning: str, names: Iterable[str]) -> Counter:
-        return Counter(name, meaning, names, registry=self.registry)
+    def remove_model(self, model: str) -> None:
+        """Remove all series of a model."""
+        for metric in self._by_model:
+            metric.remove_by_labels({labels.MODEL: model})
+
+    def _counter(self, name: str, meaning: str, names: Collection[str]) -> Counter:
+        counter = Counter(name, meaning, names, registry=self.registry)
+        self._note(counter, names)
+        return counter
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, registry=self.registry)
 
     def _histogram(
-        self, name: str, meaning: str, names: Iterable[str], bounds: Iterable[float]
+        self, name: str, meaning: str, names: Collection[str], bounds: Iterable[float]
     ) -> Histogram:
-        return Histogram(name, meaning, names, buckets=tuple(bounds), registry=self.registry)
+        histogram = Histogram(name, meaning, names, buckets=tuple(bounds), registry=self.registry)
+        self._note(histogram, names)
+        return histogram
+
+    def _note(self, metric: Counter | Histogram, names: Collection[str]) -> None:
+        if labels.MODEL in names:
+            self._by_model.append(metric)

@@ -1,18 +1,18 @@
 """Records the metrics: for a call once at its start and once at its end, never per token."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from tokenwire.core.attempts import Cause
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.method import CHAT, Method
-from tokenwire.core.prices import Price
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
 from tokenwire.observability.metrics.declarations import Declarations
 from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
+from tokenwire.observability.metrics.removed_names import RemovedNames
 from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics.tls import TlsMetrics
 
@@ -25,9 +25,9 @@ class Metrics:
     Args:
         methods: The methods that are served.
         endings: The status and reason of each possible failure of a call.
-        models: Models that get a label of their own; models with a price get one too.
+        models: See `set_models`.
         provider: The provider's name in OpenTelemetry's conventions.
-        prices: The prices of the models' tokens.
+        priced: See `set_models`.
 
     Attributes:
         registry: The registry of all metrics, for exposition.
@@ -39,21 +39,20 @@ class Metrics:
         self,
         methods: Iterable[Method],
         endings: Iterable[tuple[str, str]],
-        models: Iterable[str],
+        models: Collection[str],
         provider: str = "openai",
-        prices: Iterable[Price] = (),
+        priced: Collection[str] = (),
     ) -> None:
         declared = Declarations()
         self.registry = declared.registry
         self.port = declared.port
         self._declared = declared
         self.tls: TlsMetrics | None = None
-        by_name = {price.model: price for price in prices}
-        self._models = {
-            model: ModelSeries(declared, model, provider, by_name.get(model))
-            for model in sorted({*models, *by_name})
-        }
-        self._other = ModelSeries(declared, OTHER_MODEL, provider, price=None)
+        self._provider = provider
+        self._models: dict[str, ModelSeries] = {}
+        self._removed_models = RemovedNames(self._drop_model)
+        self.set_models(models, priced)
+        self._other = ModelSeries(declared, OTHER_MODEL, provider)
         self._methods = {method: MethodSeries(declared, method) for method in methods}
         # Looked up now, so that every series exists at 0 before its first event.
         self._errors = {ending: declared.errors.labels(*ending) for ending in endings}
@@ -66,6 +65,27 @@ class Metrics:
         self._spans_dropped = {
             reason: declared.spans_dropped.labels(reason.value) for reason in SpanDropReason
         }
+
+    def set_models(self, models: Collection[str], priced: Collection[str]) -> None:
+        """Set the models that have a label of their own.
+
+        Calls of a model that is removed may still run, so its series are kept for some time; see
+        `RemovedNames`.
+
+        Args:
+            models: The names of the models.
+            priced: Those of them that have a price, and further names with a label of their own.
+        """
+        names = {*models, *priced}
+        for name in sorted(names - self._models.keys()):
+            self._models[name] = ModelSeries(self._declared, name, self._provider)
+        for name in sorted(priced):
+            self._models[name].add_cost()
+        self._removed_models.update(self._models.keys() - names, names)
+
+    def _drop_model(self, name: str) -> None:
+        del self._models[name]
+        self._declared.remove_model(name)
 
     def watch_tasks_of(self, loop: asyncio.AbstractEventLoop) -> None:
         """Export the number of tasks of `loop`, counted at each scrape."""

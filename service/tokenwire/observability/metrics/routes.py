@@ -1,12 +1,16 @@
-"""The metrics of a gateway file's routes."""
+"""The metrics of a gateway file and of its routes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 
 from tokenwire.observability.metrics import labels
-from tokenwire.observability.metrics.labels import RouteResult
+from tokenwire.observability.metrics.labels import ReloadResult, RouteResult
+from tokenwire.observability.metrics.removed_names import RemovedNames
 from tokenwire.observability.prometheus_values import Counter, Gauge
+
+WITH_FILE: Final = "With a gateway file: "
 
 
 class RouteMetrics:
@@ -20,50 +24,95 @@ class RouteMetrics:
         route = (labels.ROUTE,)
         self._requests = Counter(
             "tokenwire_route_requests",
-            "With a gateway file: requests on a route that ended, by result.",
+            f"{WITH_FILE}requests on a route that ended, by result.",
             (*route, labels.RESULT),
             registry=registry,
         )
         self._fallbacks = Counter(
             "tokenwire_route_fallbacks",
-            "With a gateway file: calls that moved on from a route because it failed.",
+            f"{WITH_FILE}calls that moved on from a route because it failed.",
             route,
             registry=registry,
         )
         self._open = Gauge(
             "tokenwire_route_open",
-            "With a gateway file: 1 while the breakers of a route let no request through.",
+            f"{WITH_FILE}1 while the breakers of a route let no request through.",
             route,
             registry=registry,
         )
         self._streams = Gauge(
             "tokenwire_upstream_streams_in_flight",
-            "With a gateway file: requests in flight to an upstream.",
+            f"{WITH_FILE}requests in flight to an upstream.",
             (labels.UPSTREAM,),
             registry=registry,
         )
         self._waiting = Gauge(
             "tokenwire_route_waiting",
-            "With a gateway file: calls that wait because every route is open or full.",
+            f"{WITH_FILE}calls that wait because every route is open or full.",
             registry=registry,
         )
+        reloads = Counter(
+            "tokenwire_gateway_reloads",
+            f"{WITH_FILE}changes of it or of a file that it names, by whether the new content "
+            "could be used.",
+            (labels.RESULT,),
+            registry=registry,
+        )
+        self._reloads = {result: reloads.labels(result.value) for result in ReloadResult}
+        self._usable = Gauge(
+            "tokenwire_gateway_file_usable",
+            f"{WITH_FILE}1 if its current content is in use, 0 if that is invalid and the previous "
+            "content stays in use.",
+            registry=registry,
+        )
+        self._usable.set(1)
+        self._versions = Gauge(
+            "tokenwire_gateway_versions",
+            f"{WITH_FILE}contents of it that are in use: the current one, and previous ones with "
+            "which calls began that still run.",
+            registry=registry,
+        )
+        self._removed_routes = RemovedNames(self._drop_route)
+        self._routes: set[str] = set()
+        self._upstreams: set[str] = set()
 
-    def watch_upstream(self, name: str, in_flight: Callable[[], int]) -> None:
-        """Export the requests in flight to an upstream, read at each scrape."""
-        self._streams.labels(name).set_function(in_flight)
-
-    def watch_waiting(self, waiting: Callable[[], int]) -> None:
-        """Export the number of calls that wait for a route, read at each scrape."""
+    def watch(self, waiting: Callable[[], int], versions: Callable[[], int]) -> None:
+        """Export the numbers of calls that wait and of versions in use, read at each scrape."""
         self._waiting.set_function(waiting)
+        self._versions.set_function(versions)
 
-    def watch_route(
-        self, name: str, is_open: Callable[[], bool]
-    ) -> tuple[Callable[[RouteResult], None], Callable[[], None]]:
-        """Export whether a route is open, read at each scrape.
+    def count_reload(self, result: ReloadResult) -> None:
+        """Count a change of the files."""
+        self._reloads[result].inc()
+        self._usable.set(result is ReloadResult.OK)
 
-        Returns:
-            What counts a request that ended, and what counts a call that moved on.
-        """
-        self._open.labels(name).set_function(lambda: float(is_open()))
-        by_result = {result: self._requests.labels(name, result.value) for result in RouteResult}
-        return lambda result: by_result[result].inc(), self._fallbacks.labels(name).inc
+    def set_upstreams(self, in_flight: Mapping[str, Callable[[], int]]) -> None:
+        """Export the requests in flight to each upstream, read at each scrape, and to no other."""
+        for name in self._upstreams - in_flight.keys():
+            self._streams.remove(name)
+        for name, count in in_flight.items():
+            self._streams.labels(name).set_function(count)
+        self._upstreams = {*in_flight}
+
+    def set_routes(self, is_open: Mapping[str, Callable[[], bool]]) -> None:
+        """Export whether each route is open, read at each scrape, and of no other."""
+        for name in self._routes - is_open.keys():
+            self._open.remove(name)
+        for name, function in is_open.items():
+            self._open.labels(name).set_function(_as_number(function))
+        # Requests on a removed route may still run, so its counters are kept for some time.
+        self._removed_routes.update(self._routes - is_open.keys(), is_open)
+        self._routes = {*is_open}
+
+    def counters(self, route: str) -> tuple[Callable[[RouteResult], None], Callable[[], None]]:
+        """Return what counts a request on a route that ended, and a call that moved on from it."""
+        by_result = {result: self._requests.labels(route, result.value) for result in RouteResult}
+        return lambda result: by_result[result].inc(), self._fallbacks.labels(route).inc
+
+    def _drop_route(self, name: str) -> None:
+        self._requests.remove_by_labels({labels.ROUTE: name})
+        self._fallbacks.remove_by_labels({labels.ROUTE: name})
+
+
+def _as_number(is_true: Callable[[], bool]) -> Callable[[], float]:
+    return lambda: float(is_true())

@@ -1,0 +1,71 @@
+"""Notices that the gateway file, or a file that it names, has changed."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+from tokenwire.config.gateway.reading import GatewayFileError, LoadedGateway, load_gateway
+
+Identity: TypeAlias = tuple[int, int, int, int]
+"""What changes when a file is replaced or written: device, inode, size, and time of the write."""
+
+
+class FileChanges:
+    """The gateway file and the files that it names, which are read again when one has changed.
+
+    The files are compared by what `stat` tells of what their links lead to, because the kubelet
+    replaces the files of ConfigMaps and Secrets by other links. Not thread-safe, and each call may
+    block as long as the file system does.
+
+    Args:
+        loaded: The content that is in use.
+    """
+
+    def __init__(self, loaded: LoadedGateway) -> None:
+        self._path = loaded.path
+        self._last: LoadedGateway | list[str] = loaded
+        """The content that was returned last, or the problems of the one that was refused."""
+        self._identities: dict[Path, Identity | None] = {}
+        # A file may have changed since it was read, so each is read once more.
+        self._watch(loaded.named_files, {})
+
+    def changed(self, *, at_once: bool = False) -> LoadedGateway | None:
+        """Return the content if it is another one than the last one, which may have been refused.
+
+        Args:
+            at_once: Whether to read the files even if `stat` tells of no change.
+
+        Raises:
+            GatewayFileError: It is another one, and cannot be used.
+        """
+        seen = {path: _identity(path) for path in self._identities}
+        if not at_once and seen == self._identities:
+            return None
+        # The identities of files that are named for the first time are not known yet, so that they
+        # are read once more: they may have changed between reading and `stat`.
+        try:
+            loaded = load_gateway(self._path)
+        except GatewayFileError as error:
+            self._watch(error.named_files or self._identities, seen)
+            if error.problems == self._last and not at_once:
+                return None
+            self._last = error.problems
+            raise
+        self._watch(loaded.named_files, seen)
+        if loaded == self._last:
+            return None
+        self._last = loaded
+        return loaded
+
+    def _watch(self, named: Iterable[Path], seen: dict[Path, Identity | None]) -> None:
+        missing: Identity = (0, 0, 0, 0)
+        self._identities = {path: seen.get(path, missing) for path in (self._path, *named)}
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - one system call, without an object for each path
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
