@@ -132,7 +132,7 @@ def _export_routes(gateway: Gateway, metrics: RouteMetrics) -> None:
     )
     metrics.set_routes({name: _is_open(route) for name, route in gateway.routes.items()})
     for name, route in gateway.routes.items():
-        route.on_result, route.on_fallback = metrics.counters(name)
+        route.on_result, route.on_fallback, route.on_hedge = metrics.counters(name)
 
 
 def _is_open(route: Route) -> Callable[[], bool]:

@@ -1,7 +1,8 @@
 """Routes to upstreams of different providers."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from support.app import Stub
 from support.gateway import HELLO
 from support.providers import ANTHROPIC, KEY, OLLAMA, Wire
-from support.raw_upstream import RawUpstream, raw_upstream
+from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -21,7 +22,7 @@ from tokenwire_demo import DemoUpstream
 
 @asynccontextmanager
 async def serving(
-    folder: Path, wire: Wire
+    folder: Path, wire: Wire, model: dict[str, Any] | None = None
 ) -> AsyncIterator[tuple[RawUpstream, DemoUpstream, Stub]]:
     """Start a server whose first route is of another provider, and its second is OpenAI's."""
     async with raw_upstream() as other, DemoUpstream() as demo:
@@ -34,7 +35,7 @@ async def serving(
             own["keys"] = ["env:GATEWAY_KEY"]
         file = {
             "upstreams": {"own": own, "demo": {"base_url": demo.base_url}},
-            "models": {"fast": {"routes": ["own/model-1", "demo/model-2"]}},
+            "models": {"fast": model or {"routes": ["own/model-1", "demo/model-2"]}},
         }
         path = folder / "gateway.yaml"
         path.write_text(json.dumps(file))
@@ -62,3 +63,31 @@ async def test_another_provider_is_a_route(
         answer = await stub.Ask(HELLO)
         assert (answer.route.upstream, answer.route.attempts) == ("demo", 2)
         assert demo.requests[-1].body["model"] == "model-2"
+
+
+@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA], ids=lambda wire: wire.name)
+async def test_another_provider_answers_a_hedge(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer, begun in one task and read on in another, is whole; it may lose as well."""
+    monkeypatch.setenv("GATEWAY_KEY", KEY)
+    model = {"routes": ["demo/model-2", "own/model-1"], "hedge_after": "50ms"}
+    async with serving(tmp_path, wire, model) as (other, demo, stub):
+        other.pieces = wire.answer(*wire.body("Hi"), wire.end())
+        demo.script("barrier never; answer")
+        answer = await stub.Ask(HELLO)
+        assert (answer.content, answer.route.upstream) == ("Hi", "own")
+        asked, gate = asyncio.Event(), asyncio.Event()
+        other.pieces = _late(asked, gate)
+        demo.script("barrier first; answer")
+        asking = asyncio.ensure_future(stub.Ask(HELLO))
+        await asked.wait()
+        demo.barrier("first").release()
+        assert (await asking).route.upstream == "demo"
+        gate.set()
+
+
+def _late(asked: asyncio.Event, gate: asyncio.Event) -> Iterator[Piece]:
+    """Tell that a request has come, and say nothing before the gate opens."""
+    asked.set()
+    yield gate

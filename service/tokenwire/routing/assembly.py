@@ -137,6 +137,7 @@ def _model(
         None if section.abilities is None else frozenset(section.abilities),
         section.first_token_timeout,
         section.idle_timeout,
+        section.hedge_after,
     )
 
 

@@ -30,6 +30,8 @@ OF_THE_KEY: Final = (
     errors.UpstreamRateLimited,
 )
 """Those after which another key of the same upstream may answer."""
+OPENS_AT_ONCE: Final = (errors.UpstreamAuthRejected, errors.UpstreamQuotaExhausted)
+"""Failures after which a key rests, whatever came before."""
 SHARE_OF_DEADLINE: Final = 0.5
 """The share of the time left that a route may take for the first token if another route is left."""
 
@@ -46,6 +48,9 @@ class CallRoutes:
         model: The model that the caller named.
         call: The record of the call, whose `attempts.started` is set.
         budget: Pays for the requests after the first.
+
+    Attributes:
+        lease: The place of the latest request, or of the one that answers.
     """
 
     def __init__(self, model: RoutedModel, call: CallRecord, budget: RetryBudget) -> None:
@@ -55,6 +60,7 @@ class CallRoutes:
         self._loop = asyncio.get_running_loop()
         self._tried: set[RoutedKey] = set()
         self._repeated = False
+        self.lease: Lease
         budget.deposit()
 
     async def first(self) -> Lease:
@@ -74,18 +80,52 @@ class CallRoutes:
             # A probe and a full upstream have no time of their own: their end wakes this call.
             await self._model.changes.wait(self._loop.time() + seconds if seconds else limit)
 
-    async def after(self, lease: Lease, failure: errors.ServiceError) -> Lease:
-        """Return the place of the request that follows a failed one.
+    def failed(self, lease: Lease, failure: errors.ServiceError) -> None:
+        """Record a failure, unless the caller or this service caused it.
 
         Args:
-            lease: The place of the request that failed, with its outcome recorded.
-            failure: The failure, for which `moves_on` holds.
+            lease: The place of the request that failed.
+            failure: The failure.
+        """
+        keys = [lease.key] if isinstance(failure, OF_THE_KEY) else lease.route.keys
+        self._tried.update(keys)
+        if not isinstance(failure, errors.UpstreamError) or failure.blame == "caller":
+            return
+        if isinstance(failure, errors.UpstreamRejectedRequest):
+            return
+        wishes = failure.retry_after
+        lease.fail(wishes, at_once=bool(wishes) or isinstance(failure, OPENS_AT_ONCE))
+
+    def hedge(self) -> Lease | None:
+        """Return the place of a request beside the one that is running, if the budget pays for it.
+
+        It is on another route, which was not tried before.
+        """
+        running = self.lease.route
+
+        def allowed(key: RoutedKey) -> bool:
+            return self._untried(key) and key not in running.keys
+
+        if not self._model.may_take(allowed) or not self._budget.withdraw():
+            return None
+        found = self._model.take(allowed)
+        assert found  # noqa: S101 - nothing ran since it was free
+        found.route.on_hedge()
+        lease = self.lease
+        self._prepared(found)
+        self.lease = lease
+        return found
+
+    async def after(self, failure: errors.ServiceError) -> Lease:
+        """Return the place of the request that follows the latest one, which has failed.
+
+        Args:
+            failure: The failure, for which `moves_on` holds, and which is recorded.
 
         Raises:
             ServiceError: There is none in time, or the budget does not pay for it: the failure.
         """
-        keys = [lease.key] if isinstance(failure, OF_THE_KEY) else lease.route.keys
-        self._tried.update(keys)
+        lease = self.lease
         if self._loop.time() >= self._end():
             raise failure
         if not self._model.may_take(self._untried):
@@ -141,6 +181,7 @@ class CallRoutes:
         attempts.first_token_by = first_token_by
         attempts.idle_seconds = timeouts.idle
         attempts.upstream = lease.route.upstream.name
+        self.lease = lease
         return lease
 
     def _has_another(self, lease: Lease) -> bool:

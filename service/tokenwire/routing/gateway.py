@@ -22,6 +22,8 @@ class RoutedModel:
         abilities: What it can do; None if unknown.
         first_token_seconds: Its own timeout for the first token; None for the upstream's.
         idle_seconds: Its own timeout for the next token; None for the upstream's.
+        hedge_seconds: How long the first route has to speak before a second one is asked too; None
+            for as long as it takes.
         changes: Told when a breaker has changed or a place has become free.
     """
 
@@ -32,6 +34,7 @@ class RoutedModel:
     abilities: frozenset[str] | None = None
     first_token_seconds: float | None = None
     idle_seconds: float | None = None
+    hedge_seconds: float | None = None
 
     @property
     def serving(self) -> bool:

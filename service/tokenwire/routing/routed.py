@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
@@ -15,13 +15,11 @@ from tokenwire.routing.blame import attribute
 from tokenwire.routing.budget import MAX_BALANCE, RetryBudget
 from tokenwire.routing.call_routes import CallRoutes, moves_on
 from tokenwire.routing.gateway import GatewayVersions, RoutedModel
+from tokenwire.routing.hedging import hedged
 from tokenwire.routing.routes import Lease
 from tokenwire.upstreams import Models
 
 Response = TypeVar("Response")
-
-OPENS_AT_ONCE: Final = (errors.UpstreamAuthRejected, errors.UpstreamQuotaExhausted)
-"""Failures after which a key rests, whatever came before."""
 
 
 class Router:
@@ -45,31 +43,39 @@ class Router:
             model = gateway.model(request.model)
             check_chat(model.abilities, request)
             routes = CallRoutes(model, call, self._budget)
+            hedges = False
+
+            def ask(lease: Lease, call: CallRecord) -> AnswerStream:
+                asked = replace(request, model=lease.route.model)
+                return lease.models.chat.stream(asked, call)
+
             lease = await routes.first()
             while True:
                 begun = False
                 with lease:
-                    asked = replace(request, model=lease.route.model)
+                    answer = ask(lease, call)
+                    if model.hedge_seconds is not None and not hedges:
+                        hedges = True
+                        answer = hedged(routes, lease, call, ask, model.hedge_seconds)
                     try:
-                        async with aclosing(lease.models.chat.stream(asked, call)) as answer:
-                            del asked
+                        async with aclosing(answer):
                             async for event in answer:
                                 # A report of progress is no part of the answer.
                                 if not begun and (isinstance(event, Completion) or event.tokens):
                                     begun = True
-                                    lease.succeed()
+                                    routes.lease.succeed()
                                     # Frees the prompt: no other route gets it any more, and the
                                     # answer can take minutes.
                                     request = ChatRequest("", request.model)
                                 yield event
                     except errors.ServiceError as error:
                         failure = error
-                        record_failure(lease, failure)
+                        routes.failed(routes.lease, failure)
                     else:
                         return
                 if begun or call.attempts.received or not moves_on(failure):
                     raise attribute(failure, set_by_caller) from None
-                lease = await routes.after(lease, failure)
+                lease = await routes.after(failure)
 
     async def count(self, request: ChatRequest, call: CallRecord) -> TokenCount:
         """Return the number of tokens; see `token_counter.TokenCounter`."""
@@ -116,24 +122,14 @@ class Router:
                         response = await ask(lease.models, lease.route.model)
                     except errors.ServiceError as error:
                         failure = error
-                        record_failure(lease, failure)
+                        routes.failed(routes.lease, failure)
                     else:
                         lease.succeed()
                         return response
                 if call.attempts.received or not moves_on(failure):
                     raise attribute(failure, set_by_caller) from None
-                lease = await routes.after(lease, failure)
+                lease = await routes.after(failure)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._versions.aclose()
-
-
-def record_failure(lease: Lease, failure: errors.ServiceError) -> None:
-    """Record a failure of a request, unless the caller or this service caused it."""
-    if not isinstance(failure, errors.UpstreamError) or failure.blame == "caller":
-        return
-    if isinstance(failure, errors.UpstreamRejectedRequest):
-        return
-    wishes = failure.retry_after
-    lease.fail(wishes, at_once=bool(wishes) or isinstance(failure, OPENS_AT_ONCE))

@@ -131,6 +131,7 @@ class Route:
         keys: A breaker for each key.
         on_result: Called with the result of each request that has ended.
         on_fallback: Called when a call moves on because this route failed.
+        on_hedge: Called when this route is asked because another one is slow.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class Route:
         self.model = model
         self.on_result: Callable[[RouteResult], None] = lambda _: None
         self.on_fallback: Callable[[], None] = lambda: None
+        self.on_hedge: Callable[[], None] = lambda: None
         self.keys = [RoutedKey(client, clock, on_change) for client in upstream.clients]
         self._turns = Tier([Weighted(key) for key in self.keys], lambda key: key.client.in_flight)
 

@@ -26,7 +26,7 @@ class Timeouts:
 class ProgressTimer(TaskTimer):
     """Ends waits for an upstream that makes no progress.
 
-    Create the timer in the waiting task, enter it for each wait, and `close` it after the last.
+    Enter the timer for each wait, in the task that waits, and `close` it after the last.
     Time outside of waits, such as the time that the caller takes to read, does not count.
 
     Args:
@@ -37,13 +37,14 @@ class ProgressTimer(TaskTimer):
 
     def __init__(self, attempts: Attempts, timeouts: Timeouts) -> None:
         super().__init__()
-        self._task = asyncio.current_task()
         self._idle = attempts.idle_seconds or timeouts.idle
         self._limit = attempts.first_token_by or attempts.started + timeouts.first_token
         self._progressed = False
         self._begun = False
 
     def __enter__(self) -> None:
+        # The task that waits may change: another one reads the start of an answer that is hedged.
+        self._task = asyncio.current_task()
         if self._progressed:
             self._progressed = False
             self._limit = self._loop.time() + self._idle

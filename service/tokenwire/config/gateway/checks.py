@@ -58,6 +58,9 @@ def check(file: GatewayFile) -> Iterator[Problem]:
 
 def _check_routes(file: GatewayFile) -> Iterator[Problem]:
     for name, model in file.models.items():
+        if model.hedge_after is not None and sum(map(len, model.routes)) == 1:
+            place: Path = ("models", name, "hedge_after")
+            yield place, None, "has no effect with a single route; remove it or add a route"
         seen: set[str] = set()
         for tier_index, tier in enumerate(model.routes):
             for index, route in enumerate(tier):

@@ -187,6 +187,11 @@ class ModelSection(Section):
     idle_timeout: Duration | None = Field(
         None, description="Timeout for the next token. Unset: the upstream's."
     )
+    hedge_after: Duration | None = Field(
+        None,
+        description="How long the first route has for its first token before a second one is asked "
+        "too. The first to speak answers. Unset: no second one.",
+    )
 
 
 class GatewayFile(Section):

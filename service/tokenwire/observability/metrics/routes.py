@@ -1,7 +1,7 @@
 """The metrics of a gateway file and of its routes."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
@@ -11,6 +11,20 @@ from tokenwire.observability.metrics.removed_names import RemovedNames
 from tokenwire.observability.prometheus_values import Counter, Gauge
 
 WITH_FILE: Final = "With a gateway file: "
+
+
+class RouteCounters(NamedTuple):
+    """Counts the events of a route.
+
+    Attributes:
+        ended: Counts a request that ended.
+        moved_on: Counts a call that moved on from the route.
+        hedged: Counts a request on the route because another one is slow.
+    """
+
+    ended: Callable[[RouteResult], None]
+    moved_on: Callable[[], None]
+    hedged: Callable[[], None]
 
 
 class RouteMetrics:
@@ -31,6 +45,12 @@ class RouteMetrics:
         self._fallbacks = Counter(
             "tokenwire_route_fallbacks",
             f"{WITH_FILE}calls that moved on from a route because it failed.",
+            route,
+            registry=registry,
+        )
+        self._hedges = Counter(
+            "tokenwire_route_hedges",
+            f"{WITH_FILE}calls that asked a route too because the first one was slow.",
             route,
             registry=registry,
         )
@@ -104,14 +124,19 @@ class RouteMetrics:
         self._removed_routes.update(self._routes - is_open.keys(), is_open)
         self._routes = {*is_open}
 
-    def counters(self, route: str) -> tuple[Callable[[RouteResult], None], Callable[[], None]]:
-        """Return what counts a request on a route that ended, and a call that moved on from it."""
+    def counters(self, route: str) -> RouteCounters:
+        """Return what counts the events of a route."""
         by_result = {result: self._requests.labels(route, result.value) for result in RouteResult}
-        return lambda result: by_result[result].inc(), self._fallbacks.labels(route).inc
+        return RouteCounters(
+            lambda result: by_result[result].inc(),
+            self._fallbacks.labels(route).inc,
+            self._hedges.labels(route).inc,
+        )
 
     def _drop_route(self, name: str) -> None:
         self._requests.remove_by_labels({labels.ROUTE: name})
         self._fallbacks.remove_by_labels({labels.ROUTE: name})
+        self._hedges.remove_by_labels({labels.ROUTE: name})
 
 
 def _as_number(is_true: Callable[[], bool]) -> Callable[[], float]:
