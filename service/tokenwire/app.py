@@ -20,6 +20,7 @@ from tokenwire.observability.logs.call_log import log_call
 from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics_server import MetricsServer
 from tokenwire.observability.traces.chat_span import ChatSpans
+from tokenwire.observability.traces.route_span import RouteSpans
 from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.offer import build_offer
 from tokenwire.reload import GatewayReloader, reloader
@@ -92,6 +93,8 @@ class App:
             self._telemetry.provider, offer.provider, capture_content=settings.capture_content
         )
         self._model = offer.chat
+        if offer.gateway:
+            offer.gateway.router.start_span = RouteSpans(self._telemetry.provider).start
         self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
         self._health = HealthServicer(
             (SERVICE,),

@@ -104,6 +104,7 @@ class GatewayOffer:
         loaded: The content of the file.
         versions: The models and upstreams.
         catalog: The models, as callers see them.
+        router: Answers requests.
 
     Raises:
         SettingsError: The file cannot be used.
@@ -115,6 +116,7 @@ class GatewayOffer:
         self.loaded = load_gateway(settings.config)
         gateway = build_gateway(self.loaded, settings)
         self.versions = GatewayVersions(gateway)
+        self.router = Router(self.versions)
         self.catalog = _catalog(self.loaded.file, gateway, settings)
 
     def replace(self, loaded: LoadedGateway) -> None:
@@ -131,7 +133,7 @@ class GatewayOffer:
 
 
 def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
-    router = Router(offer.versions)
+    router = offer.router
     provider = _provider_of(offer.loaded.file, settings)
     return Offer(router, router, router, lambda: offer.catalog, provider, offer)
 

@@ -73,6 +73,8 @@ class Attempts:
             has arrived. The request is paid for from then on, so nobody may repeat it without
             being told.
         span: The span that covers all attempts. Its context is propagated to the upstream.
+        request_span: The span of the latest request on a route, whose context is propagated then;
+            None without routes, and if the call is not sampled.
         retries: The reason of each failure that led to a retry, in order.
         count: The number of requests of which at least one byte was sent.
         failures: The cause of each failed connection, in order.
@@ -89,6 +91,7 @@ class Attempts:
     first_read: float = 0.0
     received: bool = False
     span: Span | None = None
+    request_span: Span | None = None
     retries: list[str] = field(default_factory=list)
     count: int = 0
     failures: list[Cause] = field(default_factory=list)

@@ -1,9 +1,13 @@
 """The routes that one call tries, within its deadline and the budget."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from opentelemetry.trace import Span, StatusCode
 
 from tokenwire.core import errors
+from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_record import CallRecord
 from tokenwire.routing.budget import RetryBudget
 from tokenwire.routing.gateway import RoutedModel
@@ -36,6 +40,15 @@ SHARE_OF_DEADLINE: Final = 0.5
 """The share of the time left that a route may take for the first token if another route is left."""
 
 
+StartSpan: TypeAlias = Callable[[Attempts, str], Span | None]
+"""Starts the span of a request on a route, by its name; see `RouteSpans.start`."""
+
+
+def no_span(attempts: Attempts, route: str) -> None:
+    """Start no span."""
+    del attempts, route
+
+
 def moves_on(failure: errors.ServiceError) -> bool:
     """Report whether another route may answer after a failure before the answer."""
     return isinstance(failure, MOVES_ON) or type(failure) is errors.UpstreamError
@@ -48,15 +61,23 @@ class CallRoutes:
         model: The model that the caller named.
         call: The record of the call, whose `attempts.started` is set.
         budget: Pays for the requests after the first.
+        start_span: Starts the span of a request on a route, by its name.
 
     Attributes:
         lease: The place of the latest request, or of the one that answers.
     """
 
-    def __init__(self, model: RoutedModel, call: CallRecord, budget: RetryBudget) -> None:
+    def __init__(
+        self,
+        model: RoutedModel,
+        call: CallRecord,
+        budget: RetryBudget,
+        start_span: StartSpan = no_span,
+    ) -> None:
         self._model = model
         self._call = call
         self._budget = budget
+        self._start_span = start_span
         self._loop = asyncio.get_running_loop()
         self._tried: set[RoutedKey] = set()
         self._repeated = False
@@ -89,6 +110,9 @@ class CallRoutes:
         """
         keys = [lease.key] if isinstance(failure, OF_THE_KEY) else lease.route.keys
         self._tried.update(keys)
+        if lease.span:
+            lease.span.set_attribute("error.type", failure.reason)
+            lease.span.set_status(StatusCode.ERROR, failure.reason)
         if not isinstance(failure, errors.UpstreamError) or failure.blame == "caller":
             return
         if isinstance(failure, errors.UpstreamRejectedRequest):
@@ -181,6 +205,7 @@ class CallRoutes:
         attempts.first_token_by = first_token_by
         attempts.idle_seconds = timeouts.idle
         attempts.upstream = lease.route.upstream.name
+        lease.span = self._start_span(attempts, lease.route.name)
         self.lease = lease
         return lease
 

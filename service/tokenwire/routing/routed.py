@@ -13,7 +13,7 @@ from tokenwire.core.token_counter import TokenCount
 from tokenwire.routing.abilities import check_chat, check_embeddings
 from tokenwire.routing.blame import attribute
 from tokenwire.routing.budget import MAX_BALANCE, RetryBudget
-from tokenwire.routing.call_routes import CallRoutes, moves_on
+from tokenwire.routing.call_routes import CallRoutes, StartSpan, moves_on, no_span
 from tokenwire.routing.gateway import GatewayVersions, RoutedModel
 from tokenwire.routing.hedging import hedged
 from tokenwire.routing.routes import Lease
@@ -27,12 +27,16 @@ class Router:
 
     Args:
         versions: The versions of the gateway file; a call keeps the one with which it begins.
+
+    Attributes:
+        start_span: Starts the span of a request on a route.
     """
 
     asks_upstream = True
 
     def __init__(self, versions: GatewayVersions) -> None:
         self._versions = versions
+        self.start_span: StartSpan = no_span
         # Full, so that the first failures of an upstream are paid for until its breaker opens.
         self._budget = RetryBudget(MAX_BALANCE)
 
@@ -42,7 +46,7 @@ class Router:
         with self._versions.use() as gateway:
             model = gateway.model(request.model)
             check_chat(model.abilities, request)
-            routes = CallRoutes(model, call, self._budget)
+            routes = CallRoutes(model, call, self._budget, self.start_span)
             hedges = False
 
             def ask(lease: Lease, call: CallRecord) -> AnswerStream:
@@ -114,7 +118,7 @@ class Router:
         with self._versions.use() as gateway:
             model = gateway.model(request.model)
             check(model)
-            routes = CallRoutes(model, call, self._budget)
+            routes = CallRoutes(model, call, self._budget, self.start_span)
             lease = await routes.first()
             while True:
                 with lease:

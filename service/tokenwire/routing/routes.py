@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from opentelemetry.trace import Span
+
 from tokenwire.observability.metrics.labels import RouteResult
+from tokenwire.observability.traces.route_span import RESULT
 from tokenwire.routing.breaker import Breaker, BreakerState, Clock, OnChange, Pass
 from tokenwire.routing.tiers import Tier, Weighted
 from tokenwire.upstreams import Models
@@ -188,6 +191,7 @@ class Lease:
     Attributes:
         route: The route.
         key: The key.
+        span: The span of the request; None if the call is not sampled.
     """
 
     def __init__(self, route: Route, key: RoutedKey, admitted: Pass) -> None:
@@ -195,6 +199,7 @@ class Lease:
         self.key = key
         self._pass = admitted
         self._result = RouteResult.OTHER
+        self.span: Span | None = None
 
     def __enter__(self) -> None:
         self.key.client.in_flight += 1
@@ -207,6 +212,9 @@ class Lease:
         if self._result is RouteResult.OTHER:
             self._pass.release()
         self.route.on_result(self._result)
+        if self.span:
+            self.span.set_attribute(RESULT, self._result.value)
+            self.span.end()
 
     @property
     def models(self) -> Models:

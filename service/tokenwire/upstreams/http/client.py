@@ -91,7 +91,7 @@ class HttpClient:
             response = await session.post(
                 url,
                 data=body,
-                headers=headers | trace_headers(attempts.span),
+                headers=headers | trace_headers(attempts.request_span or attempts.span),
                 allow_redirects=False,
                 proxy=self._proxy,
                 ssl=self._authorities or True,
