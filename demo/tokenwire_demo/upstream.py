@@ -123,6 +123,10 @@ class DemoUpstream:
         """
         self._script.extend([parse_plan(plan) for plan in plans])
 
+    def clear(self) -> None:
+        """Remove the plans that are still queued."""
+        self._script.clear()
+
     def barrier(self, name: str) -> Barrier:
         """Return the barrier at which the step `barrier NAME` waits."""
         return self._barriers.setdefault(name, Barrier(name))

@@ -46,6 +46,7 @@ def demo_overrides(base_url: str) -> dict[str, Any]:
         "base_url": base_url,
         "model": DEMO_MODEL,
         # Values in the environment are meant for a real upstream.
+        "config": None,
         "api_key": None,
         "organization": None,
         "project": None,

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import signal
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--demo",
         action="store_true",
-        help="answer with the built-in demo model, a simulator that needs no key",
+        help="answer with the built-in demo model, a simulator that needs no key; with --config, "
+        "a simulator at the address of each upstream on this machine",
     )
     parser.add_argument(
         "--config",
@@ -132,7 +134,10 @@ async def _serve_as_worker(number: int, descriptor: int) -> int:
 
 
 async def _serve_demo(**overrides: object) -> int:
-    from tokenwire_demo import DemoUpstream  # noqa: PLC0415 - see run
+    from tokenwire.cli._demo_upstreams import demo_upstream, demo_upstreams  # noqa: PLC0415 - see run
 
-    async with DemoUpstream(time_to_first_token=0.2, tokens_per_second=30) as upstream:
+    if "config" in overrides:
+        async with demo_upstreams(Path(str(overrides["config"]))):
+            return await _serve(**overrides)
+    async with demo_upstream() as upstream:
         return await _serve(**overrides, **demo_overrides(upstream.base_url))
