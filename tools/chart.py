@@ -25,8 +25,10 @@ SET_BY_THE_CHART: Final = {
     "tls_key_file",
     "tls_client_ca_file",
     "api_key",
+    "status_token",
 }
-"""The settings that the chart's templates set, which users cannot."""
+"""The settings that users cannot set among the chart's settings: those that its templates set, and
+secrets, which `extraEnv` takes from a Secret."""
 REQUIRED_BY_THE_CHART: Final = ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"]
 """The settings that the chart's templates read."""
 

@@ -18,7 +18,7 @@ from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.logs.call_log import log_call
 from tokenwire.observability.metrics import Metrics
-from tokenwire.observability.metrics_server import MetricsServer
+from tokenwire.observability.metrics_server import MetricsServer, StatusPages
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.route_span import RouteSpans
 from tokenwire.observability.traces.telemetry import Telemetry
@@ -42,6 +42,7 @@ from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.shedding import LoadShedder
 from tokenwire.server.tls import server_credentials
 from tokenwire.server.undelivered import UndeliveredStatuses
+from tokenwire.status import StatusSource
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +156,13 @@ class App:
             lambda: admission.in_flight, lambda: admission.queued, lambda: request_bytes.held
         )
         self.metrics.watch_reserved(admission.reserved)
+        self._status = StatusSource(
+            self._offer,
+            lambda: "serving" if self._health.serving else "not serving",
+            settings.max_streams,
+            lambda: (admission.in_flight, admission.queued),
+            lambda: self._reloader is None or self._reloader.usable,
+        )
         self._probe = AcceptProbe(method.path for method in METHODS)
         self._shedder = LoadShedder(self._probe, admission, self.metrics)
         offer = self._offer
@@ -218,6 +226,7 @@ class App:
                 self.metrics.registry,
                 self.metrics.port,
                 self._lag.overdue,
+                status=StatusPages(self._status.collect, settings.status_token),
             )
         except OSError:
             raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None

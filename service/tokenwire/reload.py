@@ -35,6 +35,9 @@ class GatewayReloader:
         offer: What the file offers.
         metrics: Counts the reloads.
         on_replaced: Called after each replacement.
+
+    Attributes:
+        usable: Whether the current content of the file is in use.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class GatewayReloader:
         self._metrics = metrics
         self._on_replaced = on_replaced
         self._changes = FileChanges(offer.loaded)
+        self.usable = True
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -84,6 +88,7 @@ class GatewayReloader:
         self._offer.replace(loaded)
         self._on_replaced()
         self._metrics.count_reload(ReloadResult.OK)
+        self.usable = True
         after = loaded.file.models
         log.info(
             "gateway file reloaded",
@@ -97,6 +102,7 @@ class GatewayReloader:
 
     def _refuse(self, problems: list[str]) -> None:
         self._metrics.count_reload(ReloadResult.ERROR)
+        self.usable = False
         log.error(
             "gateway file cannot be used; its previous content stays in use",
             extra={"problems": problems},

@@ -20,15 +20,18 @@ OPTIONS = (
 )
 
 
-async def dom_of(url: str, milliseconds: int = 10_000) -> str:
+async def dom_of(url: str, milliseconds: int = 10_000, *, width: int = 800) -> str:
     """Return the DOM of a page after `milliseconds` of its scripts' virtual time."""
-    return await _chromium(f"--virtual-time-budget={milliseconds}", "--dump-dom", url)
-
-
-async def screenshot(url: str, into: Path, milliseconds: int = 10_000) -> None:
-    """Write a screenshot of a page to a PNG file."""
-    size = "--window-size=1240,1500"
     budget = f"--virtual-time-budget={milliseconds}"
+    return await _chromium(budget, f"--window-size={width},600", "--dump-dom", url)
+
+
+async def screenshot(
+    url: str, into: Path, milliseconds: int = 10_000, *, width: int = 1240, height: int = 1500
+) -> None:
+    """Write a screenshot of a page to a PNG file."""
+    budget = f"--virtual-time-budget={milliseconds}"
+    size = f"--window-size={width},{height}"
     await _chromium(budget, size, f"--screenshot={into}", url)
 
 

@@ -61,7 +61,12 @@ class Settings(BaseSettings):
     )
     metrics_listen: Address = Field(
         "127.0.0.1:9464",
-        description="HOST:PORT of the Prometheus endpoint, `/metrics`; always plain HTTP.",
+        description="HOST:PORT of the Prometheus endpoint, `/metrics`, and of the status page, "
+        "`/`; always plain HTTP.",
+    )
+    status_token: SecretHeader = Field(
+        None,
+        description="Bearer token that requests for the status page must have. Unset: none.",
     )
 
     config: Path | None = Field(

@@ -9,6 +9,7 @@ from opentelemetry.trace import Span
 from tokenwire.observability.metrics.labels import RouteResult
 from tokenwire.observability.traces.route_span import RESULT
 from tokenwire.routing.breaker import Breaker, BreakerState, Clock, OnChange, Pass
+from tokenwire.routing.recent_results import RecentResults
 from tokenwire.routing.tiers import Tier, Weighted
 from tokenwire.upstreams import Models
 from tokenwire.upstreams.progress_timer import Timeouts
@@ -132,6 +133,7 @@ class Route:
         upstream: See above.
         model: See above.
         keys: A breaker for each key.
+        recent: The results of the last minutes.
         on_result: Called with the result of each request that has ended.
         on_fallback: Called when a call moves on because this route failed.
         on_hedge: Called when this route is asked because another one is slow.
@@ -149,6 +151,7 @@ class Route:
         self.on_result: Callable[[RouteResult], None] = lambda _: None
         self.on_fallback: Callable[[], None] = lambda: None
         self.on_hedge: Callable[[], None] = lambda: None
+        self.recent = RecentResults(clock)
         self.keys = [RoutedKey(client, clock, on_change) for client in upstream.clients]
         self._turns = Tier([Weighted(key) for key in self.keys], lambda key: key.client.in_flight)
 
@@ -212,6 +215,7 @@ class Lease:
         if self._result is RouteResult.OTHER:
             self._pass.release()
         self.route.on_result(self._result)
+        self.route.recent.add(self._result)
         if self.span:
             self.span.set_attribute(RESULT, self._result.value)
             self.span.end()

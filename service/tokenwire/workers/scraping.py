@@ -1,4 +1,4 @@
-"""Scrapes the metrics endpoints of workers."""
+"""Reads the metrics ports of workers."""
 
 import asyncio
 import logging
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import aiohttp
+import msgspec
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from tokenwire.observability.status import ProcessStatus
 from tokenwire.workers.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -35,26 +37,44 @@ def scrape(workers: Sequence[Worker]) -> list[list[Metric]]:
     calling thread must not run an event loop.
     """
     deadline = time.monotonic() + TOTAL_SECONDS
-    texts = asyncio.run(_read_all(workers))
+    texts = asyncio.run(_read_all(workers, "/metrics"))
     return [_parse(worker, text, deadline) for worker, text in zip(workers, texts, strict=True)]
 
 
-async def _read_all(workers: Sequence[Worker]) -> list[bytes]:
+async def statuses(workers: Sequence[Worker]) -> list[ProcessStatus]:
+    """Return the status of each worker that responds."""
+    texts = await _read_all(workers, "/status.json")
+    return [
+        msgspec.structs.replace(status, worker=worker.number)
+        for worker, text in zip(workers, texts, strict=True)
+        for status in _statuses(worker, text)
+    ]
+
+
+def _statuses(worker: Worker, text: bytes) -> list[ProcessStatus]:
+    try:
+        return msgspec.json.decode(text, type=list[ProcessStatus]) if text else []
+    except Exception as error:  # noqa: BLE001 - see _read
+        _log_failure(worker, error)
+        return []
+
+
+async def _read_all(workers: Sequence[Worker], path: str) -> list[bytes]:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, force_close=True),
         timeout=aiohttp.ClientTimeout(total=SCRAPE_SECONDS),
         auto_decompress=False,
         headers=HEADERS,
     ) as session:
-        return await asyncio.gather(*(_read(session, worker) for worker in workers))
+        return await asyncio.gather(*(_read(session, worker, path) for worker in workers))
 
 
-async def _read(session: aiohttp.ClientSession, worker: Worker) -> bytes:
+async def _read(session: aiohttp.ClientSession, worker: Worker, path: str) -> bytes:
     address = worker.metrics_address
     if not address:
         return b""
     try:
-        async with session.get(f"http://{address}/metrics", allow_redirects=False) as response:
+        async with session.get(f"http://{address}{path}", allow_redirects=False) as response:
             response.raise_for_status()
             return await _read_limited(response)
     except Exception as error:  # noqa: BLE001 - one worker must not cost the series of the others

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from tokenwire import __version__
@@ -15,10 +16,11 @@ from tokenwire.config import Settings, SettingsError, cannot_listen
 from tokenwire.config.gateway import default_model
 from tokenwire.observability import logs
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
-from tokenwire.observability.metrics_server import MetricsServer
+from tokenwire.observability.metrics_server import MetricsServer, StatusPages
 from tokenwire.process.stop_signals import stop_signals
 from tokenwire.workers.metrics import WorkersCollector
 from tokenwire.workers.port import reserve
+from tokenwire.workers.scraping import statuses
 from tokenwire.workers.watch import WorkerMonitor
 from tokenwire.workers.worker import StartError, Worker
 
@@ -60,6 +62,7 @@ async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
             "workers": 1,
             "listen": address,
             "metrics_listen": WORKER_METRICS_LISTEN,
+            "status_token": None,
         }
         workers = [Worker(number, worker_overrides) for number in range(settings.workers)]
         collector = WorkersCollector(workers)
@@ -68,7 +71,11 @@ async def supervise(settings: Settings, overrides: Mapping[str, Any]) -> int:
         stack.callback(lag.stop)
         try:
             metrics = MetricsServer(
-                settings.metrics_listen, collector.registry, collector.port, lag.overdue
+                settings.metrics_listen,
+                collector.registry,
+                collector.port,
+                lag.overdue,
+                status=StatusPages(partial(statuses, workers), settings.status_token),
             )
         except OSError:
             raise cannot_listen("TOKENWIRE_METRICS_LISTEN", settings.metrics_listen) from None

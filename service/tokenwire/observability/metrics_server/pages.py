@@ -1,4 +1,4 @@
-"""The pages of the metrics port: /metrics, /healthz, and errors for all other requests."""
+"""The pages of the metrics port, and errors for all other requests."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from tokenwire.observability.metrics_server.rendering import (
     accepts_gzip,
     accepts_openmetrics,
 )
+from tokenwire.observability.metrics_server.status import StatusPages
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,16 @@ class Pages:
         renderer: Renders the metrics.
         lag: Returns the current lag of the process's event loop, in seconds.
         limits: The limits of time.
+        status: The pages with the status; None for none.
     """
 
-    def __init__(self, renderer: Renderer, lag: Callable[[], float], limits: Limits) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        lag: Callable[[], float],
+        limits: Limits,
+        status: StatusPages | None = None,
+    ) -> None:
         self._renderer = renderer
         self._lag = lag
         self._limits = limits
@@ -40,12 +48,14 @@ class Pages:
             "/metrics": self._metrics,
             "/healthz": self._healthz,
         }
+        if status:
+            self._pages |= {"/": status.page, "/status.json": status.json}
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Return the response to a request."""
         page = self._pages.get(request.path)
         if page is None:
-            return _text(404, "Not found. Use /metrics or /healthz.")
+            return _text(404, "Not found. Use /, /status.json, /metrics or /healthz.")
         if request.method not in METHODS:
             return _text(405, "Method not allowed. Use GET or HEAD.", {"Allow": ", ".join(METHODS)})
         if request.body_exists:

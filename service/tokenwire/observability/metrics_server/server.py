@@ -17,6 +17,7 @@ from tokenwire.observability.metrics_server.limits import Limits
 from tokenwire.observability.metrics_server.metrics import PortMetrics
 from tokenwire.observability.metrics_server.pages import Pages
 from tokenwire.observability.metrics_server.rendering import Renderer
+from tokenwire.observability.metrics_server.status import StatusPages
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class MetricsServer:
         lag: Returns the current lag of the process's event loop, in seconds; called from
             another thread.
         limits: The limits of connections and time.
+        status: The pages / and /status.json; None for none.
 
     Attributes:
         address: HOST:PORT of the listener, with the actual port.
@@ -57,13 +59,15 @@ class MetricsServer:
         OSError: The server cannot listen on the address.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent parts
         self,
         address: str,
         registry: CollectorRegistry,
         metrics: PortMetrics,
         lag: Callable[[], float] = lambda: 0.0,
         limits: Limits | None = None,
+        *,
+        status: StatusPages | None = None,
     ) -> None:
         listener = _listen(address)
         self.address = f"{address.rpartition(':')[0]}:{listener.getsockname()[1]}"
@@ -71,6 +75,7 @@ class MetricsServer:
         self._metrics = metrics
         self._lag = lag
         self._limits = limits or LIMITS
+        self._status = status
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._next_warning = 0.0
@@ -96,7 +101,7 @@ class MetricsServer:
         self._loop.set_exception_handler(self._log_error)
         limits = self._limits
         renderer = Renderer(self._registry, limits.render_share)
-        pages = Pages(renderer, self._lag, limits)
+        pages = Pages(renderer, self._lag, limits, self._status)
 
         async def answer(request: web.BaseRequest) -> web.Response:
             connection = connections.of(request.protocol)

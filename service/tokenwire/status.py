@@ -1,0 +1,113 @@
+"""Collects the status of a process."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tokenwire import __version__
+from tokenwire.api.chatgpt.catalog import Catalog
+from tokenwire.config.gateway import GatewayFile
+from tokenwire.observability.status import ModelStatus, ProcessStatus, RouteStatus, UpstreamStatus
+from tokenwire.offer import Offer
+from tokenwire.routing.breaker import BreakerState
+from tokenwire.routing.gateway import Gateway
+from tokenwire.routing.routes import Route
+
+FULL: Final = "full"
+
+
+class StatusSource:
+    """Collects the status of this process; any thread may ask for it.
+
+    Args:
+        offer: What the process offers.
+        state: Returns `serving` or `not serving`.
+        max_streams: The most answers at once.
+        load: Returns the numbers of answers and of calls that wait for a slot.
+        file_usable: Returns whether the current content of the gateway file is in use.
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        state: Callable[[], str],
+        max_streams: int,
+        load: Callable[[], tuple[int, int]],
+        file_usable: Callable[[], bool],
+    ) -> None:
+        self._offer = offer
+        self._state = state
+        self._max_streams = max_streams
+        self._load = load
+        self._file_usable = file_usable
+        self._started = time.monotonic()
+
+    async def collect(self) -> list[ProcessStatus]:
+        """Return the status."""
+        gateway = self._offer.gateway
+        streams, queued = self._load()
+        return [
+            ProcessStatus(
+                __version__,
+                None,
+                time.monotonic() - self._started,
+                self._state(),
+                streams,
+                self._max_streams,
+                queued,
+                self._file_usable() if gateway else None,
+                _by_file(gateway.loaded.file, gateway.versions.current)
+                if gateway
+                else _by_settings(self._offer.catalog()),
+                _upstreams(gateway.versions.current) if gateway else [],
+            )
+        ]
+
+
+def _by_settings(catalog: Catalog) -> list[ModelStatus]:
+    return [
+        ModelStatus(name, [], serving=True, routes=[])
+        for name in sorted(catalog.defaults.model_names)
+    ]
+
+
+def _by_file(file: GatewayFile, gateway: Gateway) -> list[ModelStatus]:
+    return [
+        ModelStatus(
+            name,
+            section.aliases,
+            gateway.models[name].serving,
+            [
+                _route(gateway.routes[route.to], number, route.weight / sum(weights))
+                for number, tier in enumerate(section.routes, 1)
+                for weights in [[each.weight for each in tier]]
+                for route in tier
+            ],
+        )
+        for name, section in file.models.items()
+        # A reload may come between the file and what was built from it.
+        if name in gateway.models
+        and all(route.to in gateway.routes for tier in section.routes for route in tier)
+    ]
+
+
+def _route(route: Route, tier: int, share: float) -> RouteStatus:
+    succeeded, failed = route.recent.totals()
+    return RouteStatus(
+        route.name, tier, share, _state(route), route.seconds_open, succeeded, failed
+    )
+
+
+def _state(route: Route) -> str:
+    states = {key.breaker.state for key in route.keys}
+    for state in (BreakerState.CLOSED, BreakerState.PROBING):
+        if state in states:
+            return FULL if route.upstream.full else state.value
+    return BreakerState.OPEN.value
+
+
+def _upstreams(gateway: Gateway) -> list[UpstreamStatus]:
+    return [
+        UpstreamStatus(name, each.in_flight, each.max_streams, len(each.clients))
+        for name, each in gateway.upstreams.items()
+    ]
