@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from gateway_schema import DOCUMENT as GATEWAY_SCHEMA
 from tokenwire import __version__
 from tokenwire.config import Settings, variables
 from tokenwire.config.files import names_of
@@ -21,6 +22,7 @@ DASHBOARDS: Final = Path("observability/dashboards")
 SET_BY_THE_CHART: Final = {
     "listen",
     "metrics_listen",
+    "config",
     "tls_certificate_file",
     "tls_key_file",
     "tls_client_ca_file",
@@ -44,6 +46,8 @@ def chart(root: Path) -> None:
 
     schema = json.loads((ROOT / CHART / "values.schema.json").read_text("utf-8"))
     schema["properties"]["settings"] = settings_schema()
+    file = gateway_file_schema()
+    schema["$defs"] = file.pop("$defs") | {"GatewayFile": file}
     text = json.dumps(schema, indent=2, ensure_ascii=False)
     (folder / "values.schema.json").write_text(f"{text}\n", "utf-8")
 
@@ -55,6 +59,13 @@ def chart(root: Path) -> None:
             stale.unlink()
         for source in sources:
             (place / source.name).write_bytes(source.read_bytes())
+
+
+def gateway_file_schema() -> dict[str, Any]:
+    """Return the JSON schema of the gateway file, which the value `gatewayFile.content` is."""
+    schema: dict[str, Any] = json.loads((ROOT / GATEWAY_SCHEMA).read_text("utf-8"))
+    del schema["$schema"]
+    return schema
 
 
 def rule_files() -> Iterator[Path]:

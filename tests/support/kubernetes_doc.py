@@ -13,6 +13,12 @@ TEXT: Final = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
 COMMANDS: Final = [command for block in fenced(TEXT, "sh") for command in block.splitlines()]
 
 
+VALUES: Final = {
+    "models.yaml": next(block for block in fenced(TEXT, "yaml") if block.startswith("gatewayFile:"))
+}
+"""The values files that the page shows, by name."""
+
+
 def commands(*beginnings: str) -> list[str]:
     """Return the commands that begin with one of these words."""
     return [command for command in COMMANDS if command.startswith(beginnings)]

@@ -32,6 +32,16 @@ SECRETS: Final[dict[str, dict[str, bytes]]] = {
 }
 
 
+# The ConfigMaps that they refer to.
+MAPS: Final[dict[str, dict[str, str]]] = {
+    "corporate": {"ca.crt": CA.cert_pem.bytes().decode()},
+    "gateway": {
+        "models.yaml": "upstreams: {gpu: {base_url: http://vllm.models.svc:8000/v1}}\n"
+        "models: {fast: {routes: gpu/Qwen/Qwen3-8B}}\n"
+    },
+}
+
+
 class Pod:
     """One pod, with its Secrets mounted below a folder.
 
@@ -52,6 +62,8 @@ class Pod:
             for source in volume.get("projected", {"sources": [volume]})["sources"]:
                 if "secret" in source:
                     _write(source["secret"], self._folders[volume["name"]])
+                if "configMap" in source:
+                    self._write_map(source["configMap"], self._folders[volume["name"]])
 
     @property
     def server(self) -> dict[str, Any]:
@@ -96,6 +108,19 @@ class Pod:
             options=[("grpc.ssl_target_name_override", name)],
         )
 
+    def _write_map(self, source: dict[str, Any], folder: Path) -> None:
+        """Write a ConfigMap, of the chart or of the user, with paths of this machine."""
+        folder.mkdir(parents=True, exist_ok=True)
+        every = {each["metadata"]["name"]: each for each in of_kind(self._text, "ConfigMap")}
+        data = every[source["name"]]["data"] if source["name"] in every else MAPS[source["name"]]
+        for item in source.get("items") or [{"key": key, "path": key} for key in data]:
+            (folder / item["path"]).write_text(self._all_here(data[item["key"]]))
+
+    def _all_here(self, text: str) -> str:
+        for mount in self.server.get("volumeMounts", []):
+            text = text.replace(mount["mountPath"], str(self._folders[mount["name"]]))
+        return text
+
     def _here(self, container: dict[str, Any], text: str) -> str:
         # The longest path first, since /etc/tokenwire is a prefix of another mount path.
         mounts = sorted(container.get("volumeMounts", []), key=lambda each: -len(each["mountPath"]))
@@ -111,5 +136,5 @@ def _write(secret: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # A projected volume uses another key for the name.
     content = SECRETS[secret.get("secretName") or secret["name"]]
-    for item in secret["items"]:
+    for item in secret.get("items") or [{"key": key, "path": key} for key in content]:
         (folder / item["path"]).write_bytes(content[item["key"]])

@@ -14,6 +14,8 @@ from tool import BIN
 
 pytestmark = pytest.mark.tools
 
+GPU = "http://vllm.models.svc:8000/v1"
+"""The first upstream of the gateway files."""
 ANSWER = "This is tokenwire's built-in demo model"
 
 
@@ -21,6 +23,9 @@ def environment_of(pod: Pod, upstream: DemoUpstream) -> dict[str, str]:
     """Return the server's environment, with the model of the test and without a collector."""
     env = pod.environment() | {"OPENAI_BASE_URL": upstream.base_url}
     env.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+    if "TOKENWIRE_CONFIG" in env:
+        file = Path(env["TOKENWIRE_CONFIG"])
+        file.write_text(file.read_text().replace(GPU, upstream.base_url))
     return env
 
 
@@ -37,6 +42,14 @@ async def test_the_rendered_container_serves(
         text = "".join([answer.content async for answer in client.send("hello")])
     assert text.startswith(ANSWER)
     assert not [line for line in server.log_lines if "is not a setting" in line]
+
+
+async def test_a_mounted_gateway_file_is_valid(tmp_path: Path, upstream: DemoUpstream) -> None:
+    """`tokenwire check` accepts the file as it is mounted, with its keys and authorities."""
+    env = environment_of(Pod(ci("models"), "Deployment", tmp_path), upstream)
+    checked = await run_tokenwire("check", env["TOKENWIRE_CONFIG"])
+    assert (checked.code, checked.stderr) == (0, "")
+    assert "25%     internal/mini" in checked.stdout
 
 
 @pytest.mark.parametrize("name", ["demo", "tls", "mtls"])

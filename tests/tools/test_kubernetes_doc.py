@@ -26,7 +26,9 @@ DEMO = "helm install tokenwire deploy/helm/tokenwire --set demo.enabled=true"
 def rendered(command: str) -> str:
     """Return the manifests that an installation command would send to the cluster."""
     options = doc.rendering_options(command)
-    done = helm("template", doc.RELEASE, "deploy/helm/tokenwire", *options)
+    shown = next((text for name, text in doc.VALUES.items() if name in options), "")
+    options = ["-" if each in doc.VALUES else each for each in options]
+    done = helm("template", doc.RELEASE, "deploy/helm/tokenwire", *options, stdin=shown)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

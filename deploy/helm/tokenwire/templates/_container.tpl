@@ -28,6 +28,10 @@ env:
   - name: TOKENWIRE_SECRETS_DIR
     value: /etc/tokenwire
   {{- end }}
+  {{- if include "tokenwire.gatewayConfigMap" . }}
+  - name: TOKENWIRE_CONFIG
+    value: /etc/tokenwire-gateway/gateway.yaml
+  {{- end }}
   {{- if .Values.tls.enabled }}
   - name: TOKENWIRE_TLS_CERTIFICATE_FILE
     value: /etc/tokenwire-tls/tls.crt
@@ -98,6 +102,9 @@ volumeMounts:
   - name: upstream-key
     mountPath: /etc/tokenwire
     readOnly: true
+  {{- end }}
+  {{- if include "tokenwire.gatewayConfigMap" . }}
+  {{- include "tokenwire.gatewayMounts" . | nindent 2 }}
   {{- end }}
   {{- if .Values.tls.enabled }}
   - {{ include "tokenwire.tlsMount" . | nindent 4 | trim }}
