@@ -1,5 +1,6 @@
 """The servers to measure."""
 
+import json
 import os
 import shutil
 import string
@@ -77,6 +78,17 @@ def _unmerged(surroundings: Surroundings) -> Mapping[str, str]:
     return {**_tokenwire(surroundings), "TOKENWIRE_MERGE_TOKENS": "false"}
 
 
+def _with_file(surroundings: Surroundings) -> Mapping[str, str]:
+    """Return settings with a gateway file of one upstream, one model and one route."""
+    file = surroundings.folder / "gateway.yaml"
+    upstream = {"base_url": f"http://{surroundings.upstream}/v1"}
+    route = {"routes": f"upstream/{MODEL}"}
+    file.write_text(json.dumps({"upstreams": {"upstream": upstream}, "models": {MODEL: route}}))
+    settings = {**_tokenwire(surroundings), "TOKENWIRE_CONFIG": str(file)}
+    del settings["TOKENWIRE_MODEL"], settings["OPENAI_BASE_URL"]
+    return settings
+
+
 def _unobserved(surroundings: Surroundings) -> Mapping[str, str]:
     """Return settings without spans and call log; this server is not scraped either."""
     observed = _tokenwire(surroundings)
@@ -138,6 +150,15 @@ SERVERS = (
         PYTHON,
         _serve,
         _unmerged,
+        packages=OURS,
+        metrics=True,
+    ),
+    Server(
+        "tokenwire-file",
+        "tokenwire, with a gateway file of one route",
+        PYTHON,
+        _serve,
+        _with_file,
         packages=OURS,
         metrics=True,
     ),

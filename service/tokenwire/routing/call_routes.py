@@ -90,11 +90,11 @@ class CallRoutes:
         Raises:
             ServiceError: None becomes free in time.
         """
-        limit = self._first_token_by()
         while True:
             lease = self._model.take(lambda _: True)
             if lease:
                 return self._prepared(lease)
+            limit = self._first_token_by()
             seconds = min(route.seconds_open for route in self._model.routes)
             if self._loop.time() + seconds >= limit:
                 raise errors.UpstreamError(retry_after=seconds or None)
@@ -210,7 +210,7 @@ class CallRoutes:
         return lease
 
     def _has_another(self, lease: Lease) -> bool:
-        return any(
-            route is not lease.route and route.may_take(self._untried)
-            for route in self._model.routes
+        routes = self._model.routes
+        return len(routes) > 1 and any(
+            route is not lease.route and route.may_take(self._untried) for route in routes
         )

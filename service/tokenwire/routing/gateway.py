@@ -1,8 +1,7 @@
 """The models of a gateway file, and the versions of the file that are in use."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenwire.core import errors
@@ -47,8 +46,12 @@ class RoutedModel:
 
     def take(self, allowed: Callable[[RoutedKey], bool]) -> Lease | None:
         """Take a place on the first route that has one for an allowed key, or return None."""
+
+        def may_take(route: Route) -> bool:
+            return route.may_take(allowed)
+
         for tier in self.tiers:
-            route = tier.pick(lambda route: route.may_take(allowed))
+            route = tier.pick(may_take)
             lease = route and route.take(allowed)
             if lease:
                 return lease
@@ -92,6 +95,23 @@ class Gateway:
         return self.models[name]
 
 
+class GatewayUse:
+    """The use of a version by a call."""
+
+    __slots__ = ("_gateway", "_versions")
+
+    def __init__(self, versions: "GatewayVersions", gateway: Gateway) -> None:
+        self._versions = versions
+        self._gateway = gateway
+
+    def __enter__(self) -> Gateway:
+        self._gateway.calls += 1
+        return self._gateway
+
+    def __exit__(self, *_: object) -> None:
+        self._versions.ended(self._gateway)
+
+
 class GatewayVersions:
     """The current version of the gateway file, and previous ones as long as calls use them.
 
@@ -116,15 +136,14 @@ class GatewayVersions:
         """The number of versions in use."""
         return len(self._in_use)
 
-    @contextmanager
-    def use(self) -> Iterator[Gateway]:
-        """Keep the current version, for the time of a call."""
-        gateway = self.current
-        gateway.calls += 1
-        try:
-            yield gateway
-        finally:
-            gateway.calls -= 1
+    def use(self) -> "GatewayUse":
+        """Return a context manager that keeps the current version for the time of a call."""
+        return GatewayUse(self, self.current)
+
+    def ended(self, gateway: Gateway) -> None:
+        """Record the end of a call that used a version."""
+        gateway.calls -= 1
+        if gateway is not self.current:
             self._remove_unused(gateway)
 
     def replace(self, gateway: Gateway) -> None:

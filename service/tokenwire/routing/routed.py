@@ -50,7 +50,8 @@ class Router:
             hedges = False
 
             def ask(lease: Lease, call: CallRecord) -> AnswerStream:
-                asked = replace(request, model=lease.route.model)
+                name = lease.route.model
+                asked = request if name == request.model else replace(request, model=name)
                 return lease.models.chat.stream(asked, call)
 
             lease = await routes.first()

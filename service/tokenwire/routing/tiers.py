@@ -37,6 +37,9 @@ class Tier(Generic[T]):
 
     def pick(self, allowed: Callable[[T], bool]) -> T | None:
         """Return the choice whose turn it is among those that are allowed; None if none is."""
+        if len(self._choices) == 1:
+            [only] = self._choices
+            return only.item if allowed(only.item) else None
         indices = [n for n, choice in enumerate(self._choices) if allowed(choice.item)]
         if not indices:
             return None
