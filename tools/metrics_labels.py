@@ -33,6 +33,7 @@ LABELS: Final = {
     "caused the failure.",
     labels.ROUTE: "`UPSTREAM/MODEL`, as in the gateway file.",
     labels.UPSTREAM: "The upstream's name in the gateway file.",
+    labels.GATEWAY_MODEL: "The model's name in the gateway file, not one of its aliases.",
     labels.OUTCOME: "Each call has one; see below.",
     "version": "Version of tokenwire.",
     "python": "Version of Python.",

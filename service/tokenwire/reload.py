@@ -133,6 +133,9 @@ def reloader(offer: GatewayOffer, metrics: Metrics, health: HealthServicer) -> G
 
 
 def _export_routes(gateway: Gateway, metrics: RouteMetrics) -> None:
+    # By the models' own names, because `gateway.models` has their aliases too.
+    models = {each.name: each for each in gateway.models.values()}
+    metrics.set_models({name: partial(getattr, each, "serving") for name, each in models.items()})
     metrics.set_upstreams(
         {name: partial(getattr, each, "in_flight") for name, each in gateway.upstreams.items()}
     )

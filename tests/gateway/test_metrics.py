@@ -7,12 +7,12 @@ from pathlib import Path
 
 import grpc
 
-from support.exposed import read
+from support.exposed import read, series
 from support.gateway import HELLO, gateway_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 MODELS = {
-    "fast": {"routes": ["one/a", "two/b"]},
+    "fast": {"routes": ["one/a", "two/b"], "aliases": ["quick"]},
     "smart": {"routes": ["one/a"]},
 }
 
@@ -53,7 +53,10 @@ async def _ended(call: Awaitable[pb.Answer]) -> None:
 
 
 async def test_what_is_open_and_in_flight(tmp_path: Path) -> None:
-    """Gauges follow the breakers, which models share, and the requests to each upstream."""
+    """Gauges follow the breakers, which models share, and the requests to each upstream.
+
+    A model has one series, by its name, whatever its aliases.
+    """
     async with gateway_world(tmp_path, MODELS, {"one": {}, "two": {}}) as world:
         world.upstreams["one"].script("status 429 retry-after=30")
         await world.stub.Ask(HELLO)
@@ -67,10 +70,15 @@ async def test_what_is_open_and_in_flight(tmp_path: Path) -> None:
         assert exposed.value(in_flight, upstream="one") == 0
         assert exposed.value(in_flight, upstream="two") == 1
         assert exposed.value("tokenwire_route_waiting") == 0
+        serving = "tokenwire_model_serving"
+        assert {key: value for key, value in exposed.values.items() if key[0] == serving} == {
+            series(serving, model="fast"): 1,
+            series(serving, model="smart"): 0,
+        }
         models = {
             each.name: each.serving
             for each in (await world.stub.ListModels(pb.ListModelsRequest())).models
         }
-        assert models == {"fast": True, "smart": False}
+        assert models == {"fast": True, "quick": True, "smart": False}
         world.upstreams["two"].barrier("going").release()
         await running

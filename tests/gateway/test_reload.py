@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from support.exposed import read
+from support.exposed import read, series
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import collect, text_of
 from support.unary import ending_of
@@ -68,6 +68,8 @@ async def test_models_come_and_go(tmp_path: Path) -> None:
         assert outcomes == {"fast": 1, "new": 2}
         assert ("tokenwire_route_open", (("route", "one/a"),)) not in exposed.values
         assert exposed.value("tokenwire_route_open", route="two/b") == 0
+        served = [key for key in exposed.values if key[0] == "tokenwire_model_serving"]
+        assert served == [series("tokenwire_model_serving", model="new")]
         assert exposed.value("tokenwire_gateway_reloads_total", result="ok") == 1
         for watch in watches.values():
             watch.cancel()

@@ -22,6 +22,8 @@ CERTIFICATE: Final = "certificate"
 RESULT: Final = "result"
 ROUTE: Final = "route"
 UPSTREAM: Final = "upstream"
+GATEWAY_MODEL: Final = "model"
+"""A model of the gateway file, by its name."""
 
 OTHER_MODEL: Final = "other"
 """The label of every model that the settings do not name; it bounds the number of series."""

@@ -71,6 +71,12 @@ class RouteMetrics:
             f"{WITH_FILE}calls that wait because every route is open or full.",
             registry=registry,
         )
+        self._serving = Gauge(
+            "tokenwire_model_serving",
+            f"{WITH_FILE}1 while one of a model's routes lets requests through.",
+            (labels.GATEWAY_MODEL,),
+            registry=registry,
+        )
         reloads = Counter(
             "tokenwire_gateway_reloads",
             f"{WITH_FILE}changes of it or of a file that it names, by whether the new content "
@@ -95,6 +101,7 @@ class RouteMetrics:
         self._removed_routes = RemovedNames(self._drop_route)
         self._routes: set[str] = set()
         self._upstreams: set[str] = set()
+        self._models: set[str] = set()
 
     def watch(self, waiting: Callable[[], int], versions: Callable[[], int]) -> None:
         """Export the numbers of calls that wait and of versions in use, read at each scrape."""
@@ -105,6 +112,14 @@ class RouteMetrics:
         """Count a change of the files."""
         self._reloads[result].inc()
         self._usable.set(result is ReloadResult.OK)
+
+    def set_models(self, is_serving: Mapping[str, Callable[[], bool]]) -> None:
+        """Export whether each model is served, read at each scrape, and of no other."""
+        for name in self._models - is_serving.keys():
+            self._serving.remove(name)
+        for name, function in is_serving.items():
+            self._serving.labels(name).set_function(_as_number(function))
+        self._models = {*is_serving}
 
     def set_upstreams(self, in_flight: Mapping[str, Callable[[], int]]) -> None:
         """Export the requests in flight to each upstream, read at each scrape, and to no other."""
