@@ -80,6 +80,11 @@ MEANINGS: dict[str, dict[str, Outcome]] = {
     "overview/Callers who left waiting": LEAVING,
     "model/Calls by error": REASONS | {A_NEW_ONE: Outcome.ERROR},
     "model/Failed requests to the upstream": {"a-model UPSTREAM_ERROR": Outcome.ERROR},
+    "routes/Requests by route and result": {
+        "gpu/a-model ok": Outcome.OK,
+        "gpu/a-model error": Outcome.ERROR,
+        "gpu/a-model other": Outcome.CANCELLED,
+    },
     "process/Calls shed": {"127.0.0.1:9464 0": Outcome.REJECTED},
     "process/Failures of connections to the upstream": {"refused": Outcome.ERROR},
 }

@@ -216,3 +216,15 @@ def test_series_look_as_the_dashboards_say() -> None:
     assert limit == Style("#808080", (6, 4))
     large, small = looks("Cost", ("demo-large", "A"), ("demo-small", "A"))
     assert {large.color, small.color}.isdisjoint({ok.color, error.color, rejected.color})
+
+
+def test_series_of_one_meaning_have_shades_of_its_color() -> None:
+    """An override with shades gives each series that it matches another shade of its colour."""
+    [panel] = [
+        panel
+        for panel in json.loads((DASHBOARDS / "routes.json").read_text("utf-8"))["panels"]
+        if panel["title"] == "Requests by route and result"
+    ]
+    names = ("gpu/a ok", "gpu/a error", "gpu/b ok", "gpu/b error", "gpu/b other")
+    found = [style.color for style in styles(panel, [(name, "A") for name in names])]
+    assert found == ["#56a64b", "#e02f44", "#96d98d", "#ff7383", "#3274d9"]

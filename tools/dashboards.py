@@ -26,6 +26,7 @@ from grafana_foundation_sdk.models.dashboard import (
 import dashboard_model
 import dashboard_overview
 import dashboard_process
+import dashboard_routes
 from panels import SOURCE, Panel
 from promql import SERVICE
 
@@ -53,6 +54,13 @@ def all_dashboards() -> dict[str, Dashboard]:
             "What each process, pod or worker, has left: CPU, memory, event loop, slots. "
             "Processes serve all models, so no model is chosen here.",
             dashboard_process.panels(),
+            by_model=False,
+        ),
+        "routes": dashboard(
+            "tokenwire / Routes",
+            "With a gateway file: which routes fail, are open or full, and whether every model is "
+            "served. Models share routes, so no model is chosen here.",
+            dashboard_routes.panels(),
             by_model=False,
         ),
     }

@@ -16,6 +16,7 @@ from tokenwire.observability.metrics.labels import (
     NOT_ACCEPTED,
     Outcome,
     Phase,
+    RouteResult,
     TokenType,
 )
 
@@ -90,6 +91,13 @@ LEAVING: Final = _by_outcome(
 )
 """Of callers who left, by outcome and phase."""
 
+RESULTS: Final = {
+    RouteResult.OK: GREEN,
+    RouteResult.ERROR: RED,
+    RouteResult.OTHER: "blue",  # mostly callers who left
+}
+"""Of requests on a route, by result."""
+
 # What is no better or worse than its neighbour is blue or purple, and a part of it is paler.
 QUANTILES: Final[Colors] = {"super-light-blue": ["p50"], "blue": ["p95"], "dark-blue": ["p99"]}
 TOKENS: Final = {
@@ -103,6 +111,12 @@ TOKENS: Final = {
 def fixed(color: str) -> list[DynamicConfigValue]:
     """Return the override that gives a series this colour."""
     value = FieldColor().mode(FieldColorModeId.FIXED).fixed_color(color).build()
+    return [DynamicConfigValue("color", value)]
+
+
+def shades(color: str) -> list[DynamicConfigValue]:
+    """Return the override that gives each of several series a shade of this colour."""
+    value = FieldColor().mode(FieldColorModeId.SHADES).fixed_color(color).build()
     return [DynamicConfigValue("color", value)]
 
 

@@ -11,7 +11,6 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 
 LARGE: Final = "demo-large"
 SMALL: Final = "demo-small"
-PRICES: Final = f"{LARGE}=3:15:0.3,{SMALL}=0.15:0.6"
 
 PLANS: Final = (
     (60, ""),
@@ -19,8 +18,6 @@ PLANS: Final = (
     (8, "wait 0.8; answer"),
     (4, "tokens 12; finish length; usage; done"),
     (3, "tokens 5; reset"),
-    (3, "status 500"),
-    (2, "status 429 retry-after=1"),
     (1, "wait 2.7; answer"),
 )
 """The relative frequency of each plan of the demo upstream; docs/demo-upstream.md explains the

@@ -1,4 +1,4 @@
-"""Runs the service with the demo model, random traffic and a real Prometheus.
+"""Runs the service with two demo upstreams, random traffic and a real Prometheus.
 
 `make observe` runs until Ctrl-C and serves the dashboards as a web page; `make pictures` runs for
 a fixed time and draws the dashboards into files.
@@ -13,13 +13,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from mixed_traffic import LARGE, PRICES, SMALL, mixed_traffic
+from demo_gateway import two_upstreams
+from mixed_traffic import mixed_traffic
 from observe_page import NAMES, ObservePage
 from pictures import STEP, draw
 from prometheus_server import PROGRAM, RULES, Prometheus
 from tokenwire import config
 from tokenwire.app import App
-from tokenwire_demo import DemoUpstream
 
 CALLS_PER_SECOND: Final = 4.0
 
@@ -28,22 +28,15 @@ CALLS_PER_SECOND: Final = 4.0
 async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
     """Run the service with its traffic, and a Prometheus that scrapes it for every point drawn."""
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(
-            DemoUpstream(time_to_first_token=0.15, tokens_per_second=60)
-        )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         loaded = config.load(
-            base_url=upstream.base_url,
-            api_key=None,
-            model=LARGE,
-            models=SMALL,
-            prices=PRICES,
+            config=await stack.enter_async_context(two_upstreams(folder)),
             listen="127.0.0.1:0",
             metrics_listen="127.0.0.1:0",
             max_streams=20,
             drain_seconds=0,
         )
         app = await stack.enter_async_context(App(loaded))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         targets = {"tokenwire": [app.metrics_address]}
         prometheus = await stack.enter_async_context(Prometheus(folder, targets, RULES, STEP))
         await prometheus.scraped()

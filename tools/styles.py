@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from grafana_foundation_sdk.models.dashboard import FieldColorModeId
+
 from meanings import SHADES
 
 SHADE_NAMES: Final = ("super-light-{}", "light-{}", "{}", "semi-dark-{}", "dark-{}")
+APART: Final = ("{}", "super-light-{}", "dark-{}", "light-{}", "semi-dark-{}")
+"""The same, neighbours far apart."""
 HUES: Final = {
     "red": ("#ff7383", "#f2495c", "#e02f44", "#c4162a", "#ad0317"),
     "orange": ("#ffb357", "#ff9830", "#ff780a", "#fa6400", "#e55400"),
@@ -45,24 +49,26 @@ class Style:
 
 def styles(panel: Mapping[str, Any], series: Iterable[tuple[str, str]]) -> list[Style]:
     """Return how each series of a panel looks, given its name and the id of its query."""
-    chosen = panel["fieldConfig"]["defaults"].get("color", {}).get("fixedColor")
-    shades = _shades(chosen) if chosen else NEUTRAL
+    otherwise = panel["fieldConfig"]["defaults"].get("color", {})
     used: Counter[str] = Counter()
     found = []
     for name, ref_id in series:
         properties = _overridden(panel, name, ref_id)
         dash = tuple(properties.get("custom.lineStyle", {}).get("dash", ()))
-        if "color" in properties:
-            color = properties["color"]["fixedColor"]
-        else:
-            color = shades[used["shades"] % len(shades)]
-            used["shades"] += 1
+        chosen = properties.get("color", otherwise)
+        color = chosen.get("fixedColor", "")
+        if chosen.get("mode") != FieldColorModeId.FIXED:
+            shades = _shades(color) if color else NEUTRAL
+            used[color] += 1
+            color = shades[(used[color] - 1) % len(shades)]
         found.append(Style(COLORS.get(color, color), dash))
     return found
 
 
 def _shades(color: str) -> Sequence[str]:
-    return next((shades for shades in SHADES.values() if shades[0] == color), (color,))
+    """Return the shades of an outcome's colour, or of a single colour."""
+    shades = next((shades for shades in SHADES.values() if shades[0] == color), (color,))
+    return shades if len(shades) > 1 else [pattern.format(color) for pattern in APART]
 
 
 def _overridden(panel: Mapping[str, Any], name: str, ref_id: str) -> dict[str, Any]:

@@ -1,20 +1,22 @@
 """Every panel and rule is evaluated by a real Prometheus after known traffic.
 
+The panels of routes are in test_panels_routes.py.
+
 Rates are only checked for having data. Since all counters began at 0, the same expressions
 without the rates must match the traffic exactly.
 """
 
 import math
-import re
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
 
-from panel_queries import PICKERS, PanelQuery, panel_queries, substituted
+from panel_queries import PICKERS, PanelQuery
 from prometheus_server import Prometheus
 from support.app import MODEL
 from support.observed import PRICED, observed
+from support.panels import QUERIES, check_picker, id_of, of, samples_of, values_of
 
 pytestmark = [
     pytest.mark.tools,
@@ -22,7 +24,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),  # one Prometheus with its traffic for all tests
 ]
 
-QUERIES = panel_queries()
+OF_ALL_SERVERS = [query for query in QUERIES if query.dashboard != "routes"]
 
 TOKENS = {"input": 250.0, "output": 83, "cached": 100, "reasoning": 25}
 """The tokens of the default model, whose whole answers have 10, 3, 4 and 1 tokens."""
@@ -109,52 +111,18 @@ async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield running
 
 
-def id_of(query: PanelQuery) -> str:
-    return f"{query.dashboard}-{query.title}-{query.legend}"
-
-
-def of(panel: tuple[str, str]) -> list[PanelQuery]:
-    found = [query for query in QUERIES if (query.dashboard, query.title) == panel]
-    assert found, panel
-    return found
-
-
-def counted(expr: str) -> str:
-    """Return the expression with the counters themselves instead of their rates."""
-    return re.sub(r"\b(?:rate|increase)\(([^()]*)\[[^]]*\]\)", r"\1", expr)
-
-
-async def values_of(
-    prometheus: Prometheus, queries: list[PanelQuery], **chosen: str
-) -> dict[str, float]:
-    """Return the values of the counters, keyed by the legends of a panel's queries."""
-    found = {}
-    for query in queries:
-        expr = counted(substituted(query.expr, interval="1m", span="5m", **chosen))
-        assert "[" not in expr
-        for sample in await prometheus.query(expr):
-            name = query.name(sample.labels)
-            assert name not in found
-            found[name] = sample.value
-    return found
-
-
-@pytest.mark.parametrize("query", QUERIES, ids=id_of)
+@pytest.mark.parametrize("query", OF_ALL_SERVERS, ids=id_of)
 async def test_every_query_returns_data(prometheus: Prometheus, query: PanelQuery) -> None:
     """Each query of each panel, sent as Grafana sends it, returns at least one number."""
-    samples = await prometheus.query(substituted(query.expr, interval="1m", span="5m"))
+    samples = await samples_of(prometheus, query)
     assert [sample for sample in samples if math.isfinite(sample.value)]
 
 
 @pytest.mark.parametrize("picker", PICKERS)
 async def test_a_choice_holds_for_every_panel(prometheus: Prometheus, picker: str) -> None:
     """A picker applies to every panel, except those whose description says otherwise."""
-    for query in QUERIES:
-        chosen = substituted(query.expr, interval="1m", span="5m", **{picker: "nobodys"})
-        samples = await prometheus.query(chosen)
-        ignored = re.search(f"Shows all .*{picker}s.*, whatever", query.panel["description"])
-        by_process = picker == "model" and query.dashboard == "process"
-        assert bool(samples) == bool(ignored or by_process), query
+    for query in OF_ALL_SERVERS:
+        await check_picker(prometheus, query, picker)
 
 
 @pytest.mark.parametrize("panel", EXACT, ids=str)
@@ -188,7 +156,7 @@ async def test_tokens_of_an_answer_are_within_their_bucket(prometheus: Prometheu
 async def test_every_process_has_series_of_its_own(prometheus: Prometheus) -> None:
     """A panel by process shows separate series for the single process and both workers."""
     [streams] = of(("process", "Slots taken"))
-    samples = await prometheus.query(substituted(streams.expr, interval="1m", span="5m"))
+    samples = await samples_of(prometheus, streams)
     assert sorted(sample.labels.get("worker", "") for sample in samples) == ["", "0", "1"]
     assert len({sample.labels["instance"] for sample in samples}) == 2
 
