@@ -18,6 +18,7 @@ import pytest
 from prometheus_server import Prometheus
 from support.app import MODEL
 from support.crew import WORKERS, crew, pid_of
+from support.faulty_routes import FLAKY, LIMITED, GatewayFiles
 from support.faulty_tls import start_tls
 from support.observed import LATE, WHOLE, caller
 from support.process import ServerProcess
@@ -95,6 +96,7 @@ class Services:
         await self._lagging()
         await self._killed()
         await self._crashing()
+        await self._routes()
         self._faults += await start_tls(self._served, self._folder)
 
     async def begin(self) -> None:
@@ -124,16 +126,24 @@ class Services:
         return app
 
     async def _served(self, job: str, plan: str = WHOLE, **overrides: Any) -> App:
-        upstream = await self._stack.enter_async_context(DemoUpstream(plan=plan))
-        values = {
-            "base_url": upstream.base_url,
-            "model": MODEL,
-            "listen": "127.0.0.1:0",
-            "metrics_listen": "127.0.0.1:0",
-        }
-        app = await self._stack.enter_async_context(App(config.load(**(values | overrides))))
+        values = {"listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0", **overrides}
+        if "config" not in overrides:
+            upstream = await self._stack.enter_async_context(DemoUpstream(plan=plan))
+            values |= {"base_url": upstream.base_url, "model": MODEL}
+        app = await self._stack.enter_async_context(App(config.load(**values)))
         self.targets[job] = [app.metrics_address]
         return app
+
+    async def _routes(self) -> None:
+        files = GatewayFiles(self._stack, self._folder)
+        for job, plans, traffic in (
+            ("route-open", (LIMITED, []), USUAL),
+            ("route-flaky", (FLAKY, []), Traffic(every=0.1)),
+            ("model-lost", (LIMITED,), Traffic(timeout=1, every=0.5)),
+        ):
+            await self._called(job, traffic, config=await files.write(job, *plans))
+        full = await files.write("route-full", ["stall"], max_streams=1, first_token_timeout="600s")
+        await self._called("route-full", Traffic(count=2), config=full)
 
     async def _lagging(self) -> None:
         process = await self._stack.enter_async_context(started(sys.executable, LAGGING))
