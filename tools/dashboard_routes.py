@@ -14,11 +14,13 @@ FALLBACKS: Final = "tokenwire_route_fallbacks_total"
 ASKED: Final = "gen_ai_client_operation_duration_seconds_count"
 """Calls that asked a model, on whichever routes."""
 ROUTE: Final = "{{route}}"
+EACH: Final = "{{instance}} {{worker}}"
+"""Worker is empty where a process has no others beside it."""
 
 
 def panels() -> list[Panel]:
     """Return the panels in their order."""
-    return [*states(), *requests(), *load()]
+    return [*states(), *requests(), *load(), *file()]
 
 
 def states() -> list[Panel]:
@@ -111,7 +113,34 @@ def load() -> list[Panel]:
             "Requests by process",
             "Requests on all routes that ended in each process, each second.",
             units.RequestsPerSecond,
-            query(total(REQUESTS, by="instance, worker"), "{{instance}} {{worker}}"),
+            query(total(REQUESTS, by="instance, worker"), EACH),
             stacked=True,
+        ),
+    ]
+
+
+def file() -> list[Panel]:
+    """Return the panels of hedged calls and of the gateway file."""
+    return [
+        graph(
+            "Calls that asked a second route",
+            "With `hedge_after`: calls that asked this route too because the first one was slow, "
+            "each second.",
+            units.RequestsPerSecond,
+            query(total("tokenwire_route_hedges_total", by="route"), ROUTE),
+            stacked=True,
+        ),
+        graph(
+            "Gateway file",
+            "1 if its current content is in use, 0 while it is invalid and the previous content "
+            "stays in use.",
+            units.Short,
+            query(gauge("tokenwire_gateway_file_usable"), EACH),
+        ).line_interpolation(LineInterpolation.STEP_AFTER),
+        graph(
+            "Gateway file's contents in use",
+            "The current content, and previous ones with which calls began that still run.",
+            units.Short,
+            query(gauge("tokenwire_gateway_versions"), EACH),
         ),
     ]

@@ -144,6 +144,14 @@ class Services:
             await self._called(job, traffic, config=await files.write(job, *plans))
         full = await files.write("route-full", ["stall"], max_streams=1, first_token_timeout="600s")
         await self._called("route-full", Traffic(count=2), config=full)
+        invalid = await files.write("file-invalid", [])
+        app = await self._served("file-invalid", config=invalid)
+
+        async def break_the_file() -> None:
+            invalid.write_text("models: {}")
+            app.reload()
+
+        self._faults.append(break_the_file)
 
     async def _lagging(self) -> None:
         process = await self._stack.enter_async_context(started(sys.executable, LAGGING))

@@ -17,12 +17,15 @@ MODELS = {
     "fast": {"routes": ["failing/a", "steady/b"]},
     "lost": {"routes": ["limited/c"]},
     "busy": {"routes": ["full/d"]},
+    "hedged": {"routes": ["slow/e", "swift/f"], "hedge_after": "50ms"},
 }
 UPSTREAMS: dict[str, dict[str, Any]] = {
     "failing": {},
     "steady": {},
     "limited": {},
     "full": {"max_streams": 1, "first_token_timeout": "600s"},
+    "slow": {},
+    "swift": {},
 }
 
 
@@ -30,7 +33,8 @@ UPSTREAMS: dict[str, dict[str, Any]] = {
 async def observed_routes(folder: Path) -> AsyncIterator[Prometheus]:
     """Run the server under Prometheus, make all calls, and wait until they are scraped.
 
-    Fifteen calls have ended, of which two moved on. One is in flight, and one waits for a route.
+    Sixteen calls have ended, of which two moved on and one asked a second route. One is in flight,
+    and one waits for a route.
     """
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(gateway_world(folder, MODELS, UPSTREAMS))
@@ -57,6 +61,8 @@ async def _calls(world: GatewayWorld) -> None:
     world.upstreams["limited"].script("answer", "status 429 retry-after=60")
     for _ in range(2):
         await _ended(_ask(world, "lost"))
+    world.upstreams["slow"].script("stall")
+    await _ended(_ask(world, "hedged"))
 
 
 def _ask(world: GatewayWorld, model: str) -> Awaitable[pb.Answer]:

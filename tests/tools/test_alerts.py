@@ -48,6 +48,7 @@ EXPECTED = {
     "route-open": {"TokenwireRouteOpen"},
     "route-flaky": {"TokenwireFallbackRate", "TokenwireUpstreamErrors"},
     "route-full": {"TokenwireCallsWaitForRoute"},
+    "file-invalid": {"TokenwireGatewayFileNotReloaded"},
     "model-lost": {
         "TokenwireModelNotServing",
         "TokenwireRouteOpen",

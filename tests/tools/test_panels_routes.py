@@ -23,8 +23,15 @@ pytestmark = [
 OF_ROUTES = [query for query in QUERIES if query.dashboard == "routes"]
 
 EXACT: Mapping[str, Mapping[str, float]] = {
-    "Models served": {"fast": 1, "lost": 0, "busy": 1},
-    "Open routes": {"failing/a": 0, "steady/b": 0, "limited/c": 1, "full/d": 0},
+    "Models served": {"fast": 1, "lost": 0, "busy": 1, "hedged": 1},
+    "Open routes": {
+        "failing/a": 0,
+        "steady/b": 0,
+        "limited/c": 1,
+        "full/d": 0,
+        "slow/e": 0,
+        "swift/f": 0,
+    },
     "Calls that wait for a route": {"waiting": 1},
     "Requests by route and result": {
         "failing/a ok": 10,
@@ -39,16 +46,46 @@ EXACT: Mapping[str, Mapping[str, float]] = {
         "full/d ok": 0,
         "full/d error": 0,
         "full/d other": 0,
+        "slow/e ok": 0,
+        "slow/e error": 0,
+        "slow/e other": 1,
+        "swift/f ok": 1,
+        "swift/f error": 0,
+        "swift/f other": 0,
     },
     "Failing share by route": {
         "failing/a": 2 / 12,
         "steady/b": 0,
         "limited/c": 1 / 2,
         "full/d": math.nan,
+        "slow/e": math.nan,
+        "swift/f": 0,
     },
-    "Calls that moved on by route": {"failing/a": 2, "steady/b": 0, "limited/c": 0, "full/d": 0},
-    "Share of calls that moved on": {"moved on": 2 / 15},
-    "Streams in flight by upstream": {"failing": 0, "steady": 0, "limited": 0, "full": 1},
+    "Calls that moved on by route": {
+        "failing/a": 2,
+        "steady/b": 0,
+        "limited/c": 0,
+        "full/d": 0,
+        "slow/e": 0,
+        "swift/f": 0,
+    },
+    "Share of calls that moved on": {"moved on": 2 / 16},
+    "Calls that asked a second route": {
+        "failing/a": 0,
+        "steady/b": 0,
+        "limited/c": 0,
+        "full/d": 0,
+        "slow/e": 0,
+        "swift/f": 1,
+    },
+    "Streams in flight by upstream": {
+        "failing": 0,
+        "steady": 0,
+        "limited": 0,
+        "full": 1,
+        "slow": 0,
+        "swift": 0,
+    },
 }
 
 
@@ -80,6 +117,11 @@ async def test_a_panel_shows_what_the_traffic_did(prometheus: Prometheus, title:
 
 
 async def test_every_process_has_a_series_of_its_own(prometheus: Prometheus) -> None:
-    """The panel by process has all requests of the process."""
-    values = await values_of(prometheus, of(("routes", "Requests by process")))
-    assert list(values.values()) == [17]
+    """A panel by process has all requests, and the state of the file, of the process."""
+    for title, value in (
+        ("Requests by process", 19),
+        ("Gateway file", 1),
+        ("Gateway file's contents in use", 1),
+    ):
+        values = await values_of(prometheus, of(("routes", title)))
+        assert list(values.values()) == [value]
