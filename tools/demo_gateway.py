@@ -16,6 +16,7 @@ MODELS: Final[dict[str, Any]] = {
     LARGE: {
         "routes": [f"{MAIN}/{LARGE}", f"{SPARE}/{LARGE}"],
         "price": {"input": 3, "output": 15, "cached_input": 0.3},
+        "hedge_after": "2s",
     },
     SMALL: {
         "routes": [[{"to": f"{MAIN}/{SMALL}", "weight": 3}, f"{SPARE}/{SMALL}"]],
@@ -24,7 +25,7 @@ MODELS: Final[dict[str, Any]] = {
 }
 FAILURES: Final = (["status 500"], ["status 429 retry-after=1"], ["status 503"] * 8)
 """What the next requests to the first upstream get, in turn; the last opens a breaker."""
-SECONDS_BETWEEN: Final = 5.0
+SECONDS_BETWEEN: Final = 10.0
 
 
 @asynccontextmanager
