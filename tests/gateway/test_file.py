@@ -197,8 +197,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     ),
     "a key of another provider": (
         "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",
-        "{provider: ollama, proxy: http://proxy, max_streams: 200",
-        "6: upstreams.gpu.proxy: has no effect with the provider ollama; remove it",
+        "{provider: ollama, project: p, max_streams: 200",
+        "6: upstreams.gpu.project: has no effect with the provider ollama; remove it",
     ),
     "a provider that needs a key": (
         "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",

@@ -33,6 +33,7 @@ async def serving(
         }
         if wire is ANTHROPIC:
             own["keys"] = ["env:GATEWAY_KEY"]
+            own["headers"] = {"X-Team": "ml", "Anthropic-Version": "2099-01-01"}
         file = {
             "upstreams": {"own": own, "demo": {"base_url": demo.base_url}},
             "models": {"fast": model or {"routes": ["own/model-1", "demo/model-2"]}},
@@ -58,7 +59,11 @@ async def test_another_provider_is_a_route(
         answer = await stub.Ask(HELLO)
         assert (answer.content, answer.route.upstream) == ("Hi", "own")
         assert json.loads(other.body)["model"] == "model-1"
-        assert wire is OLLAMA or f"Bearer {KEY}".encode() in other.head
+        if wire is ANTHROPIC:
+            assert f"Bearer {KEY}".encode() in other.head
+            assert b"x-team: ml" in other.head
+            assert other.head.lower().count(b"anthropic-version: 2099-01-01") == 1
+            assert other.head.lower().count(b"anthropic-version:") == 1
         other.pieces = wire.rejection("529 Overloaded")
         answer = await stub.Ask(HELLO)
         assert (answer.route.upstream, answer.route.attempts) == ("demo", 2)

@@ -59,6 +59,8 @@ class RoutedModel:
 
     def timeouts(self, route: Route) -> Timeouts:
         """Return the time limits of a request on a route."""
+        if self.first_token_seconds is None and self.idle_seconds is None:
+            return route.upstream.timeouts
         upstream = route.upstream.timeouts
         return Timeouts(
             first_token=self.first_token_seconds or upstream.first_token,

@@ -96,7 +96,7 @@ def build_provider_models(settings: Settings, address: str | None, extra: Extra)
     Args:
         settings: The settings; of the provider's own, only the key counts, as `api_key`.
         address: The upstream's address; None for the provider's own.
-        extra: What the upstream needs besides; headers have no effect.
+        extra: What the upstream needs besides.
 
     Raises:
         SettingsError: The provider's package is not installed.
@@ -105,7 +105,12 @@ def build_provider_models(settings: Settings, address: str | None, extra: Extra)
     if address:
         fields["base_url"] = HttpUrl(address)
     own = PROVIDER_SETTINGS[settings.provider].model_construct(**fields)
-    client = HttpClient(settings.connect_timeout_seconds, None, extra.authorities)
+    client = HttpClient(
+        settings.connect_timeout_seconds,
+        str(settings.proxy) if settings.proxy else None,
+        extra.authorities,
+        extra.headers,
+    )
     model = build_provider(own, settings.provider, settings.model, client, timeouts_of(settings))
     return Models(model, LangChainTokenCounter(model))
 

@@ -19,7 +19,7 @@ KEYS_NEEDED: Final = ("anthropic",)
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
     {
-        *("headers", "organization", "project", "dialect", "max_tokens_parameter", "proxy"),
+        *("organization", "project", "dialect", "max_tokens_parameter"),
         *("reasoning_parameter", "constraint_parameter", "tokenizer", "stream_usage"),
     }
 )

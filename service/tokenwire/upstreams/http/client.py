@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 import aiohttp
@@ -26,6 +28,9 @@ READ_BUFFER_BYTES: Final = 1 << 12
 """The number of unread bytes per answer above which reading from the upstream pauses."""
 
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class HttpClient:
     """Sends requests to one upstream and pools the connections to it.
 
@@ -36,6 +41,8 @@ class HttpClient:
             limits the time of the answer.
         proxy: The URL of an HTTP proxy, or None.
         authorities: The certificate authorities of the upstream; None for those of the system.
+        headers: Further headers of each request. They take the place of others whose names are
+            written in lower case.
     """
 
     def __init__(
@@ -43,7 +50,9 @@ class HttpClient:
         connect_seconds: float,
         proxy: str | None,
         authorities: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
+        self._headers = {name.lower(): value for name, value in headers.items()}
         self._authorities = authorities
         self._connect_seconds = connect_seconds
         self._proxy = proxy
@@ -70,6 +79,8 @@ class HttpClient:
         Raises:
             ServiceError: No response arrives.
         """
+        if self._headers:
+            headers = headers | self._headers
         response = await self._post_once(url, headers, body, attempts, Attempt(fresh=False))
         if response is None:
             response = await self._post_once(url, headers, body, attempts, Attempt(fresh=True))
