@@ -9,6 +9,7 @@ import grpc
 
 from support.exposed import read, series
 from support.gateway import HELLO, gateway_world
+from support.unary import ending_of
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 MODELS = {
@@ -82,3 +83,18 @@ async def test_what_is_open_and_in_flight(tmp_path: Path) -> None:
         assert models == {"fast": True, "quick": True, "smart": False}
         world.upstreams["two"].barrier("going").release()
         await running
+
+
+async def test_a_refused_call_is_no_error_of_an_upstream(tmp_path: Path) -> None:
+    """A call that ends because all routes are open asks nobody, and counts as no failed request."""
+    async with gateway_world(tmp_path, MODELS, {"one": {}, "two": {}}) as world:
+        world.upstreams["one"].script("status 429 retry-after=30")
+        solo = pb.Message(content="hello", params=pb.Params(model="smart"))
+        await _ended(world.stub.Ask(solo))
+        assert await ending_of(world.stub.Ask(solo, timeout=5)) == ("UNAVAILABLE", "UPSTREAM_ERROR")
+        exposed = await read(world.app)
+        errors = "tokenwire_upstream_errors_total"
+        by_model = {"gen_ai_request_model": "smart"}
+        assert exposed.value(errors, reason="UPSTREAM_RATE_LIMITED", **by_model) == 1
+        assert exposed.value(errors, reason="UPSTREAM_ERROR", **by_model) == 0
+        assert world.seen() == {"one": 1, "two": 0}

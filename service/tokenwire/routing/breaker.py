@@ -85,9 +85,9 @@ class Breaker:
 
     def admit(self) -> "Pass | None":
         """Let a request through, or return None. The first after an open time is the probe."""
-        if not self.passes:
-            return None
-        if self.state is BreakerState.OPEN:
+        if self.state is not BreakerState.CLOSED:
+            if not self.passes:
+                return None
             self._change(BreakerState.PROBING)
         return Pass(self, self.epoch)
 

@@ -46,6 +46,8 @@ class RoutedModel:
 
     def take(self, allowed: Callable[[RoutedKey], bool]) -> Lease | None:
         """Take a place on the first route that has one for an allowed key, or return None."""
+        if len(self.routes) == 1:
+            return self.routes[0].take(allowed)
 
         def may_take(route: Route) -> bool:
             return route.may_take(allowed)

@@ -178,9 +178,12 @@ class Route:
 
     def take(self, allowed: Callable[[RoutedKey], bool]) -> "Lease | None":
         """Take a place for a request, or return None."""
-        if self.upstream.full:
+        if self.upstream.max_streams is not None and self.upstream.full:
             return None
-        key = self._turns.pick(lambda each: allowed(each) and each.breaker.passes)
+        if len(self.keys) == 1:
+            key = self.keys[0] if allowed(self.keys[0]) else None
+        else:
+            key = self._turns.pick(lambda each: allowed(each) and each.breaker.passes)
         admitted = key and key.breaker.admit()
         return Lease(self, key, admitted) if key and admitted else None
 
@@ -208,10 +211,11 @@ class Lease:
         self.key.client.in_flight += 1
 
     def __exit__(self, *_: object) -> None:
-        was_full = self.route.upstream.full
+        upstream = self.route.upstream
+        was_full = upstream.max_streams is not None and upstream.full
         self.key.client.in_flight -= 1
         if was_full:
-            self.route.upstream.changes.notify()
+            upstream.changes.notify()
         if self._result is RouteResult.OTHER:
             self._pass.release()
         self.route.on_result(self._result)

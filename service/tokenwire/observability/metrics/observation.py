@@ -218,7 +218,8 @@ class Metrics:
             series.upstream_errors[reason].inc()
         for cause in call.attempts.failures:
             self._connection_failures[cause].inc()
-        if call.reason in labels.UPSTREAM_REASONS and call.attempts.started:
+        # Without a request, all routes were open or full.
+        if call.reason in labels.UPSTREAM_REASONS and call.attempts.first_sent:
             series.upstream_errors[call.reason].inc()
         self._observe_times(call, method, series)
 
