@@ -7,7 +7,7 @@ from typing import Final, Self, TypeVar, Unpack
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from tokenwire_client.channel import Option, check_attempts, open_channel
+from tokenwire_client.channel import Option, authorization, check_attempts, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.stream import AnswerStream
@@ -38,7 +38,8 @@ class Client:
         target: The gRPC target: `host:port`, or `dns:///host:port`.
         credentials: The TLS credentials, such as `grpc.ssl_channel_credentials()`;
             None for plaintext.
-        metadata: Metadata of every call, such as `[("authorization", "Bearer ...")]`.
+        key: The caller's key, which every call has as `authorization`.
+        metadata: Further metadata of every call.
         max_attempts: The most attempts of one call, 1 to 5; 1 disables retries. If
             the server asks to wait before a retry, the next attempt waits.
         options: Channel options of gRPC Core. They override the client's own.
@@ -47,11 +48,12 @@ class Client:
         ValueError: `max_attempts` is out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent options, all with defaults
         self,
         target: str,
         *,
         credentials: grpc.ChannelCredentials | None = None,
+        key: str | None = None,
         metadata: Sequence[Metadatum] = (),
         max_attempts: int = 3,
         options: Sequence[Option] = (),
@@ -59,7 +61,7 @@ class Client:
         check_attempts(max_attempts)
         self.target = target
         self._credentials = credentials
-        self._metadata = tuple(metadata)
+        self._metadata = (*authorization(key), *metadata)
         self._max_attempts = max_attempts
         self._options = tuple(options)
         self._channel: grpc.aio.Channel | None = None

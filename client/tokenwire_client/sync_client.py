@@ -7,7 +7,7 @@ from typing import Any, Self, Unpack, cast
 import grpc
 from google.protobuf.message import Message as AnyMessage
 
-from tokenwire_client.channel import Option, check_attempts, open_sync_channel
+from tokenwire_client.channel import Option, authorization, check_attempts, open_sync_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.sync_stream import SyncAnswerStream
@@ -29,7 +29,8 @@ class SyncClient:
     Args:
         target: See `Client`, as for all other arguments.
         credentials: The TLS credentials; None for plaintext.
-        metadata: Metadata of every call.
+        key: The caller's key.
+        metadata: Further metadata of every call.
         max_attempts: The most attempts of one call, 1 to 5.
         options: Channel options of gRPC Core.
 
@@ -37,11 +38,12 @@ class SyncClient:
         ValueError: `max_attempts` is out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - see Client
         self,
         target: str,
         *,
         credentials: grpc.ChannelCredentials | None = None,
+        key: str | None = None,
         metadata: Sequence[Metadatum] = (),
         max_attempts: int = 3,
         options: Sequence[Option] = (),
@@ -49,7 +51,7 @@ class SyncClient:
         check_attempts(max_attempts)
         self.target = target
         self._credentials = credentials
-        self._metadata = tuple(metadata)
+        self._metadata = (*authorization(key), *metadata)
         self._max_attempts = max_attempts
         self._options = tuple(options)
         self._channel: grpc.Channel | None = None

@@ -5,9 +5,20 @@ import sys
 from typing import NoReturn
 
 from tokenwire import __version__
-from tokenwire.cli import _streams, chat, check, demo, demo_upstream, embed, models, probe, serve
+from tokenwire.cli import (
+    _streams,
+    chat,
+    check,
+    demo,
+    demo_upstream,
+    embed,
+    keys,
+    models,
+    probe,
+    serve,
+)
 
-COMMANDS = (serve, chat, models, embed, demo, probe, check, demo_upstream)
+COMMANDS = (serve, chat, models, embed, demo, probe, check, keys, demo_upstream)
 
 
 def build_parser() -> argparse.ArgumentParser:

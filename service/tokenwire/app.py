@@ -25,6 +25,7 @@ from tokenwire.observability.traces.telemetry import Telemetry
 from tokenwire.offer import build_offer
 from tokenwire.reload import GatewayReloader, reloader
 from tokenwire.server.accept_probe import AcceptProbe
+from tokenwire.server.authentication import Authenticator
 from tokenwire.server.auxiliary_services import AuxiliaryServices
 from tokenwire.server.endpoints import serve_endpoints
 from tokenwire.server.entry import Entry
@@ -194,7 +195,12 @@ class App:
         serve_endpoints(
             self._server,
             service.endpoints(),
-            Entry(self._shedder, self._requests, settings.stream_timeout_seconds),
+            Entry(
+                self._shedder,
+                self._requests,
+                settings.stream_timeout_seconds,
+                Authenticator(lambda: offer.catalog().callers).authenticate,
+            ),
             interceptors,
             Relay(settings.reader_timeout_seconds),
         )
@@ -247,7 +253,17 @@ class App:
         self._lag.start()
         if self._reloader:
             self._reloader.start()
+        self._log_access()
         self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
+
+    def _log_access(self) -> None:
+        """Log who may call, if there is a gateway file."""
+        if not self._offer.gateway:
+            return
+        if self._offer.catalog().callers is None:
+            log.info("everyone may call, because the gateway file has no callers")
+        elif self._settings.tls_certificate_file is None:
+            log.warning("callers send their keys in plaintext, because the server has no TLS")
 
     def reload(self) -> None:
         """Read the gateway file now, if there is one, instead of at the next comparison."""

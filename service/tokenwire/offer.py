@@ -1,7 +1,7 @@
 """What a server offers: its models, and what answers requests for them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tokenwire.api.chatgpt.catalog import Catalog, Catalogs, Defaults, ModelFacts
@@ -13,6 +13,7 @@ from tokenwire.config.gateway import (
     UpstreamSection,
     load_gateway,
 )
+from tokenwire.core.callers import Caller, Callers, Key
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import TokenCounter
@@ -139,17 +140,49 @@ def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
 
 
 def _catalog(file: GatewayFile, gateway: Gateway, settings: Settings) -> Catalog:
+    defaults = Defaults(
+        model=file.model_of_requests_without_one,
+        temperature=settings.temperature,
+        system=settings.system_prompt,
+        models=frozenset(file.models),
+        embedding_model=file.default_embedding_model or "",
+        aliases={alias: name for name, model in file.models.items() for alias in model.aliases},
+    )
+    callers = callers_of(file)
     return Catalog(
-        Defaults(
-            model=file.model_of_requests_without_one,
-            temperature=settings.temperature,
-            system=settings.system_prompt,
-            models=frozenset(file.models),
-            embedding_model=file.default_embedding_model or "",
-            aliases={alias: name for name, model in file.models.items() for alias in model.aliases},
-        ),
+        defaults,
         prices_of(file),
         {name: _facts(model, gateway, name) for name, model in file.models.items()},
+        {
+            name: _defaults_of(caller.models, defaults)
+            for name, caller in (callers.by_name if callers else {}).items()
+            if caller.models is not None
+        },
+        callers,
+    )
+
+
+def callers_of(file: GatewayFile) -> Callers | None:
+    """Return the callers of a gateway file; None if everyone may call."""
+    if file.callers is None:
+        return None
+    return Callers(
+        Key(
+            bytes.fromhex(key.hash.removeprefix("sha256:")),
+            Caller(name, None if section.models is None else tuple(section.models)),
+            key.not_after,
+        )
+        for name, section in file.callers.items()
+        for key in section.keys
+    )
+
+
+def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:
+    """Return the defaults of a caller who may use these models only."""
+    return replace(
+        defaults,
+        model=defaults.model if defaults.model in models else models[0],
+        embedding_model=defaults.embedding_model if defaults.embedding_model in models else "",
     )
 
 

@@ -120,11 +120,13 @@ def reloader(offer: GatewayOffer, metrics: Metrics, health: HealthServicer) -> G
     changes = offer.versions.current.changes
     changes.listen(health.refresh)
     route_metrics = metrics.with_routes()
+    caller_metrics = metrics.with_callers()
     route_metrics.watch(lambda: changes.waiting, lambda: offer.versions.in_use)
 
     def export() -> None:
         catalog = offer.catalog
         metrics.set_models(catalog.defaults.model_names, catalog.prices)
+        caller_metrics.set_callers({*catalog.callers.by_name} if catalog.callers else set())
         health.set_models({name: facts.serving for name, facts in catalog.facts.items()})
         _export_routes(offer.versions.current, route_metrics)
 

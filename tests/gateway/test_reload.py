@@ -182,7 +182,7 @@ async def test_a_call_keeps_the_price_with_which_it_began(tmp_path: Path) -> Non
 async def test_a_mounted_config_map_is_replaced_under_load(tmp_path: Path) -> None:
     """While the kubelet swaps the links, 200 streams run on; new calls see the new models."""
     streams = 200
-    limits = {"max_streams": 2 * streams, "max_streams_per_connection": 2 * streams}
+    limits: dict[str, Any] = {"max_streams": 2 * streams, "max_streams_per_connection": 2 * streams}
     async with gateway_world(tmp_path, FAST, UPSTREAMS, mounted=True, **limits) as world:
         one = world.upstreams["one"]
         one.script(*["tokens 3; barrier hold; answer"] * streams)

@@ -7,6 +7,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.gateway import HELLO, gateway_world
 from support.helpers import collect
 from support.otlp import Collector, attributes_of
+from tokenwire.cli.keys import hash_of
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 FALLBACK = {"fast": {"routes": ["one/first", "two/second"]}}
@@ -73,3 +74,16 @@ async def test_unary_methods_have_them_too(collector: Collector, tmp_path: Path)
         await world.stub.Embed(pb.EmbedRequest(model="vectors", texts=["a"]))
         await collector.received(1)
         assert of_routes(collector).keys() == {"one/first", "two/second"}
+
+
+async def test_the_caller_is_told(collector: Collector, tmp_path: Path) -> None:
+    """The span of the operation has the caller's name, and nothing of its key."""
+    key = "tw_team_canary"
+    callers = {"team": {"keys": [hash_of(key)]}}
+    async with gateway_world(tmp_path, FALLBACK, {"one": {}, "two": {}}, callers=callers) as world:
+        await world.stub.Ask(HELLO, metadata=(("authorization", f"Bearer {key}"),))
+        spans = await collector.answered(2)
+        callers_of = {span.name: attributes_of(span).get("tokenwire.caller") for span in spans}
+        assert callers_of["chat fast"] == "team"
+        assert "canary" not in str(collector.spans)
+        assert hash_of(key) not in str(collector.spans)

@@ -40,9 +40,14 @@ class GatewayWorld:
     path: Path
     events: "asyncio.Queue[logging.LogRecord]"
 
-    def write(self, models: dict[str, Any], upstreams: dict[str, dict[str, Any]]) -> None:
+    def write(
+        self,
+        models: dict[str, Any],
+        upstreams: dict[str, dict[str, Any]],
+        callers: dict[str, Any] | None = None,
+    ) -> None:
         """Replace the file by another one, as the kubelet does if it is mounted."""
-        text = file_text(self.upstreams, models, upstreams)
+        text = file_text(self.upstreams, models, upstreams, callers)
         if self.path.is_symlink():
             swap_links(self.path, text)
         else:
@@ -65,6 +70,7 @@ async def gateway_world(
     models: dict[str, Any],
     upstreams: dict[str, dict[str, Any]],
     *,
+    callers: dict[str, Any] | None = None,
     mounted: bool = False,
     **settings: Any,
 ) -> AsyncIterator[GatewayWorld]:
@@ -74,6 +80,7 @@ async def gateway_world(
         folder: The folder of the file.
         models: The models of the file.
         upstreams: The upstreams of the file, without their addresses.
+        callers: The callers of the file; None for everyone.
         mounted: Whether the folder is like a mounted ConfigMap.
         settings: Further settings of the server.
     """
@@ -83,7 +90,7 @@ async def gateway_world(
             for name in upstreams
         }
         path = folder / "gateway.yaml"
-        text = file_text(running, models, upstreams)
+        text = file_text(running, models, upstreams, callers)
         if mounted:
             swap_links(path, text)
         else:
@@ -97,14 +104,18 @@ async def gateway_world(
 
 
 def file_text(
-    running: dict[str, DemoUpstream], models: dict[str, Any], upstreams: dict[str, dict[str, Any]]
+    running: dict[str, DemoUpstream],
+    models: dict[str, Any],
+    upstreams: dict[str, dict[str, Any]],
+    callers: dict[str, Any] | None = None,
 ) -> str:
     """Return a gateway file with the addresses of the simulators."""
     sections = {
         name: {"base_url": running[name].base_url, **section} for name, section in upstreams.items()
     }
     # JSON is valid YAML.
-    return json.dumps({"upstreams": sections, "models": models})
+    file = {"upstreams": sections, "models": models}
+    return json.dumps(file | ({"callers": callers} if callers else {}))
 
 
 def swap_links(path: Path, text: str) -> None:

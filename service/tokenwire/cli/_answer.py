@@ -25,7 +25,12 @@ from tokenwire_client import (
 
 def make_client(args: argparse.Namespace) -> Client:
     """Return a client for the server that the options name."""
-    return Client(args.address, credentials=credentials(args), options=channel_options(args))
+    return Client(
+        args.address,
+        credentials=credentials(args),
+        key=args.key,
+        options=channel_options(args),
+    )
 
 
 async def stream_answer(

@@ -3,6 +3,7 @@ import sys
 
 from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
 from tokenwire.cli._files import image, text_file, tool, tool_result
+from tokenwire.cli._key import add_key_options
 from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._values import integer, real, unicode
 
@@ -37,6 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="the message; - reads it from stdin, the default if stdin is not a terminal",
     )
     add_connection_options(parser)
+    add_key_options(parser)
     _add_answer_options(parser)
     parser.add_argument(
         "--timeout",

@@ -7,6 +7,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
+from tokenwire.cli._key import add_key_options
 from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._values import integer, unicode
 
@@ -33,6 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("texts", nargs="+", type=unicode, metavar="TEXT", help="a text")
     add_connection_options(parser)
+    add_key_options(parser)
     parser.add_argument(
         "--model", type=unicode, default="", metavar="NAME", help="the model to ask"
     )

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tokenwire.cli._connection import add_connection_options, seconds, silence_grpc
+from tokenwire.cli._key import add_key_options
 from tokenwire.cli._streams import allow_interrupts
 from tokenwire.cli._text import printable_line
 
@@ -26,6 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_connection_options(parser)
+    add_key_options(parser)
     parser.add_argument(
         "--timeout",
         type=seconds,

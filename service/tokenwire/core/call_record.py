@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_deadline import CallDeadline
+from tokenwire.core.callers import Caller
 from tokenwire.core.domain import Completion, Delta, Stage, ToolCall, Usage
 from tokenwire.core.method import Method
 from tokenwire.core.prices import Price
@@ -27,6 +28,7 @@ class CallRecord:
         callers_deadline: The caller's own deadline, in seconds on the event loop's clock.
         attempts: The upstream requests of the call.
         labels: The caller's labels, for the log line.
+        caller: The caller, if the gateway file has callers.
         model: The requested model; empty until the request is parsed.
         price: The price of the model's tokens; None if unknown.
         started: When the server began to handle the call.
@@ -65,6 +67,7 @@ class CallRecord:
     callers_deadline: float = math.inf
     attempts: Attempts = field(default_factory=Attempts)
     labels: Mapping[str, str] = field(default_factory=dict)
+    caller: Caller | None = None
     model: str = ""
     price: Price | None = None
     started: float = field(default_factory=time.monotonic)

@@ -104,6 +104,40 @@ class UnsupportedByModel(InvalidField):
     text = "The model does not support what the request needs; the details name it."
 
 
+class ModelNotAllowed(InvalidField):
+    """The caller may not use the model, by the gateway file."""
+
+    reason = "MODEL_NOT_ALLOWED"
+    text = "The caller may not use the requested model."
+
+    def __init__(self, field: str = "params.model") -> None:
+        super().__init__(field, "must be one of the models that the caller may use")
+
+
+class CredentialsRefused(CallerError):
+    """The base class of failures of the caller's credentials, which have the same text."""
+
+    text = "The call has no credentials that this service accepts."
+
+
+class CredentialsMissing(CredentialsRefused):
+    """The gateway file has callers, and the call has no credentials."""
+
+    reason = "CREDENTIALS_MISSING"
+
+
+class CredentialsInvalid(CredentialsRefused):
+    """The credentials are of no caller."""
+
+    reason = "CREDENTIALS_INVALID"
+
+
+class CredentialsExpired(CredentialsRefused):
+    """The credentials are not accepted any more."""
+
+    reason = "CREDENTIALS_EXPIRED"
+
+
 class PromptTooLong(CallerError):
     """The upstream answers 413 or reports that the prompt is too long."""
 

@@ -11,6 +11,7 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServiceError
+from tokenwire.server.authentication import Authenticate
 from tokenwire.server.interceptors.base import CallHandler, Context, RpcHandler
 from tokenwire.server.request_id import request_id_of
 from tokenwire.server.request_reader import RequestReader
@@ -28,11 +29,17 @@ class Entry:
         shedder: Rejects calls under overload.
         requests: Reads the request messages.
         stream_seconds: The longest time that a call may take after its request is read.
+        authenticate: Finds the caller, before the request is read.
     """
 
     def __init__(
-        self, shedder: LoadShedder, requests: RequestReader, stream_seconds: float
+        self,
+        shedder: LoadShedder,
+        requests: RequestReader,
+        stream_seconds: float,
+        authenticate: Authenticate,
     ) -> None:
+        self._authenticate = authenticate
         self._shedder = shedder
         self._requests = requests
         self._stream_seconds = stream_seconds
@@ -43,6 +50,7 @@ class Entry:
         gRPC treats every method as bidirectional streaming, which is the same on the wire.
         """
         shedder, requests, method = self._shedder, self._requests, endpoint.method
+        authenticate = self._authenticate
 
         # A plain function, because gRPC inspects the handler at each call.
         async def serve(_: object, context: Context) -> None:
@@ -52,12 +60,14 @@ class Entry:
             if waited is None:
                 return
             request_id = request_id_of(metadata)
-            del metadata
             if shedder.must_reject(waited):
                 await shedder.reject(method, request_id, waited, context)
                 return
             request: object
+            caller = None
             try:
+                caller = authenticate(metadata)
+                del metadata
                 request = await requests.read(context)
             except ServiceError as error:
                 request = error
@@ -68,6 +78,7 @@ class Entry:
                 CallDeadline(self._stream_seconds),
                 callers_deadline=_callers_deadline(context),
                 accept_wait=waited,
+                caller=caller,
             )
             await chain(call, request, context)
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from tokenwire.core.callers import Caller, Callers
+from tokenwire.core.errors import ModelNotAllowed
 from tokenwire.core.prices import Price
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -64,11 +66,34 @@ class Catalog:
         defaults: The models that a request may name, and the values of fields that it omits.
         prices: The known prices of the models' tokens, by model.
         facts: What is known of the models, by name.
+        by_caller: The defaults of callers who may not use all models, by their names.
+        callers: Who may call; None for everyone.
     """
 
     defaults: Defaults
     prices: Mapping[str, Price] = field(default_factory=dict)
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
+    by_caller: Mapping[str, Defaults] = field(default_factory=dict)
+    callers: Callers | None = None
+
+    def defaults_of(self, caller: Caller | None) -> Defaults:
+        """Return the defaults of a call."""
+        return self.by_caller.get(caller.name, self.defaults) if caller else self.defaults
+
+
+def check_allowed(caller: Caller | None, model: str, field: str) -> None:
+    """Check that a caller may use a model.
+
+    Args:
+        caller: The caller; None if everyone may use everything.
+        model: The model, not an alias of it.
+        field: The path of the field with the model.
+
+    Raises:
+        ModelNotAllowed: It may not.
+    """
+    if caller and not caller.may_use(model):
+        raise ModelNotAllowed(field)
 
 
 Catalogs: TypeAlias = Callable[[], Catalog]

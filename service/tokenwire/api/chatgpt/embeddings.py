@@ -7,7 +7,7 @@ from typing import Final
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from tokenwire.api.chatgpt.answers import to_usage
-from tokenwire.api.chatgpt.catalog import Catalogs, Defaults
+from tokenwire.api.chatgpt.catalog import Catalogs, Defaults, check_allowed
 from tokenwire.api.chatgpt.field_limits import FieldCounts
 from tokenwire.api.chatgpt.sampling import check_name
 from tokenwire.api.endpoint import Endpoint, OnOperation
@@ -62,9 +62,10 @@ class EmbeddingService:
             description = "embeddings are not supported with this service's provider"
             raise UnsupportedByModel("model", description)
         catalog = self.catalog()
-        request = to_embedding_request(message, catalog.defaults)
+        request = to_embedding_request(message, catalog.defaults_of(call.caller))
         del message
         call.model = request.model
+        check_allowed(call.caller, request.model, "model")
         call.price = catalog.prices.get(request.model)
         call.attempts.started = time.monotonic()
         dimensions = {} if request.dimensions is None else {DIMENSIONS: request.dimensions}

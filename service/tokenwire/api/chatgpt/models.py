@@ -42,14 +42,16 @@ class ModelList:
     async def list_models(
         self, request: pb.ListModelsRequest, call: CallRecord
     ) -> pb.ListModelsResponse:
-        """Return the models, in ascending order of their names."""
-        del request, call
+        """Return the models that the caller may use, in ascending order of their names."""
+        del request
         catalog = self.catalog()
-        defaults, prices = catalog.defaults, catalog.prices
+        defaults, prices = catalog.defaults_of(call.caller), catalog.prices
         serving = self.serving()
         models = []
         for name in sorted({*defaults.model_names, *defaults.aliases}):
             own = defaults.aliases.get(name, name)
+            if call.caller and not call.caller.may_use(own):
+                continue
             facts = catalog.facts.get(own, NO_FACTS)
             models.append(
                 pb.Model(

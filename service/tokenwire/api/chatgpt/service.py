@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from tokenwire.api.chatgpt.answers import to_answer, to_failed_answer, to_last_answer
-from tokenwire.api.chatgpt.catalog import Catalogs
+from tokenwire.api.chatgpt.catalog import Catalogs, check_allowed
 from tokenwire.api.chatgpt.embeddings import EMBED
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.labels import to_labels
@@ -88,8 +88,9 @@ class ChatgptService:
         if message.labels:
             call.labels = to_labels(message.labels)
         catalog = self.catalog()
-        request = to_request(message, catalog.defaults)
+        request = to_request(message, catalog.defaults_of(call.caller))
         call.model = request.model
+        check_allowed(call.caller, request.model, "params.model")
         call.price = catalog.prices.get(request.model)
         call.input_estimate = (await estimate(request)).input_tokens
         call.attempts.started = time.monotonic()

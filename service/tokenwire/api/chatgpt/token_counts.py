@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from tokenwire.api.chatgpt.catalog import Catalogs
+from tokenwire.api.chatgpt.catalog import Catalogs, check_allowed
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.labels import to_labels
 from tokenwire.api.chatgpt.wire import to_request
@@ -57,9 +57,10 @@ class TokenCounts:
         """
         if message.labels:
             call.labels = to_labels(message.labels)
-        request = to_request(message, self.catalog().defaults)
+        request = to_request(message, self.catalog().defaults_of(call.caller))
         del message
         call.model = request.model
+        check_allowed(call.caller, request.model, "params.model")
         if self.counter.asks_upstream:
             call.attempts.started = time.monotonic()
             self.on_upstream_call(request.model, call, {})

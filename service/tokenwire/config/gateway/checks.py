@@ -50,6 +50,7 @@ def check(file: GatewayFile) -> Iterator[Problem]:
                 None,
                 "must have `keys` for OpenAI itself, or the `base_url` of another upstream",
             )
+    yield from _check_callers(file)
     for name in ("default_model", "default_embedding_model"):
         value = getattr(file, name)
         if value is not None and value not in file.models:
@@ -85,6 +86,19 @@ def _check_names(file: GatewayFile) -> Iterator[Problem]:
                 path: Path = ("models", name, "aliases", index)
                 yield path, alias, f"{owners[alias]} already; remove it or choose another"
             owners.setdefault(alias, f"is an alias of {name}")
+
+
+def _check_callers(file: GatewayFile) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name, caller in (file.callers or {}).items():
+        for index, model in enumerate(caller.models or ()):
+            if model not in file.models:
+                path: Path = ("callers", name, "models", index)
+                yield path, model, f"is not a model of the file{_similar(model, file.models)}"
+        for index, key in enumerate(caller.keys):
+            owner = owners.setdefault(key.hash, f"callers.{name}.keys[{index}]")
+            if owner != f"callers.{name}.keys[{index}]":
+                yield ("callers", name, "keys", index), None, f"is the same key as {owner}"
 
 
 def _similar(name: str, names: Iterable[str]) -> str:

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tokenwire.config.gateway.callers import MAX_CALLERS, CallerName, CallerSection
+from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import (
     Duration,
     HeaderName,
@@ -26,12 +28,6 @@ MAX_UPSTREAMS: Final = 100
 MAX_MODELS: Final = 1_000
 MAX_KEYS: Final = 32
 MAX_ROUTES: Final = 16
-
-
-class Section(BaseModel):
-    """A map with fixed keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 Ability: TypeAlias = Literal[
@@ -210,6 +206,13 @@ class GatewayFile(Section):
     )
     default_embedding_model: ModelName | None = Field(
         None, description="The model of requests of Embed that name none. Unset: they must."
+    )
+
+    callers: dict[CallerName, CallerSection] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CALLERS,
+        description="Who may call, by name. Unset: everyone.",
     )
 
     @property

@@ -12,9 +12,9 @@ from tokenwire.config.gateway.model import (
     ModelSection,
     PriceSection,
     RouteSection,
-    Section,
     UpstreamSection,
 )
+from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.yaml_tree import Path, Tree
 from tokenwire.config.problems import shown
 

@@ -22,6 +22,7 @@ CERTIFICATE: Final = "certificate"
 RESULT: Final = "result"
 ROUTE: Final = "route"
 UPSTREAM: Final = "upstream"
+CALLER: Final = "caller"
 GATEWAY_MODEL: Final = "model"
 """A model of the gateway file, by its name."""
 

@@ -10,6 +10,7 @@ from tokenwire.core.method import CHAT, Method
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
+from tokenwire.observability.metrics.callers import CallerMetrics
 from tokenwire.observability.metrics.declarations import Declarations
 from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
 from tokenwire.observability.metrics.removed_names import RemovedNames
@@ -33,6 +34,7 @@ class Metrics:
         registry: The registry of all metrics, for exposition.
         port: The metrics of the metrics port.
         tls: The metrics of TLS; None without TLS.
+        callers: The metrics of callers; None without a gateway file.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Metrics:
         self.port = declared.port
         self._declared = declared
         self.tls: TlsMetrics | None = None
+        self.callers: CallerMetrics | None = None
         self._provider = provider
         self._models: dict[str, ModelSeries] = {}
         self._removed_models = RemovedNames(self._drop_model)
@@ -95,6 +98,11 @@ class Metrics:
         """Add and return the metrics of TLS."""
         self.tls = TlsMetrics(self.registry)
         return self.tls
+
+    def with_callers(self) -> CallerMetrics:
+        """Add and return the metrics of callers."""
+        self.callers = CallerMetrics(self.registry)
+        return self.callers
 
     def with_routes(self) -> RouteMetrics:
         """Add and return the metrics of routes."""
@@ -202,6 +210,8 @@ class Metrics:
         method.sent.inc(call.answers_sent)
         series.outcomes[outcome].inc()
         output = series.count_tokens(call)
+        if self.callers:
+            self.callers.observe(call, outcome)
         if call.status != OK:
             self._errors[call.status, call.reason].inc()
         if outcome is Outcome.REJECTED:

@@ -87,6 +87,8 @@ class ChatSpans:
             "gen_ai.provider.name": self._provider_name,
             "gen_ai.request.model": model,
         }
+        if call.caller:
+            identity["tokenwire.caller"] = call.caller.name
         call.attempts.span = self._tracer.start_span(
             f"{operation} {model}", kind=trace.SpanKind.CLIENT, attributes=identity
         )

@@ -1,0 +1,43 @@
+"""The options of subcommands that call with a key."""
+
+import argparse
+from pathlib import Path
+
+from tokenwire.cli._values import unicode
+
+MAX_FILE_BYTES = 65_536
+
+
+def add_key_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the caller's key."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--key",
+        type=_key,
+        help="call with this key; other users of this machine can see it in the list of processes",
+    )
+    group.add_argument(
+        "--key-file",
+        type=_key_of_file,
+        dest="key",
+        metavar="FILE",
+        help="call with the key in this file",
+    )
+
+
+def _key(text: str) -> str:
+    key = text.strip()
+    if not key or not (key.isascii() and key.isprintable()):
+        # The message does not repeat the key.
+        raise argparse.ArgumentTypeError("the key must be one line of printable ASCII")
+    return key
+
+
+def _key_of_file(path: str) -> str:
+    from tokenwire.config.regular_files import read_regular  # noqa: PLC0415 - takes time to load
+
+    try:
+        text = read_regular(Path(unicode(path)), MAX_FILE_BYTES).decode("ascii", "replace")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error.strerror}") from None
+    return _key(text)

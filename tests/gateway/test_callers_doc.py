@@ -1,0 +1,82 @@
+"""docs/callers.md: its file is valid, its commands and its code work, and its table is right."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command_line import TOKENWIRE, run
+from support.fenced import fenced
+from support.gateway import gateway_world
+from support.process import run_tokenwire
+from support.programs import ROOT
+from tokenwire.api.codes import CODES
+from tokenwire.cli.keys import hash_of
+from tokenwire.config.gateway import load_gateway
+from tokenwire.core import errors
+
+DOC = (ROOT / "docs/callers.md").read_text("utf-8")
+NEW, CHAT = [line for block in fenced(DOC, "sh") for line in block.splitlines()]
+HASH = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def test_its_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the page has two callers, one of which may use one model."""
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    path = tmp_path / "gateway.yaml"
+    [text] = fenced(DOC, "yaml")
+    path.write_text(text)
+    callers = load_gateway(path).file.callers
+    assert callers
+    assert [caller.models for caller in callers.values()] == [None, ["fast"]]
+
+
+async def test_a_new_key_calls(tmp_path: Path) -> None:
+    """The key that the command prints is accepted by a file with the line that it prints."""
+    made = await run(*TOKENWIRE, *NEW.split()[1:])
+    assert made.code == 0
+    key = made.stdout.strip()
+    assert re.fullmatch(r"tw_team-a_[A-Za-z0-9]{32}", key)
+    [line] = HASH.findall(made.stderr)
+    assert key not in made.stderr
+    models = {"fast": {"routes": "one/a"}}
+    callers = {"team-a": {"keys": [line]}}
+    async with gateway_world(tmp_path, models, {"one": {}}, callers=callers) as world:
+        (tmp_path / "key").write_text(made.stdout)
+        arguments = CHAT.replace("--key-file key", f"--key-file {tmp_path / 'key'}").split()[1:4]
+        done = await run_tokenwire(*arguments[:3], "--address", world.app.address, "hello")
+        assert (done.code, "built-in demo model" in done.stdout) == (0, True)
+        names: dict[str, Any] = {}
+        [code] = fenced(DOC, "python")
+        exec(code, names)  # noqa: S102 - the documentation's own code
+        assert "built-in demo model" in await names["ask"](world.app.address, key, "hello")
+        refused = await run_tokenwire("chat", "--address", world.app.address, "hello")
+        assert "no credentials" in refused.stderr
+
+
+def test_its_table_is_right() -> None:
+    """The statuses and reasons are those of the code."""
+    rows = re.findall(r"^\| .* \| ([A-Z_]+) \| `([A-Z_]+)` \|$", DOC, re.MULTILINE)
+    kinds = (
+        *(errors.CredentialsMissing, errors.CredentialsInvalid, errors.CredentialsExpired),
+        errors.ModelNotAllowed,
+    )
+    assert rows == [(CODES[kind].name, kind.reason) for kind in kinds]
+
+
+async def test_a_key_of_ones_own(tmp_path: Path) -> None:
+    """`tokenwire keys hash` reads a key from stdin; a short one, and a bad name, are refused."""
+    key = "a-key-that-was-made-elsewhere"
+    command = f"echo {key} | {' '.join(TOKENWIRE)} keys hash"
+    done = await run("sh", "-c", command)
+    assert done.stdout.strip() == hash_of(key)
+    short = await run("sh", "-c", f"echo canary | {' '.join(TOKENWIRE)} keys hash")
+    assert (short.code, "needs 20 or more" in short.stderr) == (2, True)
+    assert "canary" not in short.stderr
+    wrong = await run_tokenwire("keys", "new", "Team A")
+    assert (wrong.code, "must be lower-case letters" in wrong.stderr) == (2, True)
+    missing = await run_tokenwire("chat", "--key-file", str(tmp_path / "none"), "hello")
+    assert (missing.code, "cannot read" in missing.stderr) == (2, True)
+    empty = await run_tokenwire("chat", "--key", " ", "hello")
+    assert (empty.code, "must be one line of printable ASCII" in empty.stderr) == (2, True)
