@@ -112,6 +112,30 @@ async def test_one_of_two_fails(world: GatewayWorld, name: str) -> None:
     assert await running == ending
 
 
+async def test_a_hedge_that_fails_is_counted(world: GatewayWorld) -> None:
+    """A second route that fails after the first one counts as an error, also of its answer."""
+    one, two = world.upstreams["one"], world.upstreams["two"]
+    one.script("barrier b; status 413")
+    two.script("barrier s; tokens 1; reset")
+    running = asyncio.ensure_future(_ending(world))
+    await two.barrier("s").reached()
+    two.barrier("s").release()
+    assert await running == "UPSTREAM_STREAM_BROKEN"
+    await one.wait_until_idle()
+    assert await counted(world, "requests", "two/second", result="error") == 1
+    assert await counted(world, "requests", "one/first", result="other") == 1
+    one.script("barrier c; status 500", "status 413")
+    two.script("barrier d; status 500", "status 413")
+    running = asyncio.ensure_future(_ending(world))
+    await two.barrier("d").reached()
+    one.barrier("c").release()
+    await one.wait_until_idle()
+    two.barrier("d").release()
+    await running
+    assert await counted(world, "requests", "two/second", result="error") == 2
+    assert await counted(world, "requests", "one/first", result="error") == 1
+
+
 async def _ending(world: GatewayWorld) -> str:
     """Return the upstream that answers, or the reason of the failure."""
     try:

@@ -90,12 +90,17 @@ async def hedged(
         finally:
             routes.lease = first.lease
             _adopt(call, first, [racer for racer in racers if racer is not first])
-        event = await first.first
-        for report in first.reports:
-            yield report
-        yield event
-        async for event in first.answer:
+        try:
+            event = await first.first
+            for report in first.reports:
+                yield report
             yield event
+            async for event in first.answer:
+                yield event
+        except errors.ServiceError as failure:
+            # Now, because the place of a second route ends with this block.
+            routes.failed(first.lease, failure)
+            raise
 
 
 def _start(stack: AsyncExitStack, lease: Lease, call: CallRecord, ask: Ask) -> Racer:

@@ -240,6 +240,8 @@ class Lease:
         self._pass.succeed()
 
     def fail(self, retry_after: float | None, *, at_once: bool) -> None:
-        """Record a failure that the upstream caused; see `Pass.fail`."""
+        """Record a failure that the upstream caused; see `Pass.fail`. Only the first one counts."""
+        if self._result is RouteResult.ERROR:
+            return
         self._result = RouteResult.ERROR
         self._pass.fail(retry_after, at_once=at_once)
