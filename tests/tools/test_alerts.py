@@ -52,7 +52,6 @@ EXPECTED = {
     "model-lost": {
         "TokenwireModelNotServing",
         "TokenwireRouteOpen",
-        "TokenwireUpstreamErrors",
         "TokenwireErrorBudgetBurnsFast",
         "TokenwireErrorBudgetBurnsSlowly",
     },
@@ -61,6 +60,9 @@ EXPECTED = {
     "distrusted": {"TokenwireTlsHandshakesUnused"},
     "crashing": {"TokenwireWorkerDown"},
 }
+
+ALSO = {("model-lost", "TokenwireUpstreamErrors")}
+"""Alerts that may fire: a probe is a failed request, and its calls are few."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -80,9 +82,8 @@ async def test_a_fault_fires_its_alerts(prometheus: Prometheus, job: str) -> Non
 @together
 async def test_nothing_else_fires(prometheus: Prometheus) -> None:
     """While all faults last, no service has an alert about another fault."""
-    assert {(job, name) for job, names in EXPECTED.items() for name in names} >= (
-        await prometheus.firing()
-    )
+    expected = {(job, name) for job, names in EXPECTED.items() for name in names}
+    assert expected | ALSO >= await prometheus.firing()
 
 
 def test_every_alert_is_among_them() -> None:
