@@ -159,7 +159,7 @@ async def test_the_metrics_port_tells_of_itself(upstream: DemoUpstream) -> None:
     async with crew(upstream) as server, httpx2.AsyncClient() as client:
         url = f"http://{server.metrics_address}"
         assert (await client.get(f"{url}/healthz")).text == "ok\n"
-        assert (await client.get(url)).status_code == httpx2.codes.NOT_FOUND
+        assert (await client.get(f"{url}/elsewhere")).status_code == httpx2.codes.NOT_FOUND
         everyone = {"0": 1, "1": 1, "supervisor": 1}
         assert await by_worker(server, "tokenwire_metrics_connections") == everyone
         dropped = await by_worker(server, "tokenwire_metrics_connections_dropped_total")
