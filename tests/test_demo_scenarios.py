@@ -3,10 +3,10 @@
 import re
 import runpy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.fenced import defined_by
 from support.raw_client import connect
 from tokenwire_demo import SCENARIOS, DemoUpstream, scenario_table, step_tables
 
@@ -78,9 +78,7 @@ async def test_the_examples_in_the_documentation_work(name: str) -> None:
         "a_tool_is_called_and_its_result_answered",
     ]
     [example] = [block for block in _blocks("python") if f"def test_{name}(" in block]
-    defined: dict[str, Any] = {}
-    exec(example, defined)  # noqa: S102 - the project's documentation
-    await defined[f"test_{name}"]()
+    await defined_by(example)[f"test_{name}"]()
 
 
 async def test_the_plans_in_the_documentation_are_valid(upstream: DemoUpstream) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from support.app import StartApp
 from support.command_line import TOKENWIRE, run
-from support.fenced import fenced
+from support.fenced import defined_by, fenced
 from support.programs import ROOT
 from tokenwire.api.chatgpt.parts import MAX_PARTS, MAX_URL_BYTES, MEDIA_TYPES
 from tokenwire.config import Settings
@@ -43,8 +43,7 @@ async def test_its_code_runs(start_app: StartApp, tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     picture.write_bytes(IMAGE_BYTES)
     [code] = fenced(DOC, "python")
-    names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - the documentation's own code
+    names = defined_by(code)
     assert "an image of type image/png, 16 bytes" in await names["describe"](app.address, picture)
 
 

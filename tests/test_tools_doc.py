@@ -2,11 +2,11 @@
 
 import re
 import shlex
-from typing import Any, Final
+from typing import Final
 
 from support.app import StartApp
 from support.command_line import TOKENWIRE, run
-from support.fenced import fenced
+from support.fenced import defined_by, fenced
 from support.programs import ROOT
 from tokenwire.api.chatgpt.json_objects import MAX_SCHEMA_BYTES
 from tokenwire.api.chatgpt.tools import MAX_TOOLS
@@ -15,17 +15,10 @@ from tokenwire_demo import DemoUpstream
 DOC: Final = (ROOT / "docs" / "tools.md").read_text("utf-8")
 
 
-def names_of(code: str) -> dict[str, Any]:
-    """Run the code of the page and return what it defines."""
-    names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - the documentation's own code
-    return names
-
-
 async def test_its_functions_are_called(start_app: StartApp, upstream: DemoUpstream) -> None:
     """The model calls the function, and its answer has the result."""
     app = await start_app()
-    names = names_of(fenced(DOC, "python")[0])
+    names = defined_by(fenced(DOC, "python")[0])
     answer = await names["ask_with_tools"](app.address, "What is the weather in Oslo?")
     assert "It rains in Oslo" in answer
     assert upstream.requests_seen == 2
@@ -34,7 +27,7 @@ async def test_its_functions_are_called(start_app: StartApp, upstream: DemoUpstr
 async def test_its_schema_is_filled(start_app: StartApp) -> None:
     """The answer is an object of the class."""
     app = await start_app()
-    names = names_of(fenced(DOC, "python")[1])
+    names = defined_by(fenced(DOC, "python")[1])
     weather = await names["ask_for_weather"](app.address)
     assert isinstance(weather, names["Weather"])
 

@@ -78,16 +78,14 @@ def _by_file(file: GatewayFile, gateway: Gateway) -> list[ModelStatus]:
             section.aliases,
             gateway.models[name].serving,
             [
-                _route(gateway.routes[route.to], number, route.weight / sum(weights))
-                for number, tier in enumerate(section.routes, 1)
-                for weights in [[each.weight for each in tier]]
-                for route in tier
+                _route(gateway.routes[route.to], tier, share)
+                for tier, share, route in section.shares
             ],
         )
         for name, section in file.models.items()
         # A reload may come between the file and what was built from it.
         if name in gateway.models
-        and all(route.to in gateway.routes for tier in section.routes for route in tier)
+        and all(route.to in gateway.routes for _, _, route in section.shares)
     ]
 
 

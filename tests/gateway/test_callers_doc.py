@@ -2,12 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.command_line import TOKENWIRE, run
-from support.fenced import fenced
+from support.fenced import defined_by, fenced
 from support.gateway import gateway_world
 from support.process import run_tokenwire
 from support.programs import ROOT
@@ -47,9 +46,8 @@ async def test_a_new_key_calls(tmp_path: Path) -> None:
         arguments = CHAT.replace("--key-file key", f"--key-file {tmp_path / 'key'}").split()[1:4]
         done = await run_tokenwire(*arguments[:3], "--address", world.app.address, "hello")
         assert (done.code, "built-in demo model" in done.stdout) == (0, True)
-        names: dict[str, Any] = {}
         [code] = fenced(DOC, "python")
-        exec(code, names)  # noqa: S102 - the documentation's own code
+        names = defined_by(code)
         assert "built-in demo model" in await names["ask"](world.app.address, key, "hello")
         refused = await run_tokenwire("chat", "--address", world.app.address, "hello")
         assert "no credentials" in refused.stderr

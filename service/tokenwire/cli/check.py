@@ -57,11 +57,7 @@ def _rows(loaded: "LoadedGateway") -> list[Row]:
 
 def _routes(model: "ModelSection") -> list[tuple[str, str, str]]:
     """Return the tier, the share within it and the target of each route."""
-    found = []
-    for number, tier in enumerate(model.routes, 1):
-        total = sum(route.weight for route in tier)
-        found += [(str(number), f"{route.weight / total:.0%}", route.to) for route in tier]
-    return found
+    return [(str(tier), f"{share:.0%}", route.to) for tier, share, route in model.shares]
 
 
 def _table(rows: list[Row]) -> list[str]:

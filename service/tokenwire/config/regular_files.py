@@ -1,14 +1,27 @@
-"""Reads files named by an operator, without blocking on FIFOs and devices."""
+"""Files named by an operator: what tells their contents apart, and reading without blocking."""
 
 import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 """The largest file that settings name; the certificates of all public authorities take a quarter of
 it."""
+
+
+Identity: TypeAlias = tuple[int, ...] | None
+"""What tells contents of a file apart; None if it cannot be found."""
+
+
+def identity_of(path: Path) -> Identity:
+    """Return what changes when a file is replaced or written, also behind symbolic links."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:

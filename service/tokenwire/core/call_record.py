@@ -101,6 +101,11 @@ class CallRecord:
         """The usage that the upstream reported; None before the end and if it reported none."""
         return self.completion.usage if self.completion else self.counted
 
+    @property
+    def used(self) -> Usage:
+        """The usage that the upstream reported, or else the tokens that have arrived."""
+        return self.usage or Usage(input_tokens=0, output_tokens=self.tokens)
+
     def add_delta(self, delta: Delta) -> None:
         """Record a part of the answer that has arrived from the upstream."""
         if delta.tool_calls:

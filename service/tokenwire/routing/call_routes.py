@@ -93,7 +93,7 @@ class CallRoutes:
         while True:
             lease = self._model.take(lambda _: True)
             if lease:
-                return self._prepared(lease)
+                return self._taken(lease)
             limit = self._first_token_by()
             seconds = min(route.seconds_open for route in self._model.routes)
             if self._loop.time() + seconds >= limit:
@@ -135,9 +135,7 @@ class CallRoutes:
         found = self._model.take(allowed)
         assert found  # noqa: S101 - nothing ran since it was free
         found.route.on_hedge()
-        lease = self.lease
-        self._prepared(found)
-        self.lease = lease
+        self._prepare(found)
         return found
 
     async def after(self, failure: errors.ServiceError) -> Lease:
@@ -161,7 +159,7 @@ class CallRoutes:
         assert found  # noqa: S101 - nothing ran since it was free
         lease.route.on_fallback()
         self._call.attempts.add_retry(failure.reason, 0.0)
-        return self._prepared(found)
+        return self._taken(found)
 
     async def _repeat(self, failure: errors.ServiceError) -> Lease:
         """Return a place on a route that was tried before, after a pause; once per call."""
@@ -180,7 +178,7 @@ class CallRoutes:
         lease = self._model.take(lambda _: True)
         if lease is None:
             raise failure
-        return self._prepared(lease)
+        return self._taken(lease)
 
     def _untried(self, key: RoutedKey) -> bool:
         return key not in self._tried
@@ -194,7 +192,13 @@ class CallRoutes:
         seconds = max(self._model.timeouts(route).first_token for route in self._model.routes)
         return min(self._call.attempts.started + seconds, self._end())
 
-    def _prepared(self, lease: Lease) -> Lease:
+    def _taken(self, lease: Lease) -> Lease:
+        """Prepare the next request of the call, and return its place."""
+        self._prepare(lease)
+        self.lease = lease
+        return lease
+
+    def _prepare(self, lease: Lease) -> None:
         """Set the time limits of the request, and its upstream in the record."""
         attempts = self._call.attempts
         timeouts = self._model.timeouts(lease.route)
@@ -206,8 +210,6 @@ class CallRoutes:
         attempts.idle_seconds = timeouts.idle
         attempts.upstream = lease.route.upstream.name
         lease.span = self._start_span(attempts, lease.route.name)
-        self.lease = lease
-        return lease
 
     def _has_another(self, lease: Lease) -> bool:
         routes = self._model.routes

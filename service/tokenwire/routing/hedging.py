@@ -75,7 +75,7 @@ async def hedged(
     """
     async with AsyncExitStack() as stack:
         first = _start(stack, lease, call, ask)
-        racers = [first]
+        racers, winner = [first], first
         try:
             await asyncio.wait((first.first,), timeout=seconds)
             if not (first.first.done() or first.call.attempts.received):
@@ -83,23 +83,23 @@ async def hedged(
                 if second_lease:
                     stack.enter_context(second_lease)
                     racers.append(_start(stack, second_lease, call, ask))
-            first = await _first_to_speak(routes, racers)
+            winner = await _first_to_speak(routes, racers)
             for racer in racers:
-                if racer is not first:
+                if racer is not winner:
                     await racer.close()
         finally:
-            routes.lease = first.lease
-            _adopt(call, first, [racer for racer in racers if racer is not first])
+            routes.lease = winner.lease
+            _adopt(call, winner, [racer for racer in racers if racer is not winner])
         try:
-            event = await first.first
-            for report in first.reports:
+            event = await winner.first
+            for report in winner.reports:
                 yield report
             yield event
-            async for event in first.answer:
+            async for event in winner.answer:
                 yield event
         except errors.ServiceError as failure:
             # Now, because the place of a second route ends with this block.
-            routes.failed(first.lease, failure)
+            routes.failed(winner.lease, failure)
             raise
 
 

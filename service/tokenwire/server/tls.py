@@ -13,7 +13,7 @@ import grpc
 
 from tokenwire.config import Settings, SettingsError, variables
 from tokenwire.config.problems import shown
-from tokenwire.config.regular_files import read_regular
+from tokenwire.config.regular_files import Identity, identity_of, read_regular
 from tokenwire.observability.certificate_validity import validity_of_authorities, validity_of_server
 from tokenwire.observability.metrics.labels import CertificateUse, ReloadResult
 from tokenwire.observability.metrics.tls import TlsMetrics
@@ -34,7 +34,7 @@ MAX_READS: Final = 5
 RETRY_SECONDS: Final = 60.0
 """The interval at which unusable files are read again even if they have not changed."""
 
-Identity: TypeAlias = tuple[tuple[int, ...] | None, ...]
+Identities: TypeAlias = tuple[Identity, ...]
 
 
 def server_credentials(
@@ -80,7 +80,7 @@ class TlsFiles:
             for field in ("tls_certificate_file", "tls_key_file", "tls_client_ca_file")
             if (path := getattr(settings, field))
         }
-        self._seen: Identity = ()
+        self._seen: Identities = ()
         self._retry_at = math.inf
         metrics.watch_files(self.usable)
 
@@ -91,10 +91,10 @@ class TlsFiles:
             SettingsError: A file is missing, invalid or does not match the others.
         """
         for _ in range(MAX_READS):
-            self._seen = self._identity()
+            self._seen = self._identities()
             pems, pair, problems = self._read()
             # Otherwise the certificate and the key may belong to different pairs.
-            if self._identity() == self._seen:
+            if self._identities() == self._seen:
                 break
         if problems:
             raise SettingsError(problems)
@@ -121,7 +121,7 @@ class TlsFiles:
 
     def _load_if_changed(self) -> None:
         """Read the files if they have changed, for the next handshake."""
-        if self._identity() == self._seen and time.monotonic() < self._retry_at:
+        if self._identities() == self._seen and time.monotonic() < self._retry_at:
             return
         try:
             self._pending = self.load()
@@ -147,9 +147,9 @@ class TlsFiles:
                 CertificateUse.CLIENT_CA, validity_of_authorities(_text(authorities))
             )
 
-    def _identity(self) -> Identity:
+    def _identities(self) -> Identities:
         """Return a value that changes when a file is replaced, also behind symbolic links."""
-        return tuple(_identity(path) for path in self._paths.values())
+        return tuple(identity_of(path) for path in self._paths.values())
 
     def _read(self) -> tuple[list[bytes], ssl.SSLContext, list[str]]:
         """Return the files' contents, the loaded pair, and a message for each unusable file."""
@@ -188,14 +188,6 @@ class TlsFiles:
         except OSError as error:
             return {key: f"cannot be read: {error.strerror}"}
         return {}
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _certificate_problem(pem: bytes) -> str | None:

@@ -105,14 +105,18 @@ def build_provider_models(settings: Settings, address: str | None, extra: Extra)
     if address:
         fields["base_url"] = HttpUrl(address)
     own = PROVIDER_SETTINGS[settings.provider].model_construct(**fields)
-    client = HttpClient(
+    client = _http_client(settings, extra)
+    model = build_provider(own, settings.provider, settings.model, client, timeouts_of(settings))
+    return Models(model, LangChainTokenCounter(model))
+
+
+def _http_client(settings: Settings, extra: Extra) -> HttpClient:
+    return HttpClient(
         settings.connect_timeout_seconds,
         str(settings.proxy) if settings.proxy else None,
         extra.authorities,
         extra.headers,
     )
-    model = build_provider(own, settings.provider, settings.model, client, timeouts_of(settings))
-    return Models(model, LangChainTokenCounter(model))
 
 
 def build_model(settings: Settings) -> ChatModel:
@@ -131,13 +135,8 @@ def _build_openai(settings: Settings, extra: Extra) -> tuple[OpenAIModel, Upstre
     upstream = Upstream(
         _base_url(settings),
         Credentials(key, settings.organization or "", settings.project or ""),
-        HttpClient(
-            settings.connect_timeout_seconds,
-            str(settings.proxy) if settings.proxy else None,
-            extra.authorities,
-        ),
+        _http_client(settings, extra),
         RESPONSES_PATH if uses_responses else CHAT_PATH,
-        extra.headers,
     )
     chat_model = _chat_model(settings, upstream, uses_responses=uses_responses)
     dialect: Dialect = ChatDialect(chat_model, _form(settings))

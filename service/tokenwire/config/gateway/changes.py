@@ -1,14 +1,14 @@
 """Notices that the gateway file, or a file that it names, has changed."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final
 
 from tokenwire.config.gateway.reading import GatewayFileError, LoadedGateway, load_gateway
+from tokenwire.config.regular_files import Identity, identity_of
 
-Identity: TypeAlias = tuple[int, int, int, int]
-"""What changes when a file is replaced or written: device, inode, size, and time of the write."""
+UNKNOWN: Final[Identity] = ()
+"""The identity of a file that was read before its identity was known."""
 
 
 class FileChanges:
@@ -26,7 +26,7 @@ class FileChanges:
         self._path = loaded.path
         self._last: LoadedGateway | list[str] = loaded
         """The content that was returned last, or the problems of the one that was refused."""
-        self._identities: dict[Path, Identity | None] = {}
+        self._identities: dict[Path, Identity] = {}
         # A file may have changed since it was read, so each is read once more.
         self._watch(loaded.named_files, {})
 
@@ -39,7 +39,7 @@ class FileChanges:
         Raises:
             GatewayFileError: It is another one, and cannot be used.
         """
-        seen = {path: _identity(path) for path in self._identities}
+        seen = {path: identity_of(path) for path in self._identities}
         if not at_once and seen == self._identities:
             return None
         # The identities of files that are named for the first time are not known yet, so that they
@@ -58,14 +58,5 @@ class FileChanges:
         self._last = loaded
         return loaded
 
-    def _watch(self, named: Iterable[Path], seen: dict[Path, Identity | None]) -> None:
-        missing: Identity = (0, 0, 0, 0)
-        self._identities = {path: seen.get(path, missing) for path in (self._path, *named)}
-
-
-def _identity(path: Path) -> Identity | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - one system call, without an object for each path
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    def _watch(self, named: Iterable[Path], seen: dict[Path, Identity]) -> None:
+        self._identities = {path: seen.get(path, UNKNOWN) for path in (self._path, *named)}

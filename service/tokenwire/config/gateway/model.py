@@ -189,6 +189,16 @@ class ModelSection(Section):
         "too. The first to speak answers. Unset: no second one.",
     )
 
+    @property
+    def shares(self) -> list[tuple[int, float, RouteSection]]:
+        """The routes in order, each with the number of its tier, from 1, and its share of it."""
+        return [
+            (number, route.weight / total, route)
+            for number, tier in enumerate(self.routes, 1)
+            for total in [sum(route.weight for route in tier)]
+            for route in tier
+        ]
+
 
 class GatewayFile(Section):
     """The gateway file."""

@@ -1,9 +1,11 @@
 """The metric series of one model, looked up once."""
 
+from functools import cached_property
+
 from prometheus_client import Counter, Histogram
 
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.domain import FinishReason, Usage
+from tokenwire.core.domain import FinishReason
 from tokenwire.core.method import CHAT
 from tokenwire.observability.metrics import labels
 from tokenwire.observability.metrics.declarations import Declarations
@@ -67,17 +69,19 @@ class ModelSeries:
 
     def add_cost(self) -> None:
         """Export the cost of the model's tokens, which is left out as long as no price is known."""
-        self._declared.cost.labels(self._model)
+        _ = self._cost
+
+    @cached_property
+    def _cost(self) -> Counter:
+        return self._declared.cost.labels(self._model)
 
     def count_tokens(self, call: CallRecord) -> int:
         """Count the call's tokens and their cost; return the number of output tokens."""
-        usage = call.usage
-        if usage is None:
-            usage = Usage(input_tokens=0, output_tokens=call.tokens)
-        elif call.method.operation == CHAT:
+        usage = call.used
+        if call.usage and call.method.operation == CHAT:
             self._input_usage.observe(usage.input_tokens)
             self._output_usage.observe(usage.output_tokens)
-        else:
+        elif call.usage:
             names = (call.method.operation, self._provider, self._model, TokenType.INPUT.value)
             self._declared.token_usage.labels(*names).observe(usage.input_tokens)
         self._tokens[TokenType.INPUT].inc(usage.input_tokens)
@@ -94,7 +98,7 @@ class ModelSeries:
         if usage.audio_output_tokens:
             self._tokens[TokenType.OUTPUT_AUDIO].inc(usage.audio_output_tokens)
         if call.price:
-            self._declared.cost.labels(self._model).inc(call.price.cost(usage))
+            self._cost.inc(call.price.cost(usage))
         return usage.output_tokens
 
     def count_ending(self, call: CallRecord) -> None:

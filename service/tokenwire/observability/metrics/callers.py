@@ -57,11 +57,10 @@ class CallerMetrics:
             return
         name = call.caller.name
         self._calls.labels(name, outcome.value).inc()
-        usage = call.usage
-        self._tokens.labels(name, TokenType.INPUT.value).inc(usage.input_tokens if usage else 0)
-        output = usage.output_tokens if usage else call.tokens
-        self._tokens.labels(name, TokenType.OUTPUT.value).inc(output)
-        if usage and call.price:
+        usage = call.used
+        self._tokens.labels(name, TokenType.INPUT.value).inc(usage.input_tokens)
+        self._tokens.labels(name, TokenType.OUTPUT.value).inc(usage.output_tokens)
+        if call.price and call.usage:
             self._cost.labels(name).inc(call.price.cost(usage))
 
     def _drop(self, name: str) -> None:

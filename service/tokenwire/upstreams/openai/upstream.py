@@ -1,7 +1,5 @@
 """The endpoint of an OpenAI-compatible upstream."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 import yarl
@@ -37,7 +35,6 @@ class Upstream:
         credentials: See `endpoint.headers`.
         client: Sends the requests; this object closes it.
         path: The path of the dialect below the base URL.
-        further_headers: Further headers of each request.
 
     Attributes:
         embeddings_url: The URL of embeddings.
@@ -50,13 +47,12 @@ class Upstream:
         credentials: Credentials,
         client: HttpClient,
         path: str = CHAT_PATH,
-        further_headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.embeddings_url = endpoint(base_url, "/embeddings")
         self.tokenize_url = root_endpoint(base_url, "/tokenize")
         self._url = endpoint(base_url, path)
         self._max_event_bytes = MAX_EVENT_BYTES[path]
-        self._headers = headers(base_url, credentials) | dict(further_headers)
+        self._headers = headers(base_url, credentials)
         self._key = credentials.api_key
         self._client = client
 
