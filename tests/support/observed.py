@@ -9,11 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health_pb2
 
 from prometheus_server import RULES, Prometheus
 from support.app import MODEL
 from support.certificates import Pair, mounted
 from support.crew import crew
+from support.health import health_of
 from support.helpers import collect, failure_of
 from tokenwire import config
 from tokenwire.app import App
@@ -69,10 +71,10 @@ async def observed(folder: Path) -> AsyncIterator[Prometheus]:
 
 
 @asynccontextmanager
-async def caller(
+async def connected(
     address: str, authority: bytes | None = None
-) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
-    """Yield a client with a separate connection, which any worker may accept."""
+) -> AsyncIterator[grpc.aio.Channel]:
+    """Yield a separate connection, which any worker may accept."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with AsyncExitStack() as stack:
         if authority is None:
@@ -80,7 +82,16 @@ async def caller(
         else:
             credentials = grpc.ssl_channel_credentials(authority)
             opened = grpc.aio.secure_channel(address, credentials, options)
-        yield chatgpt_pb2_grpc.ChatgptStub(await stack.enter_async_context(opened))
+        yield await stack.enter_async_context(opened)
+
+
+@asynccontextmanager
+async def caller(
+    address: str, authority: bytes | None = None
+) -> AsyncIterator["chatgpt_pb2_grpc.ChatgptAsyncStub"]:
+    """Yield a client with a separate connection, which any worker may accept."""
+    async with connected(address, authority) as channel:
+        yield chatgpt_pb2_grpc.ChatgptStub(channel)
 
 
 async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = None) -> None:
@@ -93,12 +104,16 @@ async def calls(address: str, upstream: DemoUpstream, authority: bytes | None = 
         upstream.script(SLOW)
         async with caller(address, authority) as stub:
             await collect(stub.Send(pb.Message(content="hello", params=pb.Params(model=PRICED))))
-    async with caller(address, authority) as stub:
+    async with connected(address, authority) as channel:
+        stub = chatgpt_pb2_grpc.ChatgptStub(channel)
         upstream.script("tokens 2; reset")
         await failure_of(stub.Send(HELLO))
         upstream.script("tokens 1; stall")
         streaming = stub.Send(HELLO)
         await streaming.read()
+        # The server sees the end of its write before it sees a later call of the connection. A
+        # caller that left during the write has not waited for a token.
+        await health_of(channel).Check(health_pb2.HealthCheckRequest())
         streaming.cancel()
         await upstream.wait_until_idle()
         upstream.script("barrier asked; answer")
