@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
@@ -20,6 +20,9 @@ from tokenwire.routing.routes import Lease
 from tokenwire.upstreams import Models
 
 Response = TypeVar("Response")
+
+SENT: Final = ChatRequest("", "")
+"""Takes the place of a request that is not needed any more."""
 
 
 class Router:
@@ -51,7 +54,7 @@ class Router:
 
             def ask(lease: Lease, call: CallRecord) -> AnswerStream:
                 name = lease.route.model
-                asked = request if name == request.model else replace(request, model=name)
+                asked = request if name == request.model else request.with_model(name)
                 return lease.models.chat.stream(asked, call)
 
             lease = await routes.first()
@@ -71,7 +74,7 @@ class Router:
                                     routes.lease.succeed()
                                     # Frees the prompt: no other route gets it any more, and the
                                     # answer can take minutes.
-                                    request = ChatRequest("", request.model)
+                                    request = SENT
                                 yield event
                     except errors.ServiceError as error:
                         failure = error
@@ -86,7 +89,7 @@ class Router:
         """Return the number of tokens; see `token_counter.TokenCounter`."""
 
         def ask(models: Models, name: str) -> Awaitable[TokenCount]:
-            return models.token_counter.count(replace(request, model=name), call)
+            return models.token_counter.count(request.with_model(name), call)
 
         def check(model: RoutedModel) -> None:
             check_chat(model.abilities, request)

@@ -137,3 +137,24 @@ class ChatRequest:
     stream_tool_calls: bool = False
     show_progress: bool = False
     set_by_caller: frozenset[str] = frozenset()
+
+    def with_model(self, model: str) -> "ChatRequest":
+        """Return this request with another model.
+
+        This runs for each request on a route; `dataclasses.replace` takes twice the time.
+        """
+        return ChatRequest(
+            self.content,
+            model,
+            self.system,
+            self.history,
+            self.sampling,
+            self.parts,
+            self.tools,
+            self.tool_choice,
+            self.reasoning,
+            self.format,
+            self.stream_tool_calls,
+            self.show_progress,
+            self.set_by_caller,
+        )
