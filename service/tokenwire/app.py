@@ -22,6 +22,7 @@ from tokenwire.observability.metrics_server import MetricsServer, StatusPages
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.route_span import RouteSpans
 from tokenwire.observability.traces.telemetry import Telemetry
+from tokenwire.observability.usage import UsageRecorder
 from tokenwire.offer import build_offer
 from tokenwire.reload import GatewayReloader, reloader
 from tokenwire.server.accept_probe import AcceptProbe
@@ -114,6 +115,9 @@ class App:
         )
         self._requests = RequestReader(settings.request_timeout_seconds, held_calls)
         self.metrics.watch_held(lambda: self._requests.waiting, lambda: len(self._undelivered))
+        self._usage: UsageRecorder | None = None
+        if settings.usage_file:
+            self._usage = UsageRecorder(settings.usage_file, self.metrics.with_usage)
         self._outcome = OutcomeInterceptor(
             on_start=self.metrics.start,
             observers=(
@@ -121,6 +125,7 @@ class App:
                 annotate_span,
                 self.metrics.observe,
                 log_call,
+                *((self._usage.observe,) if self._usage else ()),
                 self._undelivered.observe,
             ),
         )
@@ -221,10 +226,12 @@ class App:
         """Open the ports, then report SERVING.
 
         Raises:
-            SettingsError: An address is not available, or a TLS file cannot be used.
+            SettingsError: An address is not available, or a file cannot be used.
         """
         settings = self._settings
         credentials = server_credentials(settings, self.metrics.with_tls)
+        if self._usage:
+            self._usage.start()
         self._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(
@@ -314,6 +321,9 @@ class App:
         if self._reloader:
             await self._reloader.stop()
         await self._model.aclose()
-        await asyncio.to_thread(self._telemetry.shutdown)
+        await asyncio.gather(
+            asyncio.to_thread(self._telemetry.shutdown),
+            *([asyncio.to_thread(self._usage.stop)] if self._usage else ()),
+        )
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")

@@ -272,6 +272,11 @@ class Settings(BaseSettings):
         "`MODEL=INPUT:OUTPUT` or `MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, "
         "separated by commas.",
     )
+    usage_file: Path | None = Field(
+        None,
+        description="File to which a JSON line is appended for each call, for billing "
+        "(docs/usage.md). Unset: none.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
     )
