@@ -24,11 +24,16 @@ def test_its_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """The file of the page has two callers, one of which may use one model."""
     monkeypatch.setenv("OPENAI_API_KEY", "key")
     path = tmp_path / "gateway.yaml"
-    [text] = fenced(DOC, "yaml")
+    text, certificates = fenced(DOC, "yaml")
     path.write_text(text)
     callers = load_gateway(path).file.callers
     assert callers
     assert [caller.models for caller in callers.values()] == [None, ["fast"]]
+    before, _, _ = text.partition("callers:")
+    path.write_text(before + certificates)
+    callers = load_gateway(path).file.callers
+    assert callers
+    assert [len(caller.certificates or ()) for caller in callers.values()] == [1, 2]
 
 
 async def test_a_new_key_calls(tmp_path: Path) -> None:
