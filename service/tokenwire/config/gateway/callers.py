@@ -18,6 +18,10 @@ MAX_CERTIFICATES: Final = 32
 URI_PATTERN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:@\[\]-]+(/[!-.0-~]+)*/?")
 DNS_PATTERN: Final = re.compile(r"([A-Za-z0-9_*-]+\.)*[A-Za-z0-9_-]+")
 CALLER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+CALLER_NAME_RULE: Final = (
+    "must be 1 to 63 lower-case letters, digits, dots, hyphens and underscores, and begin and end "
+    "with a letter or digit"
+)
 
 
 def _key_hash(value: object) -> object:
@@ -48,11 +52,7 @@ def _certificate(value: object) -> object:
 
 def _caller_name(value: object) -> object:
     if not isinstance(value, str) or not CALLER_NAME.fullmatch(value):
-        raise PydanticCustomError(
-            "caller_name",
-            "must be 1 to 63 lower-case letters, digits, dots, hyphens and underscores, and begin "
-            "and end with a letter or digit",
-        )
+        raise PydanticCustomError("caller_name", CALLER_NAME_RULE)
     return value
 
 
