@@ -17,6 +17,7 @@ KEY = "sk-canary-4711"
 DEFAULTS: dict[str, Any] = {
     "listen": "127.0.0.1:50051",
     "metrics_listen": "127.0.0.1:9464",
+    "reflection": "open",
     "tls_certificate_file": None,
     "tls_key_file": None,
     "tls_client_ca_file": None,
@@ -76,6 +77,7 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("TOKENWIRE_LISTEN", "0.0.0.0:1", "listen", "0.0.0.0:1"),
     ("TOKENWIRE_LISTEN", "[::1]:50051", "listen", "[::1]:50051"),
     ("TOKENWIRE_METRICS_LISTEN", "localhost:0", "metrics_listen", "localhost:0"),
+    ("TOKENWIRE_REFLECTION", "callers", "reflection", "callers"),
     ("TOKENWIRE_STATUS_TOKEN", " secret\n", "status_token", pydantic.SecretStr("secret")),
     ("OPENAI_ORG_ID", "org-1", "organization", "org-1"),
     ("OPENAI_PROJECT_ID", "proj-1", "project", "proj-1"),

@@ -33,6 +33,7 @@ from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
 from tokenwire.server.health import HealthServicer
 from tokenwire.server.interceptors.admission import AdmissionInterceptor
+from tokenwire.server.interceptors.base import Context
 from tokenwire.server.interceptors.outcome import OutcomeInterceptor
 from tokenwire.server.interceptors.parsing import ParsingInterceptor
 from tokenwire.server.interceptors.request_bytes import RequestBytesInterceptor
@@ -133,6 +134,7 @@ class App:
         self._server = make_server(
             server_options(settings, share_port=share_port), on_failed=self._failed.set
         )
+        self._authenticate = Authenticator(lambda: offer.catalog().callers).authenticate
         self._serve_endpoints()
         self._serve_auxiliary()
         self.address = settings.listen
@@ -204,7 +206,7 @@ class App:
                 self._shedder,
                 self._requests,
                 settings.stream_timeout_seconds,
-                Authenticator(lambda: offer.catalog().callers).authenticate,
+                self._authenticate,
             ),
             interceptors,
             Relay(settings.reader_timeout_seconds),
@@ -219,8 +221,14 @@ class App:
         )
         registrar: Any = self._auxiliary
         health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
+        if self._settings.reflection == "off":
+            return
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        enable_reflection(names, registrar, self.metrics.set_reflection_streams)
+        authorize = self._authorize if self._settings.reflection == "callers" else None
+        enable_reflection(names, registrar, self.metrics.set_reflection_streams, authorize)
+
+    def _authorize(self, context: Context) -> None:
+        self._authenticate(context.invocation_metadata() or (), context)
 
     async def start(self) -> None:
         """Open the ports, then report SERVING.

@@ -75,6 +75,12 @@ class Settings(BaseSettings):
         "(docs/gateway.md). The settings of one upstream and its models then have no effect.",
     )
 
+    reflection: Literal["open", "callers", "off"] = Field(
+        "open",
+        description="Who may ask reflection for the contract: everyone (`open`), those who may "
+        "call by the gateway file (`callers`; everyone if it has no callers), or nobody (`off`).",
+    )
+
     tls_certificate_file: Path | None = Field(
         None,
         description="PEM file with the certificate of the gRPC port and its intermediate "
