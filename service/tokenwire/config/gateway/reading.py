@@ -125,4 +125,6 @@ def default_model(settings: Settings) -> str:
     """
     if settings.config is None:
         return settings.model
-    return load_gateway(settings.config).file.model_of_requests_without_one
+    asks = settings.tls_client_ca_file is not None
+    loaded = load_gateway(settings.config, client_certificates=asks)
+    return loaded.file.model_of_requests_without_one
