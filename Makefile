@@ -69,6 +69,10 @@ bench-workers: .venv/.ready ## measure two workers beside one
 	$(BIN)/python tools/install.py load
 	$(BIN)/python -m benchmarks.workers $(BENCH_EFFORT) $(BENCH)
 
+.PHONY: bench-keys
+bench-keys: .venv/.ready ## measure what a wrong key costs the authenticator
+	$(BIN)/python -m benchmarks.wrong_keys
+
 .PHONY: flame
 flame: .venv/.ready ## draw where the time of a token goes: docs/images/flame.svg
 	$(BIN)/python tools/install.py $(BENCH_TOOLS)

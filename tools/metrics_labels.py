@@ -22,8 +22,9 @@ LABELS: Final = {
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not accept them, `queue` if too "
     "many waited to be exported. Of log lines: `queue` if they were not read fast enough, `write` "
-    "if they could not be written, `rate` if a library logged too many. Of connections to the "
-    "metrics port: `limit` or `timeout`.",
+    "if they could not be written, `rate` if a library logged too many. Of usage records: "
+    "`queue` if too many waited for the disk, `shutdown` if the process ended before the disk had "
+    "them. Of connections to the metrics port: `limit` or `timeout`.",
     labels.CAUSE: "See below; the log's field `cause` has the same values.",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",

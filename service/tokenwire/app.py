@@ -22,6 +22,7 @@ from tokenwire.observability.metrics_server import MetricsServer, StatusPages
 from tokenwire.observability.traces.chat_span import ChatSpans
 from tokenwire.observability.traces.route_span import RouteSpans
 from tokenwire.observability.traces.telemetry import Telemetry
+from tokenwire.observability.usage import UsageRecorder
 from tokenwire.offer import build_offer
 from tokenwire.reload import GatewayReloader, reloader
 from tokenwire.server.accept_probe import AcceptProbe
@@ -32,6 +33,7 @@ from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
 from tokenwire.server.health import HealthServicer
 from tokenwire.server.interceptors.admission import AdmissionInterceptor
+from tokenwire.server.interceptors.base import Context
 from tokenwire.server.interceptors.outcome import OutcomeInterceptor
 from tokenwire.server.interceptors.parsing import ParsingInterceptor
 from tokenwire.server.interceptors.request_bytes import RequestBytesInterceptor
@@ -114,6 +116,9 @@ class App:
         )
         self._requests = RequestReader(settings.request_timeout_seconds, held_calls)
         self.metrics.watch_held(lambda: self._requests.waiting, lambda: len(self._undelivered))
+        self._usage: UsageRecorder | None = None
+        if settings.usage_file:
+            self._usage = UsageRecorder(settings.usage_file, self.metrics.with_usage)
         self._outcome = OutcomeInterceptor(
             on_start=self.metrics.start,
             observers=(
@@ -121,6 +126,7 @@ class App:
                 annotate_span,
                 self.metrics.observe,
                 log_call,
+                *((self._usage.observe,) if self._usage else ()),
                 self._undelivered.observe,
             ),
         )
@@ -128,6 +134,7 @@ class App:
         self._server = make_server(
             server_options(settings, share_port=share_port), on_failed=self._failed.set
         )
+        self._authenticate = Authenticator(lambda: offer.catalog().callers).authenticate
         self._serve_endpoints()
         self._serve_auxiliary()
         self.address = settings.listen
@@ -199,7 +206,7 @@ class App:
                 self._shedder,
                 self._requests,
                 settings.stream_timeout_seconds,
-                Authenticator(lambda: offer.catalog().callers).authenticate,
+                self._authenticate,
             ),
             interceptors,
             Relay(settings.reader_timeout_seconds),
@@ -214,17 +221,25 @@ class App:
         )
         registrar: Any = self._auxiliary
         health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
+        if self._settings.reflection == "off":
+            return
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        enable_reflection(names, registrar, self.metrics.set_reflection_streams)
+        authorize = self._authorize if self._settings.reflection == "callers" else None
+        enable_reflection(names, registrar, self.metrics.set_reflection_streams, authorize)
+
+    def _authorize(self, context: Context) -> None:
+        self._authenticate(context.invocation_metadata() or (), context)
 
     async def start(self) -> None:
         """Open the ports, then report SERVING.
 
         Raises:
-            SettingsError: An address is not available, or a TLS file cannot be used.
+            SettingsError: An address is not available, or a file cannot be used.
         """
         settings = self._settings
         credentials = server_credentials(settings, self.metrics.with_tls)
+        if self._usage:
+            self._usage.start()
         self._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             self._metrics_server = MetricsServer(
@@ -314,6 +329,9 @@ class App:
         if self._reloader:
             await self._reloader.stop()
         await self._model.aclose()
-        await asyncio.to_thread(self._telemetry.shutdown)
+        await asyncio.gather(
+            asyncio.to_thread(self._telemetry.shutdown),
+            *([asyncio.to_thread(self._usage.stop)] if self._usage else ()),
+        )
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")

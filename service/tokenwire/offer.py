@@ -14,6 +14,7 @@ from tokenwire.config.gateway import (
     load_gateway,
 )
 from tokenwire.core.callers import Caller, Callers, Key
+from tokenwire.core.certificates import CertificatePattern
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import TokenCounter
@@ -114,7 +115,9 @@ class GatewayOffer:
     def __init__(self, settings: Settings) -> None:
         assert settings.config is not None  # noqa: S101 - the caller has checked it
         self._settings = settings
-        self.loaded = load_gateway(settings.config)
+        self.loaded = load_gateway(
+            settings.config, client_certificates=settings.tls_client_ca_file is not None
+        )
         gateway = build_gateway(self.loaded, settings)
         self.versions = GatewayVersions(gateway)
         self.router = Router(self.versions)
@@ -166,15 +169,20 @@ def callers_of(file: GatewayFile) -> Callers | None:
     """Return the callers of a gateway file; None if everyone may call."""
     if file.callers is None:
         return None
-    return Callers(
-        Key(
-            bytes.fromhex(key.hash.removeprefix("sha256:")),
-            Caller(name, None if section.models is None else tuple(section.models)),
-            key.not_after,
-        )
+    callers = {
+        name: Caller(name, None if section.models is None else tuple(section.models))
         for name, section in file.callers.items()
-        for key in section.keys
+    }
+    keys = (
+        Key(bytes.fromhex(key.hash.removeprefix("sha256:")), callers[name], key.not_after)
+        for name, section in file.callers.items()
+        for key in section.keys or ()
     )
+    certificates = {
+        name: tuple(map(CertificatePattern, section.certificates or ()))
+        for name, section in file.callers.items()
+    }
+    return Callers(callers.values(), keys, certificates)
 
 
 def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:

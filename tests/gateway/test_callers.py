@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from support.exposed import read
 from support.gateway import HELLO, GatewayWorld, gateway_world
@@ -146,6 +147,51 @@ async def test_health_is_open(world: GatewayWorld) -> None:
     async with grpc.aio.insecure_channel(world.app.address) as channel:
         request = health_pb2.HealthCheckRequest(service="models/fast")
         assert (await health_of(channel).Check(request)).status == SERVING
+
+
+async def test_reflection_is_as_it_is_set(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """Reflection is open, needs the credentials of a caller, or is off."""
+    refused = ("UNAUTHENTICATED", "CREDENTIALS_MISSING")
+    expected: dict[str, list[tuple[str, str]]] = {
+        "open": [("OK", ""), ("OK", ""), ("OK", "")],
+        "callers": [refused, INVALID, ("OK", "")],
+        "off": [("UNIMPLEMENTED", "")] * 3,
+    }
+    for value, endings in expected.items():
+        with subtests.test(value):
+            async with (
+                gateway_world(
+                    tmp_path, MODELS, {"one": {}}, callers=CALLERS, reflection=value
+                ) as world,
+                grpc.aio.insecure_channel(world.app.address) as channel,
+            ):
+                found = [
+                    await reflection_ending(channel, metadata)
+                    for metadata in ((), bearer("wrong"), bearer(TEAM))
+                ]
+                assert found == endings
+    async with (
+        gateway_world(tmp_path, MODELS, {"one": {}}, reflection="callers") as world,
+        grpc.aio.insecure_channel(world.app.address) as channel,
+    ):
+        assert await reflection_ending(channel, ()) == ("OK", "")
+
+
+async def reflection_ending(channel: grpc.aio.Channel, metadata: Any) -> tuple[str, str]:
+    """Ask for the list of services; return the status and its reason."""
+    ask: Any = channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    call = ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=metadata)
+    try:
+        [response] = [each async for each in call]
+    except grpc.aio.AioRpcError as error:
+        known = error.code() is grpc.StatusCode.UNAUTHENTICATED
+        return error.code().name, reason_of(error) if known else ""
+    assert response.list_services_response.service
+    return "OK", ""
 
 
 async def test_what_a_caller_used_is_counted(world: GatewayWorld) -> None:

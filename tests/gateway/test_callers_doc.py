@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import TOKENWIRE, run
+from support.command_line import TOKENWIRE, run, run_here
 from support.fenced import defined_by, fenced
 from support.gateway import gateway_world
 from support.process import run_tokenwire
@@ -24,11 +24,16 @@ def test_its_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """The file of the page has two callers, one of which may use one model."""
     monkeypatch.setenv("OPENAI_API_KEY", "key")
     path = tmp_path / "gateway.yaml"
-    [text] = fenced(DOC, "yaml")
+    text, certificates = fenced(DOC, "yaml")
     path.write_text(text)
     callers = load_gateway(path).file.callers
     assert callers
     assert [caller.models for caller in callers.values()] == [None, ["fast"]]
+    before, _, _ = text.partition("callers:")
+    path.write_text(before + certificates)
+    callers = load_gateway(path).file.callers
+    assert callers
+    assert [len(caller.certificates or ()) for caller in callers.values()] == [1, 2]
 
 
 async def test_a_new_key_calls(tmp_path: Path) -> None:
@@ -63,8 +68,23 @@ def test_its_table_is_right() -> None:
     assert rows == [(CODES[kind].name, kind.reason) for kind in kinds]
 
 
+def test_a_name_that_the_file_refuses(
+    capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests
+) -> None:
+    """`tokenwire keys new` makes keys for names that the file accepts, and for no others."""
+    for name in ("a", "team-a", "a.b_c", "0", "a" * 63):
+        with subtests.test(name):
+            made = run_here(capsys, "keys", "new", name)
+            assert (made.code, made.stdout.startswith(f"tw_{name}_")) == (0, True)
+    for name in ("", "Team", "team a", "-a", "a-", ".a", "a.", "_a", "a" * 64, "a\n", "ä", "*"):
+        with subtests.test(name):
+            made = run_here(capsys, "keys", "new", "--", name)
+            assert (made.code, made.stdout) == (2, "")
+            assert "must be 1 to 63 lower-case letters" in made.stderr
+
+
 async def test_a_key_of_ones_own(tmp_path: Path) -> None:
-    """`tokenwire keys hash` reads a key from stdin; a short one, and a bad name, are refused."""
+    """`tokenwire keys hash` reads a key from stdin; a short one is refused."""
     key = "a-key-that-was-made-elsewhere"
     command = f"echo {key} | {' '.join(TOKENWIRE)} keys hash"
     done = await run("sh", "-c", command)
@@ -72,8 +92,6 @@ async def test_a_key_of_ones_own(tmp_path: Path) -> None:
     short = await run("sh", "-c", f"echo canary | {' '.join(TOKENWIRE)} keys hash")
     assert (short.code, "needs 20 or more" in short.stderr) == (2, True)
     assert "canary" not in short.stderr
-    wrong = await run_tokenwire("keys", "new", "Team A")
-    assert (wrong.code, "must be lower-case letters" in wrong.stderr) == (2, True)
     missing = await run_tokenwire("chat", "--key-file", str(tmp_path / "none"), "hello")
     assert (missing.code, "cannot read" in missing.stderr) == (2, True)
     empty = await run_tokenwire("chat", "--key", " ", "hello")

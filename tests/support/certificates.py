@@ -3,11 +3,16 @@
 import datetime as dt
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 import grpc
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tokenwire.app import App
 from tokenwire.config import variables
@@ -42,6 +47,45 @@ class Pair:
         self.authority = root.cert_pem.bytes()
         self.certificate = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         self.key = leaf.private_key_pem.bytes()
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """A client certificate and its key, in PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def client_certificate(
+    ca: trustme.CA, *names: x509.GeneralName, common_name: str = "client"
+) -> ClientCertificate:
+    """Return a client certificate with any names, also those that no authority would sign."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    issuer_key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    now = dt.datetime.now(dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    made = builder.sign(issuer_key, hashes.SHA256())
+    return ClientCertificate(
+        made.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
 
 
 class Mount:

@@ -26,6 +26,7 @@ from support.programs import started
 from support.scaled_rules import scaled_rules
 from tokenwire import config
 from tokenwire.app import App
+from tokenwire.observability.usage import writer as usage_writer
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream
 
@@ -96,6 +97,7 @@ class Services:
         await self._lagging()
         await self._killed()
         await self._crashing()
+        await self._unwritten()
         await self._routes()
         self._faults += await start_tls(self._served, self._folder)
 
@@ -153,6 +155,16 @@ class Services:
 
         self._faults.append(break_the_file)
 
+    async def _unwritten(self) -> None:
+        folder = self._folder / "unwritten"
+        folder.mkdir()
+        await self._called("unwritten", usage_file=folder / "usage.jsonl")
+
+        async def remove_the_folder() -> None:
+            folder.rename(folder.with_name("removed"))
+
+        self._faults.append(remove_the_folder)
+
     async def _lagging(self) -> None:
         process = await self._stack.enter_async_context(started(sys.executable, LAGGING))
         assert process.stdout is not None
@@ -195,6 +207,7 @@ async def faulty(folder: Path) -> AsyncIterator[Prometheus]:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         environment.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
+        environment.setattr(usage_writer, "QUEUE_BYTES", 4_000)
         services = Services(stack, folder)
         await services.start()
         prometheus = await stack.enter_async_context(

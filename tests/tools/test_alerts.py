@@ -59,6 +59,7 @@ EXPECTED = {
     "mismatched": {"TokenwireCertificateNotReloaded"},
     "distrusted": {"TokenwireTlsHandshakesUnused"},
     "crashing": {"TokenwireWorkerDown"},
+    "unwritten": {"TokenwireUsageNotWritten", "TokenwireUsageRecordsLost"},
 }
 
 ALSO = {("model-lost", "TokenwireUpstreamErrors")}

@@ -41,11 +41,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _name(text: str) -> str:
-    allowed = set(string.ascii_lowercase + string.digits + "-._")
-    if not text or not set(text) <= allowed:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be lower-case letters, digits, dots, hyphens and underscores"
-        )
+    # Here, so that other subcommands and --help start without it.
+    from tokenwire.config.gateway.callers import CALLER_NAME, CALLER_NAME_RULE  # noqa: PLC0415
+
+    if not CALLER_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} {CALLER_NAME_RULE}")
     return text
 
 

@@ -2,7 +2,7 @@
 
 from tokenwire.config.fields import Settings, variables
 from tokenwire.config.grpc_core import silence_grpc_core
-from tokenwire.config.problems import SettingsError, cannot_listen, cannot_trace
+from tokenwire.config.problems import SettingsError, cannot_listen, cannot_trace, cannot_write
 from tokenwire.config.reading import load, unknown_variables
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "SettingsError",
     "cannot_listen",
     "cannot_trace",
+    "cannot_write",
     "load",
     "silence_grpc_core",
     "unknown_variables",

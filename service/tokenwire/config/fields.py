@@ -75,6 +75,12 @@ class Settings(BaseSettings):
         "(docs/gateway.md). The settings of one upstream and its models then have no effect.",
     )
 
+    reflection: Literal["open", "callers", "off"] = Field(
+        "open",
+        description="Who may ask reflection for the contract: everyone (`open`), those who may "
+        "call by the gateway file (`callers`; everyone if it has no callers), or nobody (`off`).",
+    )
+
     tls_certificate_file: Path | None = Field(
         None,
         description="PEM file with the certificate of the gRPC port and its intermediate "
@@ -271,6 +277,11 @@ class Settings(BaseSettings):
         description="Prices of tokens, for the cost in metrics and in `Usage`: "
         "`MODEL=INPUT:OUTPUT` or `MODEL=INPUT:OUTPUT:CACHED`, dollars per million tokens, "
         "separated by commas.",
+    )
+    usage_file: Path | None = Field(
+        None,
+        description="File to which a JSON line is appended for each call, for billing "
+        "(docs/usage.md). Unset: none.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."

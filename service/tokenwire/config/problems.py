@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Final
 
 MAX_VALUE_CHARACTERS: Final = 100
@@ -27,6 +28,11 @@ class SettingsError(Exception):
 def cannot_listen(variable: str, address: str) -> SettingsError:
     """Return the error for an address that is in use or not an address of this machine."""
     return SettingsError([f"{variable}={address}: cannot listen there; is the port in use?"])
+
+
+def cannot_write(variable: str, path: Path, error: OSError) -> SettingsError:
+    """Return the error for a file that cannot be written."""
+    return SettingsError([f"{variable}={shown(path)}: cannot be written: {error.strerror}"])
 
 
 def cannot_trace(error: Exception) -> SettingsError:

@@ -1,12 +1,14 @@
-"""Callers: who may call, by their keys."""
+"""Callers: who may call, by their keys and certificates."""
 
 import hashlib
 import hmac
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
+from tokenwire.core.certificates import CertificateNames, CertificateOwners, CertificatePattern
 from tokenwire.core.errors import CredentialsExpired, CredentialsInvalid
 
 MAX_KEY_BYTES: Final = 4_096
@@ -52,17 +54,39 @@ class Callers:
     somebody who looks for the key: its digest is as hard to guess as the key itself.
 
     Args:
-        keys: The keys.
+        callers: All callers, in the order of the file.
+        keys: Their keys.
+        certificates: The patterns of their certificates, by their names.
 
     Attributes:
-        by_name: The callers that have a key, by name.
+        by_name: The callers by name.
     """
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(
+        self,
+        callers: Iterable[Caller],
+        keys: Iterable[Key],
+        certificates: Mapping[str, tuple[CertificatePattern, ...]] = MappingProxyType({}),
+    ) -> None:
         self._keys: Mapping[bytes, Key] = {key.digest: key for key in keys}
-        self.by_name: Mapping[str, Caller] = {
-            key.caller.name: key.caller for key in self._keys.values()
-        }
+        self._owners = CertificateOwners(certificates)
+        self.by_name: Mapping[str, Caller] = {caller.name: caller for caller in callers}
+
+    @property
+    def have_certificates(self) -> bool:
+        """Whether any caller is known by its certificate."""
+        return bool(self._owners)
+
+    def by_certificate(self, names: CertificateNames) -> Caller:
+        """Return the caller of a certificate.
+
+        Raises:
+            CredentialsInvalid: It belongs to no caller.
+        """
+        owner = self._owners.owner(names)
+        if owner is None:
+            raise CredentialsInvalid
+        return self.by_name[owner]
 
     def by_key(self, text: str) -> Caller:
         """Return the caller of a key.

@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from tokenwire.api.codes import code_of
+from tokenwire.api.status import to_status
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.errors import (
     MalformedRequest,
@@ -113,7 +114,9 @@ class AuxiliaryServices:
         try:
             yield
         except ServiceError as error:
-            await context.abort(code_of(type(error)), error.text)
+            # Without the id of a request, which these calls do not have.
+            status = to_status(error, code_of(type(error)), "")
+            await context.abort(status.code, error.text, status.trailing_metadata or ())
         except grpc.aio.InternalError:
             # The caller has disconnected: the write fails before gRPC cancels the task.
             raise asyncio.CancelledError from None

@@ -31,10 +31,15 @@ MAX_REQUEST_BYTES: Final = 4_096
 
 Request: TypeAlias = reflection_pb2.ServerReflectionRequest
 Context: TypeAlias = "grpc.aio.ServicerContext[Request, reflection_pb2.ServerReflectionResponse]"
+Authorize: TypeAlias = Callable[[Context], object]
+"""Raises a ServiceError if the caller of a stream may not ask."""
 
 
 def enable_reflection(
-    names: Iterable[str], server: grpc.aio.Server, on_change: Callable[[int], None]
+    names: Iterable[str],
+    server: grpc.aio.Server,
+    on_change: Callable[[int], None],
+    authorize: Authorize | None = None,
 ) -> None:
     """Register both versions of the reflection service.
 
@@ -42,10 +47,11 @@ def enable_reflection(
         names: The full names of the services to describe. Reflection itself is added to them.
         server: The server that receives the services.
         on_change: Called with the number of open streams when it changes.
+        authorize: Called at the start of each stream; None if everyone may ask.
     """
     pool = Default()
     _describe_v1(pool)
-    servicer = ReflectionServicer((*names, V1, V1ALPHA), pool, on_change)
+    servicer = ReflectionServicer((*names, V1, V1ALPHA), pool, on_change, authorize)
     handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=Request.FromString,
@@ -75,18 +81,30 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):
         names: The full names of the services.
         pool: The descriptors of the services.
         on_change: Called with the number of open streams when it changes.
+        authorize: See `enable_reflection`.
     """
 
     def __init__(
-        self, names: Iterable[str], pool: DescriptorPool, on_change: Callable[[int], None]
+        self,
+        names: Iterable[str],
+        pool: DescriptorPool,
+        on_change: Callable[[int], None],
+        authorize: Authorize | None = None,
     ) -> None:
         super().__init__(names, pool=_Pool(pool))
+        self._authorize = authorize
         self._streams = OpenCalls(MAX_STREAMS, on_change)
 
     async def ServerReflectionInfo(  # type: ignore[override]  # noqa: N802 - the contract's name
         self, request_iterator: AsyncIterable[Request], context: Context
     ) -> AsyncGenerator[reflection_pb2.ServerReflectionResponse]:
-        """Answer each request of a stream until the caller ends the stream."""
+        """Answer each request of a stream until the caller ends the stream.
+
+        Raises:
+            ServiceError: The caller may not ask.
+        """
+        if self._authorize:
+            self._authorize(context)
         async with self._streams.count(context):
             requests = _limit_size(request_iterator, context)
             responses: Any = super().ServerReflectionInfo(requests, context)

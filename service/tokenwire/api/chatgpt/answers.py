@@ -1,6 +1,5 @@
 """Converts the parts of an answer to messages."""
 
-from dataclasses import replace
 from typing import Final
 
 from tokenwire.api.chatgpt.logprobs import to_logprob_messages
@@ -8,6 +7,7 @@ from tokenwire.api.chatgpt.tools import to_messages
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import Completion, Delta, FinishReason, Stage, Usage
 from tokenwire.core.prices import Price
+from tokenwire.core.spending import spent
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 FINISH_REASONS: Final = {
@@ -61,11 +61,7 @@ def to_failed_answer(reason: str, call: CallRecord) -> pb.Answer:
     Its usage is what the upstream has reported. Where the upstream has not reported the output
     that was sent, each of its events counts as one token.
     """
-    reported = call.usage or (call.usage_so_far and call.usage_so_far())
-    usage = reported or Usage(call.input_estimate, 0)
-    estimated = usage.output_tokens < call.tokens
-    if estimated:
-        usage = replace(usage, output_tokens=call.tokens)
+    usage, estimated = spent(call)
     return pb.Answer(error=reason, usage=to_usage(usage, call.price, estimated=estimated))
 
 

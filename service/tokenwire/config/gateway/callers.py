@@ -2,18 +2,26 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import ModelName
+from tokenwire.core.certificates import MAX_NAME_CHARACTERS, URI_MARK
 
 MAX_CALLERS: Final = 1_000
 MAX_CALLER_KEYS: Final = 32
 KEY_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
+MAX_CERTIFICATES: Final = 32
+URI_PATTERN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:@\[\]-]+(/[!-.0-~]+)*/?")
+DNS_PATTERN: Final = re.compile(r"([A-Za-z0-9_*-]+\.)*[A-Za-z0-9_-]+")
 CALLER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+CALLER_NAME_RULE: Final = (
+    "must be 1 to 63 lower-case letters, digits, dots, hyphens and underscores, and begin and end "
+    "with a letter or digit"
+)
 
 
 def _key_hash(value: object) -> object:
@@ -25,13 +33,26 @@ def _key_hash(value: object) -> object:
     return value
 
 
+def _certificate(value: object) -> object:
+    parts = value.split("/" if URI_MARK in value else ".") if isinstance(value, str) else []
+    if (
+        not isinstance(value, str)
+        or len(value) > MAX_NAME_CHARACTERS
+        or not (URI_PATTERN.fullmatch(value) or DNS_PATTERN.fullmatch(value))
+        or any(part.count("*") > 1 for part in parts)
+    ):
+        raise PydanticCustomError(
+            "certificate",
+            "must be a URI such as spiffe://cluster.local/ns/team-a/sa/*, or a DNS name such as "
+            "*.team-a.example.com, with one * at most between two slashes or dots, and none in "
+            "the trust domain or the last label",
+        )
+    return value
+
+
 def _caller_name(value: object) -> object:
     if not isinstance(value, str) or not CALLER_NAME.fullmatch(value):
-        raise PydanticCustomError(
-            "caller_name",
-            "must be 1 to 63 lower-case letters, digits, dots, hyphens and underscores, and begin "
-            "and end with a letter or digit",
-        )
+        raise PydanticCustomError("caller_name", CALLER_NAME_RULE)
     return value
 
 
@@ -68,6 +89,16 @@ KeyHash = Annotated[
 ]
 
 
+CertificateName = Annotated[
+    str,
+    BeforeValidator(
+        _certificate,
+        json_schema_input_type=Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)],
+    ),
+]
+"""A URI or a DNS name, in which `*` stands for a part of a segment or label."""
+
+
 class CallerKeySection(Section):
     """A key of a caller."""
 
@@ -86,9 +117,25 @@ CallerKey = Annotated[
 class CallerSection(Section):
     """Somebody who may call."""
 
-    keys: list[CallerKey] = Field(
-        min_length=1, max_length=MAX_CALLER_KEYS, description="Its keys; each of them is accepted."
+    keys: list[CallerKey] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CALLER_KEYS,
+        description="Its keys; each of them is accepted.",
+    )
+    certificates: list[CertificateName] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CERTIFICATES,
+        description="Names in its client certificates, for calls without a key: SPIFFE IDs or "
+        "other URIs, or DNS names. `*` stands for any text between two slashes or dots.",
     )
     models: list[ModelName] | None = Field(
         None, min_length=1, description="The models that it may use. Unset: all."
     )
+
+    @model_validator(mode="after")
+    def _can_call(self) -> Self:
+        if not (self.keys or self.certificates):
+            raise PydanticCustomError("caller", "must have `keys` or `certificates`")
+        return self

@@ -24,6 +24,7 @@ class FileChanges:
 
     def __init__(self, loaded: LoadedGateway) -> None:
         self._path = loaded.path
+        self._client_certificates = loaded.client_certificates
         self._last: LoadedGateway | list[str] = loaded
         """The content that was returned last, or the problems of the one that was refused."""
         self._identities: dict[Path, Identity] = {}
@@ -45,7 +46,7 @@ class FileChanges:
         # The identities of files that are named for the first time are not known yet, so that they
         # are read once more: they may have changed between reading and `stat`.
         try:
-            loaded = load_gateway(self._path)
+            loaded = load_gateway(self._path, client_certificates=self._client_certificates)
         except GatewayFileError as error:
             self._watch(error.named_files or self._identities, seen)
             if error.problems == self._last and not at_once:

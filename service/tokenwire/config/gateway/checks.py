@@ -15,6 +15,10 @@ Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
 
 NOT_PEM: Final = "must be a PEM file with certificates"
+NO_CLIENT_CA: Final = (
+    "has no effect, because the server asks for no certificates; set TOKENWIRE_TLS_CLIENT_CA_FILE "
+    "to the authority of the callers, or remove it"
+)
 KEYS_NEEDED: Final = ("anthropic",)
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
@@ -95,10 +99,26 @@ def _check_callers(file: GatewayFile) -> Iterator[Problem]:
             if model not in file.models:
                 path: Path = ("callers", name, "models", index)
                 yield path, model, f"is not a model of the file{_similar(model, file.models)}"
-        for index, key in enumerate(caller.keys):
+        for index, key in enumerate(caller.keys or ()):
             owner = owners.setdefault(key.hash, f"callers.{name}.keys[{index}]")
             if owner != f"callers.{name}.keys[{index}]":
                 yield ("callers", name, "keys", index), None, f"is the same key as {owner}"
+        for index, pattern in enumerate(caller.certificates or ()):
+            place = f"callers.{name}.certificates[{index}]"
+            owner = owners.setdefault(pattern, place)
+            if owner != place:
+                yield ("callers", name, "certificates", index), pattern, f"is the same as {owner}"
+
+
+def check_certificates(file: GatewayFile) -> Iterator[Problem]:
+    """Yield a problem for each caller with certificates, for a server that asks for none."""
+    for name, caller in (file.callers or {}).items():
+        if caller.certificates:
+            yield (
+                ("callers", name, "certificates"),
+                None,
+                NO_CLIENT_CA,
+            )
 
 
 def _similar(name: str, names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
+from tokenwire.config.gateway.callers import CallerKeySection, CallerSection
 from tokenwire.config.gateway.checks import Problem
 from tokenwire.config.gateway.model import (
     GatewayFile,
@@ -65,6 +66,10 @@ def _unknown_key(place: Path) -> str:
             section = ModelSection
         case ("models", _, "price"):
             section = PriceSection
+        case ("callers", _):
+            section = CallerSection
+        case ("callers", *_):
+            section = CallerKeySection
         case _:
             section = RouteSection
     found = difflib.get_close_matches(str(place[-1]), section.model_fields, 1)

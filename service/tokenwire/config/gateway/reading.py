@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from tokenwire.config.fields import Settings
-from tokenwire.config.gateway.checks import check, check_files
+from tokenwire.config.gateway.checks import check, check_certificates, check_files
 from tokenwire.config.gateway.model import GatewayFile, UpstreamSection
 from tokenwire.config.gateway.problems import described, problem_of
 from tokenwire.config.gateway.secrets import file_of, is_reference
@@ -30,6 +30,7 @@ class LoadedGateway:
         secrets: The secrets, by their references.
         authorities: The contents of the files with certificate authorities, by their paths as
             they are written in the file.
+        client_certificates: Whether the server asks callers for certificates.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class LoadedGateway:
     named_files: tuple[Path, ...]
     secrets: Mapping[str, str] = field(repr=False)
     authorities: Mapping[str, str] = field(repr=False)
+    client_certificates: bool = True
 
     def upstream(self, name: str) -> tuple[UpstreamSection | None, list[str]]:
         """Return the section of an upstream, and the content of what it names."""
@@ -59,8 +61,13 @@ class GatewayFileError(SettingsError):
         self.named_files = tuple(named_files)
 
 
-def load_gateway(path: Path) -> LoadedGateway:
+def load_gateway(path: Path, *, client_certificates: bool = True) -> LoadedGateway:
     """Read the gateway file and check all that it says, and that the files it names can be read.
+
+    Args:
+        path: The file.
+        client_certificates: Whether the server asks callers for certificates, by which the file
+            may know them; True if that is not known.
 
     Raises:
         GatewayFileError: It is missing or invalid. Each problem is one line: FILE:LINE, the key,
@@ -85,9 +92,11 @@ def load_gateway(path: Path) -> LoadedGateway:
     authorities: dict[str, str] = {}
     named_files = tuple(_named_files(file, path.parent))
     problems = [*check(file), *check_files(file, path.parent, secrets, authorities)]
+    if not client_certificates:
+        problems += check_certificates(file)
     if problems:
         raise GatewayFileError(described(path, tree, problems), named_files)
-    return LoadedGateway(path, file, named_files, secrets, authorities)
+    return LoadedGateway(path, file, named_files, secrets, authorities, client_certificates)
 
 
 def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
@@ -116,4 +125,6 @@ def default_model(settings: Settings) -> str:
     """
     if settings.config is None:
         return settings.model
-    return load_gateway(settings.config).file.model_of_requests_without_one
+    asks = settings.tls_client_ca_file is not None
+    loaded = load_gateway(settings.config, client_certificates=asks)
+    return loaded.file.model_of_requests_without_one

@@ -101,6 +101,18 @@ class SpanDropReason(Enum):
     QUEUE = "queue"
 
 
+class UsageLossReason(Enum):
+    """Why a usage record was lost.
+
+    Attributes:
+        QUEUE: The queue was full.
+        SHUTDOWN: The process ended before the disk had the record.
+    """
+
+    QUEUE = "queue"
+    SHUTDOWN = "shutdown"
+
+
 def _kinds(of: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]:
     for kind in of.__subclasses__():
         if hasattr(kind, "reason"):

@@ -16,6 +16,7 @@ from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, 
 from tokenwire.observability.metrics.removed_names import RemovedNames
 from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics.tls import TlsMetrics
+from tokenwire.observability.metrics.usage import UsageMetrics
 
 OK: Final = "OK"
 
@@ -103,6 +104,10 @@ class Metrics:
         """Add and return the metrics of callers."""
         self.callers = CallerMetrics(self.registry)
         return self.callers
+
+    def with_usage(self) -> UsageMetrics:
+        """Add and return the metrics of usage records."""
+        return UsageMetrics(self.registry)
 
     def with_routes(self) -> RouteMetrics:
         """Add and return the metrics of routes."""
