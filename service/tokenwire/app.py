@@ -199,7 +199,10 @@ class App:
                 self._shedder,
                 self._requests,
                 settings.stream_timeout_seconds,
-                Authenticator(lambda: offer.catalog().callers).authenticate,
+                Authenticator(
+                    lambda: offer.catalog().callers,
+                    offer.gateway.issuers if offer.gateway else None,
+                ).authenticate,
             ),
             interceptors,
             Relay(settings.reader_timeout_seconds),
@@ -253,6 +256,8 @@ class App:
         self._lag.start()
         if self._reloader:
             self._reloader.start()
+        if self._offer.gateway:
+            self._offer.gateway.issuers.start()
         self._log_access()
         self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
 
@@ -304,6 +309,8 @@ class App:
         await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + STATUS_GRACE_SECONDS))
         self._requests.stop()
+        if self._offer.gateway:
+            await self._offer.gateway.issuers.stop()
         self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tokenwire.access.issuers import Issuers
 from tokenwire.api.chatgpt.catalog import Catalog, Catalogs, Defaults, ModelFacts
 from tokenwire.config import Settings
 from tokenwire.config.gateway import (
@@ -13,9 +14,11 @@ from tokenwire.config.gateway import (
     UpstreamSection,
     load_gateway,
 )
-from tokenwire.core.callers import Caller, Callers, Key
+from tokenwire.core.caller import Caller
+from tokenwire.core.callers import Callers, Key
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
+from tokenwire.core.subjects import SubjectPattern, Subjects
 from tokenwire.core.token_counter import TokenCounter
 from tokenwire.routing.assembly import build_gateway, prices_of
 from tokenwire.routing.budget import RetryBudget
@@ -106,6 +109,7 @@ class GatewayOffer:
         versions: The models and upstreams.
         catalog: The models, as callers see them.
         router: Answers requests.
+        issuers: Verify the tokens of callers.
 
     Raises:
         SettingsError: The file cannot be used.
@@ -119,6 +123,8 @@ class GatewayOffer:
         self.versions = GatewayVersions(gateway)
         self.router = Router(self.versions)
         self.catalog = _catalog(self.loaded.file, gateway, settings)
+        self.issuers = Issuers()
+        self.issuers.replace(self.loaded.issuers)
 
     def replace(self, loaded: LoadedGateway) -> None:
         """Use another content of the file for new calls.
@@ -131,6 +137,7 @@ class GatewayOffer:
         self.loaded = loaded
         self.catalog = _catalog(loaded.file, gateway, self._settings)
         self.versions.replace(gateway)
+        self.issuers.replace(loaded.issuers)
 
 
 def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
@@ -166,15 +173,21 @@ def callers_of(file: GatewayFile) -> Callers | None:
     """Return the callers of a gateway file; None if everyone may call."""
     if file.callers is None:
         return None
-    return Callers(
-        Key(
-            bytes.fromhex(key.hash.removeprefix("sha256:")),
-            Caller(name, None if section.models is None else tuple(section.models)),
-            key.not_after,
-        )
+    callers = {
+        name: Caller(name, None if section.models is None else tuple(section.models))
         for name, section in file.callers.items()
-        for key in section.keys
+    }
+    keys = (
+        Key(bytes.fromhex(key.hash.removeprefix("sha256:")), callers[name], key.not_after)
+        for name, section in file.callers.items()
+        for key in section.keys or ()
     )
+    subjects = Subjects(
+        SubjectPattern(token.issuer, token.subject, callers[name])
+        for name, section in file.callers.items()
+        for token in section.tokens or ()
+    )
+    return Callers(callers.values(), keys, subjects)
 
 
 def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:

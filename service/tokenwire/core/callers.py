@@ -7,27 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tokenwire.core.errors import CredentialsExpired, CredentialsInvalid
+from tokenwire.core.caller import Caller
+from tokenwire.core.errors import CredentialsExpired
+from tokenwire.core.subjects import Subjects
 
 MAX_KEY_BYTES: Final = 4_096
 """The most bytes of a key that is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A caller of the gateway file.
-
-    Attributes:
-        name: The name in the file.
-        models: The models that it may use, in the order of the file; None for all.
-    """
-
-    name: str
-    models: tuple[str, ...] | None = None
-
-    def may_use(self, model: str) -> bool:
-        """Report whether it may use a model."""
-        return self.models is None or model in self.models
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +37,33 @@ class Callers:
     somebody who looks for the key: its digest is as hard to guess as the key itself.
 
     Args:
-        keys: The keys.
+        callers: The callers.
+        keys: Their keys.
+        subjects: Finds the caller of a token.
 
     Attributes:
-        by_name: The callers that have a key, by name.
+        by_name: The callers, by name.
+        subjects: Finds the caller of a token.
     """
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, callers: Iterable[Caller], keys: Iterable[Key], subjects: Subjects) -> None:
         self._keys: Mapping[bytes, Key] = {key.digest: key for key in keys}
-        self.by_name: Mapping[str, Caller] = {
-            key.caller.name: key.caller for key in self._keys.values()
-        }
+        self.by_name: Mapping[str, Caller] = {caller.name: caller for caller in callers}
+        self.subjects = subjects
 
-    def by_key(self, text: str) -> Caller:
-        """Return the caller of a key.
+    def find_key(self, text: str) -> Caller | None:
+        """Return the caller of a key; None if nobody has it.
 
         Raises:
-            CredentialsInvalid: No caller has the key.
             CredentialsExpired: It is not accepted any more.
         """
         encoded = text.encode("utf-8", "surrogatepass")
         if len(encoded) > MAX_KEY_BYTES:
-            raise CredentialsInvalid
+            return None
         digest = hashlib.sha256(encoded).digest()
         key = self._keys.get(digest)
         if key is None or not hmac.compare_digest(key.digest, digest):
-            raise CredentialsInvalid
+            return None
         if key.not_after is not None and time.time() >= key.not_after:
             raise CredentialsExpired
         return key.caller

@@ -66,7 +66,7 @@ class Entry:
             request: object
             caller = None
             try:
-                caller = authenticate(metadata)
+                caller = await authenticate(metadata)
                 del metadata
                 request = await requests.read(context)
             except ServiceError as error:

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tokenwire.config.gateway.issuers import MAX_CALLER_TOKENS, TokenSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import ModelName
 
@@ -86,9 +87,24 @@ CallerKey = Annotated[
 class CallerSection(Section):
     """Somebody who may call."""
 
-    keys: list[CallerKey] = Field(
-        min_length=1, max_length=MAX_CALLER_KEYS, description="Its keys; each of them is accepted."
+    keys: list[CallerKey] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CALLER_KEYS,
+        description="Its keys; each of them is accepted.",
+    )
+    tokens: list[TokenSection] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CALLER_TOKENS,
+        description="Its tokens, such as those of Kubernetes service accounts.",
     )
     models: list[ModelName] | None = Field(
         None, min_length=1, description="The models that it may use. Unset: all."
     )
+
+    @model_validator(mode="after")
+    def _can_call(self) -> Self:
+        if not (self.keys or self.tokens):
+            raise PydanticCustomError("caller", "must have `keys` or `tokens`")
+        return self

@@ -1,20 +1,18 @@
 """Checks what several places of the gateway file say together."""
 
 import difflib
-import ssl
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
+from tokenwire.config.gateway.authorities import AuthoritiesError, read_authorities
 from tokenwire.config.gateway.model import GatewayFile, RouteSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
-from tokenwire.config.regular_files import read_regular
 
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
 
-NOT_PEM: Final = "must be a PEM file with certificates"
 KEYS_NEEDED: Final = ("anthropic",)
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
@@ -95,10 +93,21 @@ def _check_callers(file: GatewayFile) -> Iterator[Problem]:
             if model not in file.models:
                 path: Path = ("callers", name, "models", index)
                 yield path, model, f"is not a model of the file{_similar(model, file.models)}"
-        for index, key in enumerate(caller.keys):
+        for index, key in enumerate(caller.keys or ()):
             owner = owners.setdefault(key.hash, f"callers.{name}.keys[{index}]")
             if owner != f"callers.{name}.keys[{index}]":
                 yield ("callers", name, "keys", index), None, f"is the same key as {owner}"
+        for index, token in enumerate(caller.tokens or ()):
+            place = f"callers.{name}.tokens[{index}]"
+            owner = owners.setdefault(f"{token.issuer} {token.subject}", place)
+            if owner != place:
+                yield ("callers", name, "tokens", index), None, f"has the same tokens as {owner}"
+            if token.issuer not in file.issuers:
+                yield (
+                    ("callers", name, "tokens", index, "issuer"),
+                    token.issuer,
+                    f"is not in `issuers`{_similar(token.issuer, file.issuers)}",
+                )
 
 
 def _similar(name: str, names: Iterable[str]) -> str:
@@ -138,13 +147,6 @@ def check_files(
                 yield path, reference, str(problem)
         if upstream.ca_file:
             try:
-                text = read_regular(directory / upstream.ca_file).decode("ascii")
-                ssl.create_default_context(cadata=text)
-            except OSError as error:
-                wrong = isinstance(error, ssl.SSLError)
-                description = NOT_PEM if wrong else f"cannot be read: {error.strerror}"
-                yield (*place, "ca_file"), upstream.ca_file, description
-            except ValueError:
-                yield (*place, "ca_file"), upstream.ca_file, NOT_PEM
-            else:
-                authorities[upstream.ca_file] = text
+                authorities[upstream.ca_file] = read_authorities(directory / upstream.ca_file)
+            except AuthoritiesError as problem:
+                yield (*place, "ca_file"), upstream.ca_file, str(problem)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tokenwire.config.fields import Settings
 from tokenwire.config.gateway.checks import check, check_files
+from tokenwire.config.gateway.issuer_files import LoadedIssuer, files_of, load_issuers
 from tokenwire.config.gateway.model import GatewayFile, UpstreamSection
 from tokenwire.config.gateway.problems import described, problem_of
 from tokenwire.config.gateway.secrets import file_of, is_reference
@@ -30,6 +31,7 @@ class LoadedGateway:
         secrets: The secrets, by their references.
         authorities: The contents of the files with certificate authorities, by their paths as
             they are written in the file.
+        issuers: The issuers of tokens, by their names.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class LoadedGateway:
     named_files: tuple[Path, ...]
     secrets: Mapping[str, str] = field(repr=False)
     authorities: Mapping[str, str] = field(repr=False)
+    issuers: Mapping[str, LoadedIssuer] = field(repr=False)
 
     def upstream(self, name: str) -> tuple[UpstreamSection | None, list[str]]:
         """Return the section of an upstream, and the content of what it names."""
@@ -83,11 +86,16 @@ def load_gateway(path: Path) -> LoadedGateway:
         raise GatewayFileError(described(path, tree, found)) from None
     secrets: dict[str, str] = {}
     authorities: dict[str, str] = {}
+    issuers: dict[str, LoadedIssuer] = {}
     named_files = tuple(_named_files(file, path.parent))
-    problems = [*check(file), *check_files(file, path.parent, secrets, authorities)]
+    problems = [
+        *check(file),
+        *check_files(file, path.parent, secrets, authorities),
+        *load_issuers(file, path.parent, issuers),
+    ]
     if problems:
         raise GatewayFileError(described(path, tree, problems), named_files)
-    return LoadedGateway(path, file, named_files, secrets, authorities)
+    return LoadedGateway(path, file, named_files, secrets, authorities, issuers)
 
 
 def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
@@ -98,6 +106,9 @@ def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
                 yield named
         for ca_file in _ca_files(upstream):
             yield directory / ca_file
+    for issuer in file.issuers.values():
+        for name in files_of(issuer):
+            yield directory / name
 
 
 def _references(upstream: UpstreamSection) -> tuple[str, ...]:
