@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
@@ -18,6 +19,8 @@ about 1,000 bytes, and gRPC limits all metadata of a call to 16 KiB."""
 LEEWAY_SECONDS: Final = 30
 """How much the clocks of the issuer and of this host may differ."""
 PARTS: Final = 3
+MALFORMED: Final = (ValueError, TypeError, RecursionError, msgspec.MsgspecError)
+"""What is raised by bytes that are not what they should be."""
 MAX_SUBJECT: Final = 1_024
 
 
@@ -35,6 +38,11 @@ class TokenHeader(msgspec.Struct):
     kid: str | None = None
     crit: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     b64: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether the token is more than RFC 7519 describes."""
+        return self.crit is not msgspec.UNSET or self.b64 is not msgspec.UNSET
 
 
 class TokenIssuer(msgspec.Struct):
@@ -83,10 +91,9 @@ class UnverifiedToken:
             header, payload, _ = text.encode("ascii").split(b".")
             self.header = msgspec.json.decode(urlsafe_b64decode(header), type=TokenHeader)
             self.issuer = msgspec.json.decode(urlsafe_b64decode(payload), type=TokenIssuer).iss
-        except (ValueError, TypeError, RecursionError, msgspec.MsgspecError):
+        except MALFORMED:
             raise CredentialsInvalid from None
-        extended = {self.header.crit, self.header.b64} != {msgspec.UNSET}
-        if extended or self.header.alg not in ALGORITHMS:
+        if self.header.alg not in ALGORITHMS or self.header.is_extended:
             raise CredentialsInvalid
 
     def claims(self, key: Key) -> TokenClaims:
@@ -101,7 +108,7 @@ class UnverifiedToken:
                 self._text, key, [self.header.alg], registry=SIGNATURES
             )
             return msgspec.json.decode(signed.payload or b"", type=TokenClaims)
-        except (JoseError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
+        except (*MALFORMED, JoseError, UnsupportedAlgorithm):
             raise CredentialsInvalid from None
 
 

@@ -5,8 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, Self, TypeAlias
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jwk
 from joserfc.errors import JoseError
+from joserfc.util import base64_to_int
 
 Key: TypeAlias = jwk.RSAKey | jwk.ECKey | jwk.OKPKey
 
@@ -121,10 +123,13 @@ def _key(entry: dict[str, Any]) -> tuple[Key, tuple[str, ...]] | None:
     public: dict[str, Any] = {name: entry[name] for name in MEMBERS if name in entry}
     kind, curve = public.get("kty"), public.get("crv")
     try:
-        if kind == "RSA":
-            key = jwk.RSAKey.import_key(public)
-            fits = MIN_RSA_BITS <= key.public_key.key_size <= MAX_RSA_BITS
-            return (key, RSA_ALGORITHMS) if fits else None
+        if (
+            kind == "RSA"
+            and MIN_RSA_BITS <= base64_to_int(public["n"]).bit_length() <= MAX_RSA_BITS
+        ):
+            modulus = jwk.RSAKey.import_key(public)
+            assert modulus.public_key  # noqa: S101 - as below
+            return modulus, RSA_ALGORITHMS
         if kind == "EC" and curve in CURVES:
             elliptic = jwk.ECKey.import_key(public)
             # An invalid point is noticed when the key is made, which is at its first use.
@@ -134,6 +139,7 @@ def _key(entry: dict[str, Any]) -> tuple[Key, tuple[str, ...]] | None:
             edwards = jwk.OKPKey.import_key(public)
             assert edwards.public_key  # noqa: S101 - makes it
             return edwards, ("EdDSA",)
-    except (JoseError, ValueError, TypeError):
+    # Whatever is wrong with one key, the others are used.
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
         return None
     return None
