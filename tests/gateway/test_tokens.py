@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from support.exposed import read
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.issuer import DISCOVERY, KEYS, IssuerServer, new_key
+from support.otlp import Collector
 from support.unary import ending_of
 from tokenwire.access import issuer_keys
 from tokenwire.cli.keys import hash_of
@@ -163,16 +165,25 @@ async def test_unchanged_issuers_keep_their_keys(world: GatewayWorld, issuer: Is
     assert (await world.stub.Ask(HELLO, metadata=bearer(KEY))).content
 
 
-async def test_the_log_has_no_token(
-    world: GatewayWorld, issuer: IssuerServer, caplog: pytest.LogCaptureFixture
+async def test_nothing_shows_a_token(
+    collector: Collector,
+    world: GatewayWorld,
+    issuer: IssuerServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither logs nor metrics have tokens, subjects, claims or the issuer's address."""
+    """No log, span, metric or status page has a token, subject, claim or issuer's address."""
     caplog.set_level(logging.DEBUG, "tokenwire")
     good, bad = issuer.token(), issuer.token({"aud": "canary"})
     assert (await world.stub.Ask(HELLO, metadata=bearer(good))).content
     assert await ending_of(world.stub.Ask(HELLO, metadata=bearer(bad))) == INVALID
     written = caplog.text + str([record.__dict__ for record in caplog.records])
     written += str((await read(world.app)).values)
+    written += str(await collector.answered(1))
+    async with httpx2.AsyncClient() as client:
+        for path in ("/", "/status.json"):
+            response = await client.get(f"http://{world.app.metrics_address}{path}")
+            assert response.status_code == 200
+            written += response.text
     for secret in (good, bad, "canary", "batch", "serviceaccount", issuer.url):
         assert secret not in written
     assert "jobs" in written
