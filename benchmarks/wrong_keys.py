@@ -5,17 +5,21 @@ those of the authenticator alone; `make bench` has the cost of a whole call.
 """
 
 import argparse
+import asyncio
 import hashlib
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from tokenwire.config.gateway.callers import MAX_CALLER_KEYS, MAX_CALLERS
-from tokenwire.core.callers import MAX_KEY_BYTES, Caller, Callers, Key
+from tokenwire.core.caller import Caller
+from tokenwire.core.callers import MAX_KEY_BYTES, Callers, Key
 from tokenwire.core.errors import CredentialsInvalid
-from tokenwire.server.authentication import Authenticator
+from tokenwire.core.subjects import Subjects
+from tokenwire.server.authentication import Authenticate, Authenticator
+from tokenwire.server.interceptors.base import Metadata
 
 LIMIT_MICROSECONDS: Final = 50.0
 """A core then refuses 20,000 wrong keys a second, more calls than it can accept."""
@@ -45,6 +49,7 @@ def callers() -> Callers:
             for caller in all_callers
             for _ in range(MAX_CALLER_KEYS)
         ),
+        Subjects(()),
     )
 
 
@@ -60,17 +65,24 @@ def measure(count: int = COUNT) -> Iterator[tuple[str, float]]:
     context: Any = None
     for kind, make in KINDS.items():
         calls = [(("authorization", f"Bearer {make()}"),) for _ in range(count)]
-        refused = 0
-        started = time.perf_counter()
-        for metadata in calls:
-            try:
-                authenticate(metadata, context)
-            except CredentialsInvalid:
-                refused += 1
-        seconds = time.perf_counter() - started
+        refused, seconds = asyncio.run(_refuse(authenticate, calls, context))
         if refused != count:
             raise SystemExit(f"{count - refused} wrong keys were accepted")
         yield kind, seconds / count * 1e6
+
+
+async def _refuse(
+    authenticate: Authenticate, calls: Sequence[Metadata], context: Any
+) -> tuple[int, float]:
+    """Return how many calls were refused, and the seconds that this took."""
+    refused = 0
+    started = time.perf_counter()
+    for metadata in calls:
+        try:
+            await authenticate(metadata, context)
+        except CredentialsInvalid:
+            refused += 1
+    return refused, time.perf_counter() - started
 
 
 def main() -> None:

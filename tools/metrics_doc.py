@@ -97,6 +97,8 @@ def _metrics() -> list[MetricWrapperBase]:
     metrics = Metrics((), (), ())
     metrics.with_tls()
     metrics.with_routes()
+    metrics.with_callers()
+    metrics.with_issuers()
     metrics.with_usage()
     collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]

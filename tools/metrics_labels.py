@@ -6,7 +6,7 @@ from typing import Final
 from documents import code, table
 from tokenwire.core.attempts import Cause
 from tokenwire.observability.metrics import OTHER_MODEL, labels
-from tokenwire.observability.metrics.labels import Outcome
+from tokenwire.observability.metrics.labels import IssuerFetchResult, Outcome
 
 LABELS: Final = {
     labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS`, "
@@ -31,7 +31,10 @@ LABELS: Final = {
     labels.CERTIFICATE: "`server`, the certificate that callers receive, or `client_ca`, the "
     "authorities of callers.",
     labels.RESULT: "`ok` or `error`. Of requests on a route also `other`: the caller left, or "
-    "caused the failure.",
+    "caused the failure. Of requests for keys: "
+    f"{', '.join(code(each.value) for each in IssuerFetchResult)}, see [callers.md](callers.md).",
+    labels.CALLER: "The caller's name in the gateway file.",
+    labels.ISSUER: "The issuer's name in the gateway file.",
     labels.ROUTE: "`UPSTREAM/MODEL`, as in the gateway file.",
     labels.UPSTREAM: "The upstream's name in the gateway file.",
     labels.GATEWAY_MODEL: "The model's name in the gateway file, not one of its aliases.",

@@ -51,20 +51,6 @@ def open_sync_channel(
     return grpc.secure_channel(target, credentials, chosen)
 
 
-def authorization(key: str | None) -> list[tuple[str, str]]:
-    """Return the metadata with a caller's key; empty without one.
-
-    Raises:
-        ValueError: The key is empty or not printable ASCII.
-    """
-    if key is None:
-        return []
-    key = key.strip()
-    if not key or not (key.isascii() and key.isprintable()):
-        raise ValueError("key must be one line of printable ASCII")
-    return [("authorization", f"Bearer {key}")]
-
-
 def check_attempts(max_attempts: int) -> None:
     """Check the number of attempts.
 

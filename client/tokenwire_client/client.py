@@ -1,13 +1,15 @@
 """The client."""
 
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar, Unpack
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from tokenwire_client.channel import Option, authorization, check_attempts, open_channel
+from tokenwire_client.caller_credentials import CallerCredentials
+from tokenwire_client.channel import Option, check_attempts, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.stream import AnswerStream
@@ -39,13 +41,16 @@ class Client:
         credentials: The TLS credentials, such as `grpc.ssl_channel_credentials()`;
             None for plaintext.
         key: The caller's key, which every call has as `authorization`.
+        token_file: A file with the caller's token, instead of a key, such as that of a
+            Kubernetes service account. It is read again when it changes.
         metadata: Further metadata of every call.
         max_attempts: The most attempts of one call, 1 to 5; 1 disables retries. If
             the server asks to wait before a retry, the next attempt waits.
         options: Channel options of gRPC Core. They override the client's own.
 
     Raises:
-        ValueError: `max_attempts` is out of range.
+        ValueError: `max_attempts` is out of range, `key` is not one line of printable ASCII, or
+            both `key` and `token_file` are given.
     """
 
     def __init__(  # noqa: PLR0913 - independent options, all with defaults
@@ -54,6 +59,7 @@ class Client:
         *,
         credentials: grpc.ChannelCredentials | None = None,
         key: str | None = None,
+        token_file: str | Path | None = None,
         metadata: Sequence[Metadatum] = (),
         max_attempts: int = 3,
         options: Sequence[Option] = (),
@@ -61,7 +67,8 @@ class Client:
         check_attempts(max_attempts)
         self.target = target
         self._credentials = credentials
-        self._metadata = (*authorization(key), *metadata)
+        self._caller = CallerCredentials(key, token_file)
+        self._metadata = tuple(metadata)
         self._max_attempts = max_attempts
         self._options = tuple(options)
         self._channel: grpc.aio.Channel | None = None
@@ -156,7 +163,7 @@ class Client:
         """
         message = build_message(content, **options)
         stub = ChatgptStub(self._open_channel())
-        call = stub.Send(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+        call = stub.Send(message, timeout=timeout, metadata=self._all(metadata))
         return AnswerStream(call)
 
     async def ask(
@@ -181,9 +188,7 @@ class Client:
         """
         message = build_message(content, **options)
         stub = ChatgptStub(self._open_channel())
-        return await _result(
-            stub.Ask(message, timeout=timeout, metadata=(*self._metadata, *metadata))
-        )
+        return await _result(stub.Ask(message, timeout=timeout, metadata=self._all(metadata)))
 
     async def list_models(
         self,
@@ -206,9 +211,7 @@ class Client:
         """
         stub = ChatgptStub(self._open_channel())
         return await _result(
-            stub.ListModels(
-                ListModelsRequest(), timeout=timeout, metadata=(*self._metadata, *metadata)
-            )
+            stub.ListModels(ListModelsRequest(), timeout=timeout, metadata=self._all(metadata))
         )
 
     async def count_tokens(
@@ -238,7 +241,7 @@ class Client:
         message = build_message(content, **options)
         stub = ChatgptStub(self._open_channel())
         return await _result(
-            stub.CountTokens(message, timeout=timeout, metadata=(*self._metadata, *metadata))
+            stub.CountTokens(message, timeout=timeout, metadata=self._all(metadata))
         )
 
     async def embed(  # noqa: PLR0913 - the fields of a request, each by its own name
@@ -273,9 +276,7 @@ class Client:
         """
         request = build_embed_request(texts, model=model, dimensions=dimensions, user=user)
         stub = ChatgptStub(self._open_channel())
-        return await _result(
-            stub.Embed(request, timeout=timeout, metadata=(*self._metadata, *metadata))
-        )
+        return await _result(stub.Embed(request, timeout=timeout, metadata=self._all(metadata)))
 
     async def check(
         self,
@@ -307,11 +308,15 @@ class Client:
         )
         try:
             status = await health_check(
-                StringValue(value=service), timeout=timeout, metadata=self._metadata
+                StringValue(value=service), timeout=timeout, metadata=self._all(())
             )
         except grpc.aio.AioRpcError as error:
             raise ChatError.from_rpc_error(error) from error
         return status.value == SERVING
+
+    def _all(self, metadata: Sequence[Metadatum]) -> tuple[Metadatum, ...]:
+        """Return the metadata of a call."""
+        return (*self._caller.metadata(), *self._metadata, *metadata)
 
     def _open_channel(self) -> grpc.aio.Channel:
         if self._channel is None:

@@ -1,13 +1,15 @@
 """The client for code without asyncio."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack, cast
 
 import grpc
 from google.protobuf.message import Message as AnyMessage
 
-from tokenwire_client.channel import Option, authorization, check_attempts, open_sync_channel
+from tokenwire_client.caller_credentials import CallerCredentials
+from tokenwire_client.channel import Option, check_attempts, open_sync_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.sync_stream import SyncAnswerStream
@@ -30,12 +32,14 @@ class SyncClient:
         target: See `Client`, as for all other arguments.
         credentials: The TLS credentials; None for plaintext.
         key: The caller's key.
+        token_file: A file with the caller's token.
         metadata: Further metadata of every call.
         max_attempts: The most attempts of one call, 1 to 5.
         options: Channel options of gRPC Core.
 
     Raises:
-        ValueError: `max_attempts` is out of range.
+        ValueError: `max_attempts` is out of range, `key` is not one line of printable ASCII, or
+            both `key` and `token_file` are given.
     """
 
     def __init__(  # noqa: PLR0913 - see Client
@@ -44,6 +48,7 @@ class SyncClient:
         *,
         credentials: grpc.ChannelCredentials | None = None,
         key: str | None = None,
+        token_file: str | Path | None = None,
         metadata: Sequence[Metadatum] = (),
         max_attempts: int = 3,
         options: Sequence[Option] = (),
@@ -51,7 +56,8 @@ class SyncClient:
         check_attempts(max_attempts)
         self.target = target
         self._credentials = credentials
-        self._metadata = (*authorization(key), *metadata)
+        self._caller = CallerCredentials(key, token_file)
+        self._metadata = tuple(metadata)
         self._max_attempts = max_attempts
         self._options = tuple(options)
         self._channel: grpc.Channel | None = None
@@ -189,7 +195,11 @@ class SyncClient:
         timeout: float | None,
         metadata: Sequence[Metadatum],
     ) -> Any:
-        return method(request, timeout=timeout, metadata=(*self._metadata, *metadata))
+        return method(request, timeout=timeout, metadata=self._all(metadata))
+
+    def _all(self, metadata: Sequence[Metadatum]) -> tuple[Metadatum, ...]:
+        """Return the metadata of a call."""
+        return (*self._caller.metadata(), *self._metadata, *metadata)
 
     def _call(
         self,

@@ -134,7 +134,10 @@ class App:
         self._server = make_server(
             server_options(settings, share_port=share_port), on_failed=self._failed.set
         )
-        self._authenticate = Authenticator(lambda: offer.catalog().callers).authenticate
+        self._authenticate = Authenticator(
+            lambda: offer.catalog().callers,
+            offer.gateway.issuers if offer.gateway else None,
+        ).authenticate
         self._serve_endpoints()
         self._serve_auxiliary()
         self.address = settings.listen
@@ -227,8 +230,8 @@ class App:
         authorize = self._authorize if self._settings.reflection == "callers" else None
         enable_reflection(names, registrar, self.metrics.set_reflection_streams, authorize)
 
-    def _authorize(self, context: Context) -> None:
-        self._authenticate(context.invocation_metadata() or (), context)
+    async def _authorize(self, context: Context) -> None:
+        await self._authenticate(context.invocation_metadata() or (), context)
 
     async def start(self) -> None:
         """Open the ports, then report SERVING.
@@ -268,6 +271,8 @@ class App:
         self._lag.start()
         if self._reloader:
             self._reloader.start()
+        if self._offer.gateway:
+            self._offer.gateway.issuers.start()
         self._log_access()
         self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
 
@@ -319,6 +324,8 @@ class App:
         await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + STATUS_GRACE_SECONDS))
         self._requests.stop()
+        if self._offer.gateway:
+            await self._offer.gateway.issuers.stop()
         self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tokenwire.access.issuers import Issuers
 from tokenwire.api.chatgpt.catalog import Catalog, Catalogs, Defaults, ModelFacts
 from tokenwire.config import Settings
 from tokenwire.config.gateway import (
@@ -13,10 +14,12 @@ from tokenwire.config.gateway import (
     UpstreamSection,
     load_gateway,
 )
-from tokenwire.core.callers import Caller, Callers, Key
+from tokenwire.core.caller import Caller
+from tokenwire.core.callers import Callers, Key
 from tokenwire.core.certificates import CertificatePattern
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
+from tokenwire.core.subjects import SubjectPattern, Subjects
 from tokenwire.core.token_counter import TokenCounter
 from tokenwire.routing.assembly import build_gateway, prices_of
 from tokenwire.routing.budget import RetryBudget
@@ -107,6 +110,7 @@ class GatewayOffer:
         versions: The models and upstreams.
         catalog: The models, as callers see them.
         router: Answers requests.
+        issuers: Verify the tokens of callers.
 
     Raises:
         SettingsError: The file cannot be used.
@@ -122,6 +126,8 @@ class GatewayOffer:
         self.versions = GatewayVersions(gateway)
         self.router = Router(self.versions)
         self.catalog = _catalog(self.loaded.file, gateway, settings)
+        self.issuers = Issuers()
+        self.issuers.replace(self.loaded.issuers)
 
     def replace(self, loaded: LoadedGateway) -> None:
         """Use another content of the file for new calls.
@@ -134,6 +140,7 @@ class GatewayOffer:
         self.loaded = loaded
         self.catalog = _catalog(loaded.file, gateway, self._settings)
         self.versions.replace(gateway)
+        self.issuers.replace(loaded.issuers)
 
 
 def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
@@ -182,7 +189,12 @@ def callers_of(file: GatewayFile) -> Callers | None:
         name: tuple(map(CertificatePattern, section.certificates or ()))
         for name, section in file.callers.items()
     }
-    return Callers(callers.values(), keys, certificates)
+    subjects = Subjects(
+        SubjectPattern(token.issuer, token.subject, callers[name])
+        for name, section in file.callers.items()
+        for token in section.tokens or ()
+    )
+    return Callers(callers.values(), keys, subjects, certificates)
 
 
 def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:

@@ -121,12 +121,17 @@ def reloader(offer: GatewayOffer, metrics: Metrics, health: HealthServicer) -> G
     changes.listen(health.refresh)
     route_metrics = metrics.with_routes()
     caller_metrics = metrics.with_callers()
+    issuer_metrics = metrics.with_issuers()
+    offer.issuers.on_fetch = issuer_metrics.count_fetch
     route_metrics.watch(lambda: changes.waiting, lambda: offer.versions.in_use)
 
     def export() -> None:
         catalog = offer.catalog
         metrics.set_models(catalog.defaults.model_names, catalog.prices)
         caller_metrics.set_callers({*catalog.callers.by_name} if catalog.callers else set())
+        issuer_metrics.set_issuers(
+            {name: partial(getattr, each, "fetched_at") for name, each in offer.issuers.fetched()}
+        )
         health.set_models({name: facts.serving for name, facts in catalog.facts.items()})
         _export_routes(offer.versions.current, route_metrics)
 

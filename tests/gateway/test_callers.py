@@ -270,7 +270,7 @@ MISTAKES = {
     "  a: {keys: []}": "callers.a.keys: must have at least 1 entries",
     "  A: {keys: [HASH]}": "callers.A=A: must be 1 to 63 lower-case letters",
     "  a: {keys: [HASH], models: [fst]}": "callers.a.models[0]=fst: is not a model of the file",
-    "  a: {keys: [HASH, HASH]}": "callers.a.keys[1]: is the same key as callers.a.keys[0]",
+    "  a: {keys: [HASH, HASH]}": "callers.a.keys[1]: is the same as callers.a.keys[0]",
     "  a: {keys: [{hash: HASH, not_after: soon}]}": "callers.a.keys[0].not_after: must be a date",
     "  {}": "callers: must have at least 1 entries",
 }

@@ -16,7 +16,7 @@ from tokenwire.config.gateway import load_gateway
 from tokenwire.core import errors
 
 DOC = (ROOT / "docs/callers.md").read_text("utf-8")
-NEW, CHAT = [line for block in fenced(DOC, "sh") for line in block.splitlines()]
+NEW, CHAT, *_ = [line for block in fenced(DOC, "sh") for line in block.splitlines()]
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -24,7 +24,7 @@ def test_its_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """The file of the page has two callers, one of which may use one model."""
     monkeypatch.setenv("OPENAI_API_KEY", "key")
     path = tmp_path / "gateway.yaml"
-    text, certificates = fenced(DOC, "yaml")
+    text, *_, certificates = fenced(DOC, "yaml")
     path.write_text(text)
     callers = load_gateway(path).file.callers
     assert callers
@@ -51,8 +51,7 @@ async def test_a_new_key_calls(tmp_path: Path) -> None:
         arguments = CHAT.replace("--key-file key", f"--key-file {tmp_path / 'key'}").split()[1:4]
         done = await run_tokenwire(*arguments[:3], "--address", world.app.address, "hello")
         assert (done.code, "built-in demo model" in done.stdout) == (0, True)
-        [code] = fenced(DOC, "python")
-        names = defined_by(code)
+        names = defined_by(fenced(DOC, "python")[0])
         assert "built-in demo model" in await names["ask"](world.app.address, key, "hello")
         refused = await run_tokenwire("chat", "--address", world.app.address, "hello")
         assert "no credentials" in refused.stderr
@@ -63,7 +62,7 @@ def test_its_table_is_right() -> None:
     rows = re.findall(r"^\| .* \| ([A-Z_]+) \| `([A-Z_]+)` \|$", DOC, re.MULTILINE)
     kinds = (
         *(errors.CredentialsMissing, errors.CredentialsInvalid, errors.CredentialsExpired),
-        errors.ModelNotAllowed,
+        *(errors.IssuerUnavailable, errors.ModelNotAllowed),
     )
     assert rows == [(CODES[kind].name, kind.reason) for kind in kinds]
 

@@ -249,7 +249,7 @@ MISTAKES = {
     "a: {certificates: ['spiffe://a/b c']}": "must be a URI",
     "a: {certificates: ['CN=a']}": "must be a URI",
     "a: {certificates: [1]}": "must be a URI",
-    "a: {certificates: [b.c, b.c]}": "[1]=b.c: is the same as callers.a.certificates[0]",
+    "a: {certificates: [b.c, b.c]}": "[1]: is the same as callers.a.certificates[0]",
     "a: {certificate: [b.c]}": "callers.a.certificate: unknown key; did you mean certificates?",
 }
 

@@ -146,6 +146,8 @@ class Services:
             await self._called(job, traffic, config=await files.write(job, *plans))
         full = await files.write("route-full", ["stall"], max_streams=1, first_token_timeout="600s")
         await self._called("route-full", Traffic(count=2), config=full)
+        away = {"away": {"issuer": "http://127.0.0.1:1", "audience": "tokenwire"}}
+        await self._served("issuer-away", config=await files.write("issuer-away", [], issuers=away))
         invalid = await files.write("file-invalid", [])
         app = await self._served("file-invalid", config=invalid)
 

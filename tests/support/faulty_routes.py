@@ -26,12 +26,15 @@ class GatewayFiles:
         self._stack = stack
         self._folder = folder
 
-    async def write(self, job: str, *plans: list[str], **section: Any) -> Path:
+    async def write(
+        self, job: str, *plans: list[str], issuers: dict[str, Any] | None = None, **section: Any
+    ) -> Path:
         """Start an upstream for each list of plans, and write the file with a route to each.
 
         Args:
             job: The job that the file is for.
             plans: What each upstream does first; then it answers.
+            issuers: The issuers of tokens.
             section: Other keys of each upstream.
         """
         sections = {}
@@ -42,5 +45,6 @@ class GatewayFiles:
         model = {"routes": [f"{name}/m" for name in sections]}
         path = self._folder / f"{job}.yaml"
         # JSON is valid YAML.
-        path.write_text(json.dumps({"upstreams": sections, "models": {"default": model}}))
+        file = {"upstreams": sections, "models": {"default": model}, "issuers": issuers or {}}
+        path.write_text(json.dumps(file))
         return path

@@ -8,6 +8,7 @@ import grpc
 import trustme
 
 from support.certificates import Pair
+from support.cluster import mounted_token, token_of
 from support.helm import of_kind, pod_specs, rendering
 from tokenwire_client import Client
 
@@ -34,6 +35,7 @@ SECRETS: Final[dict[str, dict[str, bytes]]] = {
 
 # The ConfigMaps that they refer to.
 MAPS: Final[dict[str, dict[str, str]]] = {
+    "kube-root-ca.crt": {"ca.crt": CA.cert_pem.bytes().decode()},
     "corporate": {"ca.crt": CA.cert_pem.bytes().decode()},
     "gateway": {
         "models.yaml": "upstreams: {gpu: {base_url: http://vllm.models.svc:8000/v1}}\n"
@@ -64,6 +66,8 @@ class Pod:
                     _write(source["secret"], self._folders[volume["name"]])
                 if "configMap" in source:
                     self._write_map(source["configMap"], self._folders[volume["name"]])
+                if "serviceAccountToken" in source:
+                    self._write_token(source["serviceAccountToken"], self._folders[volume["name"]])
 
     @property
     def server(self) -> dict[str, Any]:
@@ -99,7 +103,8 @@ class Pod:
         """Return a client that the server accepts."""
         name = self.server_name
         if name is None:
-            return Client(address)
+            audience = re.search(r'"audience": "(.+)"', self._text)
+            return Client(address, key=audience and token_of("shop", audience[1]))
         return Client(
             address,
             credentials=grpc.ssl_channel_credentials(
@@ -115,6 +120,11 @@ class Pod:
         data = every[source["name"]]["data"] if source["name"] in every else MAPS[source["name"]]
         for item in source.get("items") or [{"key": key, "path": key} for key in data]:
             (folder / item["path"]).write_text(self._all_here(data[item["key"]]))
+
+    def _write_token(self, source: dict[str, Any], folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        token = mounted_token(source, self.spec["serviceAccountName"])
+        (folder / source["path"]).write_text(token)
 
     def _all_here(self, text: str) -> str:
         for mount in self.server.get("volumeMounts", []):

@@ -49,6 +49,7 @@ EXPECTED = {
     "route-flaky": {"TokenwireFallbackRate", "TokenwireUpstreamErrors"},
     "route-full": {"TokenwireCallsWaitForRoute"},
     "file-invalid": {"TokenwireGatewayFileNotReloaded"},
+    "issuer-away": {"TokenwireIssuerKeysOld"},
     "model-lost": {
         "TokenwireModelNotServing",
         "TokenwireRouteOpen",

@@ -1,14 +1,19 @@
 """The rendered commands and settings of the chart, run with the real program."""
 
+import re
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from support.cluster import address_of_keys, api_server, token_of
 from support.helm import CI, CI_NAMES, ci
-from support.pods import Pod
+from support.issuer import KEYS, IssuerServer
+from support.pods import CA, Pod
 from support.process import ServerProcess, run_tokenwire
 from support.programs import run
+from tokenwire_client import ChatError, Client
 from tokenwire_demo import DemoUpstream
 from tool import BIN
 
@@ -16,6 +21,8 @@ pytestmark = pytest.mark.tools
 
 GPU = "http://vllm.models.svc:8000/v1"
 """The first upstream of the gateway files."""
+KEYS_OF_THE_CLUSTER = re.compile(r"https://kubernetes[.a-z]+/openid/v1/jwks")
+SERVICE_ACCOUNTS = "service-accounts"
 ANSWER = "This is tokenwire's built-in demo model"
 
 
@@ -29,15 +36,59 @@ def environment_of(pod: Pod, upstream: DemoUpstream) -> dict[str, str]:
     return env
 
 
+def with_api_server(env: dict[str, str], server: IssuerServer) -> dict[str, str]:
+    """Let the gateway file name the API server of the test, and return the environment."""
+    file = Path(env["TOKENWIRE_CONFIG"])
+    text, found = KEYS_OF_THE_CLUSTER.subn(address_of_keys(server), file.read_text())
+    assert found == 1
+    file.write_text(text)
+    return env
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[IssuerServer]:
+    """Run an API server that has the keys of the cluster's service accounts."""
+    async with api_server(CA) as running:
+        yield running
+
+
+async def test_service_accounts_are_callers(
+    tmp_path: Path, upstream: DemoUpstream, cluster: IssuerServer
+) -> None:
+    """The pod reads the keys with its own token, and accepts those of the namespaces alone."""
+    pod = Pod(ci(SERVICE_ACCOUNTS), "Deployment", tmp_path)
+    env = with_api_server(environment_of(pod, upstream), cluster)
+    own = (tmp_path / "Deployment" / "cluster" / "token").read_text()
+    async with ServerProcess(env=env) as server:
+        for namespace, audience, reason in (
+            ("models", "llm.example.com", ""),
+            ("jobs", "llm.example.com", ""),
+            ("other", "llm.example.com", "CREDENTIALS_INVALID"),
+            ("jobs", "https://kubernetes.default.svc", "CREDENTIALS_INVALID"),
+        ):
+            token = token_of("app", audience, namespace)
+            async with Client(server.address, key=token) as client:
+                if reason:
+                    with pytest.raises(ChatError) as caught:
+                        await client.ask("hello")
+                    assert caught.value.reason == reason
+                else:
+                    assert (await client.ask("hello")).content.startswith(ANSWER)
+        assert cluster.requests == [KEYS]
+        assert cluster.authorizations == [f"Bearer {own}"]
+
+
 @pytest.mark.parametrize("values", CI, ids=CI_NAMES)
 async def test_the_rendered_container_serves(
-    values: Path, tmp_path: Path, upstream: DemoUpstream
+    values: Path, tmp_path: Path, upstream: DemoUpstream, cluster: IssuerServer
 ) -> None:
     """The rendered command and environment contain only valid settings, and the server answers."""
     pod = Pod(values, "Deployment", tmp_path)
     program, command, *arguments = pod.server["command"]
     assert (program, command) == ("tokenwire", "serve")
     env = environment_of(pod, upstream)
+    if values == ci(SERVICE_ACCOUNTS):
+        with_api_server(env, cluster)
     async with ServerProcess(*arguments, env=env) as server, pod.caller(server.address) as client:
         text = "".join([answer.content async for answer in client.send("hello")])
     assert text.startswith(ANSWER)
@@ -52,10 +103,14 @@ async def test_a_mounted_gateway_file_is_valid(tmp_path: Path, upstream: DemoUps
     assert "25%     internal/mini" in checked.stdout
 
 
-@pytest.mark.parametrize("name", ["demo", "tls", "mtls"])
-async def test_helm_test_gets_its_answer(name: str, tmp_path: Path, upstream: DemoUpstream) -> None:
+@pytest.mark.parametrize("name", ["demo", "tls", "mtls", SERVICE_ACCOUNTS])
+async def test_helm_test_gets_its_answer(
+    name: str, tmp_path: Path, upstream: DemoUpstream, cluster: IssuerServer
+) -> None:
     """Both commands of the `helm test` pod succeed against a server with the same values."""
     env = environment_of(Pod(ci(name), "Deployment", tmp_path), upstream)
+    if name == SERVICE_ACCOUNTS:
+        with_api_server(env, cluster)
     pod = Pod(ci(name), "Pod", tmp_path)
     async with ServerProcess(env=env) as server:
         for container in (*pod.spec["initContainers"], *pod.spec["containers"]):

@@ -43,6 +43,7 @@ CODES: Final[dict[type[ServiceError], StatusCode]] = {
     errors.SlowConsumer: StatusCode.RESOURCE_EXHAUSTED,
     errors.ServerShuttingDown: StatusCode.UNAVAILABLE,
     errors.ServerResourcesExhausted: StatusCode.UNAVAILABLE,
+    errors.IssuerUnavailable: StatusCode.UNAVAILABLE,
     errors.InternalError: StatusCode.INTERNAL,
 }
 """The codes that apply before the model has begun to answer; see `code_of`."""

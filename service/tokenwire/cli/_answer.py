@@ -29,6 +29,7 @@ def make_client(args: argparse.Namespace) -> Client:
         args.address,
         credentials=credentials(args),
         key=args.key,
+        token_file=args.token_file,
         options=channel_options(args),
     )
 

@@ -1,4 +1,4 @@
-"""The options of subcommands that call with a key."""
+"""The options of subcommands that call with a key or a token."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ MAX_FILE_BYTES = 65_536
 
 
 def add_key_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the caller's key."""
+    """Add the options for the caller's key or token."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--key",
@@ -23,14 +23,25 @@ def add_key_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="call with the key in this file",
     )
+    group.add_argument(
+        "--token-file",
+        type=_token_file,
+        metavar="FILE",
+        help="call with the token in this file, which is read again when it changes",
+    )
 
 
 def _key(text: str) -> str:
     key = text.strip()
     if not key or not (key.isascii() and key.isprintable()):
-        # The message does not repeat the key.
-        raise argparse.ArgumentTypeError("the key must be one line of printable ASCII")
+        # The message does not repeat it.
+        raise argparse.ArgumentTypeError("a key or token must be one line of printable ASCII")
     return key
+
+
+def _token_file(path: str) -> Path:
+    _key_of_file(path)
+    return Path(unicode(path))
 
 
 def _key_of_file(path: str) -> str:

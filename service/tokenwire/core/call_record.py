@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.call_deadline import CallDeadline
-from tokenwire.core.callers import Caller
+from tokenwire.core.caller import Caller
 from tokenwire.core.domain import Completion, Delta, Stage, ToolCall, Usage
 from tokenwire.core.method import Method
 from tokenwire.core.prices import Price

@@ -8,28 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from tokenwire.core.caller import Caller
 from tokenwire.core.certificates import CertificateNames, CertificateOwners, CertificatePattern
 from tokenwire.core.errors import CredentialsExpired, CredentialsInvalid
+from tokenwire.core.subjects import Subjects
 
 MAX_KEY_BYTES: Final = 4_096
 """The most bytes of a key that is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A caller of the gateway file.
-
-    Attributes:
-        name: The name in the file.
-        models: The models that it may use, in the order of the file; None for all.
-    """
-
-    name: str
-    models: tuple[str, ...] | None = None
-
-    def may_use(self, model: str) -> bool:
-        """Report whether it may use a model."""
-        return self.models is None or model in self.models
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +41,25 @@ class Callers:
     Args:
         callers: All callers, in the order of the file.
         keys: Their keys.
+        subjects: Finds the caller of a token.
         certificates: The patterns of their certificates, by their names.
 
     Attributes:
-        by_name: The callers by name.
+        by_name: The callers, by name.
+        subjects: Finds the caller of a token.
     """
 
     def __init__(
         self,
         callers: Iterable[Caller],
         keys: Iterable[Key],
+        subjects: Subjects,
         certificates: Mapping[str, tuple[CertificatePattern, ...]] = MappingProxyType({}),
     ) -> None:
         self._keys: Mapping[bytes, Key] = {key.digest: key for key in keys}
         self._owners = CertificateOwners(certificates)
         self.by_name: Mapping[str, Caller] = {caller.name: caller for caller in callers}
+        self.subjects = subjects
 
     @property
     def have_certificates(self) -> bool:
@@ -88,20 +77,19 @@ class Callers:
             raise CredentialsInvalid
         return self.by_name[owner]
 
-    def by_key(self, text: str) -> Caller:
-        """Return the caller of a key.
+    def find_key(self, text: str) -> Caller | None:
+        """Return the caller of a key; None if nobody has it.
 
         Raises:
-            CredentialsInvalid: No caller has the key.
             CredentialsExpired: It is not accepted any more.
         """
         encoded = text.encode("utf-8", "surrogatepass")
         if len(encoded) > MAX_KEY_BYTES:
-            raise CredentialsInvalid
+            return None
         digest = hashlib.sha256(encoded).digest()
         key = self._keys.get(digest)
         if key is None or not hmac.compare_digest(key.digest, digest):
-            raise CredentialsInvalid
+            return None
         if key.not_after is not None and time.time() >= key.not_after:
             raise CredentialsExpired
         return key.caller

@@ -346,6 +346,18 @@ class ServerResourcesExhausted(ServiceError):
     retryable = True
 
 
+class IssuerUnavailable(ServiceError):
+    """The issuer of the caller's token, as the token names it, does not tell its keys.
+
+    This also happens with a key that is new, while the issuer is away. Tokens of keys that are
+    known are accepted all the time.
+    """
+
+    reason = "ISSUER_UNAVAILABLE"
+    text = "This service cannot get the keys with which it verifies the caller's token."
+    retryable = True
+
+
 class InternalError(ServiceError):
     """This service has a bug. The log contains the details under the request id."""
 

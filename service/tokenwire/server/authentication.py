@@ -1,9 +1,12 @@
 """Finds the caller of a call by the credentials in its metadata, or by its certificate."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from tokenwire.core.callers import Caller, Callers
+from tokenwire.access.issuers import Issuers
+from tokenwire.access.token import is_token
+from tokenwire.core.caller import Caller
+from tokenwire.core.callers import Callers
 from tokenwire.core.errors import CredentialsInvalid, CredentialsMissing
 from tokenwire.server.certificate_names import names_of
 from tokenwire.server.interceptors.base import Context, Metadata
@@ -13,7 +16,7 @@ KEY_HEADERS: Final = ("x-api-key", "x-goog-api-key")
 """The headers with a key in clients of Anthropic's and Google's APIs."""
 BEARER: Final = "bearer "
 
-Authenticate: TypeAlias = Callable[[Metadata, Context], Caller | None]
+Authenticate: TypeAlias = Callable[[Metadata, Context], Awaitable[Caller | None]]
 """Returns the caller of a call by its metadata and its connection; None if everyone may call."""
 
 
@@ -22,31 +25,43 @@ class Authenticator:
 
     Args:
         callers: Returns the callers; None if everyone may call.
+        issuers: Verify the tokens of callers; None if they have only keys.
     """
 
-    def __init__(self, callers: Callable[[], Callers | None]) -> None:
+    def __init__(
+        self, callers: Callable[[], Callers | None], issuers: Issuers | None = None
+    ) -> None:
         self._callers = callers
+        self._issuers = issuers
 
-    def authenticate(self, metadata: Metadata, context: Context) -> Caller | None:
+    async def authenticate(self, metadata: Metadata, context: Context) -> Caller | None:
         """Return the caller of a call; None if everyone may call.
 
-        A key in the metadata counts; without one, the certificate of the connection.
+        A key or a token in the metadata counts; without one, the certificate of the connection.
 
         Raises:
             CredentialsMissing: The call has no credentials.
             CredentialsInvalid: They are of no caller.
-            CredentialsExpired: They are not accepted any more.
+            CredentialsExpired: They are not accepted any more, or not yet.
+            IssuerUnavailable: They are a token whose issuer does not tell its keys.
         """
         callers = self._callers()
         if callers is None:
             return None
-        key = _key_of(metadata)
-        if key is not None:
-            return callers.by_key(key)
-        names = names_of(context) if callers.have_certificates else None
-        if names is None:
-            raise CredentialsMissing
-        return callers.by_certificate(names)
+        text = _key_of(metadata)
+        if text is None:
+            names = names_of(context) if callers.have_certificates else None
+            if names is None:
+                raise CredentialsMissing
+            return callers.by_certificate(names)
+        # First, because a key of the file may have the form of a token.
+        caller = callers.find_key(text)
+        if caller is None and self._issuers and is_token(text):
+            token = await self._issuers.verify(text)
+            caller = callers.subjects.caller_of(token.issuer, token.subject)
+        if caller is None:
+            raise CredentialsInvalid
+        return caller
 
 
 def _key_of(metadata: Metadata) -> str | None:

@@ -66,7 +66,7 @@ class Entry:
             request: object
             caller = None
             try:
-                caller = authenticate(metadata, context)
+                caller = await authenticate(metadata, context)
                 del metadata
                 request = await requests.read(context)
             except ServiceError as error:

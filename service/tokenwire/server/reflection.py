@@ -6,7 +6,7 @@ servicer serves both.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
@@ -31,7 +31,7 @@ MAX_REQUEST_BYTES: Final = 4_096
 
 Request: TypeAlias = reflection_pb2.ServerReflectionRequest
 Context: TypeAlias = "grpc.aio.ServicerContext[Request, reflection_pb2.ServerReflectionResponse]"
-Authorize: TypeAlias = Callable[[Context], object]
+Authorize: TypeAlias = Callable[[Context], Awaitable[object]]
 """Raises a ServiceError if the caller of a stream may not ask."""
 
 
@@ -104,7 +104,7 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):
             ServiceError: The caller may not ask.
         """
         if self._authorize:
-            self._authorize(context)
+            await self._authorize(context)
         async with self._streams.count(context):
             requests = _limit_size(request_iterator, context)
             responses: Any = super().ServerReflectionInfo(requests, context)

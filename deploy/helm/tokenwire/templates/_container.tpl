@@ -106,6 +106,9 @@ volumeMounts:
   {{- if include "tokenwire.gatewayConfigMap" . }}
   {{- include "tokenwire.gatewayMounts" . | nindent 2 }}
   {{- end }}
+  {{- if .Values.gatewayFile.serviceAccounts.enabled }}
+  - {{ include "tokenwire.clusterMount" . | nindent 4 | trim }}
+  {{- end }}
   {{- if .Values.tls.enabled }}
   - {{ include "tokenwire.tlsMount" . | nindent 4 | trim }}
   {{- end }}

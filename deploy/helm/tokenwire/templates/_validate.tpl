@@ -24,6 +24,7 @@
 {{- fail (printf "a gateway file names its keys itself, but %s gives one too; unset it, and list its Secret in gatewayFile.secrets" (first $keys)) }}
 {{- end }}
 {{- include "tokenwire.validateGatewayFile" . }}
+{{- include "tokenwire.validateServiceAccounts" . }}
 {{- $other := ne (get .Values.settings "TOKENWIRE_PROVIDER" | default "openai") "openai" }}
 {{- if not (or .Values.demo.enabled $file $keys .Values.settings.OPENAI_BASE_URL $other .Values.extraEnvFrom) }}
 {{- fail "no upstream: set apiKey.existingSecret.name to a Secret with the upstream's key, or settings.OPENAI_BASE_URL to an upstream that needs none, or gatewayFile to several upstreams, or demo.enabled=true for the built-in demo model" }}

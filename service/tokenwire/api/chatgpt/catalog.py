@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from tokenwire.core.callers import Caller, Callers
+from tokenwire.core.caller import Caller
+from tokenwire.core.callers import Callers
 from tokenwire.core.errors import ModelNotAllowed
 from tokenwire.core.prices import Price
 from tokenwire.v1 import chatgpt_pb2 as pb

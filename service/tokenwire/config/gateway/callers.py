@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tokenwire.config.gateway.issuers import MAX_CALLER_TOKENS, TokenSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import ModelName
 from tokenwire.core.certificates import MAX_NAME_CHARACTERS, URI_MARK
@@ -130,12 +131,18 @@ class CallerSection(Section):
         description="Names in its client certificates, for calls without a key: SPIFFE IDs or "
         "other URIs, or DNS names. `*` stands for any text between two slashes or dots.",
     )
+    tokens: list[TokenSection] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CALLER_TOKENS,
+        description="Its tokens, such as those of Kubernetes service accounts.",
+    )
     models: list[ModelName] | None = Field(
         None, min_length=1, description="The models that it may use. Unset: all."
     )
 
     @model_validator(mode="after")
     def _can_call(self) -> Self:
-        if not (self.keys or self.certificates):
-            raise PydanticCustomError("caller", "must have `keys` or `certificates`")
+        if not (self.keys or self.tokens or self.certificates):
+            raise PydanticCustomError("caller", "must have `keys`, `tokens` or `certificates`")
         return self

@@ -1,20 +1,18 @@
 """Checks what several places of the gateway file say together."""
 
 import difflib
-import ssl
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
+from tokenwire.config.gateway.authorities import AuthoritiesError, read_authorities
 from tokenwire.config.gateway.model import GatewayFile, RouteSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
-from tokenwire.config.regular_files import read_regular
 
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
 
-NOT_PEM: Final = "must be a PEM file with certificates"
 NO_CLIENT_CA: Final = (
     "has no effect, because the server asks for no certificates; set TOKENWIRE_TLS_CLIENT_CA_FILE "
     "to the authority of the callers, or remove it"
@@ -55,6 +53,7 @@ def check(file: GatewayFile) -> Iterator[Problem]:
                 "must have `keys` for OpenAI itself, or the `base_url` of another upstream",
             )
     yield from _check_callers(file)
+    yield from _check_credentials(file)
     for name in ("default_model", "default_embedding_model"):
         value = getattr(file, name)
         if value is not None and value not in file.models:
@@ -93,21 +92,33 @@ def _check_names(file: GatewayFile) -> Iterator[Problem]:
 
 
 def _check_callers(file: GatewayFile) -> Iterator[Problem]:
-    owners: dict[str, str] = {}
     for name, caller in (file.callers or {}).items():
         for index, model in enumerate(caller.models or ()):
             if model not in file.models:
                 path: Path = ("callers", name, "models", index)
                 yield path, model, f"is not a model of the file{_similar(model, file.models)}"
-        for index, key in enumerate(caller.keys or ()):
-            owner = owners.setdefault(key.hash, f"callers.{name}.keys[{index}]")
-            if owner != f"callers.{name}.keys[{index}]":
-                yield ("callers", name, "keys", index), None, f"is the same key as {owner}"
-        for index, pattern in enumerate(caller.certificates or ()):
-            place = f"callers.{name}.certificates[{index}]"
-            owner = owners.setdefault(pattern, place)
-            if owner != place:
-                yield ("callers", name, "certificates", index), pattern, f"is the same as {owner}"
+        for index, token in enumerate(caller.tokens or ()):
+            if token.issuer not in file.issuers:
+                path = ("callers", name, "tokens", index, "issuer")
+                similar = _similar(token.issuer, file.issuers)
+                yield path, token.issuer, f"is not in `issuers`{similar}"
+
+
+def _check_credentials(file: GatewayFile) -> Iterator[Problem]:
+    """Yield a problem for each credential that two callers have, or one twice."""
+    owners: dict[str, str] = {}
+    for name, caller in (file.callers or {}).items():
+        credentials = {
+            "keys": [key.hash for key in caller.keys or ()],
+            "tokens": [f"{token.issuer} {token.subject}" for token in caller.tokens or ()],
+            "certificates": caller.certificates or (),
+        }
+        for kind, values in credentials.items():
+            for index, value in enumerate(values):
+                place = f"callers.{name}.{kind}[{index}]"
+                owner = owners.setdefault(value, place)
+                if owner != place:
+                    yield ("callers", name, kind, index), None, f"is the same as {owner}"
 
 
 def check_certificates(file: GatewayFile) -> Iterator[Problem]:
@@ -158,13 +169,6 @@ def check_files(
                 yield path, reference, str(problem)
         if upstream.ca_file:
             try:
-                text = read_regular(directory / upstream.ca_file).decode("ascii")
-                ssl.create_default_context(cadata=text)
-            except OSError as error:
-                wrong = isinstance(error, ssl.SSLError)
-                description = NOT_PEM if wrong else f"cannot be read: {error.strerror}"
-                yield (*place, "ca_file"), upstream.ca_file, description
-            except ValueError:
-                yield (*place, "ca_file"), upstream.ca_file, NOT_PEM
-            else:
-                authorities[upstream.ca_file] = text
+                authorities[upstream.ca_file] = read_authorities(directory / upstream.ca_file)
+            except AuthoritiesError as problem:
+                yield (*place, "ca_file"), upstream.ca_file, str(problem)

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tokenwire.config.gateway.callers import MAX_CALLERS, CallerName, CallerSection
+from tokenwire.config.gateway.issuers import MAX_ISSUERS, IssuerName, IssuerSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import (
     Duration,
@@ -217,7 +218,9 @@ class GatewayFile(Section):
     default_embedding_model: ModelName | None = Field(
         None, description="The model of requests of Embed that name none. Unset: they must."
     )
-
+    issuers: dict[IssuerName, IssuerSection] = Field(
+        {}, max_length=MAX_ISSUERS, description="Who signs tokens of callers, by name."
+    )
     callers: dict[CallerName, CallerSection] | None = Field(
         None,
         min_length=1,

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from tokenwire.config.gateway.callers import CallerKeySection, CallerSection
 from tokenwire.config.gateway.checks import Problem
+from tokenwire.config.gateway.issuers import IssuerSection, TokenSection
 from tokenwire.config.gateway.model import (
     GatewayFile,
     ModelSection,
@@ -66,10 +67,14 @@ def _unknown_key(place: Path) -> str:
             section = ModelSection
         case ("models", _, "price"):
             section = PriceSection
+        case ("issuers", _):
+            section = IssuerSection
         case ("callers", _):
             section = CallerSection
-        case ("callers", *_):
+        case ("callers", _, "keys", *_):
             section = CallerKeySection
+        case ("callers", _, "tokens", *_):
+            section = TokenSection
         case _:
             section = RouteSection
     found = difflib.get_close_matches(str(place[-1]), section.model_fields, 1)

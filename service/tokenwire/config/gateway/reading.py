@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tokenwire.config.fields import Settings
 from tokenwire.config.gateway.checks import check, check_certificates, check_files
+from tokenwire.config.gateway.issuer_files import LoadedIssuer, files_of, load_issuers
 from tokenwire.config.gateway.model import GatewayFile, UpstreamSection
 from tokenwire.config.gateway.problems import described, problem_of
 from tokenwire.config.gateway.secrets import file_of, is_reference
@@ -30,6 +31,7 @@ class LoadedGateway:
         secrets: The secrets, by their references.
         authorities: The contents of the files with certificate authorities, by their paths as
             they are written in the file.
+        issuers: The issuers of tokens, by their names.
         client_certificates: Whether the server asks callers for certificates.
     """
 
@@ -38,6 +40,7 @@ class LoadedGateway:
     named_files: tuple[Path, ...]
     secrets: Mapping[str, str] = field(repr=False)
     authorities: Mapping[str, str] = field(repr=False)
+    issuers: Mapping[str, LoadedIssuer] = field(repr=False)
     client_certificates: bool = True
 
     def upstream(self, name: str) -> tuple[UpstreamSection | None, list[str]]:
@@ -90,13 +93,20 @@ def load_gateway(path: Path, *, client_certificates: bool = True) -> LoadedGatew
         raise GatewayFileError(described(path, tree, found)) from None
     secrets: dict[str, str] = {}
     authorities: dict[str, str] = {}
+    issuers: dict[str, LoadedIssuer] = {}
     named_files = tuple(_named_files(file, path.parent))
-    problems = [*check(file), *check_files(file, path.parent, secrets, authorities)]
+    problems = [
+        *check(file),
+        *check_files(file, path.parent, secrets, authorities),
+        *load_issuers(file, path.parent, issuers),
+    ]
     if not client_certificates:
         problems += check_certificates(file)
     if problems:
         raise GatewayFileError(described(path, tree, problems), named_files)
-    return LoadedGateway(path, file, named_files, secrets, authorities, client_certificates)
+    return LoadedGateway(
+        path, file, named_files, secrets, authorities, issuers, client_certificates
+    )
 
 
 def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
@@ -107,6 +117,9 @@ def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
                 yield named
         for ca_file in _ca_files(upstream):
             yield directory / ca_file
+    for issuer in file.issuers.values():
+        for name in files_of(issuer):
+            yield directory / name
 
 
 def _references(upstream: UpstreamSection) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ RESULT: Final = "result"
 ROUTE: Final = "route"
 UPSTREAM: Final = "upstream"
 CALLER: Final = "caller"
+ISSUER: Final = "issuer"
 GATEWAY_MODEL: Final = "model"
 """A model of the gateway file, by its name."""
 
@@ -87,6 +88,30 @@ class ReloadResult(Enum):
 
     OK = "ok"
     ERROR = "error"
+
+
+class IssuerFetchResult(Enum):
+    """How a request for the keys of a token issuer ended.
+
+    Attributes:
+        OK: The keys were received.
+        TIMEOUT: The issuer did not answer in time.
+        UNREACHABLE: No connection, or it broke.
+        TLS: The certificate is not valid for the name or the authorities.
+        STATUS: A status other than 200; redirects are not followed.
+        TOO_LARGE: The response is larger than its limit.
+        INVALID: The response is not the document that it should be.
+        TOKEN_FILE: The token for the issuer's server cannot be read.
+    """
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    STATUS = "status"
+    TOO_LARGE = "too_large"
+    INVALID = "invalid"
+    TOKEN_FILE = "token_file"  # noqa: S105 - no secret
 
 
 class SpanDropReason(Enum):

@@ -12,6 +12,7 @@ from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
 from tokenwire.observability.metrics.callers import CallerMetrics
 from tokenwire.observability.metrics.declarations import Declarations
+from tokenwire.observability.metrics.issuers import IssuerMetrics
 from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
 from tokenwire.observability.metrics.removed_names import RemovedNames
 from tokenwire.observability.metrics.routes import RouteMetrics
@@ -108,6 +109,10 @@ class Metrics:
     def with_usage(self) -> UsageMetrics:
         """Add and return the metrics of usage records."""
         return UsageMetrics(self.registry)
+
+    def with_issuers(self) -> IssuerMetrics:
+        """Add and return the metrics of token issuers."""
+        return IssuerMetrics(self.registry)
 
     def with_routes(self) -> RouteMetrics:
         """Add and return the metrics of routes."""

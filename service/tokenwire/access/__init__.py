@@ -1,0 +1,1 @@
+"""Verifies the tokens of callers by the keys of their issuers."""

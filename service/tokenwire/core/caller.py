@@ -1,0 +1,20 @@
+"""A caller of the gateway file."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller of the gateway file.
+
+    Attributes:
+        name: The name in the file.
+        models: The models that it may use, in the order of the file; None for all.
+    """
+
+    name: str
+    models: tuple[str, ...] | None = None
+
+    def may_use(self, model: str) -> bool:
+        """Report whether it may use a model."""
+        return self.models is None or model in self.models
