@@ -236,8 +236,8 @@ async def test_certificates_need_an_authority(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "a: {}": "callers.a: must have `keys` or `certificates`",
-    "a: {models: [fast]}": "callers.a: must have `keys` or `certificates`",
+    "a: {}": "callers.a: must have `keys`, `tokens` or `certificates`",
+    "a: {models: [fast]}": "callers.a: must have `keys`, `tokens` or `certificates`",
     "a: {certificates: []}": "callers.a.certificates: must have at least 1 entries",
     "a: {certificates: ['*']}": "callers.a.certificates[0]=*: must be a URI such as spiffe://",
     "a: {certificates: ['*.*']}": "must be a URI",

@@ -106,7 +106,7 @@ def test_mistakes_of_issuers_are_told(name: str, tmp_path: Path) -> None:
 
 CALLERS: dict[str, str] = {
     "  a: {tokens: []}": "callers.a.tokens: must have at least 1 entries",
-    "  a: {models: [fast]}": "callers.a: must have `keys` or `tokens`",
+    "  a: {models: [fast]}": "callers.a: must have `keys`, `tokens` or `certificates`",
     "  a: {tokens: [{issuer: onn, subject: a}]}": "callers.a.tokens[0].issuer=onn: is not in "
     "`issuers`; did you mean one?",
     "  a: {tokens: [{issuer: one}]}": "callers.a.tokens[0].subject: is missing",
@@ -116,7 +116,8 @@ CALLERS: dict[str, str] = {
     "  a: {tokens: [{issuer: one, subject: a}]}\n  b: {tokens: [{issuer: one, subject: a}]}": (
         "callers.b.tokens[0]: is the same as callers.a.tokens[0]"
     ),
-    "  a: {keyz: []}": "callers.a.keyz: unknown key; did you mean keys? allowed here: keys, tokens",
+    "  a: {keyz: []}": "callers.a.keyz: unknown key; did you mean keys? allowed here: keys, "
+    "certificates, tokens, models",
 }
 
 
