@@ -7,6 +7,7 @@ from typing import Final
 from tokenwire.api.chatgpt.catalog import Catalog, Catalogs, Defaults, ModelFacts
 from tokenwire.config import Settings
 from tokenwire.config.gateway import (
+    CallerSection,
     GatewayFile,
     LoadedGateway,
     ModelSection,
@@ -17,6 +18,8 @@ from tokenwire.core.callers import Caller, Callers, Key
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import TokenCounter
+from tokenwire.limits.limiter import Limiter
+from tokenwire.limits.metered import MeteredCounter, MeteredEmbeddings, MeteredModel
 from tokenwire.routing.assembly import build_gateway, prices_of
 from tokenwire.routing.budget import RetryBudget
 from tokenwire.routing.gateway import Gateway, GatewayVersions
@@ -106,6 +109,7 @@ class GatewayOffer:
         versions: The models and upstreams.
         catalog: The models, as callers see them.
         router: Answers requests.
+        limiter: Counts what callers use against their limits.
 
     Raises:
         SettingsError: The file cannot be used.
@@ -118,6 +122,7 @@ class GatewayOffer:
         gateway = build_gateway(self.loaded, settings)
         self.versions = GatewayVersions(gateway)
         self.router = Router(self.versions)
+        self.limiter = Limiter()
         self.catalog = _catalog(self.loaded.file, gateway, settings)
 
     def replace(self, loaded: LoadedGateway) -> None:
@@ -131,12 +136,26 @@ class GatewayOffer:
         self.loaded = loaded
         self.catalog = _catalog(loaded.file, gateway, self._settings)
         self.versions.replace(gateway)
+        self.use_store()
+
+    def use_store(self) -> None:
+        """Count the limits in the store that the file names; needs a running event loop."""
+        refuse = self.loaded.file.limits.without_store == "refuse"
+        self.limiter.use(self.loaded.store_url, refuse=refuse)
 
 
 def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
     router = offer.router
     provider = _provider_of(offer.loaded.file, settings)
-    return Offer(router, router, router, lambda: offer.catalog, provider, offer)
+    limiter = offer.limiter
+    return Offer(
+        MeteredModel(router, limiter),
+        MeteredCounter(router, limiter),
+        MeteredEmbeddings(router, limiter),
+        lambda: offer.catalog,
+        provider,
+        offer,
+    )
 
 
 def _catalog(file: GatewayFile, gateway: Gateway, settings: Settings) -> Catalog:
@@ -169,12 +188,18 @@ def callers_of(file: GatewayFile) -> Callers | None:
     return Callers(
         Key(
             bytes.fromhex(key.hash.removeprefix("sha256:")),
-            Caller(name, None if section.models is None else tuple(section.models)),
+            caller,
             key.not_after,
         )
         for name, section in file.callers.items()
+        for caller in [_caller(name, section)]
         for key in section.keys
     )
+
+
+def _caller(name: str, section: CallerSection) -> Caller:
+    models = None if section.models is None else tuple(section.models)
+    return Caller(name, models, section.limits.limits)
 
 
 def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:

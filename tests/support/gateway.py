@@ -45,9 +45,10 @@ class GatewayWorld:
         models: dict[str, Any],
         upstreams: dict[str, dict[str, Any]],
         callers: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None,
     ) -> None:
         """Replace the file by another one, as the kubelet does if it is mounted."""
-        text = file_text(self.upstreams, models, upstreams, callers)
+        text = file_text(self.upstreams, models, upstreams, callers, limits)
         if self.path.is_symlink():
             swap_links(self.path, text)
         else:
@@ -65,12 +66,13 @@ class GatewayWorld:
 
 
 @asynccontextmanager
-async def gateway_world(
+async def gateway_world(  # noqa: PLR0913 - the sections of the file
     folder: Path,
     models: dict[str, Any],
     upstreams: dict[str, dict[str, Any]],
     *,
     callers: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None,
     mounted: bool = False,
     **settings: Any,
 ) -> AsyncIterator[GatewayWorld]:
@@ -81,6 +83,7 @@ async def gateway_world(
         models: The models of the file.
         upstreams: The upstreams of the file, without their addresses.
         callers: The callers of the file; None for everyone.
+        limits: What counts the limits of the callers; None for the server itself.
         mounted: Whether the folder is like a mounted ConfigMap.
         settings: Further settings of the server.
     """
@@ -90,7 +93,7 @@ async def gateway_world(
             for name in upstreams
         }
         path = folder / "gateway.yaml"
-        text = file_text(running, models, upstreams, callers)
+        text = file_text(running, models, upstreams, callers, limits)
         if mounted:
             swap_links(path, text)
         else:
@@ -108,14 +111,15 @@ def file_text(
     models: dict[str, Any],
     upstreams: dict[str, dict[str, Any]],
     callers: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None,
 ) -> str:
     """Return a gateway file with the addresses of the simulators."""
     sections = {
         name: {"base_url": running[name].base_url, **section} for name, section in upstreams.items()
     }
     # JSON is valid YAML.
-    file = {"upstreams": sections, "models": models}
-    return json.dumps(file | ({"callers": callers} if callers else {}))
+    file = {"upstreams": sections, "models": models, "callers": callers, "limits": limits}
+    return json.dumps({key: value for key, value in file.items() if value})
 
 
 def swap_links(path: Path, text: str) -> None:

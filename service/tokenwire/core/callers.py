@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tokenwire.core.errors import CredentialsExpired, CredentialsInvalid
+from tokenwire.core.limits import Limits
 
 MAX_KEY_BYTES: Final = 4_096
 """The most bytes of a key that is looked at."""
@@ -20,10 +21,12 @@ class Caller:
     Attributes:
         name: The name in the file.
         models: The models that it may use, in the order of the file; None for all.
+        limits: How much it may use; None for any amount.
     """
 
     name: str
     models: tuple[str, ...] | None = None
+    limits: Limits | None = None
 
     def may_use(self, model: str) -> bool:
         """Report whether it may use a model."""

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from tokenwire.config.gateway.limits import LimitsSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import ModelName
 
@@ -91,4 +92,7 @@ class CallerSection(Section):
     )
     models: list[ModelName] | None = Field(
         None, min_length=1, description="The models that it may use. Unset: all."
+    )
+    limits: LimitsSection = Field(
+        LimitsSection(), description="How much it may use. Unset: any amount."
     )

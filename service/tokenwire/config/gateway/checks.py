@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
+from tokenwire.config.gateway.limits import is_store_url
 from tokenwire.config.gateway.model import GatewayFile, RouteSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
@@ -99,6 +100,19 @@ def _check_callers(file: GatewayFile) -> Iterator[Problem]:
             owner = owners.setdefault(key.hash, f"callers.{name}.keys[{index}]")
             if owner != f"callers.{name}.keys[{index}]":
                 yield ("callers", name, "keys", index), None, f"is the same key as {owner}"
+        if caller.limits.dollars:
+            unpriced = [model for model in caller.models or file.models if _unpriced(file, model)]
+            if unpriced:
+                path = ("callers", name, "limits", "dollars")
+                description = (
+                    f"cannot be counted: the model {unpriced[0]} has no `price`; set it, to 0 if "
+                    "it costs nothing, or leave the model out of the caller's `models`"
+                )
+                yield path, None, description
+
+
+def _unpriced(file: GatewayFile, model: str) -> bool:
+    return model in file.models and file.models[model].price is None
 
 
 def _similar(name: str, names: Iterable[str]) -> str:
@@ -121,6 +135,8 @@ def check_files(
         authorities: Gets the contents of the files with certificate authorities, by their paths as
             they are written in the file.
     """
+    if file.limits.store is not None and is_reference(file.limits.store):
+        yield from _check_store(file.limits.store, directory, secrets)
     for name, upstream in file.upstreams.items():
         place: Path = ("upstreams", name)
         references: list[tuple[Path, str]] = [
@@ -148,3 +164,15 @@ def check_files(
                 yield (*place, "ca_file"), upstream.ca_file, NOT_PEM
             else:
                 authorities[upstream.ca_file] = text
+
+
+def _check_store(reference: str, directory: FilePath, secrets: dict[str, str]) -> Iterator[Problem]:
+    place: Path = ("limits", "store")
+    try:
+        url = resolve(reference, directory)
+    except SecretError as problem:
+        yield place, reference, str(problem)
+        return
+    secrets[reference] = url
+    if not is_store_url(url):
+        yield place, reference, "must hold a URL such as redis://:PASSWORD@redis:6379/0"

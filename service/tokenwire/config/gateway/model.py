@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tokenwire.config.gateway.callers import MAX_CALLERS, CallerName, CallerSection
+from tokenwire.config.gateway.limits import LimitStoreSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import (
     Duration,
@@ -223,6 +224,9 @@ class GatewayFile(Section):
         min_length=1,
         max_length=MAX_CALLERS,
         description="Who may call, by name. Unset: everyone.",
+    )
+    limits: LimitStoreSection = Field(
+        LimitStoreSection(), description="What counts the limits of the callers."
     )
 
     @property
