@@ -7,9 +7,12 @@ from typing import Any
 import grpc
 import pytest
 
+from support.anthropic_wire import ANTHROPIC
 from support.helpers import violated_fields_of
-from support.providers import ANTHROPIC, OLLAMA, WIRES, Wire, provider_player
+from support.ollama_wire import OLLAMA
+from support.providers import WIRES, provider_player
 from support.quirks import Got
+from support.wire import Wire
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 URL = "https://example.com/a.png"

@@ -4,14 +4,22 @@ import sys
 
 import pytest
 
+from support.anthropic_wire import ANTHROPIC
+from support.mistral_wire import MISTRAL
+from support.ollama_wire import OLLAMA
 from support.process import run_tokenwire
-from support.providers import ANTHROPIC, KEY, OLLAMA, Wire, provider_player
+from support.providers import WIRES, provider_player
+from support.wire import KEY, Wire
 from tokenwire import config
 from tokenwire.config import SettingsError
 from tokenwire.config.providers import AnthropicSettings, OllamaSettings
 from tokenwire.upstreams.build import build_model
 
-PACKAGES = {ANTHROPIC: ["langchain_anthropic"], OLLAMA: ["langchain_ollama", "ollama"]}
+PACKAGES: dict[Wire, list[str]] = {
+    ANTHROPIC: ["langchain_anthropic"],
+    MISTRAL: ["langchain_mistralai"],
+    OLLAMA: ["langchain_ollama", "ollama"],
+}
 WRONG = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "TOKENWIRE_PROXY": "http://127.0.0.1:2"}
 
 
@@ -42,10 +50,14 @@ async def test_a_server_does_not_start(workers: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_anthropic_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anthropic without its key does not start, and the line names the variable."""
-    [problem] = problems(monkeypatch, TOKENWIRE_PROVIDER="anthropic", TOKENWIRE_MODEL="claude")
-    assert problem == "ANTHROPIC_API_KEY is not set; the provider anthropic needs it"
+@pytest.mark.parametrize(
+    ("provider", "variable"),
+    [("anthropic", "ANTHROPIC_API_KEY"), ("mistralai", "MISTRAL_API_KEY")],
+)
+def test_the_key_is_needed(provider: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider without its key does not start, and the line names the variable."""
+    [problem] = problems(monkeypatch, TOKENWIRE_PROVIDER=provider, TOKENWIRE_MODEL="m")
+    assert problem == f"{variable} is not set; the provider {provider} needs it"
 
 
 def test_every_problem_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +97,7 @@ def test_a_setting_without_effect(name: str, value: str, monkeypatch: pytest.Mon
         (ANTHROPIC, "ftp://host"),
         (ANTHROPIC, "api.anthropic.com"),
         (ANTHROPIC, "http://host/?a=1"),
+        (MISTRAL, "http://host/v1?a=1"),
         (OLLAMA, "http://host/#a"),
         (OLLAMA, "host:port"),
         (OLLAMA, "http://"),
@@ -155,7 +168,7 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA], ids=["anthropic", "ollama"])
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 async def test_proxies_and_gateways_of_the_environment(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

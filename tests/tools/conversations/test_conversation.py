@@ -16,13 +16,14 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 from tools.conversations import story
 from tools.conversations.anthropic import ANTHROPIC
 from tools.conversations.chat import CHAT
+from tools.conversations.mistralai import MISTRAL
 from tools.conversations.ollama import OLLAMA
 from tools.conversations.responses import RESPONSES
 from tools.conversations.wire import Wire
 
 pytestmark = pytest.mark.tools
 
-WIRES = [CHAT, RESPONSES, ANTHROPIC, OLLAMA]
+WIRES = [CHAT, RESPONSES, ANTHROPIC, MISTRAL, OLLAMA]
 REJECTION = b'{"error":{"message":"the former turn is not as it was","type":"invalid_request"}}'
 
 

@@ -79,6 +79,12 @@ def _anthropic() -> ProviderDialectClass:
     return AnthropicDialect
 
 
+def _mistralai() -> ProviderDialectClass:
+    from tokenwire.upstreams.langchain.mistralai import MistralDialect  # noqa: PLC0415 - optional
+
+    return MistralDialect
+
+
 def _ollama() -> ProviderDialectClass:
     from tokenwire.upstreams.langchain.ollama import OllamaDialect  # noqa: PLC0415 - optional
 
@@ -107,6 +113,29 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "tools.strict": "tools.strict",
         },
         load=_anthropic,
+    ),
+    "mistralai": Provider(
+        package="langchain_mistralai",
+        needs_key=True,
+        fields={
+            "params.temperature": "temperature",
+            "params.max_tokens": "max_tokens",
+            "params.top_p": "top_p",
+            "params.stop": "stop",
+            "params.seed": "random_seed",
+            "params.frequency_penalty": "frequency_penalty",
+            "params.presence_penalty": "presence_penalty",
+            "parts.image": "image_url",
+            "parts.url": "image_url.url",
+            "reasoning.effort": "reasoning_effort",
+            "format.json_schema": "response_format",
+            "format.json": "response_format",
+            "tool_choice.mode": "tool_choice",
+            "tool_choice.name": "tool_choice",
+            "tool_choice.parallel": "parallel_tool_calls",
+            "tools.strict": "tools.strict",
+        },
+        load=_mistralai,
     ),
     "ollama": Provider(
         package="langchain_ollama",
