@@ -53,6 +53,11 @@ class Wire(ABC):
     def rejected(self, message: str) -> dict[str, Any]:
         """Return the body of a rejection."""
 
+    def model_of(self, head: bytes, body: bytes) -> str:
+        """Return the model that a request names."""
+        del head
+        return str(json.loads(body)["model"])
+
     def raw(self, data: bytes) -> bytes:
         """Return an event with this data."""
         return b"data: " + data + b"\n\n"

@@ -16,7 +16,7 @@ Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
 
 NOT_PEM: Final = "must be a PEM file with certificates"
-KEYS_NEEDED: Final = ("anthropic", "mistralai")
+KEYS_NEEDED: Final = ("anthropic", "google-genai", "mistralai")
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
     {

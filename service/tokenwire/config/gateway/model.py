@@ -40,7 +40,7 @@ Ability: TypeAlias = Literal[
 class UpstreamSection(Section):
     """An API that answers requests."""
 
-    provider: Literal["openai", "anthropic", "mistralai", "ollama"] = Field(
+    provider: Literal["openai", "anthropic", "google-genai", "mistralai", "ollama"] = Field(
         "openai", description="The provider, which decides the wire format."
     )
     base_url: Url | None = Field(

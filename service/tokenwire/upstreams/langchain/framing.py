@@ -131,6 +131,14 @@ class ServerSentEvents:
         return b"event: %b\ndata: %b\n\n" % (name.split(b"\n")[0], _encoded(event))
 
 
+class UnnamedEvents(ServerSentEvents):
+    """The standard's event stream, for packages that do not expect names of events."""
+
+    def encode(self, event: dict[str, Any]) -> bytes:
+        """Return an event with one line of data; see `Framing`."""
+        return b"data: %b\n\n" % _encoded(event)
+
+
 class JsonLines:
     """One object per line. It buffers at most one line."""
 

@@ -18,7 +18,7 @@ from tokenwire.core.domain import ChatRequest, Role, Turn
 from tokenwire.core.errors import UpstreamProtocolError
 from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.facts import Facts, name_in
-from tokenwire.upstreams.langchain.framing import ServerSentEvents
+from tokenwire.upstreams.langchain.framing import UnnamedEvents
 from tokenwire.upstreams.langchain.transport import Transport
 from tokenwire.upstreams.openai.format_fields import format_fields
 from tokenwire.upstreams.openai.irregular_chunks import text_and_reasoning_of
@@ -46,7 +46,7 @@ class MistralDialect:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         key = settings.api_key.get_secret_value() if settings.api_key else ""
         base_url = str(settings.base_url).rstrip("/")
-        transport: Any = Transport(client, httpx, ServerSentEvents)
+        transport: Any = Transport(client, httpx, UnnamedEvents)
         self._chat_model = ChatMistralAI(
             model_name=default_model,
             # Explicit, so that no variable of the package applies.

@@ -79,6 +79,12 @@ def _anthropic() -> ProviderDialectClass:
     return AnthropicDialect
 
 
+def _google_genai() -> ProviderDialectClass:
+    from tokenwire.upstreams.langchain.google_genai import GoogleDialect  # noqa: PLC0415 - optional
+
+    return GoogleDialect
+
+
 def _mistralai() -> ProviderDialectClass:
     from tokenwire.upstreams.langchain.mistralai import MistralDialect  # noqa: PLC0415 - optional
 
@@ -113,6 +119,30 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "tools.strict": "tools.strict",
         },
         load=_anthropic,
+    ),
+    "google-genai": Provider(
+        package="langchain_google_genai",
+        needs_key=True,
+        fields={
+            "params.temperature": "generationConfig.temperature",
+            "params.max_tokens": "generationConfig.maxOutputTokens",
+            "params.top_p": "generationConfig.topP",
+            "params.top_k": "generationConfig.topK",
+            "params.stop": "generationConfig.stopSequences",
+            "params.seed": "generationConfig.seed",
+            "params.frequency_penalty": "generationConfig.frequencyPenalty",
+            "params.presence_penalty": "generationConfig.presencePenalty",
+            "parts.image": "inlineData",
+            "parts.audio": "inlineData",
+            "parts.file": "inlineData",
+            "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",
+            "reasoning.max_tokens": "generationConfig.thinkingConfig.thinkingBudget",
+            "format.json_schema": "generationConfig.responseJsonSchema",
+            "format.json": "generationConfig.responseMimeType",
+            "tool_choice.mode": "toolConfig.functionCallingConfig.mode",
+            "tool_choice.name": "toolConfig.functionCallingConfig.allowedFunctionNames",
+        },
+        load=_google_genai,
     ),
     "mistralai": Provider(
         package="langchain_mistralai",
