@@ -29,6 +29,7 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 # packages of the server's in the same versions, and those of the provider.
 ARG LOCK
 COPY requirements.lock requirements-anthropic.lock requirements-ollama.lock ./
+COPY requirements-google-genai.lock requirements-mistralai.lock ./
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/tokenwire \

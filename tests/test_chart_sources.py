@@ -46,7 +46,7 @@ def test_every_address_of_a_provider_is_a_value() -> None:
     known = set(schema["properties"]["settings"]["properties"])
     helpers = (ROOT / CHART / "templates" / "_helpers.tpl").read_text("utf-8")
     for provider, settings in PROVIDER_SETTINGS.items():
-        [key] = names_of(settings.model_fields["api_key"])
+        key, *_ = names_of(settings.model_fields["api_key"])
         assert set(names_of(settings.model_fields["base_url"])) <= known
         assert key not in known
         assert f'"{provider}" "{key}"' in helpers

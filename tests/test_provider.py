@@ -14,6 +14,7 @@ NAMES = [
     ("openai", "https://azure.com.example/v1", "openai"),
     ("azure_openai", None, "azure.ai.openai"),
     ("google_genai", None, "gcp.gemini"),
+    ("google-genai", None, "gcp.gemini"),
     ("mistralai", None, "mistral_ai"),
     ("anthropic", None, "anthropic"),
 ]

@@ -24,7 +24,9 @@ by the id of the request. Its details (`grpc-status-details-bin`) are for progra
 - `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below.
 - `google.rpc.RetryInfo` with the time to wait before a retry, where it is known. The trailer
   `grpc-retry-pushback-ms` has the same value for gRPC's own retry policy, or -1 where the
-  upstream's quota is used up.
+  quota at the upstream or the caller's budget is used up.
+- `google.rpc.QuotaFailure` with the name of the limit, such as `tokens/m`, where a
+  [limit of the caller](callers.md#limits) is reached.
 - `google.rpc.BadRequest` with the path of the invalid field and what is allowed, where a field is
   invalid.
 

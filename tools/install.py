@@ -11,7 +11,7 @@ tools/node or examples/node and run `npm install --package-lock-only` there;
 change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
 change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
 tools/kubernetes_tools.py for those of the chart. Debian decides about
-Prometheus, nginx and Chromium, and about Maven and the JDK where they are
+Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
 missing. The plugins of protoc are tools of gen/go/go.mod: run
 `go get -tool PLUGIN@VERSION` there.
 """
@@ -164,6 +164,8 @@ def tools() -> Iterator[Tool]:
     if not all(map(shutil.which, CONTAINERS)):
         # Builds and runs the image on machines without Docker.
         yield installed_by_debian("containers", Path("/usr/bin/podman"), *CONTAINERS)
+    if not shutil.which("redis-server"):
+        yield installed_by_debian("redis", Path("/usr/bin/redis-server"), "redis-server")
     if not shutil.which("chromium"):
         yield installed_by_debian("chromium", Path("/usr/bin/chromium"), "chromium")
 

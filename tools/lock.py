@@ -19,7 +19,7 @@ OURS: Final = (
 )
 """This repository's own distributions: resolved for what they need, not locked themselves."""
 
-PROVIDERS: Final = ("anthropic", "ollama")
+PROVIDERS: Final = ("anthropic", "google-genai", "mistralai", "ollama")
 """The extras with the packages of providers."""
 
 
@@ -39,12 +39,14 @@ def lock(source: str, output: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    lock("pyproject.toml", "requirements.lock", *OURS)
     extras = [option for name in ("demo", *PROVIDERS) for option in ("--extra", name)]
     lock("pyproject.toml", "requirements-dev.lock", *OURS, *extras, "--group", "dev")
+    # What the server ships with is tested in its version, also where a provider's package allows
+    # only an earlier one.
+    shared = ("--constraint", "requirements-dev.lock")
+    lock("pyproject.toml", "requirements.lock", *OURS, *shared)
     for provider in PROVIDERS:
         # What the image needs beside requirements.lock, and therefore in its versions.
-        shared = ("--constraint", "requirements-dev.lock")
         lock("pyproject.toml", f"requirements-{provider}.lock", *OURS, "--extra", provider, *shared)
     for package in ("client", "demo"):
         # What it shares with the server is of the same version.

@@ -74,6 +74,7 @@ class App:
         address: The address of the gRPC server, as HOST:PORT.
         metrics_address: The address of the metrics server, as HOST:PORT.
         metrics: The process's metrics.
+        offer: The models, and what answers requests for them.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class App:
     ) -> None:
         self._settings = settings
         self._stopped = False
-        self._offer = offer = build_offer(settings, model)
+        self.offer = offer = build_offer(settings, model)
         self.metrics = Metrics(
             METHODS,
             failure_outcomes(),
@@ -146,7 +147,7 @@ class App:
     @property
     def default_model(self) -> str:
         """The model of requests that name none."""
-        return self._offer.catalog().defaults.model
+        return self.offer.catalog().defaults.model
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -168,7 +169,7 @@ class App:
         )
         self.metrics.watch_reserved(admission.reserved)
         self._status = StatusSource(
-            self._offer,
+            self.offer,
             lambda: "serving" if self._health.serving else "not serving",
             settings.max_streams,
             lambda: (admission.in_flight, admission.queued),
@@ -176,7 +177,7 @@ class App:
         )
         self._probe = AcceptProbe(method.path for method in METHODS)
         self._shedder = LoadShedder(self._probe, admission, self.metrics)
-        offer = self._offer
+        offer = self.offer
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
         others = (
             ModelList(offer.catalog, lambda: self._health.serving),
@@ -271,16 +272,17 @@ class App:
         self._lag.start()
         if self._reloader:
             self._reloader.start()
-        if self._offer.gateway:
-            self._offer.gateway.issuers.start()
+        if self.offer.gateway:
+            self.offer.gateway.issuers.start()
+            self.offer.gateway.use_store()
         self._log_access()
         self._health.set_status(health_pb2.HealthCheckResponse.SERVING)
 
     def _log_access(self) -> None:
         """Log who may call, if there is a gateway file."""
-        if not self._offer.gateway:
+        if not self.offer.gateway:
             return
-        if self._offer.catalog().callers is None:
+        if self.offer.catalog().callers is None:
             log.info("everyone may call, because the gateway file has no callers")
         elif self._settings.tls_certificate_file is None:
             log.warning("callers send their keys in plaintext, because the server has no TLS")
@@ -324,8 +326,8 @@ class App:
         await self._probe.stop()
         closing = asyncio.create_task(self._server.stop(grace_seconds + STATUS_GRACE_SECONDS))
         self._requests.stop()
-        if self._offer.gateway:
-            await self._offer.gateway.issuers.stop()
+        if self.offer.gateway:
+            await self.offer.gateway.issuers.stop()
         self._auxiliary.end_all()
         await asyncio.wait((closing,), timeout=grace_seconds)
         self._outcome.end_all()
@@ -335,6 +337,8 @@ class App:
         self._lag.stop()
         if self._reloader:
             await self._reloader.stop()
+        if self.offer.gateway:
+            await self.offer.gateway.limiter.aclose()
         await self._model.aclose()
         await asyncio.gather(
             asyncio.to_thread(self._telemetry.shutdown),

@@ -8,6 +8,7 @@ from tokenwire.access.issuers import Issuers
 from tokenwire.api.chatgpt.catalog import Catalog, Catalogs, Defaults, ModelFacts
 from tokenwire.config import Settings
 from tokenwire.config.gateway import (
+    CallerSection,
     GatewayFile,
     LoadedGateway,
     ModelSection,
@@ -21,6 +22,8 @@ from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.subjects import SubjectPattern, Subjects
 from tokenwire.core.token_counter import TokenCounter
+from tokenwire.limits.limiter import Limiter
+from tokenwire.limits.metered import MeteredCounter, MeteredEmbeddings, MeteredModel
 from tokenwire.routing.assembly import build_gateway, prices_of
 from tokenwire.routing.budget import RetryBudget
 from tokenwire.routing.gateway import Gateway, GatewayVersions
@@ -111,6 +114,7 @@ class GatewayOffer:
         catalog: The models, as callers see them.
         router: Answers requests.
         issuers: Verify the tokens of callers.
+        limiter: Counts what callers use against their limits.
 
     Raises:
         SettingsError: The file cannot be used.
@@ -125,6 +129,7 @@ class GatewayOffer:
         gateway = build_gateway(self.loaded, settings)
         self.versions = GatewayVersions(gateway)
         self.router = Router(self.versions)
+        self.limiter = Limiter()
         self.catalog = _catalog(self.loaded.file, gateway, settings)
         self.issuers = Issuers()
         self.issuers.replace(self.loaded.issuers)
@@ -141,12 +146,26 @@ class GatewayOffer:
         self.catalog = _catalog(loaded.file, gateway, self._settings)
         self.versions.replace(gateway)
         self.issuers.replace(loaded.issuers)
+        self.use_store()
+
+    def use_store(self) -> None:
+        """Count the limits in the store that the file names; needs a running event loop."""
+        refuse = self.loaded.file.limits.without_store == "refuse"
+        self.limiter.use(self.loaded.store_url, refuse=refuse)
 
 
 def _by_file(offer: GatewayOffer, settings: Settings) -> Offer:
     router = offer.router
     provider = _provider_of(offer.loaded.file, settings)
-    return Offer(router, router, router, lambda: offer.catalog, provider, offer)
+    limiter = offer.limiter
+    return Offer(
+        MeteredModel(router, limiter),
+        MeteredCounter(router, limiter),
+        MeteredEmbeddings(router, limiter),
+        lambda: offer.catalog,
+        provider,
+        offer,
+    )
 
 
 def _catalog(file: GatewayFile, gateway: Gateway, settings: Settings) -> Catalog:
@@ -176,10 +195,7 @@ def callers_of(file: GatewayFile) -> Callers | None:
     """Return the callers of a gateway file; None if everyone may call."""
     if file.callers is None:
         return None
-    callers = {
-        name: Caller(name, None if section.models is None else tuple(section.models))
-        for name, section in file.callers.items()
-    }
+    callers = {name: _caller(name, section) for name, section in file.callers.items()}
     keys = (
         Key(bytes.fromhex(key.hash.removeprefix("sha256:")), callers[name], key.not_after)
         for name, section in file.callers.items()
@@ -195,6 +211,11 @@ def callers_of(file: GatewayFile) -> Callers | None:
         for token in section.tokens or ()
     )
     return Callers(callers.values(), keys, subjects, certificates)
+
+
+def _caller(name: str, section: CallerSection) -> Caller:
+    models = None if section.models is None else tuple(section.models)
+    return Caller(name, models, section.limits.limits)
 
 
 def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:

@@ -10,10 +10,12 @@ from typing import Any
 import grpc
 import pytest
 
+from support.anthropic_wire import ANTHROPIC
 from support.app import Stub
 from support.gateway import HELLO
-from support.providers import ANTHROPIC, KEY, OLLAMA, Wire
+from support.providers import WIRES
 from support.raw_upstream import Piece, RawUpstream, raw_upstream
+from support.wire import KEY, Wire
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
@@ -31,8 +33,9 @@ async def serving(
             "provider": wire.name,
             "base_url": other.base_url.removesuffix("/v1"),
         }
-        if wire is ANTHROPIC:
+        if wire.variables:
             own["keys"] = ["env:GATEWAY_KEY"]
+        if wire is ANTHROPIC:
             own["headers"] = {"X-Team": "ml", "Anthropic-Version": "2099-01-01"}
         file = {
             "upstreams": {"own": own, "demo": {"base_url": demo.base_url}},
@@ -48,7 +51,7 @@ async def serving(
             yield other, demo, chatgpt_pb2_grpc.ChatgptStub(channel)
 
 
-@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 async def test_another_provider_is_a_route(
     wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,9 +61,10 @@ async def test_another_provider_is_a_route(
         other.pieces = wire.answer(*wire.body("Hi"), wire.end())
         answer = await stub.Ask(HELLO)
         assert (answer.content, answer.route.upstream) == ("Hi", "own")
-        assert json.loads(other.body)["model"] == "model-1"
+        assert wire.model_of(other.head, other.body) == "model-1"
+        if wire.variables:
+            assert f" {KEY}".encode() in other.head
         if wire is ANTHROPIC:
-            assert f"Bearer {KEY}".encode() in other.head
             assert b"x-team: ml" in other.head
             assert other.head.lower().count(b"anthropic-version: 2099-01-01") == 1
             assert other.head.lower().count(b"anthropic-version:") == 1
@@ -70,7 +74,7 @@ async def test_another_provider_is_a_route(
         assert demo.requests[-1].body["model"] == "model-2"
 
 
-@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 async def test_another_provider_answers_a_hedge(
     wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

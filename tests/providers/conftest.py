@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.providers import WIRES, Wire, provider_player
+from support.providers import WIRES, provider_player
 from support.quirks import Player
+from support.wire import Wire
 
 LIMIT = 0.5
 

@@ -5,21 +5,12 @@ from typing import Any
 
 import pytest
 
-from support.providers import (
-    ANTHROPIC,
-    DONE,
-    OLLAMA,
-    Wire,
-    block,
-    line,
-    piece,
-    provider_player,
-    sse,
-    start,
-    stop,
-)
+from support.anthropic_wire import ANTHROPIC, block, piece, sse, start, stop
+from support.ollama_wire import DONE, OLLAMA, line
+from support.providers import provider_player
 from support.quirks import Got, Player
 from support.tool_calls import joined_calls
+from support.wire import Wire
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SCHEMA = (

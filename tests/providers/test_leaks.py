@@ -4,8 +4,8 @@ import grpc
 import pytest
 
 from support.process import ServerProcess
-from support.providers import CANARY, KEY, Wire
 from support.raw_upstream import raw_upstream
+from support.wire import CANARY, KEY, Wire
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

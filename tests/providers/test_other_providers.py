@@ -14,7 +14,7 @@ import pytest
 from langchain_core.exceptions import ModelRateLimitError
 from langchain_ollama import ChatOllama
 
-from support.providers import OLLAMA, line
+from support.ollama_wire import OLLAMA, line
 from support.quirks import Got, Player
 from support.raw_upstream import Piece, Reset, raw_upstream
 from tokenwire import config

@@ -7,10 +7,15 @@ from typing import Any
 import grpc
 import pytest
 
+from support.anthropic_wire import ANTHROPIC
+from support.google_wire import GOOGLE
 from support.helpers import collect, violated_fields_of
 from support.listening import listening
-from support.providers import ANTHROPIC, KEY, OLLAMA, Wire, provider_player, select
+from support.mistral_wire import MISTRAL
+from support.ollama_wire import OLLAMA
+from support.providers import provider_player, select
 from support.quirks import Player
+from support.wire import KEY, Wire
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -218,6 +223,12 @@ async def test_a_value_that_the_package_rejects(monkeypatch: pytest.MonkeyPatch)
     ("wire", "path", "header"),
     [
         (ANTHROPIC, b"POST /v1/messages HTTP/1.1", b"authorization: Bearer " + KEY.encode()),
+        (
+            GOOGLE,
+            b"POST /v1beta/models/m:streamGenerateContent?alt=sse HTTP/1.1",
+            b"x-goog-api-key: " + KEY.encode(),
+        ),
+        (MISTRAL, b"POST /chat/completions HTTP/1.1", b"authorization: Bearer " + KEY.encode()),
         (OLLAMA, b"POST /api/chat HTTP/1.1", b"authorization: Bearer " + KEY.encode()),
     ],
 )

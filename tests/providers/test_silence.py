@@ -13,9 +13,10 @@ from support.app import MODEL
 from support.helpers import collect, failure_of, reason_of, text_of
 from support.leaving import promptly
 from support.listening import listening
-from support.providers import Wire, select
+from support.providers import select
 from support.quirks import Got, Player
 from support.raw_upstream import Pause
+from support.wire import Wire
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb

@@ -4,14 +4,24 @@ import sys
 
 import pytest
 
+from support.anthropic_wire import ANTHROPIC
+from support.google_wire import GOOGLE
+from support.mistral_wire import MISTRAL
+from support.ollama_wire import OLLAMA
 from support.process import run_tokenwire
-from support.providers import ANTHROPIC, KEY, OLLAMA, Wire, provider_player
+from support.providers import WIRES, provider_player
+from support.wire import KEY, Wire
 from tokenwire import config
 from tokenwire.config import SettingsError
 from tokenwire.config.providers import AnthropicSettings, OllamaSettings
 from tokenwire.upstreams.build import build_model
 
-PACKAGES = {ANTHROPIC: ["langchain_anthropic"], OLLAMA: ["langchain_ollama", "ollama"]}
+PACKAGES: dict[Wire, tuple[str, ...]] = {
+    ANTHROPIC: ("langchain_anthropic.",),
+    GOOGLE: ("langchain_google_genai.", "google.genai."),
+    MISTRAL: ("langchain_mistralai.",),
+    OLLAMA: ("langchain_ollama.", "ollama."),
+}
 WRONG = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "TOKENWIRE_PROXY": "http://127.0.0.1:2"}
 
 
@@ -42,10 +52,19 @@ async def test_a_server_does_not_start(workers: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_anthropic_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anthropic without its key does not start, and the line names the variable."""
-    [problem] = problems(monkeypatch, TOKENWIRE_PROVIDER="anthropic", TOKENWIRE_MODEL="claude")
-    assert problem == "ANTHROPIC_API_KEY is not set; the provider anthropic needs it"
+@pytest.mark.parametrize(
+    ("provider", "variable"),
+    [
+        ("anthropic", "ANTHROPIC_API_KEY"),
+        ("google-genai", "GOOGLE_API_KEY"),
+        ("google_genai", "GOOGLE_API_KEY"),
+        ("mistralai", "MISTRAL_API_KEY"),
+    ],
+)
+def test_the_key_is_needed(provider: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider without its key does not start, and the line names the variable."""
+    [problem] = problems(monkeypatch, TOKENWIRE_PROVIDER=provider, TOKENWIRE_MODEL="m")
+    assert problem.startswith(f"{variable} is not set; the provider ")
 
 
 def test_every_problem_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +104,8 @@ def test_a_setting_without_effect(name: str, value: str, monkeypatch: pytest.Mon
         (ANTHROPIC, "ftp://host"),
         (ANTHROPIC, "api.anthropic.com"),
         (ANTHROPIC, "http://host/?a=1"),
+        (GOOGLE, "generativelanguage.googleapis.com"),
+        (MISTRAL, "http://host/v1?a=1"),
         (OLLAMA, "http://host/#a"),
         (OLLAMA, "host:port"),
         (OLLAMA, "http://"),
@@ -155,7 +176,7 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA], ids=["anthropic", "ollama"])
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 async def test_proxies_and_gateways_of_the_environment(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,11 +185,15 @@ async def test_proxies_and_gateways_of_the_environment(
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("LANGSMITH_GATEWAY", "true")
     monkeypatch.setenv("LANGSMITH_GATEWAY_API_KEY", "other")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    monkeypatch.setenv("GOOGLE_GENAI_HTTP_CLIENT", "httpx2")
+    monkeypatch.setenv("GOOGLE_GENAI_CLIENT_MODE", "replay")
+    monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v9")
     # The packages create clients when they are imported.
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    for module in [name for name in sys.modules if name.partition(".")[0] in PACKAGES[wire]]:
+    for module in [name for name in sys.modules if f"{name}.".startswith(PACKAGES[wire])]:
         monkeypatch.delitem(sys.modules, module)
-    dialect = f"tokenwire.upstreams.langchain.{wire.name}"
+    dialect = f"tokenwire.upstreams.langchain.{wire.name.replace('-', '_')}"
     monkeypatch.delitem(sys.modules, dialect, raising=False)
     async with provider_player(wire, monkeypatch) as upstream:
         got = await upstream.play(wire.answer(*wire.body("hi"), wire.end()))

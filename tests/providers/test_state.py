@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from support.providers import ANTHROPIC, START, block, piece, provider_player, sse, stop
+from support.anthropic_wire import ANTHROPIC, START, block, piece, sse, stop
+from support.providers import provider_player
 from support.quirks import Player
 from tokenwire.core.conversation_state import MAX_STATE_BYTES, StateCodec
 from tokenwire.v1 import chatgpt_pb2 as pb

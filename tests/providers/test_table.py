@@ -4,9 +4,9 @@ import grpc
 import pytest
 
 from support.helpers import retry_delay_of
-from support.providers import CANARY, KEY, Wire
 from support.quirks import Got, Player
 from support.raw_upstream import Reset
+from support.wire import CANARY, KEY, Wire
 
 ABORTED = grpc.StatusCode.ABORTED
 INTERNAL = grpc.StatusCode.INTERNAL

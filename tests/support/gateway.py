@@ -73,6 +73,7 @@ async def gateway_world(  # noqa: PLR0913 - the sections of the file, each by it
     *,
     callers: dict[str, Any] | None = None,
     issuers: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None,
     mounted: bool = False,
     **settings: Any,
 ) -> AsyncIterator[GatewayWorld]:
@@ -84,6 +85,7 @@ async def gateway_world(  # noqa: PLR0913 - the sections of the file, each by it
         upstreams: The upstreams of the file, without their addresses.
         callers: The callers of the file; None for everyone.
         issuers: The issuers of tokens of the file.
+        limits: What counts the limits of the callers; None for the server itself.
         mounted: Whether the folder is like a mounted ConfigMap.
         settings: Further settings of the server.
     """
@@ -93,7 +95,7 @@ async def gateway_world(  # noqa: PLR0913 - the sections of the file, each by it
             for name in upstreams
         }
         path = folder / "gateway.yaml"
-        text = file_text(running, models, upstreams, callers, issuers=issuers)
+        text = file_text(running, models, upstreams, callers, issuers=issuers, limits=limits)
         if mounted:
             swap_links(path, text)
         else:

@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from support.ports import free_port
 
 READY_WITHIN = 120.0
 MODEL = "mock"
@@ -45,14 +46,6 @@ class Proxy:
     answer: str
     provider_model: str
     provider_port: int
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

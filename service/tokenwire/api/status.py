@@ -10,12 +10,23 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from tokenwire.api.codes import code_of
-from tokenwire.core.errors import DOMAIN, InvalidField, ServiceError, UpstreamQuotaExhausted
+from tokenwire.core.errors import (
+    DOMAIN,
+    CallerBudgetExhausted,
+    InvalidField,
+    LimitReached,
+    ServiceError,
+    UpstreamQuotaExhausted,
+)
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
 """Milliseconds after which gRPC's retry policy may retry; -1 disables the retry (gRFC A6)."""
 MAX_PUSHBACK_MS: Final = 2**31 - 1
 """The largest value that gRPC Java parses. It does not retry on a larger one."""
+QUOTA_SUBJECT: Final = "caller"
+"""The subject of a QuotaFailure; its description is the name of the limit."""
+NO_RETRY: Final = (CallerBudgetExhausted, UpstreamQuotaExhausted)
+"""Failures whose code allows a retry, which would not help."""
 
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
@@ -34,7 +45,8 @@ def to_status(error: ServiceError, code: grpc.StatusCode, request_id: str) -> gr
 
 def extra_trailers(error: ServiceError) -> tuple[tuple[str, str], ...]:
     """Return the trailing metadata of `error` other than its details."""
-    if isinstance(error, UpstreamQuotaExhausted):
+    never = isinstance(error, LimitReached) and error.retry_after is None
+    if never or isinstance(error, NO_RETRY):
         return ((PUSHBACK, "-1"),)
     if error.retry_after is not None:
         return ((PUSHBACK, str(min(_milliseconds(error.retry_after), MAX_PUSHBACK_MS))),)
@@ -90,3 +102,8 @@ def _details(error: ServiceError) -> Iterator[Message]:
             field=error.field, description=error.description, reason=error.reason
         )
         yield error_details_pb2.BadRequest(field_violations=[violation])
+    if isinstance(error, LimitReached):
+        quota = error_details_pb2.QuotaFailure.Violation(
+            subject=QUOTA_SUBJECT, description=error.limit
+        )
+        yield error_details_pb2.QuotaFailure(violations=[quota])

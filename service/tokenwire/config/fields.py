@@ -36,6 +36,7 @@ from tokenwire.config.values import (
     OtelFlag,
     PositiveSeconds,
     Prices,
+    ProviderName,
     Seconds,
     SecretHeader,
 )
@@ -116,11 +117,11 @@ class Settings(BaseSettings):
     project: Header = Field(
         None, validation_alias="OPENAI_PROJECT_ID", description="Project to bill at OpenAI."
     )
-    provider: Name = Field(
+    provider: ProviderName = Field(
         "openai",
-        description="Provider of the model: `openai`, `anthropic` or `ollama`; or, without the "
-        "guarantees of docs/faq.md, any other that LangChain's `init_chat_model` knows. All but "
-        "`openai` need their package.",
+        description="Provider of the model: `openai`, `anthropic`, `google-genai`, `mistralai` or "
+        "`ollama`; or, without the guarantees of docs/faq.md, any other that LangChain's "
+        "`init_chat_model` knows. All but `openai` need their package.",
     )
     model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
     embedding_model: Name | None = Field(

@@ -93,6 +93,36 @@ class AnthropicSettings(ProviderSettings):
     )
 
 
+class GoogleSettings(ProviderSettings):
+    """The settings of the provider `google-genai`."""
+
+    api_key: SecretHeader = Field(
+        None,
+        validation_alias=AliasChoices("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        description="Key for the upstream. Required.",
+    )
+    base_url: Annotated[HttpUrl, BeforeValidator(_bare)] = Field(
+        HttpUrl("https://generativelanguage.googleapis.com"),
+        validation_alias="GOOGLE_GEMINI_BASE_URL",
+        repr=False,
+        description="Base URL of the upstream, without `/v1beta`.",
+    )
+
+
+class MistralSettings(ProviderSettings):
+    """The settings of the provider `mistralai`."""
+
+    api_key: SecretHeader = Field(
+        None, validation_alias="MISTRAL_API_KEY", description="Key for the upstream. Required."
+    )
+    base_url: Annotated[HttpUrl, BeforeValidator(_bare)] = Field(
+        HttpUrl("https://api.mistral.ai/v1"),
+        validation_alias="MISTRAL_BASE_URL",
+        repr=False,
+        description="Base URL of the upstream, with `/v1`.",
+    )
+
+
 class OllamaSettings(ProviderSettings):
     """The settings of the provider `ollama`."""
 
@@ -111,6 +141,8 @@ class OllamaSettings(ProviderSettings):
 
 PROVIDER_SETTINGS: Final[dict[str, type[ProviderSettings]]] = {
     "anthropic": AnthropicSettings,
+    "google-genai": GoogleSettings,
+    "mistralai": MistralSettings,
     "ollama": OllamaSettings,
 }
 """The settings of each provider, by its name in TOKENWIRE_PROVIDER."""

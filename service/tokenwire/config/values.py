@@ -12,6 +12,8 @@ from tokenwire.core.prices import Price
 MAX_PORT: Final = 65_535
 GRPC_SCHEMES: Final = ("unix", "unix-abstract")
 """Not accepted as host names, because gRPC would listen on a Unix socket named like the port."""
+PROVIDERS: Final = {"google_genai": "google-genai"}
+"""The providers with an extra, by LangChain's names, where these differ."""
 CAPTURE_CONTENT: Final = {
     "no_content": False,
     "event_only": False,
@@ -97,6 +99,8 @@ def _header(value: object) -> object:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
+ProviderName = Annotated[Name, BeforeValidator(lambda value: PROVIDERS.get(value, value))]
+"""The name of a provider: that of its extra, or LangChain's."""
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 """Names, separated by commas."""
 

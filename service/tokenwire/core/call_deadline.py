@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -25,8 +26,8 @@ class CallDeadline(TaskTimer):
     def __init__(self, total_seconds: float = math.inf) -> None:
         super().__init__()
         self._end = self._loop.time() + total_seconds
-        self._end_error: type[ServiceError] = StreamDurationLimit
-        self._error: type[ServiceError] = StreamDurationLimit
+        self._end_error: Callable[[], ServiceError] = StreamDurationLimit
+        self._error: Callable[[], ServiceError] = StreamDurationLimit
         self._writing = False
         self._completed = False
         self._usage_seconds = 0.0
@@ -87,7 +88,7 @@ class CallDeadline(TaskTimer):
         self._writing = False
         end = self._end + self._usage_seconds
         if self._loop.time() >= end:
-            raise self._end_error
+            raise self._end_error()
         self._overrun_seconds = self._usage_seconds
         self._error = self._end_error
         # Inlines `_reschedule`: this runs once per token.
@@ -118,8 +119,12 @@ class CallDeadline(TaskTimer):
         self._writing = False
         self._time = math.inf
 
-    def interrupt(self, error: type[ServiceError]) -> None:
-        """End the task with `error`. After the task has left the context, this is a no-op."""
+    def interrupt(self, error: Callable[[], ServiceError]) -> None:
+        """End the task with an error. After the task has left the context, this is a no-op.
+
+        Args:
+            error: Returns the error.
+        """
         # A cancellation that is already pending keeps its error.
         if self._task and not self._expired:
             self._end = self._loop.time()
@@ -127,7 +132,7 @@ class CallDeadline(TaskTimer):
             if self._writing or not self._completed:
                 self._set_limit(self._time, self._error)
 
-    def _set_limit(self, time: float, error: type[ServiceError]) -> None:
+    def _set_limit(self, time: float, error: Callable[[], ServiceError]) -> None:
         end = self._end + self._overrun_seconds
         if time < end:
             self._error = error

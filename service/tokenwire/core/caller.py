@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tokenwire.core.limits import Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -10,10 +12,12 @@ class Caller:
     Attributes:
         name: The name in the file.
         models: The models that it may use, in the order of the file; None for all.
+        limits: How much it may use; None for any amount.
     """
 
     name: str
     models: tuple[str, ...] | None = None
+    limits: Limits | None = None
 
     def may_use(self, model: str) -> bool:
         """Report whether it may use a model."""

@@ -152,6 +152,54 @@ class PromptRejected(CallerError):
     text = "The upstream's policy rejects the prompt."
 
 
+# --- The caller's limits ------------------------------------------------------
+
+
+class LimitReached(CallerError):
+    """A limit of the caller, in the gateway file, has no room for the call.
+
+    Args:
+        limit: The name of the limit, such as `tokens/m`.
+        retry_after: The seconds until there may be room; None if there will never be any.
+    """
+
+    retryable = True
+
+    def __init__(self, limit: str, *, retry_after: float | None = None) -> None:
+        super().__init__(retry_after=retry_after)
+        self.limit = limit
+
+
+class CallerRateLimited(LimitReached):
+    """The caller's requests or tokens within a time are used up, or the rest is too small."""
+
+    reason = "CALLER_RATE_LIMITED"
+    text = "The caller's limit of requests or tokens has no room for the call."
+
+
+class CallerTooManyStreams(LimitReached):
+    """The caller has as many calls at once as it may."""
+
+    reason = "CALLER_TOO_MANY_STREAMS"
+    text = "The caller has too many calls at once."
+
+
+class CallerBudgetExhausted(LimitReached):
+    """The caller's budget has no room for the call, or a limit is used up during the answer."""
+
+    reason = "CALLER_BUDGET_EXHAUSTED"
+    text = "The caller's budget is used up."
+    retryable = False
+
+
+class LimitsUnavailable(ServiceError):
+    """The store that counts the limits is away, and the gateway file says to refuse then."""
+
+    reason = "LIMITS_UNAVAILABLE"
+    text = "The limits of the caller cannot be checked now."
+    retryable = True
+
+
 # --- The upstream -------------------------------------------------------------
 
 

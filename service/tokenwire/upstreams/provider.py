@@ -10,7 +10,7 @@ OTEL_NAMES: Final = {
     "azure_openai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
-    "google_genai": "gcp.gemini",
+    "google-genai": "gcp.gemini",
     "google_vertexai": "gcp.vertex_ai",
     "ibm": "ibm.watsonx.ai",
     "mistralai": "mistral_ai",

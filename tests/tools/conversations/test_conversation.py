@@ -16,13 +16,15 @@ from tokenwire.v1 import chatgpt_pb2_grpc
 from tools.conversations import story
 from tools.conversations.anthropic import ANTHROPIC
 from tools.conversations.chat import CHAT
+from tools.conversations.google_genai import GOOGLE
+from tools.conversations.mistralai import MISTRAL
 from tools.conversations.ollama import OLLAMA
 from tools.conversations.responses import RESPONSES
 from tools.conversations.wire import Wire
 
 pytestmark = pytest.mark.tools
 
-WIRES = [CHAT, RESPONSES, ANTHROPIC, OLLAMA]
+WIRES = [CHAT, RESPONSES, ANTHROPIC, GOOGLE, MISTRAL, OLLAMA]
 REJECTION = b'{"error":{"message":"the former turn is not as it was","type":"invalid_request"}}'
 
 
@@ -121,13 +123,15 @@ async def test_the_whole_conversation(wire: Wire, monkeypatch: pytest.MonkeyPatc
         assert upstream.requests == len(wire.requests)
 
 
-@pytest.mark.parametrize("wire", [CHAT, RESPONSES, ANTHROPIC], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", [CHAT, RESPONSES, ANTHROPIC, GOOGLE], ids=lambda wire: wire.name)
 async def test_without_the_state(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that does not return the state is told that the upstream rejects the request."""
     async with serving(wire, monkeypatch) as (upstream, script, stub):
         script.expect(0)
         answers = await collect(stub.Send(story.message([])))
         turn = story.turn_of(answers, with_state=False)
+        for call in turn.tool_calls:
+            call.state = b""
         results = map(story.result, turn.tool_calls, story.RESULTS)
         history = [pb.Turn(role=pb.ROLE_USER, content=story.QUESTION), turn, *results]
         script.expect(1)

@@ -1,5 +1,6 @@
 """The gateway file: upstreams, models and their routes."""
 
+from tokenwire.config.gateway.callers import CallerSection
 from tokenwire.config.gateway.model import GatewayFile, ModelSection, RouteSection, UpstreamSection
 from tokenwire.config.gateway.reading import (
     GatewayFileError,
@@ -9,6 +10,7 @@ from tokenwire.config.gateway.reading import (
 )
 
 __all__ = [
+    "CallerSection",
     "GatewayFile",
     "GatewayFileError",
     "LoadedGateway",

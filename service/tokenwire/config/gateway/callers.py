@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tokenwire.config.gateway.issuers import MAX_CALLER_TOKENS, TokenSection
+from tokenwire.config.gateway.limits import LimitsSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import ModelName
 from tokenwire.core.certificates import MAX_NAME_CHARACTERS, URI_MARK
@@ -139,6 +140,9 @@ class CallerSection(Section):
     )
     models: list[ModelName] | None = Field(
         None, min_length=1, description="The models that it may use. Unset: all."
+    )
+    limits: LimitsSection = Field(
+        LimitsSection(), description="How much it may use. Unset: any amount."
     )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
 from tokenwire.config.gateway.authorities import AuthoritiesError, read_authorities
+from tokenwire.config.gateway.limits import is_store_url
 from tokenwire.config.gateway.model import GatewayFile, RouteSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
@@ -17,7 +18,7 @@ NO_CLIENT_CA: Final = (
     "has no effect, because the server asks for no certificates; set TOKENWIRE_TLS_CLIENT_CA_FILE "
     "to the authority of the callers, or remove it"
 )
-KEYS_NEEDED: Final = ("anthropic",)
+KEYS_NEEDED: Final = ("anthropic", "google-genai", "mistralai")
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
     {
@@ -102,6 +103,15 @@ def _check_callers(file: GatewayFile) -> Iterator[Problem]:
                 path = ("callers", name, "tokens", index, "issuer")
                 similar = _similar(token.issuer, file.issuers)
                 yield path, token.issuer, f"is not in `issuers`{similar}"
+        if caller.limits.dollars:
+            unpriced = [model for model in caller.models or file.models if _unpriced(file, model)]
+            if unpriced:
+                path = ("callers", name, "limits", "dollars")
+                description = (
+                    f"cannot be counted: the model {unpriced[0]} has no `price`; set it, to 0 if "
+                    "it costs nothing, or leave the model out of the caller's `models`"
+                )
+                yield path, None, description
 
 
 def _check_credentials(file: GatewayFile) -> Iterator[Problem]:
@@ -132,6 +142,10 @@ def check_certificates(file: GatewayFile) -> Iterator[Problem]:
             )
 
 
+def _unpriced(file: GatewayFile, model: str) -> bool:
+    return model in file.models and file.models[model].price is None
+
+
 def _similar(name: str, names: Iterable[str]) -> str:
     found = difflib.get_close_matches(name, names, 1)
     return f"; did you mean {found[0]}?" if found else ""
@@ -152,6 +166,8 @@ def check_files(
         authorities: Gets the contents of the files with certificate authorities, by their paths as
             they are written in the file.
     """
+    if file.limits.store is not None and is_reference(file.limits.store):
+        yield from _check_store(file.limits.store, directory, secrets)
     for name, upstream in file.upstreams.items():
         place: Path = ("upstreams", name)
         references: list[tuple[Path, str]] = [
@@ -172,3 +188,15 @@ def check_files(
                 authorities[upstream.ca_file] = read_authorities(directory / upstream.ca_file)
             except AuthoritiesError as problem:
                 yield (*place, "ca_file"), upstream.ca_file, str(problem)
+
+
+def _check_store(reference: str, directory: FilePath, secrets: dict[str, str]) -> Iterator[Problem]:
+    place: Path = ("limits", "store")
+    try:
+        url = resolve(reference, directory)
+    except SecretError as problem:
+        yield place, reference, str(problem)
+        return
+    secrets[reference] = url
+    if not is_store_url(url):
+        yield place, reference, "must hold a URL such as redis://:PASSWORD@redis:6379/0"

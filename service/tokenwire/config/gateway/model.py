@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from tokenwire.config.gateway.callers import MAX_CALLERS, CallerName, CallerSection
 from tokenwire.config.gateway.issuers import MAX_ISSUERS, IssuerName, IssuerSection
+from tokenwire.config.gateway.limits import LimitStoreSection
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import (
     Duration,
@@ -40,7 +41,7 @@ Ability: TypeAlias = Literal[
 class UpstreamSection(Section):
     """An API that answers requests."""
 
-    provider: Literal["openai", "anthropic", "ollama"] = Field(
+    provider: Literal["openai", "anthropic", "google-genai", "mistralai", "ollama"] = Field(
         "openai", description="The provider, which decides the wire format."
     )
     base_url: Url | None = Field(
@@ -226,6 +227,9 @@ class GatewayFile(Section):
         min_length=1,
         max_length=MAX_CALLERS,
         description="Who may call, by name. Unset: everyone.",
+    )
+    limits: LimitStoreSection = Field(
+        LimitStoreSection(), description="What counts the limits of the callers."
     )
 
     @property

@@ -22,7 +22,7 @@ from tokenwire.config.problems import shown
 
 MAX_PROBLEMS: Final = 20
 """The most problems that are told at once."""
-SECRET_SECTIONS: Final = ("keys", "headers")
+SECRET_SECTIONS: Final = ("keys", "headers", "store")
 """The keys below which somebody may have written a secret, which no message may repeat."""
 KEY_OF_MAP: Final = "[key]"
 """What pydantic adds to the place of a problem with a key of a map."""

@@ -43,6 +43,12 @@ class LoadedGateway:
     issuers: Mapping[str, LoadedIssuer] = field(repr=False)
     client_certificates: bool = True
 
+    @property
+    def store_url(self) -> str | None:
+        """The URL of the store of limits, with its password; None if there is no store."""
+        store = self.file.limits.store
+        return store and self.secrets.get(store, store)
+
     def upstream(self, name: str) -> tuple[UpstreamSection | None, list[str]]:
         """Return the section of an upstream, and the content of what it names."""
         section = self.file.upstreams.get(name)
@@ -110,6 +116,9 @@ def load_gateway(path: Path, *, client_certificates: bool = True) -> LoadedGatew
 
 
 def _named_files(file: GatewayFile, directory: Path) -> Iterator[Path]:
+    store = file.limits.store and file_of(file.limits.store, directory)
+    if store:
+        yield store
     for upstream in file.upstreams.values():
         for reference in _references(upstream):
             named = file_of(reference, directory)

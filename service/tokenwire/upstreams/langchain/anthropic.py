@@ -16,7 +16,6 @@ from tokenwire.core.domain import (
     Effort,
     JsonSchema,
     Reasoning,
-    Role,
     Tool,
     ToolChoice,
     ToolMode,
@@ -26,6 +25,7 @@ from tokenwire.core.errors import InvalidParameter, UpstreamProtocolError
 from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.facts import Facts, name_in
 from tokenwire.upstreams.langchain.framing import ServerSentEvents
+from tokenwire.upstreams.langchain.support import check_system_turns
 from tokenwire.upstreams.langchain.thinking import insert_blocks
 from tokenwire.upstreams.langchain.transport import Transport
 from tokenwire.upstreams.openai.usage import count_of
@@ -95,7 +95,7 @@ class AnthropicDialect:
 
     def parameters(self, request: ChatRequest) -> dict[str, Any]:
         """Return the arguments of `_astream`; see `ProviderDialect`."""
-        _check_system_turns(request)
+        check_system_turns(request, "anthropic")
         sampling = request.sampling
         values = {
             "temperature": sampling.temperature,
@@ -153,18 +153,6 @@ def _check_delta(delta: object) -> None:
         raise UpstreamProtocolError
     if not all(isinstance(delta.get(name, ""), str) for name in DELTA_TEXTS):
         raise UpstreamProtocolError
-
-
-def _check_system_turns(request: ChatRequest) -> None:
-    """Require that turns of the system come first: the package moves or rejects later ones."""
-    is_first = True
-    for index, turn in enumerate(request.history):
-        is_first = is_first and turn.role is Role.SYSTEM
-        if turn.role is Role.SYSTEM and not is_first:
-            raise InvalidParameter(
-                f"history[{index}].role",
-                "may be ROLE_SYSTEM only before all other turns with the provider anthropic",
-            )
 
 
 def _reasoning(reasoning: Reasoning) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Body:
                     yield encoded
                 if failure or self._framing.failure:
                     raise failure or self._framing.failure or errors.UpstreamError
-                if self._exchange.facts.ended:
+                if self._exchange.facts.ended or self._framing.ended:
                     await self._finish()
                     return
                 if is_last:

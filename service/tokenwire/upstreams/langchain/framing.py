@@ -37,6 +37,11 @@ class Framing(Protocol):
         """Why reading has stopped, or None."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether what ends the body has arrived; the rest is ignored."""
+        ...
+
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that `data` completes. The caller must check `failure` afterwards."""
         ...
@@ -101,6 +106,11 @@ class ServerSentEvents:
         """Why reading has stopped; see `Framing`."""
         return self._reader.failure
 
+    @property
+    def ended(self) -> bool:
+        """Whether `[DONE]` has arrived, which only some providers send; see `Framing`."""
+        return self._reader.ended
+
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that `data` completes; see `Framing`."""
         return self._reader.feed(data)
@@ -121,10 +131,20 @@ class ServerSentEvents:
         return b"event: %b\ndata: %b\n\n" % (name.split(b"\n")[0], _encoded(event))
 
 
+class UnnamedEvents(ServerSentEvents):
+    """The standard's event stream, for packages that do not expect names of events."""
+
+    def encode(self, event: dict[str, Any]) -> bytes:
+        """Return an event with one line of data; see `Framing`."""
+        return b"data: %b\n\n" % _encoded(event)
+
+
 class JsonLines:
     """One object per line. It buffers at most one line."""
 
     content_type = "application/x-ndjson"
+    ended = False
+    """No line ends the body: what ends an answer is in an object."""
 
     def __init__(self) -> None:
         self._failure: ServiceError | None = None

@@ -79,6 +79,18 @@ def _anthropic() -> ProviderDialectClass:
     return AnthropicDialect
 
 
+def _google_genai() -> ProviderDialectClass:
+    from tokenwire.upstreams.langchain.google_genai import GoogleDialect  # noqa: PLC0415 - optional
+
+    return GoogleDialect
+
+
+def _mistralai() -> ProviderDialectClass:
+    from tokenwire.upstreams.langchain.mistralai import MistralDialect  # noqa: PLC0415 - optional
+
+    return MistralDialect
+
+
 def _ollama() -> ProviderDialectClass:
     from tokenwire.upstreams.langchain.ollama import OllamaDialect  # noqa: PLC0415 - optional
 
@@ -107,6 +119,53 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "tools.strict": "tools.strict",
         },
         load=_anthropic,
+    ),
+    "google-genai": Provider(
+        package="langchain_google_genai",
+        needs_key=True,
+        fields={
+            "params.temperature": "generationConfig.temperature",
+            "params.max_tokens": "generationConfig.maxOutputTokens",
+            "params.top_p": "generationConfig.topP",
+            "params.top_k": "generationConfig.topK",
+            "params.stop": "generationConfig.stopSequences",
+            "params.seed": "generationConfig.seed",
+            "params.frequency_penalty": "generationConfig.frequencyPenalty",
+            "params.presence_penalty": "generationConfig.presencePenalty",
+            "parts.image": "inlineData",
+            "parts.audio": "inlineData",
+            "parts.file": "inlineData",
+            "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",
+            "reasoning.max_tokens": "generationConfig.thinkingConfig.thinkingBudget",
+            "format.json_schema": "generationConfig.responseJsonSchema",
+            "format.json": "generationConfig.responseMimeType",
+            "tool_choice.mode": "toolConfig.functionCallingConfig.mode",
+            "tool_choice.name": "toolConfig.functionCallingConfig.allowedFunctionNames",
+        },
+        load=_google_genai,
+    ),
+    "mistralai": Provider(
+        package="langchain_mistralai",
+        needs_key=True,
+        fields={
+            "params.temperature": "temperature",
+            "params.max_tokens": "max_tokens",
+            "params.top_p": "top_p",
+            "params.stop": "stop",
+            "params.seed": "random_seed",
+            "params.frequency_penalty": "frequency_penalty",
+            "params.presence_penalty": "presence_penalty",
+            "parts.image": "image_url",
+            "parts.url": "image_url.url",
+            "reasoning.effort": "reasoning_effort",
+            "format.json_schema": "response_format",
+            "format.json": "response_format",
+            "tool_choice.mode": "tool_choice",
+            "tool_choice.name": "tool_choice",
+            "tool_choice.parallel": "parallel_tool_calls",
+            "tools.strict": "tools.strict",
+        },
+        load=_mistralai,
     ),
     "ollama": Provider(
         package="langchain_ollama",

@@ -12,6 +12,7 @@ from tokenwire.core.domain import (
     JsonSchema,
     Part,
     Regex,
+    Role,
 )
 from tokenwire.core.errors import InvalidParameter
 
@@ -38,6 +39,22 @@ def check_support(request: ChatRequest, fields: Container[str], provider: str = 
     for field, path in _set_fields(request):
         if field not in fields:
             raise not_supported(path, provider)
+
+
+def check_system_turns(request: ChatRequest, provider: str) -> None:
+    """Require that turns of the system come before all others, as some providers need it.
+
+    Raises:
+        InvalidParameter: One comes later; the error names it.
+    """
+    is_first = True
+    for index, turn in enumerate(request.history):
+        is_first = is_first and turn.role is Role.SYSTEM
+        if turn.role is Role.SYSTEM and not is_first:
+            raise InvalidParameter(
+                f"history[{index}].role",
+                f"may be ROLE_SYSTEM only before all other turns with the provider {provider}",
+            )
 
 
 def not_supported(path: str, provider: str = "") -> InvalidParameter:

@@ -119,7 +119,15 @@ def text_and_reasoning(content: msgspec.Raw) -> tuple[str, str]:
         # Some upstreams decode the JSON that a model writes token by token. The number's own
         # notation is the text.
         return encoded.decode(), ""
-    value = _value(content)
+    return text_and_reasoning_of(_value(content))
+
+
+def text_and_reasoning_of(value: object) -> tuple[str, str]:
+    """Return the text and the reasoning in a decoded content.
+
+    Raises:
+        UpstreamProtocolError: The text has an unknown shape.
+    """
     if value is None:
         return "", ""
     if isinstance(value, str):

@@ -32,6 +32,8 @@ FIELDS: Final = {
     "response_format": "format",
     "reasoning_effort": "reasoning.effort",
     "budget_tokens": "reasoning.max_tokens",
+    "thinking_budget": "reasoning.max_tokens",
+    "thinking_level": "reasoning.effort",
 }
 """The contract's fields by the names that upstreams use. It has no field for `encoding_format`,
 which the service sets."""

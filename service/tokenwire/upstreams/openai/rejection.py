@@ -51,6 +51,7 @@ RULES_BY_STATUS: Final[dict[int, Rules]] = {
     ),
 }
 DEFAULT_RULES: Final[Rules] = (
+    (words.is_about_key, errors.UpstreamAuthRejected),
     (words.is_about_money, errors.UpstreamQuotaExhausted),
     (words.is_about_rate, errors.UpstreamRateLimited),
     (words.is_about_policy, errors.PromptRejected),

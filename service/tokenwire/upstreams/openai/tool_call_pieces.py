@@ -21,13 +21,17 @@ def tool_call_pieces(delta: MessageDelta, codec: StateCodec | None) -> list[Tool
     Raises:
         UpstreamProtocolError: The tool calls have an unknown shape.
     """
-    calls = _decode(delta.tool_calls)
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        raise UpstreamProtocolError
-    pieces = [_piece(call, call.get("function"), codec) for call in calls]
+    pieces = pieces_of(_decode(delta.tool_calls), codec)
     # The form that preceded `tool_calls`.
     function = _decode(delta.function_call) or None
     return pieces if function is None else [*pieces, _piece({}, function, codec)]
+
+
+def pieces_of(calls: object, codec: StateCodec | None) -> list[ToolCallPiece]:
+    """Return the pieces in a decoded list of tool calls; see `tool_call_pieces`."""
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise UpstreamProtocolError
+    return [_piece(call, call.get("function"), codec) for call in calls]
 
 
 def _decode(encoded: msgspec.Raw) -> Any:

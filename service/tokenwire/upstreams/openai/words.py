@@ -57,6 +57,8 @@ TOO_LONG_AMBIGUOUS: Final = _compile(
 )
 """Phrases that refer to the prompt unless the error names another field."""
 
+INVALID_KEY: Final = re.compile("^(api_key_invalid|invalid_api_key)$", re.IGNORECASE | re.MULTILINE)
+"""Error codes about the key. Google sends 400 with them."""
 UNKNOWN_MODEL: Final = _compile(
     r"""model.{0,100}(not.?found|not.?exist) | (unknown|no.such|invalid).model\b"""
 )
@@ -107,6 +109,11 @@ def is_about_length(body: ErrorBody) -> bool:
     if TOO_LONG.search(body.text):
         return True
     return _matches(TOO_LONG_AMBIGUOUS, body) and not parameters.mentions_another_field(body)
+
+
+def is_about_key(body: ErrorBody) -> bool:
+    """Report whether the service's key is not valid."""
+    return bool(INVALID_KEY.search(body.kinds))
 
 
 def is_about_model(body: ErrorBody) -> bool:

@@ -1,0 +1,129 @@
+"""Gives calls leases on the limits of their callers."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+
+from tokenwire.core import errors
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.limits import Limits, Unit
+from tokenwire.core.prices import Price
+from tokenwire.limits.entries import Refusal
+from tokenwire.limits.lease import Lease
+from tokenwire.limits.memory import STREAMS, MemoryStore
+from tokenwire.limits.own import OwnLeases
+from tokenwire.limits.shared import OnAnswer, SharedLeases, ignore_answer
+
+
+class Limiter:
+    """Gives leases to calls.
+
+    Without a shared store, the limits are counted in the memory of this process.
+
+    Attributes:
+        memory: What this process has used.
+        shared: Tells the shared store of the leases; None without one.
+        on_answer: Called for each request to the shared store.
+    """
+
+    def __init__(self) -> None:
+        self.memory = MemoryStore()
+        self.shared: SharedLeases | None = None
+        self.on_answer: OnAnswer = ignore_answer
+        self._own = OwnLeases(self.memory)
+        self._store: tuple[str, bool] | None = None
+        # Stores that were replaced, until the leases of running calls have ended.
+        self._replaced: set[asyncio.Task[None]] = set()
+
+    def use(self, url: str | None, *, refuse: bool) -> None:
+        """Use a shared store for new calls; running ones keep the one with which they began.
+
+        Args:
+            url: The URL of the store, with its password; None for no store.
+            refuse: Whether calls are refused while the store is away.
+        """
+        wanted = url and (url, refuse)
+        if wanted == self._store:
+            return
+        self._store = wanted or None
+        before = self.shared
+        self.shared = None
+        if url:
+            # Only here, because few servers have a store.
+            from tokenwire.limits.redis_store import RedisStore  # noqa: PLC0415 - see above
+
+            self.shared = SharedLeases(
+                RedisStore(url), self.memory, refuse=refuse, on_answer=self.on_answer
+            )
+            self.shared.start()
+        if before:
+            task = asyncio.create_task(before.finish())
+            self._replaced.add(task)
+            task.add_done_callback(self._replaced.discard)
+
+    async def aclose(self) -> None:
+        """Tell the stores what calls have used, and close their connections."""
+        for task in self._replaced:
+            task.cancel()
+        if self._replaced:
+            await asyncio.wait(self._replaced)
+        if self.shared:
+            await self.shared.aclose()
+
+    @property
+    def running(self) -> int:
+        """The number of leases of running calls."""
+        return self._own.running + (self.shared.running if self.shared else 0)
+
+    async def take(
+        self,
+        call: CallRecord,
+        *,
+        price: Price | None,
+        input_tokens: int,
+        max_output_tokens: int | None,
+    ) -> Lease:
+        """Return a lease for a call, which must be settled when the call ends.
+
+        Args:
+            call: The call, whose caller has limits.
+            price: The price of the tokens; None if it is unknown or nothing is charged.
+            input_tokens: An estimate of the prompt's tokens.
+            max_output_tokens: The most tokens of the answer; None if unknown.
+
+        Raises:
+            LimitReached: A limit has no room for the call.
+            LimitsUnavailable: The store is away.
+        """
+        caller = call.caller
+        assert caller is not None  # noqa: S101 - see above
+        assert caller.limits is not None  # noqa: S101 - see above
+        keeper = self.shared or self._own
+        lease = Lease(
+            uuid.uuid4().hex,
+            caller.name,
+            caller.limits,
+            price=price,
+            input_tokens=input_tokens,
+            max_output_tokens=max_output_tokens,
+            keeper=keeper,
+            end=call.deadline.interrupt,
+        )
+        refusal = await keeper.take(lease)
+        if refusal:
+            raise _error(refusal, caller.limits)
+        return lease
+
+    def used(self, caller: str, limits: Limits) -> Mapping[str, int]:
+        """Return what is used and held of each limit, by its name, as far as this process knows."""
+        found = self.memory.used(caller, limits, time.time())
+        return {**found, **self.shared.used(caller)} if self.shared else found
+
+
+def _error(refusal: Refusal, limits: Limits) -> errors.LimitReached:
+    if refusal.limit == STREAMS:
+        return errors.CallerTooManyStreams(refusal.limit, retry_after=refusal.retry_after)
+    [unit] = [window.unit for window in limits.windows if window.name == refusal.limit]
+    kind = errors.CallerBudgetExhausted if unit is Unit.DOLLARS else errors.CallerRateLimited
+    return kind(refusal.limit, retry_after=refusal.retry_after)

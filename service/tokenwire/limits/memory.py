@@ -1,0 +1,327 @@
+"""Counts the limits of callers in the memory of this process."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tokenwire.core.limits import Limits, Unit, Window
+from tokenwire.limits.entries import (
+    BUCKETS,
+    ENDS,
+    LIFETIME_SECONDS,
+    NOTHING,
+    Entry,
+    EntryKind,
+    Held,
+    Refusal,
+    Totals,
+)
+
+STREAMS: Final = "streams"
+STREAMS_RETRY_SECONDS: Final = 1.0
+"""When another stream of the caller ends is unknown."""
+
+
+@dataclass(slots=True)
+class _Lease:
+    number: int
+    started: float
+    totals: Totals
+    held: Held
+    expires: float
+    settled: bool = False
+
+
+class _WindowCount:
+    """What was used within one window.
+
+    Args:
+        window: The window.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self._width = window.seconds / BUCKETS
+        # By the number of the part, or by the begin of the calendar's period.
+        self._parts: dict[int, int] = {}
+        self.used = 0
+
+    def advance(self, now: float) -> None:
+        """Forget what has left the window."""
+        window = self.window
+        if window.seconds:
+            gone = [part for part in self._parts if self._leaves(part) <= now]
+        else:
+            begin, _ = window.bounds(now)
+            gone = [part for part in self._parts if part < begin]
+        for part in gone:
+            self.used -= self._parts.pop(part)
+
+    def add(self, amount: int, at: float, now: float, *, may_lower: bool) -> None:
+        """Count an amount that was used at a time.
+
+        Args:
+            amount: The amount. A negative one corrects an estimate.
+            at: The time.
+            now: The current time.
+            may_lower: Whether a window that slides is corrected by a negative amount too, because
+                all of it was counted at that time.
+        """
+        if not amount:
+            return
+        if self.window.seconds:
+            part = math.floor(at / self._width)
+            if self._leaves(part) <= now:
+                return
+            if amount < 0:
+                amount = -min(-amount, self._parts.get(part, 0)) if may_lower else 0
+        else:
+            part, _ = self.window.bounds(now)
+            if at < part:
+                return
+        self._parts[part] = self._parts.get(part, 0) + amount
+        self.used += amount
+
+    def retry_after(self, missing: int, now: float) -> float:
+        """Return the seconds until `missing` has left the window.
+
+        Args:
+            missing: The amount by which the window is too small for a call.
+            now: The current time.
+        """
+        if not self.window.seconds:
+            return self.window.bounds(now)[1] - now
+        for part in sorted(self._parts):
+            missing -= self._parts[part]
+            if missing <= 0:
+                return self._leaves(part) - now
+        # Running calls hold the rest, and may give it back at any time.
+        return self._width
+
+    def _leaves(self, part: int) -> float:
+        return (part + 1) * self._width + self.window.seconds
+
+
+@dataclass(slots=True)
+class _Account:
+    """The leases and windows of one caller."""
+
+    leases: "OrderedDict[str, _Lease]" = field(default_factory=OrderedDict)
+    streams: int = 0
+    tokens: int = 0
+    nanodollars: int = 0
+    counts: dict[tuple[Unit, str], _WindowCount] = field(default_factory=dict)
+
+    def held(self, unit: Unit) -> int:
+        match unit:
+            case Unit.TOKENS:
+                return self.tokens
+            case Unit.DOLLARS:
+                return self.nanodollars
+            case Unit.REQUESTS:
+                return 0
+
+
+class MemoryStore:
+    """Counts the limits in memory.
+
+    This is the reference of the script for Redis, which must answer the same.
+
+    Args:
+        keep_settled: Whether leases are known for some time after their end, so that entries may
+            come twice.
+    """
+
+    def __init__(self, *, keep_settled: bool = False) -> None:
+        self._keep_settled = keep_settled
+        self._accounts: dict[str, _Account] = {}
+
+    def apply(
+        self,
+        caller: str,
+        limits: Limits,
+        entries: Sequence[Entry],
+        now: float,
+        *,
+        enforce: bool = True,
+    ) -> list[Refusal | None]:
+        """Apply entries of one caller, one after the other.
+
+        Args:
+            caller: The caller's name.
+            limits: Its limits.
+            entries: The entries.
+            now: The Unix time.
+            enforce: Whether entries can be refused.
+
+        Returns:
+            A refusal, or None, for each entry.
+        """
+        account = self._accounts.get(caller)
+        if account is None:
+            account = self._accounts[caller] = _Account()
+        counts = _counts_of(account, limits)
+        _expire(account, now)
+        for count in counts:
+            count.advance(now)
+        return [self._apply(account, limits, counts, entry, now, enforce) for entry in entries]
+
+    def used(self, caller: str, limits: Limits, now: float) -> dict[str, int]:
+        """Return what is used and held of each limit, by its name."""
+        account = self._accounts.get(caller, _Account())
+        found = {STREAMS: account.streams} if limits.streams is not None else {}
+        for count in _counts_of(account, limits):
+            count.advance(now)
+            found[count.window.name] = count.used + account.held(count.window.unit)
+        return found
+
+    def keep(self, callers: set[str]) -> None:
+        """Forget all callers but these."""
+        for caller in self._accounts.keys() - callers:
+            del self._accounts[caller]
+
+    def _apply(  # noqa: PLR0913, PLR0917 - the state of one step of `apply`
+        self,
+        account: _Account,
+        limits: Limits,
+        counts: Sequence[_WindowCount],
+        entry: Entry,
+        now: float,
+        enforce: bool,  # noqa: FBT001 - see above
+    ) -> Refusal | None:
+        lease = account.leases.get(entry.lease)
+        if _changes_nothing(lease, entry):
+            return None
+        if entry.kind is EntryKind.TAKE and enforce:
+            refusal = _refusal(account, limits, counts, entry, now)
+            if refusal:
+                return refusal
+        if lease is None:
+            lease = _begin(account, counts, entry, now)
+        _charge(counts, lease, entry.totals, now)
+        lease.number = entry.number
+        lease.totals = entry.totals
+        lease.expires = now + LIFETIME_SECONDS
+        account.leases.move_to_end(entry.lease)
+        _hold(account, lease, entry.held)
+        if entry.kind in ENDS:
+            if not lease.settled:
+                account.streams -= 1
+            lease.settled = True
+            if not self._keep_settled:
+                del account.leases[entry.lease]
+            return None
+        if entry.kind is EntryKind.RENEW and enforce and any(entry.held):
+            refusal = _overrun(account, counts, now)
+            if refusal:
+                _hold(account, lease, Held())
+            return refusal
+        return None
+
+
+def _changes_nothing(lease: _Lease | None, entry: Entry) -> bool:
+    if lease is None:
+        return entry.kind is EntryKind.DROP
+    return entry.kind is EntryKind.TAKE or entry.number <= lease.number
+
+
+def _counts_of(account: _Account, limits: Limits) -> list[_WindowCount]:
+    found = []
+    for window in limits.windows:
+        key = window.unit, window.period
+        count = account.counts.get(key)
+        if count is None:
+            count = account.counts[key] = _WindowCount(window)
+        count.window = window
+        found.append(count)
+    return found
+
+
+def _expire(account: _Account, now: float) -> None:
+    leases = account.leases
+    while leases:
+        name, lease = next(iter(leases.items()))
+        if lease.expires > now:
+            return
+        _hold(account, lease, Held())
+        if not lease.settled:
+            account.streams -= 1
+        del leases[name]
+
+
+def _refusal(
+    account: _Account,
+    limits: Limits,
+    counts: Sequence[_WindowCount],
+    entry: Entry,
+    now: float,
+) -> Refusal | None:
+    if limits.streams is not None and account.streams >= limits.streams:
+        return Refusal(STREAMS, STREAMS_RETRY_SECONDS)
+    for count in counts:
+        window = count.window
+        need = _need(entry, window.unit)
+        over = count.used + account.held(window.unit) + need - window.amount
+        if over > 0:
+            never = need > window.amount
+            return Refusal(window.name, None if never else count.retry_after(over, now))
+    return None
+
+
+def _overrun(account: _Account, counts: Sequence[_WindowCount], now: float) -> Refusal | None:
+    """Return the first window in which more is used and held than it has."""
+    for count in counts:
+        over = count.used + account.held(count.window.unit) - count.window.amount
+        if over > 0 and count.window.unit is not Unit.REQUESTS:
+            return Refusal(count.window.name, count.retry_after(over, now))
+    return None
+
+
+def _need(entry: Entry, unit: Unit) -> int:
+    match unit:
+        case Unit.TOKENS:
+            return entry.totals.input_tokens + entry.totals.output_tokens + entry.held.tokens
+        case Unit.DOLLARS:
+            totals = entry.totals
+            used = totals.input_nanodollars + totals.output_nanodollars
+            return used + entry.held.nanodollars
+        case Unit.REQUESTS:
+            return 1
+
+
+def _begin(account: _Account, counts: Sequence[_WindowCount], entry: Entry, now: float) -> _Lease:
+    """Add a lease that is new, or that has expired here and goes on."""
+    started = now if entry.kind is EntryKind.TAKE else entry.started
+    if entry.known is None:
+        for count in counts:
+            if count.window.unit is Unit.REQUESTS:
+                count.add(1, started, now, may_lower=False)
+    lease = _Lease(0, started, entry.known or NOTHING, Held(), now)
+    account.leases[entry.lease] = lease
+    account.streams += 1
+    return lease
+
+
+def _charge(counts: Sequence[_WindowCount], lease: _Lease, totals: Totals, now: float) -> None:
+    """Count what was used since the last entry: the input at the start, the output now."""
+    before = lease.totals
+    for count in counts:
+        match count.window.unit:
+            case Unit.TOKENS:
+                inputs = totals.input_tokens - before.input_tokens
+                outputs = totals.output_tokens - before.output_tokens
+            case Unit.DOLLARS:
+                inputs = totals.input_nanodollars - before.input_nanodollars
+                outputs = totals.output_nanodollars - before.output_nanodollars
+            case Unit.REQUESTS:
+                continue
+        count.add(inputs, lease.started, now, may_lower=True)
+        count.add(outputs, now, now, may_lower=False)
+
+
+def _hold(account: _Account, lease: _Lease, held: Held) -> None:
+    account.tokens += held.tokens - lease.held.tokens
+    account.nanodollars += held.nanodollars - lease.held.nanodollars
+    lease.held = held

@@ -1,0 +1,285 @@
+"""Keeps a shared store informed of this process's leases, without making a token wait for it."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeAlias
+
+from tokenwire.core import errors
+from tokenwire.limits.entries import LIFETIME_SECONDS, Entry, Refusal
+from tokenwire.limits.lease import Lease
+from tokenwire.limits.memory import MemoryStore
+from tokenwire.limits.store import Batch, Reply, SharedStore, StoreError
+
+ANSWER_SECONDS: Final = 0.25
+"""The longest time for an answer of the store. After it the store counts as away."""
+ROUND_SECONDS: Final = 0.02
+"""The pause between two rounds of renewals, so that one round has those of many leases."""
+RETRY_SECONDS: Final = 1.0
+"""The time between two attempts while the store is away."""
+KEEP_ALIVE_SECONDS: Final = LIFETIME_SECONDS / 3
+POLL_SECONDS: Final = 5.0
+MAX_ENTRIES: Final = 1_000
+"""The most entries of one round."""
+MAX_UNSENT: Final = 100_000
+"""The most leases whose state waits for the store; beyond it, the oldest are forgotten."""
+
+log = logging.getLogger(__name__)
+
+OnAnswer: TypeAlias = Callable[[float, StoreError | None], None]
+"""Called with the seconds that the store took, and its failure, or None if it answered."""
+
+
+def ignore_answer(seconds: float, failure: StoreError | None) -> None:
+    """Do nothing with an answer of the store."""
+    del seconds, failure
+
+
+class SharedLeases:
+    """Sends the state of leases to a shared store.
+
+    Args:
+        store: The store.
+        memory: Counts what this process uses, and decides while the store is away.
+        refuse: Whether calls are refused while the store is away, instead of counted in memory.
+        on_answer: Called for each request to the store.
+
+    Attributes:
+        away: Whether the store did not answer the last time.
+        refuse: As above.
+        lost: How many leases were forgotten before the store had their last state.
+    """
+
+    def __init__(
+        self, store: SharedStore, memory: MemoryStore, *, refuse: bool, on_answer: OnAnswer
+    ) -> None:
+        self._store = store
+        self._memory = memory
+        self.refuse = refuse
+        self._on_answer = on_answer
+        self.away = False
+        self.lost = 0
+        self._running: set[Lease] = set()
+        self._unsent: dict[Lease, None] = {}
+        self._asked = 0
+        self._used: dict[str, tuple[float, Mapping[str, int]]] = {}
+        self._wake = asyncio.Event()
+        self._round_done = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> int:
+        """The number of leases of running calls."""
+        return len(self._running)
+
+    @property
+    def unsent(self) -> int:
+        """The number of leases whose state waits for the store, or for its answer."""
+        return len(self._unsent) + self._asked
+
+    def start(self) -> None:
+        """Start to send."""
+        self._task = asyncio.create_task(self._run())
+
+    async def aclose(self) -> None:
+        """Send what waits, if the store answers, and close the connections."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        with contextlib.suppress(StoreError, TimeoutError):
+            while self._unsent and not self.away:
+                await self._send()
+        await self._store.aclose()
+
+    async def finish(self) -> None:
+        """Close the connections once all running calls have ended and the store knows it."""
+        try:
+            while self._running or self._unsent:
+                await self._round_done.wait()
+        finally:
+            await self.aclose()
+
+    async def take(self, lease: Lease) -> Refusal | None:
+        """Take a lease; wait for the store for at most ANSWER_SECONDS, and not while it is away.
+
+        Raises:
+            LimitsUnavailable: The store is away, and calls are refused then.
+        """
+        entry = lease.take()
+        if self.away:
+            return self._take_alone(lease, entry)
+        try:
+            [reply] = await self._ask([Batch(lease.caller, lease.limits, [entry])])
+        except StoreError as error:
+            self._lose(error)
+        except asyncio.CancelledError:
+            self._drop(lease)
+            raise
+        else:
+            [refusal] = reply.refusals
+            if refusal is None:
+                self._running.add(lease)
+                lease.confirm(entry)
+                self._count(lease, entry, enforce=False)
+            return refusal
+        try:
+            refusal = self._take_alone(lease, entry)
+        except errors.LimitsUnavailable:
+            self._drop(lease)
+            raise
+        if refusal:
+            self._drop(lease)
+        return refusal
+
+    def renew(self, lease: Lease) -> None:
+        """Have the next slice of a lease reserved in the background."""
+        if self.away and self.refuse and lease.output_tokens >= lease.reserved_to:
+            lease.end(errors.LimitsUnavailable)
+        self._queue(lease)
+
+    def settle(self, lease: Lease) -> None:
+        """Have the end of a lease sent in the background."""
+        self._running.discard(lease)
+        # Here and not with every attempt to send it, because memory has it for sure.
+        self._count(lease, lease.renew(), enforce=False)
+        self._queue(lease)
+
+    async def caught_up(self, lease: Lease) -> None:
+        """Wait until the store has answered, or is away, if a lease is overdrawn."""
+        while lease.overdrawn and not self.away:
+            await self._round_done.wait()
+        if lease.overdrawn and self.refuse:
+            lease.end(errors.LimitsUnavailable)
+
+    def used(self, caller: str) -> Mapping[str, int]:
+        """Return what is used of each limit, as the store has said last."""
+        since, used = self._used.get(caller, (0.0, {}))
+        if time.monotonic() - since < LIFETIME_SECONDS:
+            return used
+        # What slides has left its window since, and only the store would know.
+        return {name: amount for name, amount in used.items() if name.endswith(("/d", "/month"))}
+
+    def _take_alone(self, lease: Lease, entry: Entry) -> Refusal | None:
+        if self.refuse:
+            raise errors.LimitsUnavailable(retry_after=RETRY_SECONDS)
+        refusal = self._count(lease, entry, enforce=True)
+        if refusal is None:
+            self._running.add(lease)
+        return refusal
+
+    def _drop(self, lease: Lease) -> None:
+        """Have the store forget a lease that it may have taken."""
+        lease.drop()
+        self._queue(lease)
+
+    def _queue(self, lease: Lease) -> None:
+        self._unsent[lease] = None
+        while len(self._unsent) > MAX_UNSENT:
+            del self._unsent[next(iter(self._unsent))]
+            self.lost += 1
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            self._wake.clear()
+            self._queue_silent()
+            try:
+                await self._send()
+            except StoreError as error:
+                self._lose(error)
+            except Exception:
+                # Renewals must go on, or every running answer would end.
+                log.exception("leases could not be renewed")
+            finally:
+                self._round_done.set()
+                self._round_done = asyncio.Event()
+            if self._unsent:
+                self._wake.set()
+            await asyncio.sleep(RETRY_SECONDS if self.away else ROUND_SECONDS)
+
+    def _queue_silent(self) -> None:
+        """Queue the leases that would expire in the store."""
+        before = time.monotonic() - KEEP_ALIVE_SECONDS
+        for lease in self._running:
+            if lease.sent < before:
+                self._unsent[lease] = None
+
+    async def _send(self) -> None:
+        """Send the state of the leases that wait.
+
+        Raises:
+            StoreError: The store did not answer. They wait again.
+        """
+        leases = list(itertools.islice(self._unsent, MAX_ENTRIES))
+        if not leases and not self.away:
+            return
+        sent: dict[str, list[tuple[Lease, Entry]]] = {}
+        for lease in leases:
+            del self._unsent[lease]
+            entry = lease.renew()
+            sent.setdefault(lease.caller, []).append((lease, entry))
+            if not lease.settled:
+                refusal = self._count(lease, entry, enforce=self.away and not self.refuse)
+                _end_if(refusal, lease)
+        batches = [
+            Batch(caller, pairs[-1][0].limits, [entry for _, entry in pairs])
+            for caller, pairs in sent.items()
+        ]
+        self._asked = len(leases)
+        try:
+            replies = await self._ask(batches)
+        except BaseException:
+            # Before those that were queued in the meantime, so that the oldest stay first.
+            self._unsent = dict.fromkeys([*leases, *self._unsent])
+            raise
+        finally:
+            self._asked = 0
+        for pairs, reply in zip(sent.values(), replies, strict=True):
+            for (lease, entry), refusal in zip(pairs, reply.refusals, strict=True):
+                lease.confirm(entry)
+                _end_if(refusal, lease)
+
+    async def _ask(self, batches: Sequence[Batch]) -> list[Reply]:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                replies = await self._store.apply(batches)
+        except TimeoutError:
+            failure = StoreError("timeout")
+            self._on_answer(time.monotonic() - started, failure)
+            raise failure from None
+        except StoreError as error:
+            self._on_answer(time.monotonic() - started, error)
+            raise
+        self._on_answer(time.monotonic() - started, None)
+        if self.away:
+            self.away = False
+            log.info("the store of limits answers again")
+        now = time.monotonic()
+        for batch, reply in zip(batches, replies, strict=True):
+            self._used[batch.caller] = now, reply.used
+        return replies
+
+    def _lose(self, error: StoreError) -> None:
+        if not self.away:
+            self.away = True
+            then = "refused" if self.refuse else "counted by this process alone"
+            log.error("the store of limits is away", extra={"cause": error.cause, "calls": then})
+        self._wake.set()
+
+    def _count(self, lease: Lease, entry: Entry, *, enforce: bool) -> Refusal | None:
+        now = time.time()
+        [refusal] = self._memory.apply(lease.caller, lease.limits, [entry], now, enforce=enforce)
+        return refusal
+
+
+def _end_if(refusal: Refusal | None, lease: Lease) -> None:
+    """End the call of a lease whose next slice is refused."""
+    if refusal and not lease.settled:
+        lease.end(partial(errors.CallerBudgetExhausted, refusal.limit))

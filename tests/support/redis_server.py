@@ -1,0 +1,84 @@
+"""A real Redis."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from support.ports import free_port
+
+
+class RedisServer:
+    """A Redis that can be stopped, frozen and started again with what it had saved.
+
+    Args:
+        folder: An empty folder for its files.
+
+    Attributes:
+        url: The URL of its first database.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    async def start(self, *options: str) -> None:
+        """Start it, and wait until it answers."""
+        self._process = await asyncio.create_subprocess_exec(
+            *("redis-server", "--port", str(self._port), "--bind", "127.0.0.1"),
+            *("--dir", str(self._folder), "--save", "", "--appendonly", "yes"),
+            *("--logfile", str(self._folder / "redis.log"), *options),
+        )
+        async with asyncio.timeout(20), self.client() as client:
+            while not await _answers(client):  # noqa: ASYNC110 - another process raises no event
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator["Redis"]:
+        """Yield a client."""
+        client = Redis.from_url(self.url)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+    async def kill(self) -> None:
+        """End it without a warning."""
+        if self._process and self._process.returncode is None:
+            self.thaw()
+            self._process.kill()
+            await self._process.wait()
+
+    def freeze(self) -> None:
+        """Make it answer nothing, while its port stays open."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Undo `freeze`."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+
+async def _answers(client: "Redis") -> bool:
+    try:
+        return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
+
+
+@asynccontextmanager
+async def redis_server(folder: Path, *options: str) -> AsyncIterator[RedisServer]:
+    """Run a Redis."""
+    server = RedisServer(folder)
+    await server.start(*options)
+    try:
+        yield server
+    finally:
+        await server.kill()
