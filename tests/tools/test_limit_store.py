@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.redis_server import RedisServer
-from tokenwire.core.limits import Limits, Unit, Window
-from tokenwire.limits.entries import ENDS, Entry, EntryKind, Held, Refusal, Totals
+from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.limits.entries import ENDS, EntryKind, Held, LeaseEntry, LimitRefusal, Totals
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.redis_store import RedisStore
 from tokenwire.limits.store import Batch
@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
 BEGIN: Final = 1_798_761_540.0
 """A minute before the year 2027."""
 LIMITS: Final = (
-    Limits(3, (Window(Unit.TOKENS, 1_000, "m"),)),
-    Limits(None, (Window(Unit.REQUESTS, 4, "m"), Window(Unit.TOKENS, 2_000, "d"))),
-    Limits(
+    CallerLimits(3, (Window(Unit.TOKENS, 1_000, "m"),)),
+    CallerLimits(None, (Window(Unit.REQUESTS, 4, "m"), Window(Unit.TOKENS, 2_000, "d"))),
+    CallerLimits(
         4,
         (
             Window(Unit.TOKENS, 900, "s"),
@@ -47,7 +47,7 @@ class CallState:
     started: float = 0.0
     totals: Totals = field(default_factory=Totals)
     known: Totals | None = None
-    last: Entry | None = None
+    last: LeaseEntry | None = None
 
 
 step = st.tuples(
@@ -80,7 +80,7 @@ def server(
     runner.run(redis.kill())
 
 
-def entry_of(call: CallState, kind: str, inputs: int, outputs: int, held: int) -> Entry | None:
+def entry_of(call: CallState, kind: str, inputs: int, outputs: int, held: int) -> LeaseEntry | None:
     """Return the next entry of a call; None if it has nothing to say."""
     if kind == "repeat":
         return call.last
@@ -96,11 +96,11 @@ def entry_of(call: CallState, kind: str, inputs: int, outputs: int, held: int) -
     known = None if kind == "forgotten" else call.known
     chosen = kinds.get(kind, EntryKind.RENEW)
     holds = Held() if chosen in ENDS else Held(held, held // 2)
-    call.last = Entry(chosen, call.id, call.number, call.started, known, call.totals, holds)
+    call.last = LeaseEntry(chosen, call.id, call.number, call.started, known, call.totals, holds)
     return call.last
 
 
-def same(one: Refusal | None, other: Refusal | None) -> bool:
+def same(one: LimitRefusal | None, other: LimitRefusal | None) -> bool:
     """Report whether two refusals are the same, to the millisecond."""
     if one is None or other is None or one.retry_after is None or other.retry_after is None:
         return one == other
@@ -117,7 +117,7 @@ def same(one: Refusal | None, other: Refusal | None) -> bool:
 def test_any_history(
     runner: asyncio.Runner,
     server: RedisServer,
-    limits: Limits,
+    limits: CallerLimits,
     history: list[list[tuple[float, int, str, int, int, int]]],
 ) -> None:
     """After every batch both stores refuse the same entries and count the same."""
@@ -130,7 +130,7 @@ def test_any_history(
         async with server.client() as client, aclosing(store):
             await client.flushall()
             for steps in history:
-                entries: list[Entry] = []
+                entries: list[LeaseEntry] = []
                 for pause, number, kind, inputs, outputs, held in steps:
                     now += pause
                     calls[number].started = calls[number].started or now

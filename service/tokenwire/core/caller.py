@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tokenwire.core.limits import Limits
+from tokenwire.core.limits import CallerLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Caller:
 
     name: str
     models: tuple[str, ...] | None = None
-    limits: Limits | None = None
+    limits: CallerLimits | None = None
 
     def may_use(self, model: str) -> bool:
         """Report whether it may use a model."""

@@ -62,7 +62,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Limits:
+class CallerLimits:
     """All limits of a caller.
 
     Attributes:

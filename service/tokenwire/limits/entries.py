@@ -57,7 +57,7 @@ class EntryKind(IntEnum):
 ENDS: Final = (EntryKind.SETTLE, EntryKind.DROP)
 
 
-class Entry(NamedTuple):
+class LeaseEntry(NamedTuple):
     """The state of a lease.
 
     Amounts are totals and not differences, and entries are numbered, so that an entry that a store
@@ -83,7 +83,7 @@ class Entry(NamedTuple):
     held: Held
 
 
-class Refusal(NamedTuple):
+class LimitRefusal(NamedTuple):
     """Why a limit has no room.
 
     Attributes:

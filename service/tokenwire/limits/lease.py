@@ -7,9 +7,9 @@ from typing import Final, Protocol, TypeAlias
 
 from tokenwire.core.domain import Usage
 from tokenwire.core.errors import ServiceError
-from tokenwire.core.limits import Limits
+from tokenwire.core.limits import CallerLimits
 from tokenwire.core.prices import Price
-from tokenwire.limits.entries import ENDS, Entry, EntryKind, Held, Refusal, Totals
+from tokenwire.limits.entries import ENDS, EntryKind, Held, LeaseEntry, LimitRefusal, Totals
 
 SLICE_TOKENS: Final = 256
 """The output tokens that are reserved at a time."""
@@ -23,7 +23,7 @@ EndCall: TypeAlias = Callable[[Callable[[], ServiceError]], None]
 class LeaseKeeper(Protocol):
     """Reserves the slices of leases."""
 
-    async def take(self, lease: "Lease") -> Refusal | None:
+    async def take(self, lease: "CallerLease") -> LimitRefusal | None:
         """Reserve the first slice.
 
         Returns:
@@ -34,20 +34,20 @@ class LeaseKeeper(Protocol):
         """
         ...
 
-    def renew(self, lease: "Lease") -> None:
+    def renew(self, lease: "CallerLease") -> None:
         """Reserve the next slice, now or in the background."""
         ...
 
-    def settle(self, lease: "Lease") -> None:
+    def settle(self, lease: "CallerLease") -> None:
         """Count what a lease that ends has used, now or in the background."""
         ...
 
-    async def caught_up(self, lease: "Lease") -> None:
+    async def caught_up(self, lease: "CallerLease") -> None:
         """Wait until enough is reserved, if a lease is overdrawn."""
         ...
 
 
-class Lease:
+class CallerLease:
     """What a call has used and reserves.
 
     Args:
@@ -74,7 +74,7 @@ class Lease:
         self,
         id: str,  # noqa: A002 - its name
         caller: str,
-        limits: Limits,
+        limits: CallerLimits,
         *,
         price: Price | None,
         input_tokens: int,
@@ -116,11 +116,11 @@ class Lease:
             self._renew_at = self.output_tokens + RENEW_TOKENS
             self._keeper.renew(self)
 
-    def take(self) -> Entry:
+    def take(self) -> LeaseEntry:
         """Return the entry that takes the lease."""
         return self._next(EntryKind.TAKE)
 
-    def renew(self) -> Entry:
+    def renew(self) -> LeaseEntry:
         """Return the entry that reserves the next slice; the last one if the lease has ended."""
         if self._dropped:
             return self._next(EntryKind.DROP)
@@ -149,16 +149,16 @@ class Lease:
         self.settled = self._dropped = True
         self._usage = Usage(input_tokens=0, output_tokens=0)
 
-    def confirm(self, entry: Entry) -> None:
+    def confirm(self, entry: LeaseEntry) -> None:
         """Record that a store has an entry."""
         self._known = entry.totals
         self.reserved_to = entry.totals.output_tokens + entry.held.tokens
 
-    def _next(self, kind: EntryKind) -> Entry:
+    def _next(self, kind: EntryKind) -> LeaseEntry:
         self._number += 1
         self.sent = time.monotonic()
         self._renew_at = self.output_tokens + RENEW_TOKENS
-        return Entry(
+        return LeaseEntry(
             kind,
             self._id,
             self._number,

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.limits import Limits, Unit
+from tokenwire.core.limits import CallerLimits, Unit
 from tokenwire.core.prices import Price
-from tokenwire.limits.entries import Refusal
-from tokenwire.limits.lease import Lease
+from tokenwire.limits.entries import LimitRefusal
+from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import STREAMS, MemoryStore
 from tokenwire.limits.own import OwnLeases
 from tokenwire.limits.shared import OnAnswer, SharedLeases, ignore_answer
@@ -83,7 +83,7 @@ class Limiter:
         price: Price | None,
         input_tokens: int,
         max_output_tokens: int | None,
-    ) -> Lease:
+    ) -> CallerLease:
         """Return a lease for a call, which must be settled when the call ends.
 
         Args:
@@ -100,7 +100,7 @@ class Limiter:
         assert caller is not None  # noqa: S101 - see above
         assert caller.limits is not None  # noqa: S101 - see above
         keeper = self.shared or self._own
-        lease = Lease(
+        lease = CallerLease(
             uuid.uuid4().hex,
             caller.name,
             caller.limits,
@@ -115,13 +115,13 @@ class Limiter:
             raise _error(refusal, caller.limits)
         return lease
 
-    def used(self, caller: str, limits: Limits) -> Mapping[str, int]:
+    def used(self, caller: str, limits: CallerLimits) -> Mapping[str, int]:
         """Return what is used and held of each limit, by its name, as far as this process knows."""
         found = self.memory.used(caller, limits, time.time())
         return {**found, **self.shared.used(caller)} if self.shared else found
 
 
-def _error(refusal: Refusal, limits: Limits) -> errors.LimitReached:
+def _error(refusal: LimitRefusal, limits: CallerLimits) -> errors.LimitReached:
     if refusal.limit == STREAMS:
         return errors.CallerTooManyStreams(refusal.limit, retry_after=refusal.retry_after)
     [unit] = [window.unit for window in limits.windows if window.name == refusal.limit]

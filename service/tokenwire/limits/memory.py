@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tokenwire.core.limits import Limits, Unit, Window
+from tokenwire.core.limits import CallerLimits, Unit, Window
 from tokenwire.limits.entries import (
     BUCKETS,
     ENDS,
     LIFETIME_SECONDS,
     NOTHING,
-    Entry,
     EntryKind,
     Held,
-    Refusal,
+    LeaseEntry,
+    LimitRefusal,
     Totals,
 )
 
@@ -141,12 +141,12 @@ class MemoryStore:
     def apply(
         self,
         caller: str,
-        limits: Limits,
-        entries: Sequence[Entry],
+        limits: CallerLimits,
+        entries: Sequence[LeaseEntry],
         now: float,
         *,
         enforce: bool = True,
-    ) -> list[Refusal | None]:
+    ) -> list[LimitRefusal | None]:
         """Apply entries of one caller, one after the other.
 
         Args:
@@ -168,7 +168,7 @@ class MemoryStore:
             count.advance(now)
         return [self._apply(account, limits, counts, entry, now, enforce) for entry in entries]
 
-    def used(self, caller: str, limits: Limits, now: float) -> dict[str, int]:
+    def used(self, caller: str, limits: CallerLimits, now: float) -> dict[str, int]:
         """Return what is used and held of each limit, by its name."""
         account = self._accounts.get(caller, _Account())
         found = {STREAMS: account.streams} if limits.streams is not None else {}
@@ -185,12 +185,12 @@ class MemoryStore:
     def _apply(  # noqa: PLR0913, PLR0917 - the state of one step of `apply`
         self,
         account: _Account,
-        limits: Limits,
+        limits: CallerLimits,
         counts: Sequence[_WindowCount],
-        entry: Entry,
+        entry: LeaseEntry,
         now: float,
         enforce: bool,  # noqa: FBT001 - see above
-    ) -> Refusal | None:
+    ) -> LimitRefusal | None:
         lease = account.leases.get(entry.lease)
         if _changes_nothing(lease, entry):
             return None
@@ -221,13 +221,13 @@ class MemoryStore:
         return None
 
 
-def _changes_nothing(lease: _Lease | None, entry: Entry) -> bool:
+def _changes_nothing(lease: _Lease | None, entry: LeaseEntry) -> bool:
     if lease is None:
         return entry.kind is EntryKind.DROP
     return entry.kind is EntryKind.TAKE or entry.number <= lease.number
 
 
-def _counts_of(account: _Account, limits: Limits) -> list[_WindowCount]:
+def _counts_of(account: _Account, limits: CallerLimits) -> list[_WindowCount]:
     found = []
     for window in limits.windows:
         key = window.unit, window.period
@@ -253,33 +253,33 @@ def _expire(account: _Account, now: float) -> None:
 
 def _refusal(
     account: _Account,
-    limits: Limits,
+    limits: CallerLimits,
     counts: Sequence[_WindowCount],
-    entry: Entry,
+    entry: LeaseEntry,
     now: float,
-) -> Refusal | None:
+) -> LimitRefusal | None:
     if limits.streams is not None and account.streams >= limits.streams:
-        return Refusal(STREAMS, STREAMS_RETRY_SECONDS)
+        return LimitRefusal(STREAMS, STREAMS_RETRY_SECONDS)
     for count in counts:
         window = count.window
         need = _need(entry, window.unit)
         over = count.used + account.held(window.unit) + need - window.amount
         if over > 0:
             never = need > window.amount
-            return Refusal(window.name, None if never else count.retry_after(over, now))
+            return LimitRefusal(window.name, None if never else count.retry_after(over, now))
     return None
 
 
-def _overrun(account: _Account, counts: Sequence[_WindowCount], now: float) -> Refusal | None:
+def _overrun(account: _Account, counts: Sequence[_WindowCount], now: float) -> LimitRefusal | None:
     """Return the first window in which more is used and held than it has."""
     for count in counts:
         over = count.used + account.held(count.window.unit) - count.window.amount
         if over > 0 and count.window.unit is not Unit.REQUESTS:
-            return Refusal(count.window.name, count.retry_after(over, now))
+            return LimitRefusal(count.window.name, count.retry_after(over, now))
     return None
 
 
-def _need(entry: Entry, unit: Unit) -> int:
+def _need(entry: LeaseEntry, unit: Unit) -> int:
     match unit:
         case Unit.TOKENS:
             return entry.totals.input_tokens + entry.totals.output_tokens + entry.held.tokens
@@ -291,7 +291,9 @@ def _need(entry: Entry, unit: Unit) -> int:
             return 1
 
 
-def _begin(account: _Account, counts: Sequence[_WindowCount], entry: Entry, now: float) -> _Lease:
+def _begin(
+    account: _Account, counts: Sequence[_WindowCount], entry: LeaseEntry, now: float
+) -> _Lease:
     """Add a lease that is new, or that has expired here and goes on."""
     started = now if entry.kind is EntryKind.TAKE else entry.started
     if entry.known is None:

@@ -4,8 +4,8 @@ import time
 from functools import partial
 
 from tokenwire.core.errors import CallerBudgetExhausted
-from tokenwire.limits.entries import Entry, Refusal
-from tokenwire.limits.lease import Lease
+from tokenwire.limits.entries import LeaseEntry, LimitRefusal
+from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
 
 
@@ -23,27 +23,27 @@ class OwnLeases:
         self._memory = memory
         self.running = 0
 
-    async def take(self, lease: Lease) -> Refusal | None:
+    async def take(self, lease: CallerLease) -> LimitRefusal | None:
         """Reserve the first slice; see `LeaseKeeper`."""
         refusal = self._apply(lease, lease.take())
         self.running += refusal is None
         return refusal
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, lease: CallerLease) -> None:
         """Reserve the next slice, or end the call."""
         refusal = self._apply(lease, lease.renew())
         if refusal:
             lease.end(partial(CallerBudgetExhausted, refusal.limit))
 
-    def settle(self, lease: Lease) -> None:
+    def settle(self, lease: CallerLease) -> None:
         """Count what a lease that ends has used."""
         self.running -= 1
         self._apply(lease, lease.renew())
 
-    async def caught_up(self, lease: Lease) -> None:
+    async def caught_up(self, lease: CallerLease) -> None:
         """Return at once, because slices are reserved at once."""
 
-    def _apply(self, lease: Lease, entry: Entry) -> Refusal | None:
+    def _apply(self, lease: CallerLease, entry: LeaseEntry) -> LimitRefusal | None:
         lease.confirm(entry)
         [refusal] = self._memory.apply(lease.caller, lease.limits, [entry], time.time())
         return refusal

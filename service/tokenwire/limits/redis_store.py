@@ -11,10 +11,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from tokenwire.core.limits import Limits, Unit
-from tokenwire.limits.entries import BUCKETS, LIFETIME_SECONDS, NOTHING, Entry, Refusal
+from tokenwire.core.limits import CallerLimits, Unit
+from tokenwire.limits.entries import BUCKETS, LIFETIME_SECONDS, NOTHING, LeaseEntry, LimitRefusal
 from tokenwire.limits.memory import STREAMS
-from tokenwire.limits.store import Batch, Reply, StoreError
+from tokenwire.limits.store import Batch, StoreError, StoreReply
 
 SCRIPT: Final = files("tokenwire.limits").joinpath("apply.lua").read_text("utf-8")
 SHA: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -51,7 +51,7 @@ class RedisStore:
         )
         self._client = Redis(connection_pool=pool)
 
-    async def apply(self, batches: Sequence[Batch]) -> list[Reply]:
+    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
         """Apply batches, all in one request; see `SharedStore`."""
         try:
             try:
@@ -98,13 +98,13 @@ class RedisStore:
         await self._client.aclose(close_connection_pool=True)
 
 
-def _keys(caller: str, limits: Limits) -> list[str]:
+def _keys(caller: str, limits: CallerLimits) -> list[str]:
     prefix = f"tokenwire:{{{caller}}}:"
     names = ("leases", "expiries", "held", *(window.name for window in limits.windows))
     return [prefix + name for name in names]
 
 
-def _entry_arguments(entry: Entry) -> list[Any]:
+def _entry_arguments(entry: LeaseEntry) -> list[Any]:
     return [
         int(entry.kind),
         entry.lease,
@@ -117,7 +117,7 @@ def _entry_arguments(entry: Entry) -> list[Any]:
     ]
 
 
-def _reply(batch: Batch, values: Sequence[int]) -> Reply:
+def _reply(batch: Batch, values: Sequence[int]) -> StoreReply:
     names = [STREAMS, *(window.name for window in batch.limits.windows)]
     count = 2 * len(batch.entries)
     refusals = [
@@ -127,11 +127,11 @@ def _reply(batch: Batch, values: Sequence[int]) -> Reply:
     used = dict(zip(names, values[count:], strict=True))
     if batch.limits.streams is None:
         del used[STREAMS]
-    return Reply(refusals, used)
+    return StoreReply(refusals, used)
 
 
-def _refusal(names: Sequence[str], window: int, milliseconds: int) -> Refusal | None:
+def _refusal(names: Sequence[str], window: int, milliseconds: int) -> LimitRefusal | None:
     if not window:
         return None
     retry_after = None if milliseconds == NEVER else milliseconds / 1000
-    return Refusal(STREAMS if window == NEVER else names[window], retry_after)
+    return LimitRefusal(STREAMS if window == NEVER else names[window], retry_after)

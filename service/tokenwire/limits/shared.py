@@ -10,10 +10,10 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from tokenwire.core import errors
-from tokenwire.limits.entries import LIFETIME_SECONDS, Entry, Refusal
-from tokenwire.limits.lease import Lease
+from tokenwire.limits.entries import LIFETIME_SECONDS, LeaseEntry, LimitRefusal
+from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
-from tokenwire.limits.store import Batch, Reply, SharedStore, StoreError
+from tokenwire.limits.store import Batch, SharedStore, StoreError, StoreReply
 
 ANSWER_SECONDS: Final = 0.25
 """The longest time for an answer of the store. After it the store counts as away."""
@@ -63,8 +63,8 @@ class SharedLeases:
         self._on_answer = on_answer
         self.away = False
         self.lost = 0
-        self._running: set[Lease] = set()
-        self._unsent: dict[Lease, None] = {}
+        self._running: set[CallerLease] = set()
+        self._unsent: dict[CallerLease, None] = {}
         self._asked = 0
         self._used: dict[str, tuple[float, Mapping[str, int]]] = {}
         self._wake = asyncio.Event()
@@ -103,7 +103,7 @@ class SharedLeases:
         finally:
             await self.aclose()
 
-    async def take(self, lease: Lease) -> Refusal | None:
+    async def take(self, lease: CallerLease) -> LimitRefusal | None:
         """Take a lease; wait for the store for at most ANSWER_SECONDS, and not while it is away.
 
         Raises:
@@ -135,20 +135,20 @@ class SharedLeases:
             self._drop(lease)
         return refusal
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, lease: CallerLease) -> None:
         """Have the next slice of a lease reserved in the background."""
         if self.away and self.refuse and lease.output_tokens >= lease.reserved_to:
             lease.end(errors.LimitsUnavailable)
         self._queue(lease)
 
-    def settle(self, lease: Lease) -> None:
+    def settle(self, lease: CallerLease) -> None:
         """Have the end of a lease sent in the background."""
         self._running.discard(lease)
         # Here and not with every attempt to send it, because memory has it for sure.
         self._count(lease, lease.renew(), enforce=False)
         self._queue(lease)
 
-    async def caught_up(self, lease: Lease) -> None:
+    async def caught_up(self, lease: CallerLease) -> None:
         """Wait until the store has answered, or is away, if a lease is overdrawn."""
         while lease.overdrawn and not self.away:
             await self._round_done.wait()
@@ -163,7 +163,7 @@ class SharedLeases:
         # What slides has left its window since, and only the store would know.
         return {name: amount for name, amount in used.items() if name.endswith(("/d", "/month"))}
 
-    def _take_alone(self, lease: Lease, entry: Entry) -> Refusal | None:
+    def _take_alone(self, lease: CallerLease, entry: LeaseEntry) -> LimitRefusal | None:
         if self.refuse:
             raise errors.LimitsUnavailable(retry_after=RETRY_SECONDS)
         refusal = self._count(lease, entry, enforce=True)
@@ -171,12 +171,12 @@ class SharedLeases:
             self._running.add(lease)
         return refusal
 
-    def _drop(self, lease: Lease) -> None:
+    def _drop(self, lease: CallerLease) -> None:
         """Have the store forget a lease that it may have taken."""
         lease.drop()
         self._queue(lease)
 
-    def _queue(self, lease: Lease) -> None:
+    def _queue(self, lease: CallerLease) -> None:
         self._unsent[lease] = None
         while len(self._unsent) > MAX_UNSENT:
             del self._unsent[next(iter(self._unsent))]
@@ -219,7 +219,7 @@ class SharedLeases:
         leases = list(itertools.islice(self._unsent, MAX_ENTRIES))
         if not leases and not self.away:
             return
-        sent: dict[str, list[tuple[Lease, Entry]]] = {}
+        sent: dict[str, list[tuple[CallerLease, LeaseEntry]]] = {}
         for lease in leases:
             del self._unsent[lease]
             entry = lease.renew()
@@ -245,7 +245,7 @@ class SharedLeases:
                 lease.confirm(entry)
                 _end_if(refusal, lease)
 
-    async def _ask(self, batches: Sequence[Batch]) -> list[Reply]:
+    async def _ask(self, batches: Sequence[Batch]) -> list[StoreReply]:
         started = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -273,13 +273,15 @@ class SharedLeases:
             log.error("the store of limits is away", extra={"cause": error.cause, "calls": then})
         self._wake.set()
 
-    def _count(self, lease: Lease, entry: Entry, *, enforce: bool) -> Refusal | None:
+    def _count(
+        self, lease: CallerLease, entry: LeaseEntry, *, enforce: bool
+    ) -> LimitRefusal | None:
         now = time.time()
         [refusal] = self._memory.apply(lease.caller, lease.limits, [entry], now, enforce=enforce)
         return refusal
 
 
-def _end_if(refusal: Refusal | None, lease: Lease) -> None:
+def _end_if(refusal: LimitRefusal | None, lease: CallerLease) -> None:
     """End the call of a lease whose next slice is refused."""
     if refusal and not lease.settled:
         lease.end(partial(errors.CallerBudgetExhausted, refusal.limit))

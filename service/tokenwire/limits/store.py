@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tokenwire.core.limits import Limits
-from tokenwire.limits.entries import Entry, Refusal
+from tokenwire.core.limits import CallerLimits
+from tokenwire.limits.entries import LeaseEntry, LimitRefusal
 
 
 class StoreError(Exception):
@@ -31,12 +31,12 @@ class Batch:
     """
 
     caller: str
-    limits: Limits
-    entries: Sequence[Entry]
+    limits: CallerLimits
+    entries: Sequence[LeaseEntry]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class StoreReply:
     """What a store answers to a batch.
 
     Attributes:
@@ -45,14 +45,14 @@ class Reply:
             nanodollars.
     """
 
-    refusals: Sequence[Refusal | None]
+    refusals: Sequence[LimitRefusal | None]
     used: Mapping[str, int]
 
 
 class SharedStore(Protocol):
     """Counts the limits of callers for several processes."""
 
-    async def apply(self, batches: Sequence[Batch]) -> list[Reply]:
+    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
         """Apply batches, each as a whole.
 
         Returns:

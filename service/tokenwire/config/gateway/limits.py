@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from tokenwire.config.gateway.section import Section
 from tokenwire.config.gateway.values import REFERENCE
-from tokenwire.core.limits import Limits, Unit, Window
+from tokenwire.core.limits import CallerLimits, Unit, Window
 
 MAX_COUNT: Final = 10**15
 """The largest amount that a script of Redis counts exactly, with room for sums; Lua's numbers are
@@ -108,7 +108,7 @@ class LimitsSection(Section):
     dollars: Moneys = Field([], description="Most US dollars in a time, likewise.")
 
     @property
-    def limits(self) -> Limits | None:
+    def limits(self) -> CallerLimits | None:
         """The limits; None if none is set."""
         windows = tuple(
             Window(unit, amount, period)
@@ -119,7 +119,7 @@ class LimitsSection(Section):
             )
             for amount, period in texts
         )
-        return Limits(self.streams, windows) if windows or self.streams is not None else None
+        return CallerLimits(self.streams, windows) if windows or self.streams is not None else None
 
 
 class LimitStoreSection(Section):
