@@ -5,19 +5,25 @@ import random
 
 import pytest
 
-from tokenwire.server.fair_slots import FairSlots
+from tokenwire.server.fair_slots import LOW_TURN, FairSlots
+from tokenwire.server.share_key import NOBODY, ShareKey
 
 FOR_EVER = 3_600.0
+GREEDY, POLITE, NEWCOMER, GONE, LEAVING, STAYING, FIRST, SECOND, LAST = map(
+    ShareKey,
+    ("greedy", "polite", "newcomer", "gone", "leaving", "staying", "first", "second", "last"),
+)
+BATCH, REPORTS = (ShareKey(name, is_caller=True, low=True) for name in ("batch", "reports"))
 
 
-def filled(slots: int, places: int, key: str = "greedy", claims: float = FOR_EVER) -> FairSlots:
+def filled(slots: int, places: int, key: ShareKey = GREEDY, claims: float = FOR_EVER) -> FairSlots:
     """Return slots that are all held by one key."""
     fair = FairSlots(slots, places, claims)
     assert all(fair.take(key) for _ in range(slots))
     return fair
 
 
-async def enqueue(fair: FairSlots, key: str, count: int = 1) -> list[asyncio.Future[bool]]:
+async def enqueue(fair: FairSlots, key: ShareKey, count: int = 1) -> list[asyncio.Future[bool]]:
     """Add `count` calls to the queue, which must have room for them, and return their futures."""
     places = [asyncio.get_running_loop().create_future() for _ in range(count)]
     for place in places:
@@ -28,22 +34,22 @@ async def enqueue(fair: FairSlots, key: str, count: int = 1) -> list[asyncio.Fut
 async def test_one_key_alone_may_have_all() -> None:
     """A single key can take every slot, even after it was rejected."""
     fair = filled(3, 0)
-    assert not fair.take("greedy")
-    fair.claim("greedy")
-    fair.release("greedy")
-    assert fair.take("greedy")
+    assert not fair.take(GREEDY)
+    fair.claim(GREEDY)
+    fair.release(GREEDY)
+    assert fair.take(GREEDY)
     assert (fair.taken, fair.reserved()) == (3, 0)
 
 
 async def test_the_next_slot_goes_to_who_holds_the_fewest() -> None:
     """A free slot goes to the waiting key that holds the fewest; equal keys take turns."""
     fair = filled(4, 10)
-    greedy = await enqueue(fair, "greedy", 3)
-    first, second = await enqueue(fair, "first", 2), await enqueue(fair, "second", 2)
+    greedy = await enqueue(fair, GREEDY, 3)
+    first, second = await enqueue(fair, FIRST, 2), await enqueue(fair, SECOND, 2)
     # Each key holds one slot when the last two are released, so these are assigned in turn.
     for place in (first[0], second[0], greedy[0], first[1]):
         assert not place.done()
-        fair.release("greedy")
+        fair.release(GREEDY)
         assert place.done()
     assert not any(place.done() for place in (*greedy[1:], second[1]))
 
@@ -51,55 +57,55 @@ async def test_the_next_slot_goes_to_who_holds_the_fewest() -> None:
 async def test_a_full_queue_gives_places_to_those_with_fewer() -> None:
     """A full queue drops the last entry of the key with the most, until the shares are equal."""
     fair = filled(1, 4)
-    greedy = await enqueue(fair, "greedy", 4)
-    polite = await enqueue(fair, "polite", 2)
+    greedy = await enqueue(fair, GREEDY, 4)
+    polite = await enqueue(fair, POLITE, 2)
     assert [place.done() for place in greedy] == [False, False, True, True]
     assert not greedy[3].result()
     assert fair.queued == 4
     refused: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    assert not fair.enqueue("greedy", refused)
-    assert not fair.enqueue("polite", refused)
+    assert not fair.enqueue(GREEDY, refused)
+    assert not fair.enqueue(POLITE, refused)
     assert not any(place.done() for place in polite)
 
 
 async def test_a_claim_keeps_a_slot() -> None:
     """A free slot is reserved for a key that was rejected below its share."""
     fair = filled(4, 0)
-    fair.claim("polite")
-    fair.release("greedy")
+    fair.claim(POLITE)
+    fair.release(GREEDY)
     assert fair.reserved() == 1
-    assert not fair.take("greedy")
-    assert fair.take("polite")
+    assert not fair.take(GREEDY)
+    assert fair.take(POLITE)
     assert fair.reserved() == 0
     # Each key is at or below its half, and no key was rejected.
-    fair.release("greedy")
-    assert fair.take("greedy")
+    fair.release(GREEDY)
+    assert fair.take(GREEDY)
 
 
 async def test_who_has_left_has_no_claim() -> None:
     """A rejected call without a key, whose caller has left, reserves no slot."""
     fair = filled(4, 0)
-    fair.claim("")
-    fair.release("greedy")
+    fair.claim(NOBODY)
+    fair.release(GREEDY)
     assert fair.reserved() == 0
-    assert fair.take("greedy")
+    assert fair.take(GREEDY)
 
 
 async def test_a_newcomer_below_its_share_needs_no_claim() -> None:
     """A claim reserves a slot against keys at their share, not against keys below theirs."""
     fair = filled(4, 0)
-    fair.claim("polite")
-    fair.release("greedy")
-    assert fair.take("newcomer")
-    assert not fair.take("polite")
+    fair.claim(POLITE)
+    fair.release(GREEDY)
+    assert fair.take(NEWCOMER)
+    assert not fair.take(POLITE)
 
 
 async def test_a_claim_ends() -> None:
     """When a claim expires, its slot goes to a waiting call without a further request."""
     fair = filled(2, 1, claims=0.01)
-    fair.claim("gone")
-    fair.release("greedy")
-    [place] = await enqueue(fair, "greedy")
+    fair.claim(GONE)
+    fair.release(GREEDY)
+    [place] = await enqueue(fair, GREEDY)
     assert not place.done()
     async with asyncio.timeout(5):
         assert await place
@@ -109,12 +115,177 @@ async def test_a_claim_ends() -> None:
 async def test_who_leaves_gives_back_what_it_was_given() -> None:
     """A slot that was assigned to a call that has just left goes to the next one."""
     fair = filled(1, 2)
-    [leaving] = await enqueue(fair, "leaving")
-    [staying] = await enqueue(fair, "staying")
-    fair.release("greedy")
+    [leaving] = await enqueue(fair, LEAVING)
+    [staying] = await enqueue(fair, STAYING)
+    fair.release(GREEDY)
     assert leaving.result()
-    fair.leave("leaving", leaving)
+    fair.leave(LEAVING, leaving)
     assert staying.result()
+
+
+async def test_low_priority_waits() -> None:
+    """A free slot goes to a later call of normal priority, though its key holds more slots."""
+    fair = filled(4, 10)
+    [low] = await enqueue(fair, BATCH)
+    later = await enqueue(fair, GREEDY, 2)
+    for place in (*later, low):
+        assert not place.done()
+        fair.release(GREEDY)
+        assert place.result()
+
+
+async def test_low_priority_gives_its_place_in_a_full_queue() -> None:
+    """A full queue drops the last entry of low priority, until only normal ones are left."""
+    fair = filled(1, 3)
+    [other] = await enqueue(fair, REPORTS)
+    batch = await enqueue(fair, BATCH, 2)
+    assert not fair.queue_full()
+    assert not fair.queue_full(low=True)
+    normal = await enqueue(fair, GREEDY)
+    assert [place.done() for place in (*batch, other)] == [False, True, False]
+    assert not batch[1].result()
+    assert (fair.queue_full(), fair.queue_full(low=True)) == (False, True)
+    refused: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    assert not fair.enqueue(BATCH, refused)
+    normal += await enqueue(fair, GREEDY, 2)
+    assert not batch[0].result()
+    assert not other.result()
+    assert (fair.queue_full(), fair.queued) == (False, 3)
+    assert not fair.enqueue(BATCH, refused)
+    assert not any(place.done() for place in normal)
+
+
+async def test_claims_of_low_priority_hold_nothing_from_others() -> None:
+    """A slot that is reserved for a key of low priority is free for keys of normal priority."""
+    fair = filled(2, 0, REPORTS)
+    fair.claim(BATCH)
+    fair.release(REPORTS)
+    assert fair.reserved() == 1
+    assert not fair.take(REPORTS)
+    assert fair.take(GREEDY)
+    fair.release(GREEDY)
+    assert fair.take(BATCH)
+
+
+async def test_a_claim_holds_a_slot_from_low_priority() -> None:
+    """A slot that is reserved for a key of normal priority is not free for low ones below theirs.
+
+    The share of the key is that of normal keys, however many low ones there are.
+    """
+    fair = FairSlots(6, 0, FOR_EVER)
+    taken = (GREEDY, GREEDY, BATCH, BATCH, BATCH, REPORTS)
+    assert all(fair.take(key) for key in taken)
+    fair.claim(GREEDY)
+    fair.release(REPORTS)
+    assert not fair.take(REPORTS)
+    assert fair.take(GREEDY)
+
+
+async def test_shares_among_low_priority() -> None:
+    """Keys of low priority share what the others leave."""
+    fair = FairSlots(6, 0, FOR_EVER)
+    taken = (GREEDY, GREEDY, BATCH, BATCH, BATCH, BATCH)
+    assert all(fair.take(key) for key in taken)
+    fair.claim(REPORTS)
+    fair.release(BATCH)
+    assert not fair.take(BATCH)
+    assert fair.take(REPORTS)
+    fair.claim(REPORTS)
+    fair.release(BATCH)
+    assert not fair.take(BATCH)
+    assert fair.take(REPORTS)
+    fair.claim(REPORTS)
+    fair.release(BATCH)
+    assert fair.take(BATCH)
+
+
+async def test_low_priority_gets_a_turn() -> None:
+    """One slot in ten goes to a key of low priority though others wait, up to a tenth of all."""
+    slots = 2 * LOW_TURN
+    fair = filled(slots, 1_000)
+    low = await enqueue(fair, BATCH, 5)
+    await enqueue(fair, GREEDY, 100)
+    order = []
+    for _ in range(4 * LOW_TURN):
+        before = sum(place.done() for place in low)
+        fair.release(GREEDY)
+        order.append(sum(place.done() for place in low) > before)
+    assert [turn for turn, given in enumerate(order, 1) if given] == [LOW_TURN, 2 * LOW_TURN]
+    fair.release(BATCH)
+    assert low[2].result()
+
+
+async def test_low_priority_gets_a_turn_without_a_place() -> None:
+    """A turn of low priority is also one in a queue full of others, and before their claims."""
+    fair = filled(1, 1)
+    for _ in range(LOW_TURN - 1):
+        [place] = await enqueue(fair, GREEDY)
+        assert fair.queue_full(low=True)
+        fair.claim(BATCH)
+        fair.release(GREEDY)
+        assert place.result()
+    [place] = await enqueue(fair, GREEDY)
+    assert not fair.queue_full(low=True)
+    [low] = await enqueue(fair, BATCH)
+    assert not place.result()
+    fair.release(GREEDY)
+    assert low.result()
+    alone = filled(1, 0)
+    for _ in range(LOW_TURN - 1):
+        alone.claim(BATCH)
+        alone.release(GREEDY)
+        assert alone.take(GREEDY)
+    alone.claim(POLITE)
+    alone.release(GREEDY)
+    assert alone.take(BATCH)
+
+
+async def test_a_caller_is_no_connection() -> None:
+    """A caller whose name is the address of a peer has a share of its own."""
+    address = "ipv4:127.0.0.1:50051"
+    fair = filled(2, 0, ShareKey(address))
+    fair.claim(ShareKey(address, is_caller=True))
+    fair.release(ShareKey(address))
+    assert not fair.take(ShareKey(address))
+    assert fair.take(ShareKey(address, is_caller=True))
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_low_priority_neither_starves_nor_takes_more(seed: int) -> None:
+    """While others always wait, low priority gets slots, but never more than a tenth of them."""
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not for security
+    slots, places = 30, 8
+    fair = filled(slots, places)
+    held, waiting = [GREEDY] * slots, list[tuple[ShareKey, asyncio.Future[bool]]]()
+    given = 0
+    for _ in range(3_000):
+        key = chance.choice((GREEDY, POLITE))
+        while not any(not each.low for each, _ in waiting):
+            waiting += [(key, place) for place in await enqueue(fair, key)]
+        if chance.random() < 0.5:
+            key = chance.choice((BATCH, REPORTS))
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if fair.enqueue(key, place):
+            waiting.append((key, place))
+        else:
+            fair.claim(key)
+        # Calls of low priority are long.
+        ending = chance.randrange(slots)
+        if not held[ending].low or chance.random() < 0.3:
+            fair.release(held.pop(ending))
+        admitted = [each for each, place in waiting if place.done() and place.result()]
+        held += admitted
+        given += sum(each.low for each in admitted)
+        waiting = [(each, place) for each, place in waiting if not place.done()]
+        assert sum(each.low for each in held) <= slots // LOW_TURN
+        assert (fair.taken, fair.queued) == (len(held), len(waiting))
+    assert given > slots
+
+
+def key_of(chance: random.Random) -> ShareKey:
+    """Return a random key, one of a few more often than others."""
+    name = str(chance.choice((0, 1, 2, 3, chance.randrange(1_000))))
+    return ShareKey(name, low=chance.random() < 0.4)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -123,10 +294,10 @@ async def test_counts_hold_whatever_happens(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable, not for security
     slots, places = 5, 7
     fair = FairSlots(slots, places, 0.0)
-    held: list[str] = []
-    waiting: list[tuple[str, asyncio.Future[bool]]] = []
+    held: list[ShareKey] = []
+    waiting: list[tuple[ShareKey, asyncio.Future[bool]]] = []
     for _ in range(3_000):
-        key = str(chance.choice((0, 1, 2, 3, chance.randrange(1_000))))
+        key = key_of(chance)
         step = chance.randrange(5)
         if step == 0 and fair.take(key):
             held.append(key)
@@ -144,12 +315,12 @@ async def test_counts_hold_whatever_happens(seed: int) -> None:
         waiting = [(each, place) for each, place in waiting if not place.done()]
         assert fair.taken == len(held) <= slots
         assert fair.queued == len(waiting) <= places
-        assert fair.tracked_keys <= 2 * slots + places
+        assert fair.tracked_keys <= 3 * slots + places
     for key, place in waiting:
         fair.leave(key, place)
     for key in held:
         fair.release(key)
-    assert fair.take("last")
-    fair.release("last")
+    assert fair.take(LAST)
+    fair.release(LAST)
     fair.drop_expired_claims()
     assert (fair.taken, fair.queued, fair.tracked_keys) == (0, 0, 0)

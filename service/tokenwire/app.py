@@ -135,10 +135,10 @@ class App:
         self._server = make_server(
             server_options(settings, share_port=share_port), on_failed=self._failed.set
         )
-        self._authenticate = Authenticator(
+        self._authenticator = Authenticator(
             lambda: offer.catalog().callers,
             offer.gateway.issuers if offer.gateway else None,
-        ).authenticate
+        )
         self._serve_endpoints()
         self._serve_auxiliary()
         self.address = settings.listen
@@ -176,7 +176,9 @@ class App:
             lambda: self._reloader is None or self._reloader.usable,
         )
         self._probe = AcceptProbe(method.path for method in METHODS)
-        self._shedder = LoadShedder(self._probe, admission, self.metrics)
+        self._shedder = LoadShedder(
+            self._probe, admission, self.metrics, self._authenticator.recognize
+        )
         offer = self.offer
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
         others = (
@@ -210,7 +212,7 @@ class App:
                 self._shedder,
                 self._requests,
                 settings.stream_timeout_seconds,
-                self._authenticate,
+                self._authenticator.authenticate,
             ),
             interceptors,
             Relay(settings.reader_timeout_seconds),
@@ -232,7 +234,7 @@ class App:
         enable_reflection(names, registrar, self.metrics.set_reflection_streams, authorize)
 
     async def _authorize(self, context: Context) -> None:
-        await self._authenticate(context.invocation_metadata() or (), context)
+        await self._authenticator.authenticate(context.invocation_metadata() or (), context)
 
     async def start(self) -> None:
         """Open the ports, then report SERVING.

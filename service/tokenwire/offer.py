@@ -215,7 +215,7 @@ def callers_of(file: GatewayFile) -> Callers | None:
 
 def _caller(name: str, section: CallerSection) -> Caller:
     models = None if section.models is None else tuple(section.models)
-    return Caller(name, models, section.limits.limits)
+    return Caller(name, models, section.limits.limits, section.priority == "low")
 
 
 def _defaults_of(models: Sequence[str], defaults: Defaults) -> Defaults:

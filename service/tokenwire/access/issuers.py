@@ -99,6 +99,10 @@ class Issuers:
         for keys in self.by_name.values():
             await keys.stop()
 
+    def remembered(self, text: str) -> VerifiedToken | None:
+        """Return what a token says if it was verified before; None otherwise."""
+        return self._verified_before(_digest_of(text)) if len(text) <= MAX_TOKEN_BYTES else None
+
     async def verify(self, text: str) -> VerifiedToken:
         """Return what a token says.
 
@@ -109,10 +113,9 @@ class Issuers:
         """
         if not self.by_name or len(text) > MAX_TOKEN_BYTES:
             raise CredentialsInvalid
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        known = self._verified.get(digest)
-        if known and self._holds(known):
-            self._verified.move_to_end(digest)
+        digest = _digest_of(text)
+        known = self._verified_before(digest)
+        if known:
             return known
         token = UnverifiedToken(text)
         name, source = self._by_claim.get(token.issuer, ("", None))
@@ -129,6 +132,13 @@ class Issuers:
             self._verified.popitem(last=False)
         return verified
 
+    def _verified_before(self, digest: bytes) -> VerifiedToken | None:
+        known = self._verified.get(digest)
+        if known is None or not self._holds(known):
+            return None
+        self._verified.move_to_end(digest)
+        return known
+
     def _holds(self, token: VerifiedToken) -> bool:
         source = token.source
         return (
@@ -140,6 +150,10 @@ class Issuers:
     def _fetched(self, name: str, result: IssuerFetchResult) -> None:
         if self.on_fetch:
             self.on_fetch(name, result)
+
+
+def _digest_of(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _identity(loaded: LoadedIssuer) -> object:

@@ -13,11 +13,13 @@ class Caller:
         name: The name in the file.
         models: The models that it may use, in the order of the file; None for all.
         limits: How much it may use; None for any amount.
+        low_priority: Whether its calls wait for those of others while slots are short.
     """
 
     name: str
     models: tuple[str, ...] | None = None
     limits: CallerLimits | None = None
+    low_priority: bool = False
 
     def may_use(self, model: str) -> bool:
         """Report whether it may use a model."""

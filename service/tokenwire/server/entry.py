@@ -60,8 +60,9 @@ class Entry:
             if waited is None:
                 return
             request_id = request_id_of(metadata)
-            if shedder.must_reject(waited):
-                await shedder.reject(method, request_id, waited, context)
+            key = shedder.rejected(waited, metadata, context)
+            if key is not None:
+                await shedder.reject(method, request_id, waited, key, context)
                 return
             request: object
             caller = None

@@ -1,22 +1,20 @@
 """Limits concurrent answers with slots that are shared fairly among keys.
 
 A key is a connection or a caller. While slots are free, every key gets one. When slots are
-scarce, free slots go first to keys that hold less than their fair share. Running answers are
-never ended to free a slot.
+scarce, free slots go first to keys of normal priority, and among these to keys that hold less
+than their fair share. Running answers are never ended to free a slot.
 """
 
 import asyncio
 import time
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from typing import Final
 
+from tokenwire.server.share_group import ShareGroup
+from tokenwire.server.share_key import ShareKey
 
-@dataclass(slots=True)
-class _Share:
-    """The slots and the queued waiters of one key."""
-
-    held: int = 0
-    waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
+LOW_TURN: Final = 10
+"""While all slots are wanted, keys of low priority get one in so many of those that become free,
+until they hold one in so many of all."""
 
 
 class FairSlots:
@@ -26,6 +24,10 @@ class FairSlots:
     equals. A key that was rejected while below its share gets a claim: for `claim_seconds` one
     free slot is reserved for it against keys at or above their share. Without claims, a caller
     that waits before its retry, as requested, would lose to callers that retry immediately.
+
+    Keys of low priority wait for all others: in the queue, which rejects them first, and before
+    free slots that are reserved for others. They share what the others leave. One in LOW_TURN
+    slots goes to them nevertheless, so that they do not starve.
 
     Memory is bounded by the number of slots and the size of the queue.
 
@@ -39,13 +41,12 @@ class FairSlots:
         self._slots = slots
         self._free = slots
         self._max_queue = max_queue
-        self._queued = 0
         self._claim_seconds = claim_seconds
-        self._shares: dict[str, _Share] = {}
-        # The shares with queued waiters, in round-robin order.
-        self._waiting: dict[str, _Share] = {}
-        # The expiry of each claim on the monotonic clock, earliest first.
-        self._claims: OrderedDict[str, float] = OrderedDict()
+        self._normal = ShareGroup(claim_seconds)
+        self._low = ShareGroup(claim_seconds)
+        # The slots that went to others since the latest one of low priority, while it was wanted.
+        self._passed_over = 0
+        self._low_wanted_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -56,7 +57,7 @@ class FairSlots:
     @property
     def queued(self) -> int:
         """The number of waiters in the queue."""
-        return self._queued
+        return self._normal.queued + self._low.queued
 
     @property
     def full(self) -> bool:
@@ -64,164 +65,135 @@ class FairSlots:
         return not self._free
 
     @property
-    def queue_full(self) -> bool:
-        """Whether the queue is full and no waiter can be displaced."""
-        return self._queued >= self._max_queue and self._queued == len(self._waiting)
-
-    @property
     def tracked_keys(self) -> int:
         """The number of keys with slots, waiters or claims."""
-        return len(self._shares)
+        return self._normal.tracked_keys + self._low.tracked_keys
+
+    def queue_full(self, *, low: bool = False) -> bool:
+        """Report whether the queue is full and no waiter can be displaced for any key.
+
+        Args:
+            low: Whether the key has low priority.
+        """
+        if self.queued < self._max_queue:
+            return False
+        if low:
+            return not (self._low.crowded or self._may_displace_normal())
+        return not (self._low.queued or self._normal.crowded)
 
     def reserved(self) -> int:
         """Return the number of free slots that are reserved for claims. Thread-safe."""
         now = time.monotonic()
-        return min(self._free, sum(expiry > now for expiry in tuple(self._claims.values())))
+        return min(self._free, self._normal.count_claims(now) + self._low.count_claims(now))
 
-    def take(self, key: str) -> bool:
+    def take(self, key: ShareKey) -> bool:
         """Take a slot for `key`; return False if none is available to it."""
         if not self._free or not self._may_take(key):
             return False
-        self._grant(key)
+        self._group(key).grant(key)
+        self._note_granted(key)
         return True
 
-    def release(self, key: str) -> None:
+    def release(self, key: ShareKey) -> None:
         """Return a slot that `key` held, and pass it to the next waiter."""
         self._free += 1
-        self._shares[key].held -= 1
-        self._drop_if_unused(key)
+        self._group(key).release(key)
         self._hand_over()
 
-    def enqueue(self, key: str, waiter: asyncio.Future[bool]) -> bool:
+    def enqueue(self, key: ShareKey, waiter: asyncio.Future[bool]) -> bool:
         """Add `waiter` to the queue; return False if the queue is full.
 
-        The waiter's result is True when it gets a slot, and False when a key with fewer waiters
-        displaces it.
+        The waiter's result is True when it gets a slot, and False when it is displaced by a key
+        of a higher priority, or of the same priority with fewer waiters.
         """
-        share = self._share(key)
-        if self._queued >= self._max_queue and not self._displace(share):
-            self._drop_if_unused(key)
+        if self.queued >= self._max_queue and not self._displace_for(key):
             return False
-        share.waiting.append(waiter)
-        self._waiting.setdefault(key, share)
-        self._queued += 1
+        self._group(key).enqueue(key, waiter)
         self._hand_over()
         return True
 
-    def leave(self, key: str, waiter: asyncio.Future[bool]) -> None:
+    def leave(self, key: ShareKey, waiter: asyncio.Future[bool]) -> None:
         """Remove `waiter` from the queue, or release the slot that it has got meanwhile."""
-        share = self._shares.get(key)
-        if share and waiter in share.waiting:
-            share.waiting.remove(waiter)
-            self._queued -= 1
-            if not share.waiting:
-                del self._waiting[key]
-            self._drop_if_unused(key)
-        elif waiter.done() and not waiter.cancelled() and waiter.result():
+        if self._group(key).remove(key, waiter):
+            return
+        if waiter.done() and not waiter.cancelled() and waiter.result():
             self.release(key)
 
-    def claim(self, key: str) -> None:
+    def claim(self, key: ShareKey) -> None:
         """Record that `key` was rejected. If it holds less than its share, it gets a claim."""
+        if key.low:
+            self._low_wanted_until = time.monotonic() + self._claim_seconds
         # With free slots, the key was rejected for another reason or is not below its share.
-        # The key is empty if the caller has disconnected.
-        if self._free or not key:
-            return
-        self.drop_expired_claims()
-        if key not in self._claims and len(self._claims) >= self._slots:
-            return
-        if self._is_below_share(key):
-            self._share(key)
-            self._claims[key] = time.monotonic() + self._claim_seconds
-            self._claims.move_to_end(key)
+        # The name is empty if the peer has disconnected.
+        if not self._free and key.name:
+            self._group(key).claim(key, self._shared_by(key), self._slots)
 
     def drop_expired_claims(self) -> None:
         """Remove expired claims."""
-        now = time.monotonic()
-        while self._claims:
-            key, expiry = next(iter(self._claims.items()))
-            if expiry > now:
-                return
-            del self._claims[key]
-            self._drop_if_unused(key)
+        self._normal.drop_expired_claims()
+        self._low.drop_expired_claims()
 
-    def _may_take(self, key: str) -> bool:
+    def _group(self, key: ShareKey) -> ShareGroup:
+        return self._low if key.low else self._normal
+
+    def _shared_by(self, key: ShareKey) -> int:
+        """Return the number of slots that the keys of this priority share."""
+        return self._slots - self._normal.held if key.low else self._slots
+
+    def _may_take(self, key: ShareKey) -> bool:
         """Report whether `key` may take one of the free slots."""
-        if not self._claims:
+        if not key.low:
+            return self._normal.may_take(key, self._free, self._slots)
+        if self._low_is_due():
             return True
-        self.drop_expired_claims()
-        claims_of_others = len(self._claims) - (key in self._claims)
-        return self._free > claims_of_others or self._is_below_share(key)
+        free = self._free - self._normal.claims()
+        return free > 0 and self._low.may_take(key, free, self._shared_by(key))
 
-    def _is_below_share(self, key: str) -> bool:
-        share = self._shares.get(key)
-        if share is None or not share.held:
-            return True
-        return share.held < self._slots // len(self._shares)
+    def _low_is_due(self) -> bool:
+        """Report whether the next slot should go to a key of low priority."""
+        return (
+            self._passed_over >= LOW_TURN - 1
+            and self._low.held < max(1, self._slots // LOW_TURN)
+        )  # fmt: skip
 
-    def _grant(self, key: str) -> None:
+    def _note_granted(self, key: ShareKey) -> None:
         self._free -= 1
-        self._share(key).held += 1
-        self._claims.pop(key, None)
+        if key.low:
+            self._passed_over = 0
+        elif self._low.queued or (
+            self._low_wanted_until and time.monotonic() < self._low_wanted_until
+        ):
+            self._passed_over += 1
 
     def _hand_over(self) -> None:
         """Pass the free slots to waiters, except slots that are reserved for other keys."""
-        while self._free and self._waiting:
-            key = self._next_key()
+        while self._free and self.queued:
+            low_first = self._low.queued and (not self._normal.queued or self._low_is_due())
+            group = self._low if low_first else self._normal
+            key = group.next_key()
             if not self._may_take(key):
                 self._hand_over_later()
                 return
-            share = self._waiting.pop(key)
-            waiter = share.waiting.popleft()
-            self._queued -= 1
-            if share.waiting:
-                # Reinserted at the end, for the round robin.
-                self._waiting[key] = share
-            # Waiters that were cancelled take no slot.
-            if not waiter.done():
-                self._grant(key)
-                waiter.set_result(True)
-            self._drop_if_unused(key)
+            if group.grant_next(key):
+                self._note_granted(key)
 
     def _hand_over_later(self) -> None:
         """Call `_hand_over` again when the first claim expires."""
         if self._timer:
             self._timer.cancel()
-        seconds = next(iter(self._claims.values())) - time.monotonic()
-        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._hand_over)
+        expiries = (self._normal.next_expiry(), self._low.next_expiry())
+        first = min(expiry for expiry in expiries if expiry is not None)
+        seconds = max(first - time.monotonic(), 0.001)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._hand_over)
 
-    def _next_key(self) -> str:
-        """Return the waiting key that holds the fewest slots."""
-        fewest, next_key = self._slots + 1, ""
-        for key, share in self._waiting.items():
-            if share.held < fewest:
-                fewest, next_key = share.held, key
-                if not fewest:
-                    break
-        return next_key
+    def _displace_for(self, newcomer: ShareKey) -> bool:
+        """Displace a waiter for a newcomer; return False if none has to give way to it."""
+        if not newcomer.low:
+            return self._low.displace() or self._normal.displace(newcomer)
+        return (
+            self._normal.displace() if self._may_displace_normal() else self._low.displace(newcomer)
+        )
 
-    def _displace(self, newcomer: _Share) -> bool:
-        """Displace the newest waiter of the key with the most waiters.
-
-        Return False if that key would end up with fewer waiters than `newcomer`.
-        """
-        if self.queue_full:
-            return False
-        most = max(self._waiting.values(), key=lambda share: len(share.waiting))
-        if len(most.waiting) <= len(newcomer.waiting) + 1:
-            return False
-        waiter = most.waiting.pop()
-        self._queued -= 1
-        if not waiter.done():
-            waiter.set_result(False)
-        return True
-
-    def _share(self, key: str) -> _Share:
-        share = self._shares.get(key)
-        if share is None:
-            share = self._shares[key] = _Share()
-        return share
-
-    def _drop_if_unused(self, key: str) -> None:
-        share = self._shares.get(key)
-        if share and not share.held and not share.waiting and key not in self._claims:
-            del self._shares[key]
+    def _may_displace_normal(self) -> bool:
+        """Report whether a key of low priority gets a place in a queue that is full of others."""
+        return not self._low.queued and self._normal.queued > 0 and self._low_is_due()

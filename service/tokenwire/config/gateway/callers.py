@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -143,6 +143,10 @@ class CallerSection(Section):
     )
     limits: LimitsSection = Field(
         LimitsSection(), description="How much it may use. Unset: any amount."
+    )
+    priority: Literal["normal", "low"] = Field(
+        "normal",
+        description="`low` waits for the calls of all other callers while slots are short.",
     )
 
     @model_validator(mode="after")

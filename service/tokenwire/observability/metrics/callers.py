@@ -63,6 +63,10 @@ class CallerMetrics:
         if call.price and call.usage:
             self._cost.labels(name).inc(call.price.cost(usage))
 
+    def count_rejected(self, name: str) -> None:
+        """Count a call of a caller that was rejected before it began."""
+        self._calls.labels(name, Outcome.REJECTED.value).inc()
+
     def _drop(self, name: str) -> None:
         for metric in (self._calls, self._tokens, self._cost):
             metric.remove_by_labels({labels.CALLER: name})

@@ -165,8 +165,17 @@ class Metrics:
         """Record the seconds that a call waited in gRPC before it was handed over."""
         self._declared.accept_wait.observe(seconds)
 
-    def count_shed(self, method: Method, status: str, reason: str) -> None:
-        """Count a call that was shed before any other work was done for it."""
+    def count_shed(self, method: Method, status: str, reason: str, caller: str | None) -> None:
+        """Count a call that was shed before any other work was done for it.
+
+        Args:
+            method: The method.
+            status: The name of the status.
+            reason: The reason of the failure.
+            caller: The caller's name; None if it is not known.
+        """
+        if self.callers and caller is not None:
+            self.callers.count_rejected(caller)
         series = self._methods[method]
         self._declared.shed.inc()
         series.started.inc()

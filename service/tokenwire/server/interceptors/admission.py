@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import ServerOverloaded
 from tokenwire.server.fair_slots import FairSlots
 from tokenwire.server.interceptors.base import CallHandler, Context
+from tokenwire.server.share_key import ShareKey, share_key
 
 RETRY_AFTER_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 2 * RETRY_AFTER_SECONDS
-"""How long a slot is reserved for a connection that was rejected with RETRY_AFTER_SECONDS."""
+"""How long a slot is reserved for a caller or a connection that was rejected with
+RETRY_AFTER_SECONDS."""
 MAX_ACCEPT_WAIT_SECONDS: Final = 2.5
 """The wait in gRPC after which a call is rejected even if a slot is free. Its first token would
 miss the objective, and a rejection costs a fifth of the shortest answer. A lower value would reject
 calls after a short stall of the machine."""
 
-ShareKey: TypeAlias = Callable[[Context], str]
-
-
-def connection_of(context: Context) -> str:
-    """Return the address of the caller's end of the connection; empty after a disconnect."""
-    return context.peer() or ""
-
 
 class AdmissionInterceptor:
     """Admits calls up to a limit, queues a few for a short time, and rejects the rest.
+
+    The slots are shared by the callers of the gateway file, or without callers by connections.
 
     gRPC's `maximum_concurrent_rpcs` would also reject health checks, and Kubernetes would
     restart busy pods.
@@ -41,19 +37,11 @@ class AdmissionInterceptor:
         max_queue: The most calls that wait for a slot.
         queue_seconds: The longest time that a call may wait for a slot, including its wait in
             gRPC.
-        share_key: Returns the key whose share of the slots a call uses.
     """
 
-    def __init__(
-        self,
-        max_streams: int,
-        max_queue: int,
-        queue_seconds: float,
-        share_key: ShareKey = connection_of,
-    ) -> None:
+    def __init__(self, max_streams: int, max_queue: int, queue_seconds: float) -> None:
         self._slots = FairSlots(max_streams, max_queue, CLAIM_SECONDS)
         self._queue_seconds = queue_seconds
-        self._share_key = share_key
 
     def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
         """Return a handler that runs `next_handler` with a slot, or raises ServerOverloaded."""
@@ -63,7 +51,7 @@ class AdmissionInterceptor:
     async def _intercept(
         self, next_handler: CallHandler, call: CallRecord, request: object, context: Context
     ) -> None:
-        key = self._share_key(context)
+        key = share_key(call.caller, call.peer)
         if not self._slots.take(key):
             try:
                 await self._wait(key, call)
@@ -86,21 +74,26 @@ class AdmissionInterceptor:
         return self._slots.queued
 
     def reserved(self) -> int:
-        """Return the number of free slots that are reserved for rejected connections."""
+        """Return the number of free slots that are reserved for rejected keys."""
         return self._slots.reserved()
 
-    def would_reject(self, waited: float) -> bool:
-        """Report whether a call that waited `waited` seconds in gRPC would be rejected."""
+    def would_reject(self, waited: float, *, low: bool = False) -> bool:
+        """Report whether any call that waited so long in gRPC would be rejected.
+
+        Args:
+            waited: How long it waited, in seconds.
+            low: Whether it has low priority.
+        """
         if waited > max(MAX_ACCEPT_WAIT_SECONDS, self._queue_seconds):
             return True
         slots = self._slots
-        return slots.full and (waited >= self._queue_seconds or slots.queue_full)
+        return slots.full and (waited >= self._queue_seconds or slots.queue_full(low=low))
 
-    def note_rejected(self, context: Context) -> None:
+    def note_rejected(self, key: ShareKey) -> None:
         """Record a call that was rejected before admission, so that its key gets a claim."""
-        self._slots.claim(self._share_key(context))
+        self._slots.claim(key)
 
-    async def _wait(self, key: str, call: CallRecord) -> None:
+    async def _wait(self, key: ShareKey, call: CallRecord) -> None:
         """Wait for a slot.
 
         Raises:
