@@ -139,18 +139,19 @@ async def test_low_priority_gives_its_place_in_a_full_queue() -> None:
     fair = filled(1, 3)
     [other] = await enqueue(fair, REPORTS)
     batch = await enqueue(fair, BATCH, 2)
-    assert not fair.queue_full()
-    assert not fair.queue_full(low=True)
+    assert not fair.has_place(BATCH)
     normal = await enqueue(fair, GREEDY)
     assert [place.done() for place in (*batch, other)] == [False, True, False]
     assert not batch[1].result()
-    assert (fair.queue_full(), fair.queue_full(low=True)) == (False, True)
+    assert not fair.has_place(BATCH)
     refused: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     assert not fair.enqueue(BATCH, refused)
     normal += await enqueue(fair, GREEDY, 2)
     assert not batch[0].result()
     assert not other.result()
-    assert (fair.queue_full(), fair.queued) == (False, 3)
+    assert fair.queued == 3
+    assert not fair.has_place(GREEDY)
+    assert fair.has_place(POLITE)
     assert not fair.enqueue(BATCH, refused)
     assert not any(place.done() for place in normal)
 
@@ -220,12 +221,12 @@ async def test_low_priority_gets_a_turn_without_a_place() -> None:
     fair = filled(1, 1)
     for _ in range(LOW_TURN - 1):
         [place] = await enqueue(fair, GREEDY)
-        assert fair.queue_full(low=True)
+        assert not fair.has_place(BATCH)
         fair.claim(BATCH)
         fair.release(GREEDY)
         assert place.result()
     [place] = await enqueue(fair, GREEDY)
-    assert not fair.queue_full(low=True)
+    assert fair.has_place(BATCH)
     [low] = await enqueue(fair, BATCH)
     assert not place.result()
     fair.release(GREEDY)
@@ -303,8 +304,10 @@ async def test_counts_hold_whatever_happens(seed: int) -> None:
             held.append(key)
         elif step == 1:
             place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            if fair.full and fair.enqueue(key, place):
-                waiting.append((key, place))
+            if fair.full:
+                has_place = fair.has_place(key)
+                assert fair.enqueue(key, place) == has_place
+                waiting += [(key, place)] * has_place
         elif step == 2 and held:
             fair.release(held.pop(chance.randrange(len(held))))
         elif step == 3 and waiting:

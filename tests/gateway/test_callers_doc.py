@@ -24,7 +24,7 @@ def test_its_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """The file of the page has two callers, one of which may use one model."""
     monkeypatch.setenv("OPENAI_API_KEY", "key")
     path = tmp_path / "gateway.yaml"
-    text, *_, certificates = fenced(DOC, "yaml")
+    text, *_, certificates, priority = fenced(DOC, "yaml")
     path.write_text(text)
     callers = load_gateway(path).file.callers
     assert callers
@@ -34,6 +34,10 @@ def test_its_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     callers = load_gateway(path).file.callers
     assert callers
     assert [len(caller.certificates or ()) for caller in callers.values()] == [1, 2]
+    path.write_text(before + priority)
+    callers = load_gateway(path).file.callers
+    assert callers
+    assert [caller.priority for caller in callers.values()] == ["low"]
 
 
 async def test_a_new_key_calls(tmp_path: Path) -> None:

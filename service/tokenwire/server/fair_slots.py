@@ -69,17 +69,14 @@ class FairSlots:
         """The number of keys with slots, waiters or claims."""
         return self._normal.tracked_keys + self._low.tracked_keys
 
-    def queue_full(self, *, low: bool = False) -> bool:
-        """Report whether the queue is full and no waiter can be displaced for any key.
+    @property
+    def queue_full(self) -> bool:
+        """Whether the queue is full, so that a further waiter must displace another."""
+        return self.queued >= self._max_queue
 
-        Args:
-            low: Whether the key has low priority.
-        """
-        if self.queued < self._max_queue:
-            return False
-        if low:
-            return not (self._low.crowded or self._may_displace_normal())
-        return not (self._low.queued or self._normal.crowded)
+    def has_place(self, key: ShareKey) -> bool:
+        """Report whether the queue has a place for a waiter of `key`."""
+        return not self.queue_full or self._giving_way(key) is not None
 
     def reserved(self) -> int:
         """Return the number of free slots that are reserved for claims. Thread-safe."""
@@ -106,8 +103,11 @@ class FairSlots:
         The waiter's result is True when it gets a slot, and False when it is displaced by a key
         of a higher priority, or of the same priority with fewer waiters.
         """
-        if self.queued >= self._max_queue and not self._displace_for(key):
-            return False
+        if self.queue_full:
+            giving_way = self._giving_way(key)
+            if giving_way is None:
+                return False
+            self._group(giving_way).displace(giving_way)
         self._group(key).enqueue(key, waiter)
         self._hand_over()
         return True
@@ -151,10 +151,8 @@ class FairSlots:
 
     def _low_is_due(self) -> bool:
         """Report whether the next slot should go to a key of low priority."""
-        return (
-            self._passed_over >= LOW_TURN - 1
-            and self._low.held < max(1, self._slots // LOW_TURN)
-        )  # fmt: skip
+        most = max(1, self._slots // LOW_TURN)
+        return self._passed_over >= LOW_TURN - 1 and self._low.held < most
 
     def _note_granted(self, key: ShareKey) -> None:
         self._free -= 1
@@ -186,14 +184,10 @@ class FairSlots:
         seconds = max(first - time.monotonic(), 0.001)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._hand_over)
 
-    def _displace_for(self, newcomer: ShareKey) -> bool:
-        """Displace a waiter for a newcomer; return False if none has to give way to it."""
+    def _giving_way(self, newcomer: ShareKey) -> ShareKey | None:
+        """Return the key that gives up a waiter for a newcomer; None if none does."""
         if not newcomer.low:
-            return self._low.displace() or self._normal.displace(newcomer)
-        return (
-            self._normal.displace() if self._may_displace_normal() else self._low.displace(newcomer)
-        )
-
-    def _may_displace_normal(self) -> bool:
-        """Report whether a key of low priority gets a place in a queue that is full of others."""
-        return not self._low.queued and self._normal.queued > 0 and self._low_is_due()
+            return self._low.giving_way() or self._normal.giving_way(newcomer)
+        if not self._low.queued and self._low_is_due():
+            return self._normal.giving_way()
+        return self._low.giving_way(newcomer)

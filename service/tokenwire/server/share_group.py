@@ -44,11 +44,6 @@ class ShareGroup:
         """The number of keys with slots, waiters or claims."""
         return len(self._shares)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether a key has several waiters, so that one of them can be displaced."""
-        return self.queued > len(self._waiting)
-
     def may_take(self, key: ShareKey, free: int, slots: int) -> bool:
         """Report whether `key` may take one of `free` slots, which claims of others reserve.
 
@@ -120,28 +115,32 @@ class ShareGroup:
         self._drop_if_unused(key)
         return True
 
-    def displace(self, newcomer: ShareKey | None = None) -> bool:
-        """Displace the newest waiter of the key with the most waiters.
+    def giving_way(self, newcomer: ShareKey | None = None) -> ShareKey | None:
+        """Return the key that gives up a waiter for a newcomer: the one with the most.
 
         Args:
             newcomer: A key of this group. The other key must not end up with fewer waiters than
-                it. None: any waiter may be displaced.
+                it. None: a key of higher priority, to which every key gives way.
 
         Returns:
-            False if no waiter can be displaced.
+            The key; None if none gives way.
         """
-        if not self.queued or (newcomer and not self.crowded):
-            return False
+        # If each key has one waiter, none has more than a newcomer would have.
+        if not self.queued or (newcomer and self.queued == len(self._waiting)):
+            return None
         key, most = max(self._waiting.items(), key=lambda item: len(item[1].waiting))
         if newcomer:
             share = self._shares.get(newcomer)
             if len(most.waiting) <= (len(share.waiting) if share else 0) + 1:
-                return False
-        waiter = most.waiting[-1]
+                return None
+        return key
+
+    def displace(self, key: ShareKey) -> None:
+        """Displace the newest waiter of `key`."""
+        waiter = self._waiting[key].waiting[-1]
         self.remove(key, waiter)
         if not waiter.done():
             waiter.set_result(False)
-        return True
 
     def claim(self, key: ShareKey, slots: int, max_claims: int) -> None:
         """Reserve a free slot for `key` if it holds less than its share.

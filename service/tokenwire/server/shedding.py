@@ -76,16 +76,16 @@ class LoadShedder:
         """
         if waited < BACKLOG_SECONDS or self._closed:
             return None
-        would_reject = self._admission.would_reject
-        # Nobody needs to know whose call it is if even one of low priority may go on.
-        if not would_reject(waited, low=True):
+        if not self._admission.may_reject(waited):
             return None
         try:
             key = share_key(self._recognize(metadata, context), context.peer() or "")
         except ServiceError:
             # Its priority is not known, so it is taken for normal.
-            return NOBODY if would_reject(waited) and not self._let_unknown_go_on() else None
-        return key if would_reject(waited, low=key.low) else None
+            key = NOBODY
+        if not self._admission.would_reject(waited, key):
+            return None
+        return None if key is NOBODY and self._let_unknown_go_on() else key
 
     def close(self) -> None:
         """Stop shedding load. A server that stops rejects calls with ServerShuttingDown instead."""

@@ -188,8 +188,8 @@ class Declarations:
         )
         self.reserved = self._gauge(
             "tokenwire_streams_reserved",
-            "Free slots reserved for connections that were rejected while they had less than their "
-            "fair share.",
+            "Free slots reserved for connections or callers that were rejected while they had less "
+            "than their fair share.",
         )
         self.accept_wait = self._histogram(
             "tokenwire_accept_wait_seconds",

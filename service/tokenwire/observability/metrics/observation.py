@@ -158,7 +158,7 @@ class Metrics:
         self._declared.reflection_streams.set(streams)
 
     def watch_reserved(self, reserved: Callable[[], int]) -> None:
-        """Export the number of slots reserved for other connections, read at each scrape."""
+        """Export the number of slots reserved for connections or callers, read at each scrape."""
         self._declared.reserved.set_function(reserved)
 
     def observe_accept_wait(self, seconds: float) -> None:

@@ -77,17 +77,25 @@ class AdmissionInterceptor:
         """Return the number of free slots that are reserved for rejected keys."""
         return self._slots.reserved()
 
-    def would_reject(self, waited: float, *, low: bool = False) -> bool:
-        """Report whether any call that waited so long in gRPC would be rejected.
+    def may_reject(self, waited: float) -> bool:
+        """Report whether a call that waited so long in gRPC may be rejected.
 
         Args:
             waited: How long it waited, in seconds.
-            low: Whether it has low priority.
         """
         if waited > max(MAX_ACCEPT_WAIT_SECONDS, self._queue_seconds):
             return True
         slots = self._slots
-        return slots.full and (waited >= self._queue_seconds or slots.queue_full(low=low))
+        return slots.full and (waited >= self._queue_seconds or slots.queue_full)
+
+    def would_reject(self, waited: float, key: ShareKey) -> bool:
+        """Report whether a call would be rejected of which `may_reject` says that it may be.
+
+        Args:
+            waited: How long it waited in gRPC, in seconds.
+            key: Whose share of the slots it uses.
+        """
+        return waited >= self._queue_seconds or not self._slots.has_place(key)
 
     def note_rejected(self, key: ShareKey) -> None:
         """Record a call that was rejected before admission, so that its key gets a claim."""
