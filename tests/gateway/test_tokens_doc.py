@@ -18,7 +18,7 @@ from tokenwire.observability.metrics.labels import IssuerFetchResult
 
 DOC = (ROOT / "docs/callers.md").read_text("utf-8")
 VALUES = yaml.safe_load((ROOT / "deploy/helm/tokenwire/values.yaml").read_text("utf-8"))
-_, POD, CLUSTER, COMPANY, *_ = fenced(DOC, "yaml")
+_, POD, CLUSTER, COMPANY = fenced(DOC, "yaml")[:4]
 INSTALL, CHAT = [line for block in fenced(DOC, "sh") for line in block.splitlines()][2:]
 FILE = "upstreams: {one: {base_url: http://127.0.0.1:1/v1}}\nmodels: {fast: {routes: one/a}}\n"
 OWN = "/var/run/secrets/kubernetes.io/serviceaccount"
