@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -19,19 +19,19 @@ class RedisServer:
         folder: An empty folder for its files.
 
     Attributes:
-        url: The URL of its first database.
+        port: Its port on loopback.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = free_port()
+        self.port = free_port()
         self._process: asyncio.subprocess.Process | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://127.0.0.1:{self.port}/0"
 
     async def start(self, *options: str) -> None:
         """Start it, and wait until it answers."""
         self._process = await asyncio.create_subprocess_exec(
-            *("redis-server", "--port", str(self._port), "--bind", "127.0.0.1"),
+            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--dir", str(self._folder), "--save", "", "--appendonly", "yes"),
             *("--logfile", str(self._folder / "redis.log"), *options),
         )
@@ -69,6 +69,36 @@ class RedisServer:
 async def _answers(client: "Redis") -> bool:
     try:
         return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
+
+
+@asynccontextmanager
+async def sentinel(folder: Path, primary: RedisServer, service: str) -> AsyncIterator[int]:
+    """Run a Sentinel that watches a primary, and yield its port."""
+    port = free_port()
+    path = folder / "sentinel.conf"
+    path.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nlogfile {folder}/sentinel.log\n"
+        f"sentinel monitor {service} 127.0.0.1 {primary.port} 1\n"
+        f"sentinel down-after-milliseconds {service} 500\n"
+        f"sentinel failover-timeout {service} 2000\n"
+    )
+    process = await asyncio.create_subprocess_exec("redis-server", str(path), "--sentinel")
+    try:
+        client = Redis(host="127.0.0.1", port=port)
+        async with asyncio.timeout(20), aclosing(client):
+            while not await _knows_replica(client, service):  # noqa: ASYNC110 - see above
+                await asyncio.sleep(0.01)
+        yield port
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _knows_replica(client: "Redis", service: str) -> bool:
+    try:
+        return bool(await client.sentinel_slaves(service))
     except (RedisError, OSError):
         return False
 

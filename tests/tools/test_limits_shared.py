@@ -3,25 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
-from support.gateway import HELLO, GatewayWorld, gateway_world
+from support.gateway import HELLO
 from support.helpers import collect, failure_of, reason_of
-from support.limits import bearer, callers, limit_of, used_by_team
+from support.limit_servers import back, send, sent, servers
+from support.limits import bearer, limit_of, used_by_team
 from support.redis_server import RedisServer, redis_server
-from tokenwire.limits.shared import SharedLeases
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
-
-MODELS: dict[str, Any] = {"smart": {"routes": "one/b"}}
-UPSTREAMS: dict[str, dict[str, Any]] = {"one": {}}
-TEN = "tokens 10; finish; usage 20 10; done"
-"""An answer that uses 30 tokens."""
 
 
 @pytest.fixture
@@ -33,51 +26,9 @@ async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
         yield server
 
 
-@asynccontextmanager
-async def servers(
-    redis: RedisServer, folder: Path, number: int, without_store: str = "local", **limits: Any
-) -> AsyncIterator[list[GatewayWorld]]:
-    """Run servers that share the store."""
-    async with AsyncExitStack() as stack:
-        worlds = []
-        for index in range(number):
-            own = folder / str(index)
-            own.mkdir()
-            world = gateway_world(
-                own,
-                MODELS,
-                UPSTREAMS,
-                callers=callers(**limits),
-                limits={"store": redis.url, "without_store": without_store},
-            )
-            worlds.append(await stack.enter_async_context(world))
-        yield worlds
-
-
-async def send(world: GatewayWorld, plan: str = TEN) -> None:
-    """Make a call of the caller `team` that succeeds."""
-    world.upstreams["one"].script(plan)
-    await collect(world.stub.Send(HELLO, metadata=bearer()))
-
-
-def shared_of(world: GatewayWorld) -> SharedLeases:
-    """Return what tells the store of the leases of a server."""
-    assert world.app.offer.gateway
-    shared = world.app.offer.gateway.limiter.shared
-    assert shared
-    return shared
-
-
-async def sent(world: GatewayWorld) -> None:
-    """Wait until the store knows all that a server has to tell."""
-    async with asyncio.timeout(20):
-        while shared_of(world).unsent:  # noqa: ASYNC110 - a state, not an event
-            await asyncio.sleep(0.01)
-
-
 async def test_servers_count_together(redis: RedisServer, tmp_path: Path) -> None:
     """What one server has answered counts at the other one."""
-    async with servers(redis, tmp_path, 2, requests="3/d", tokens="1000/d") as (one, two):
+    async with servers(redis.url, tmp_path, 2, requests="3/d", tokens="1000/d") as (one, two):
         await send(one)
         await send(two)
         await sent(one)
@@ -94,7 +45,7 @@ async def test_an_answer_is_cut_by_what_other_servers_use(
     redis: RedisServer, tmp_path: Path
 ) -> None:
     """Two answers at two servers share one limit; together they get no more than it has."""
-    async with servers(redis, tmp_path, 2, tokens="3000/d") as worlds:
+    async with servers(redis.url, tmp_path, 2, tokens="3000/d") as worlds:
         for world in worlds:
             world.upstreams["one"].script('filler 5000 "word "; finish; usage 20 5000; done')
         endings = await asyncio.gather(
@@ -111,7 +62,7 @@ async def test_an_answer_is_cut_by_what_other_servers_use(
 
 async def test_streams_are_counted_together(redis: RedisServer, tmp_path: Path) -> None:
     """A stream at one server takes the place of one at the other, until it ends."""
-    async with servers(redis, tmp_path, 2, streams=1) as (one, two):
+    async with servers(redis.url, tmp_path, 2, streams=1) as (one, two):
         one.upstreams["one"].script("tokens 1; barrier held; answer")
         running = asyncio.create_task(collect(one.stub.Send(HELLO, metadata=bearer())))
         await one.upstreams["one"].barrier("held").reached()
@@ -126,7 +77,7 @@ async def test_streams_are_counted_together(redis: RedisServer, tmp_path: Path) 
 @pytest.mark.parametrize("how", ["killed", "silent"])
 async def test_row_64_refused(redis: RedisServer, tmp_path: Path, how: str) -> None:
     """With `refuse`, calls are refused at once while the store is away, and answered after it."""
-    async with servers(redis, tmp_path, 1, "refuse", tokens="100000/d") as [world]:
+    async with servers(redis.url, tmp_path, 1, "refuse", tokens="100000/d") as [world]:
         await send(world)
         if how == "killed":
             await redis.kill()
@@ -148,18 +99,11 @@ async def test_row_64_refused(redis: RedisServer, tmp_path: Path, how: str) -> N
         assert used_by_team(world) == {"tokens/d": 60}
 
 
-async def back(world: GatewayWorld) -> None:
-    """Wait until the store answers again."""
-    async with asyncio.timeout(30):
-        while shared_of(world).away:  # noqa: ASYNC110 - a state, not an event
-            await asyncio.sleep(0.01)
-
-
 async def test_row_64_local(
     redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With `local`, a server goes on alone within the limit, and tells the store afterwards."""
-    async with servers(redis, tmp_path, 2, requests="4/d") as (one, two):
+    async with servers(redis.url, tmp_path, 2, requests="4/d") as (one, two):
         await send(one)
         await sent(one)
         await redis.kill()
@@ -178,7 +122,7 @@ async def test_row_64_local(
 
 async def test_a_restarted_store_keeps_what_was_used(redis: RedisServer, tmp_path: Path) -> None:
     """A stream that runs over a restart of the store is neither cut nor counted twice."""
-    async with servers(redis, tmp_path, 1, tokens="100000/d") as [world]:
+    async with servers(redis.url, tmp_path, 1, tokens="100000/d") as [world]:
         upstream = world.upstreams["one"]
         upstream.script('filler 300 "word "; barrier half; filler 300 "word "; finish; done')
         call = world.stub.Send(HELLO, metadata=bearer())

@@ -1,26 +1,26 @@
 """Counts the limits of callers in Redis or Valkey."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
 from tokenwire.core.limits import CallerLimits, Unit
 from tokenwire.limits.entries import BUCKETS, LIFETIME_SECONDS, NOTHING, LeaseEntry, LimitRefusal
 from tokenwire.limits.memory import STREAMS
+from tokenwire.limits.redis_client import close, connect
 from tokenwire.limits.store import Batch, StoreError, StoreReply
 
 SCRIPT: Final = files("tokenwire.limits").joinpath("apply.lua").read_text("utf-8")
 SHA: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 """Redis names scripts by this hash."""
-MAX_CONNECTIONS: Final = 16
-CONNECT_SECONDS: Final = 0.25
+PROBE_KEY: Final = "tokenwire:probe"
+PROBE_SECONDS: Final = 60
 UNITS: Final = {Unit.REQUESTS: 1, Unit.TOKENS: 2, Unit.DOLLARS: 3}
 NEVER: Final = -1
 
@@ -31,7 +31,7 @@ class RedisStore:
     All keys of a caller have the same hash tag, so that a cluster has them in one place.
 
     Args:
-        url: The URL of the server, with its password.
+        url: The URL of the store, with its password; see `redis_client.connect`.
         clock: Returns the Unix time; None for the clock of the server.
 
     Attributes:
@@ -41,15 +41,7 @@ class RedisStore:
     def __init__(self, url: str, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock
         self.requests = 0
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=CONNECT_SECONDS,
-            socket_connect_timeout=CONNECT_SECONDS,
-            # The caller bounds the time and repeats what failed.
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._client = Redis(connection_pool=pool)
+        self._client = connect(url)
 
     async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
         """Apply batches, all in one request; see `SharedStore`."""
@@ -61,19 +53,32 @@ class RedisStore:
                 await self._client.script_load(SCRIPT)
                 replies = await self._send(batches)
         except (RedisError, OSError) as error:
+            if isinstance(error, ReadOnlyError) and isinstance(self._client, Redis):
+                # The server is a replica now. A name or a service may lead to the new primary.
+                await self._client.connection_pool.disconnect()
             raise StoreError(type(error).__name__) from None
         return [_reply(batch, values) for batch, values in zip(batches, replies, strict=True)]
 
     async def _send(self, batches: Sequence[Batch]) -> list[list[int]]:
         self.requests += 1
+        client = self._client
         if not batches:
-            await self._client.ping()
+            # A server that only reads, or whose memory is full, is away as well.
+            await client.set(PROBE_KEY, 1, ex=PROBE_SECONDS)
             return []
-        pipeline = self._client.pipeline(transaction=False)
-        for batch in batches:
-            keys = _keys(batch.caller, batch.limits)
-            pipeline.evalsha(SHA, len(keys), *keys, *self._arguments(batch))
-        replies: list[list[int]] = await pipeline.execute()
+        calls = [
+            (len(keys), *keys, *self._arguments(batch))
+            for batch in batches
+            for keys in [_keys(batch.caller, batch.limits)]
+        ]
+        if isinstance(client, Redis):
+            pipeline = client.pipeline(transaction=False)
+            for call in calls:
+                pipeline.evalsha(SHA, *call)
+            replies: list[list[int]] = await pipeline.execute()
+        else:
+            # The callers of a cluster are at several servers.
+            replies = await asyncio.gather(*(client.evalsha(SHA, *call) for call in calls))
         return replies
 
     def _arguments(self, batch: Batch) -> list[Any]:
@@ -95,7 +100,7 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose(close_connection_pool=True)
+        await close(self._client)
 
 
 def _keys(caller: str, limits: CallerLimits) -> list[str]:

@@ -14,6 +14,7 @@ from tokenwire.limits.entries import LIFETIME_SECONDS, LeaseEntry, LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.store import Batch, SharedStore, StoreError, StoreReply
+from tokenwire.limits.takes import LeaseTakes
 
 ANSWER_SECONDS: Final = 0.25
 """The longest time for an answer of the store. After it the store counts as away."""
@@ -51,6 +52,7 @@ class SharedLeases:
     Attributes:
         away: Whether the store did not answer the last time.
         refuse: As above.
+        on_answer: As above.
         lost: How many leases were forgotten before the store had their last state.
     """
 
@@ -60,11 +62,12 @@ class SharedLeases:
         self._store = store
         self._memory = memory
         self.refuse = refuse
-        self._on_answer = on_answer
+        self.on_answer = on_answer
         self.away = False
         self.lost = 0
         self._running: set[CallerLease] = set()
         self._unsent: dict[CallerLease, None] = {}
+        self._takes = LeaseTakes(self._ask)
         self._asked = 0
         self._used: dict[str, tuple[float, Mapping[str, int]]] = {}
         self._wake = asyncio.Event()
@@ -75,6 +78,11 @@ class SharedLeases:
     def running(self) -> int:
         """The number of leases of running calls."""
         return len(self._running)
+
+    @property
+    def taking(self) -> int:
+        """The number of calls that wait for the store to let them through."""
+        return self._takes.waiting
 
     @property
     def unsent(self) -> int:
@@ -90,6 +98,7 @@ class SharedLeases:
         if self._task:
             self._task.cancel()
             await asyncio.wait((self._task,))
+        await self._takes.aclose()
         with contextlib.suppress(StoreError, TimeoutError):
             while self._unsent and not self.away:
                 await self._send()
@@ -113,14 +122,16 @@ class SharedLeases:
         if self.away:
             return self._take_alone(lease, entry)
         try:
-            [reply] = await self._ask([Batch(lease.caller, lease.limits, [entry])])
+            async with asyncio.timeout(ANSWER_SECONDS):
+                refusal = await self._takes.take(lease, entry)
+        except TimeoutError:
+            self._lose(StoreError("timeout"))
         except StoreError as error:
             self._lose(error)
         except asyncio.CancelledError:
             self._drop(lease)
             raise
         else:
-            [refusal] = reply.refusals
             if refusal is None:
                 self._running.add(lease)
                 lease.confirm(entry)
@@ -252,12 +263,12 @@ class SharedLeases:
                 replies = await self._store.apply(batches)
         except TimeoutError:
             failure = StoreError("timeout")
-            self._on_answer(time.monotonic() - started, failure)
+            self.on_answer(time.monotonic() - started, failure)
             raise failure from None
         except StoreError as error:
-            self._on_answer(time.monotonic() - started, error)
+            self.on_answer(time.monotonic() - started, error)
             raise
-        self._on_answer(time.monotonic() - started, None)
+        self.on_answer(time.monotonic() - started, None)
         if self.away:
             self.away = False
             log.info("the store of limits answers again")

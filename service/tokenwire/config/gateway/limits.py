@@ -18,7 +18,15 @@ exact up to 2^53. Of dollars, in nanodollars, it is a million."""
 NANODOLLARS: Final = 10**9
 COUNT: Final = re.compile(r"([1-9][0-9_]{0,20})/(s|m|h|d|month)")
 MONEY: Final = re.compile(r"([0-9][0-9_]{0,12}(?:\.[0-9]{1,9})?)/(s|m|h|d|month)")
-STORE_SCHEMES: Final = ("redis", "rediss", "unix")
+STORE_URL: Final = re.compile(
+    r"unix://(?:[^@/]*@)?/.+"
+    r"|rediss?://(?:[^@/]*@)?{host}(?:/[0-9]*)?(?:\?.*)?"
+    r"|rediss?\+sentinel://(?:[^@/]*@)?{host}(?:,{host})*/[^/?]+(?:/[0-9]+)?(?:\?.*)?"
+    r"|rediss?\+cluster://(?:[^@/]*@)?{host}(?:,{host})*/?(?:\?.*)?".replace(
+        "{host}", r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    )
+)
+"""One server, servers that Sentinel watches, or a cluster."""
 
 WindowText: TypeAlias = tuple[int, str]
 """An amount and a period."""
@@ -58,7 +66,7 @@ def _different(windows: list[WindowText]) -> list[WindowText]:
 def _store(value: object) -> object:
     # The text may have a password, so no message repeats it.
     if isinstance(value, str) and (
-        REFERENCE.fullmatch(value) or (is_store_url(value) and not urlsplit(value).password)
+        REFERENCE.fullmatch(value) or (is_store_url(value) and not _has_password(value))
     ):
         return value
     raise PydanticCustomError(
@@ -68,12 +76,19 @@ def _store(value: object) -> object:
     )
 
 
+def _has_password(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool(parts.password) or "password" in parts.query
+
+
 def is_store_url(text: str) -> bool:
     """Report whether a text is the URL of a store."""
+    if not STORE_URL.fullmatch(text):
+        return False
+    addresses = urlsplit(text).netloc.rpartition("@")[2]
     try:
-        url = urlsplit(text)
-        # Reading the port raises ValueError if it is none.
-        return url.scheme in STORE_SCHEMES and bool(url.hostname or url.path) and url.port != 0
+        # Reading the port raises ValueError if it is too large.
+        return all(urlsplit(f"//{address}").port != 0 for address in addresses.split(","))
     except ValueError:
         return False
 
