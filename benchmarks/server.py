@@ -46,6 +46,7 @@ class Server:
         packages: The packages whose versions are reported; if empty, the program's version is.
         relays: Whether the tokens come from the upstream.
         metrics: Whether the server has metrics to scrape.
+        key: The key that calls have; empty for none.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Server:
     packages: tuple[str, ...] = ()
     relays: bool = True
     metrics: bool = False
+    key: str = ""
 
     def start(self, surroundings: Surroundings, cores: Cores) -> Program:
         """Start the server and wait until it listens."""
@@ -80,7 +82,8 @@ class Server:
         address = f"127.0.0.1:{surroundings.port}"
         if self.protocol != "grpc":
             address = f"http://{address}{self.path}"
-        return "-protocol", self.protocol, "-target", address
+        key = ("-key", self.key) if self.key else ()
+        return "-protocol", self.protocol, "-target", address, *key
 
 
 def surroundings_for(upstream: str, collector: str, folder: Path) -> Surroundings:

@@ -1,5 +1,6 @@
 """The servers to measure."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -80,10 +81,29 @@ def _unmerged(surroundings: Surroundings) -> Mapping[str, str]:
 
 def _with_file(surroundings: Surroundings) -> Mapping[str, str]:
     """Return settings with a gateway file of one upstream, one model and one route."""
-    file = surroundings.folder / "gateway.yaml"
+    return _with_sections(surroundings, "file.yaml", {})
+
+
+def _with_callers(surroundings: Surroundings) -> Mapping[str, str]:
+    """Return settings with a gateway file whose caller has limits, which this process counts."""
+    limits = {
+        "streams": 10_000,
+        "requests": "1000000/m",
+        "tokens": ["1000000000/m", "100000000000/d"],
+    }
+    key = f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"
+    callers = {"team": {"keys": [key], "limits": limits}}
+    return _with_sections(surroundings, "callers.yaml", {"callers": callers})
+
+
+def _with_sections(
+    surroundings: Surroundings, name: str, sections: Mapping[str, object]
+) -> Mapping[str, str]:
+    file = surroundings.folder / name
     upstream = {"base_url": f"http://{surroundings.upstream}/v1"}
     route = {"routes": f"upstream/{MODEL}"}
-    file.write_text(json.dumps({"upstreams": {"upstream": upstream}, "models": {MODEL: route}}))
+    content = {"upstreams": {"upstream": upstream}, "models": {MODEL: route}, **sections}
+    file.write_text(json.dumps(content))
     settings = {**_tokenwire(surroundings), "TOKENWIRE_CONFIG": str(file)}
     del settings["TOKENWIRE_MODEL"], settings["OPENAI_BASE_URL"]
     return settings
@@ -161,6 +181,16 @@ SERVERS = (
         _with_file,
         packages=OURS,
         metrics=True,
+    ),
+    Server(
+        "tokenwire-callers",
+        "tokenwire, with a gateway file whose caller has a key and limits",
+        PYTHON,
+        _serve,
+        _with_callers,
+        packages=OURS,
+        metrics=True,
+        key=KEY,
     ),
     Server(
         "tokenwire-unobserved",

@@ -12,6 +12,7 @@ import (
 type options struct {
 	protocol    string
 	target      string
+	key         string
 	streams     int
 	connections int
 	tokens      int
@@ -30,6 +31,7 @@ func parse(arguments []string) (options, error) {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	flags.StringVar(&o.protocol, "protocol", "grpc", "grpc, openai (SSE) or chat (SSE after POST {\"content\": ...})")
 	flags.StringVar(&o.target, "target", "", "HOST:PORT for grpc, else a URL")
+	flags.StringVar(&o.key, "key", "", "the key of gRPC calls")
 	flags.IntVar(&o.streams, "streams", 1, "answers at a time")
 	flags.IntVar(&o.connections, "connections", 0, "gRPC connections; 0: one for each 100 streams")
 	flags.IntVar(&o.tokens, "tokens", 1, "tokens of an answer, where its time does not decide")

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -23,6 +24,7 @@ const (
 type grpcTarget struct {
 	clients []tokenwirev1.ChatgptClient
 	prober  *grpc.ClientConn
+	key     string
 	turn    atomic.Uint64
 }
 
@@ -31,7 +33,7 @@ func dialGRPC(o options) (*grpcTarget, error) {
 	if o.unread {
 		set = append(set, grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow))
 	}
-	made := new(grpcTarget)
+	made := &grpcTarget{key: o.key}
 	for range o.connections + 1 {
 		connection, err := grpc.NewClient("passthrough:///"+o.target, set...)
 		if err != nil {
@@ -45,6 +47,9 @@ func dialGRPC(o options) (*grpcTarget, error) {
 }
 
 func (t *grpcTarget) open(ctx context.Context, p plan) (stream, error) {
+	if t.key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+t.key)
+	}
 	client := t.clients[t.turn.Add(1)%uint64(len(t.clients))]
 	call, err := client.Send(ctx, &tokenwirev1.Message{Content: p.String()})
 	return grpcStream{call}, err

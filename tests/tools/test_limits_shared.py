@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -136,3 +137,25 @@ async def test_a_restarted_store_keeps_what_was_used(redis: RedisServer, tmp_pat
         await sent(world)
         estimate = (await world.stub.CountTokens(HELLO, metadata=bearer())).input_tokens
         assert used_by_team(world) == {"tokens/d": 600 + estimate}
+
+
+async def test_the_ledger_is_what_the_upstreams_sent(redis: RedisServer, tmp_path: Path) -> None:
+    """The sum of many answers at several servers is that of the upstreams' usage, to the token."""
+    chosen = random.Random(1)  # noqa: S311 - no secrets
+    async with servers(redis.url, tmp_path, 3, tokens="1000000/month", requests="500/d") as worlds:
+        total = 0
+        calls = []
+        for world in worlds:
+            plans = []
+            for _ in range(20):
+                inputs, outputs = chosen.randint(1, 900), chosen.randint(1, 900)
+                total += inputs + outputs
+                plans.append(f'filler {outputs} "word "; finish; usage {inputs} {outputs}; done')
+            world.upstreams["one"].script(*plans)
+            calls += [collect(world.stub.Send(HELLO, metadata=bearer())) for _ in plans]
+        await asyncio.gather(*calls)
+        for world in worlds:
+            await sent(world)
+        await send(worlds[0])
+        await sent(worlds[0])
+        assert used_by_team(worlds[0]) == {"tokens/month": total + 30, "requests/d": 61}

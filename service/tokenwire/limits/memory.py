@@ -43,24 +43,30 @@ class _WindowCount:
 
     def __init__(self, window: Window) -> None:
         self.window = window
+        self._slides = bool(window.seconds)
         self._width = window.seconds / BUCKETS
         # By the number of the part, or by the begin of the calendar's period.
         self._parts: dict[int, int] = {}
+        self._begin, self._end = 0, 0
+        """The calendar's period."""
+        self._next = math.inf
+        """When a part leaves the window."""
         self.used = 0
 
     def advance(self, now: float) -> None:
         """Forget what has left the window."""
-        window = self.window
-        if window.seconds:
-            gone = [part for part in self._parts if self._leaves(part) <= now]
-        else:
-            begin, _ = window.bounds(now)
-            gone = [part for part in self._parts if part < begin]
-        for part in gone:
-            self.used -= self._parts.pop(part)
+        if not self._slides:
+            if not self._begin <= now < self._end:
+                self._begin, self._end = self.window.bounds(now)
+                for part in [part for part in self._parts if part < self._begin]:
+                    self.used -= self._parts.pop(part)
+        elif now >= self._next:
+            for part in [part for part in self._parts if self._leaves(part) <= now]:
+                self.used -= self._parts.pop(part)
+            self._next = min(map(self._leaves, self._parts), default=math.inf)
 
     def add(self, amount: int, at: float, now: float, *, may_lower: bool) -> None:
-        """Count an amount that was used at a time.
+        """Count an amount that was used at a time, after `advance`.
 
         Args:
             amount: The amount. A negative one corrects an estimate.
@@ -71,14 +77,16 @@ class _WindowCount:
         """
         if not amount:
             return
-        if self.window.seconds:
+        if self._slides:
             part = math.floor(at / self._width)
-            if self._leaves(part) <= now:
+            leaves = self._leaves(part)
+            if leaves <= now:
                 return
             if amount < 0:
                 amount = -min(-amount, self._parts.get(part, 0)) if may_lower else 0
+            self._next = min(self._next, leaves)
         else:
-            part, _ = self.window.bounds(now)
+            part = self._begin
             if at < part:
                 return
         self._parts[part] = self._parts.get(part, 0) + amount
@@ -91,8 +99,8 @@ class _WindowCount:
             missing: The amount by which the window is too small for a call.
             now: The current time.
         """
-        if not self.window.seconds:
-            return self.window.bounds(now)[1] - now
+        if not self._slides:
+            return self._end - now
         for part in sorted(self._parts):
             missing -= self._parts[part]
             if missing <= 0:
