@@ -50,7 +50,13 @@ async def world(tmp_path: Path, issuer: IssuerServer) -> AsyncIterator[GatewayWo
     """Start a server that has the keys of the issuer."""
     issuers = {"cluster": issuer.section()}
     async with gateway_world(
-        tmp_path, MODELS, {"one": {}}, callers=CALLERS, issuers=issuers
+        tmp_path,
+        MODELS,
+        {"one": {}},
+        callers=CALLERS,
+        issuers=issuers,
+        # So that a busy machine rejects no call before it looks at its token.
+        queue_timeout_seconds=30,
     ) as running:
         # The keys are known then.
         assert (await running.stub.Ask(HELLO, metadata=bearer(issuer.token()))).content
@@ -193,7 +199,12 @@ async def test_a_flood_at_the_start(tmp_path: Path, issuer: IssuerServer) -> Non
     """All calls before the first keys wait for the same request."""
     issuers = {"cluster": issuer.section()}
     async with gateway_world(
-        tmp_path, MODELS, {"one": {}}, callers=CALLERS, issuers=issuers
+        tmp_path,
+        MODELS,
+        {"one": {}},
+        callers=CALLERS,
+        issuers=issuers,
+        queue_timeout_seconds=30,
     ) as world:
         tokens = [issuer.token(header={"kid": f"unknown-{number}"}) for number in range(50)]
         for ending in await asyncio.gather(
