@@ -87,7 +87,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "max_stream: 200",
         (
             "6: upstreams.gpu.max_stream: unknown key; did you mean max_streams? allowed here: "
-            "provider, base_url, keys, headers, organization, project, dialect, "
+            "provider, base_url, region, keys, headers, organization, project, dialect, "
             "max_tokens_parameter, reasoning_parameter, constraint_parameter, tokenizer, "
             "stream_usage, max_streams, ca_file, proxy, connect_timeout, first_token_timeout, "
             "idle_timeout"
@@ -98,7 +98,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "defaults: smart",
         (
             "19: defaults: unknown key; did you mean default_model? allowed here: upstreams, "
-            "models, default_model, default_embedding_model, issuers, callers"
+            "models, default_model, default_embedding_model, issuers, callers, limits"
         ),
     ),
     "an unknown key of a route": (
@@ -199,6 +199,19 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",
         "{provider: ollama, project: p, max_streams: 200",
         "6: upstreams.gpu.project: has no effect with the provider ollama; remove it",
+    ),
+    "a provider that needs a region": (
+        "{base_url: http://vllm.models.svc:8000/v1,",
+        "{provider: bedrock, base_url: http://proxy, keys: [env:FIRST_KEY],",
+        (
+            "6: upstreams.gpu.region: is missing; set it to the region of the upstream, such as "
+            "eu-central-1"
+        ),
+    ),
+    "a region without effect": (
+        "max_streams: 200",
+        "region: eu-central-1",
+        "6: upstreams.gpu.region: has no effect with the provider openai; remove it",
     ),
     "a provider that needs a key": (
         "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",

@@ -4,10 +4,19 @@ They have the names that the providers define. Only those of the selected provid
 variables meant for other programs do not stop the start.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, HttpUrl, ValidationError
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -19,6 +28,10 @@ from tokenwire.config.values import SecretHeader
 OLLAMA_PORT: Final = 11434
 """The port of an OLLAMA_HOST without a scheme and a port."""
 
+REGION: Final = r"^[a-z0-9-]{1,32}$"
+BEDROCK_HOST: Final = re.compile(r"(?:.*\.)?bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\..+")
+"""AWS's names of the hosts of Bedrock, which have the region."""
+
 P = TypeVar("P", bound="ProviderSettings")
 
 
@@ -27,7 +40,7 @@ class ProviderSettings(BaseSettings):
 
     Attributes:
         api_key: The key, or None.
-        base_url: The address of the upstream.
+        base_url: The address of the upstream; None only if another setting says it.
     """
 
     model_config = SettingsConfigDict(
@@ -39,7 +52,16 @@ class ProviderSettings(BaseSettings):
     )
 
     api_key: SecretHeader = None
-    base_url: HttpUrl
+    base_url: HttpUrl | None
+
+    @property
+    def key(self) -> str:
+        """The key; empty if there is none."""
+        return self.api_key.get_secret_value() if self.api_key else ""
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line for each setting that is missing, other than the key."""
+        yield from ()
 
     @classmethod
     def settings_customise_sources(
@@ -52,6 +74,12 @@ class ProviderSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment, then mounted files."""
         return init_settings, env_settings, MountedFiles(settings_cls)
+
+
+def region_of(address: str) -> str:
+    """Return the region in an address of AWS's; empty if it has another form."""
+    found = BEDROCK_HOST.fullmatch(urlsplit(address).hostname or "")
+    return found[1] if found else ""
 
 
 def _bare(value: object) -> object:
@@ -91,6 +119,70 @@ class AnthropicSettings(ProviderSettings):
         repr=False,
         description="Base URL of the upstream, without `/v1`.",
     )
+
+
+class BedrockSettings(ProviderSettings):
+    """The settings of the provider `bedrock`.
+
+    Attributes:
+        region: The region that signatures are for, or None for the one in the address.
+    """
+
+    api_key: SecretHeader = Field(
+        None,
+        validation_alias="AWS_BEARER_TOKEN_BEDROCK",
+        description="Bedrock API key. Required, unless `AWS_ACCESS_KEY_ID` is set.",
+    )
+    base_url: Annotated[HttpUrl | None, BeforeValidator(_bare)] = Field(
+        None,
+        validation_alias="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        repr=False,
+        description="Base URL of the upstream. Unset: AWS's own in the region.",
+    )
+    region: Annotated[str, StringConstraints(pattern=REGION)] | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Region of the upstream. Required, unless the base URL names it.",
+    )
+    access_key_id: SecretHeader = Field(
+        None,
+        validation_alias="AWS_ACCESS_KEY_ID",
+        description="Access key that signs requests, in place of a Bedrock API key.",
+    )
+    secret_access_key: SecretHeader = Field(
+        None,
+        validation_alias="AWS_SECRET_ACCESS_KEY",
+        description="Secret of the access key.",
+    )
+    session_token: SecretHeader = Field(
+        None,
+        validation_alias="AWS_SESSION_TOKEN",
+        description="Session token of a temporary access key.",
+    )
+
+    @property
+    def key(self) -> str:
+        """The Bedrock API key, or the parts of the access key with colons between them."""
+        parts = (self.access_key_id, self.secret_access_key, self.session_token)
+        given = [part.get_secret_value() for part in parts if part]
+        return super().key or (":".join(given) if self.secret_access_key else "")
+
+    @property
+    def address(self) -> str:
+        """The address of the upstream."""
+        return str(self.base_url or f"https://bedrock-runtime.{self.region}.amazonaws.com")
+
+    @property
+    def signing_region(self) -> str:
+        """The region that signatures are for; empty if it is unknown."""
+        return self.region or region_of(str(self.base_url or ""))
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line if the region is unknown."""
+        if not self.signing_region:
+            yield (
+                "AWS_REGION is not set; set it to the region of the upstream, such as eu-central-1"
+            )
 
 
 class GoogleSettings(ProviderSettings):
@@ -141,6 +233,7 @@ class OllamaSettings(ProviderSettings):
 
 PROVIDER_SETTINGS: Final[dict[str, type[ProviderSettings]]] = {
     "anthropic": AnthropicSettings,
+    "bedrock": BedrockSettings,
     "google-genai": GoogleSettings,
     "mistralai": MistralSettings,
     "ollama": OllamaSettings,

@@ -7,9 +7,10 @@ from typing import Final, TypeAlias
 
 from tokenwire.config.gateway.authorities import AuthoritiesError, read_authorities
 from tokenwire.config.gateway.limits import is_store_url
-from tokenwire.config.gateway.model import GatewayFile, RouteSection
+from tokenwire.config.gateway.model import GatewayFile, RouteSection, UpstreamSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
+from tokenwire.config.providers import region_of
 
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
@@ -18,7 +19,7 @@ NO_CLIENT_CA: Final = (
     "has no effect, because the server asks for no certificates; set TOKENWIRE_TLS_CLIENT_CA_FILE "
     "to the authority of the callers, or remove it"
 )
-KEYS_NEEDED: Final = ("anthropic", "google-genai", "mistralai")
+KEYS_NEEDED: Final = ("anthropic", "bedrock", "google-genai", "mistralai")
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
     {
@@ -40,6 +41,7 @@ def check(file: GatewayFile) -> Iterator[Problem]:
                 None,
                 f"is missing; the provider {upstream.provider} needs a key",
             )
+        yield from _check_region(name, upstream)
         if upstream.provider != "openai":
             for key in OPENAI_ONLY & upstream.model_fields_set:
                 yield (
@@ -59,6 +61,15 @@ def check(file: GatewayFile) -> Iterator[Problem]:
         value = getattr(file, name)
         if value is not None and value not in file.models:
             yield (name,), value, f"is not a model of the file{_similar(value, file.models)}"
+
+
+def _check_region(name: str, upstream: UpstreamSection) -> Iterator[Problem]:
+    place: Path = ("upstreams", name, "region")
+    if upstream.provider != "bedrock":
+        if upstream.region:
+            yield place, None, f"has no effect with the provider {upstream.provider}; remove it"
+    elif not (upstream.region or region_of(upstream.base_url or "")):
+        yield place, None, "is missing; set it to the region of the upstream, such as eu-central-1"
 
 
 def _check_routes(file: GatewayFile) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from tokenwire.config.gateway.values import (
     UpstreamName,
     Url,
 )
+from tokenwire.config.providers import REGION
 from tokenwire.config.upstream_parameters import (
     ConstraintParameter,
     Dialect,
@@ -41,11 +42,16 @@ Ability: TypeAlias = Literal[
 class UpstreamSection(Section):
     """An API that answers requests."""
 
-    provider: Literal["openai", "anthropic", "google-genai", "mistralai", "ollama"] = Field(
-        "openai", description="The provider, which decides the wire format."
+    provider: Literal["openai", "anthropic", "bedrock", "google-genai", "mistralai", "ollama"] = (
+        Field("openai", description="The provider, which decides the wire format.")
     )
     base_url: Url | None = Field(
         None, description="Base URL of the upstream. Unset: the provider's own."
+    )
+    region: str | None = Field(
+        None,
+        pattern=REGION,
+        description="Region of AWS, for bedrock. Unset: the one in `base_url`.",
     )
     keys: list[SecretReference] = Field(
         [],

@@ -1,0 +1,75 @@
+"""Signs requests to AWS, or adds the key that takes the place of a signature.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html and
+https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html
+"""
+
+import hashlib
+from typing import Any, Final
+
+from aiohttp.payload import Payload
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tokenwire.config import SettingsError
+from tokenwire.core.json_pieces import pieces
+from tokenwire.core.large_work import next_step
+
+SERVICE: Final = "bedrock"
+CONTENT_HASH: Final = "X-Amz-Content-SHA256"
+KEY_FORMS: Final = (
+    "the key of the provider bedrock must be a Bedrock API key, or "
+    "ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN"
+)
+
+
+class AwsSigner:
+    """Makes the headers with which AWS accepts requests.
+
+    Args:
+        key: A Bedrock API key, or an access key with its secret and, if it has one, its session
+            token, with colons between them.
+        region: The region that signatures are for.
+
+    Raises:
+        SettingsError: The key has another form.
+    """
+
+    def __init__(self, key: str, region: str) -> None:
+        self._key = key
+        self._auth: SigV4Auth | None = None
+        if ":" in key:
+            access_key, secret, *token = key.split(":", 2)
+            if not (access_key and secret and all(token)):
+                raise SettingsError([KEY_FORMS])
+            self._auth = SigV4Auth(Credentials(access_key, secret, *token), SERVICE, region)
+
+    async def sign(
+        self, url: str, headers: dict[str, str], body: bytes | Payload, payload: dict[str, Any]
+    ) -> dict[str, str]:
+        """Return the headers of a POST request.
+
+        Args:
+            url: The encoded URL.
+            headers: Headers to sign.
+            body: The body.
+            payload: The value that the body is the JSON of.
+        """
+        if self._auth is None:
+            return {**headers, "Authorization": f"Bearer {self._key}"}
+        digest = await _digest(body, payload)
+        request = AWSRequest("POST", url, headers={**headers, CONTENT_HASH: digest})
+        self._auth.add_auth(request)
+        return dict(request.headers.items())
+
+
+async def _digest(body: bytes | Payload, payload: dict[str, Any]) -> str:
+    """Return the SHA-256 of a body in hexadecimal digits."""
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    digest = hashlib.sha256()
+    for piece in pieces(payload):
+        digest.update(piece)
+        await next_step()
+    return digest.hexdigest()
