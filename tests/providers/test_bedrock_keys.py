@@ -10,6 +10,7 @@ from support.app import MODEL
 from support.aws_signature import headers_of, is_signed
 from support.bedrock_wire import BEDROCK, REGION
 from support.gateway import HELLO
+from support.process import ServerProcess
 from support.providers import provider_player
 from support.raw_upstream import raw_upstream
 from tokenwire import config
@@ -88,6 +89,33 @@ async def test_a_key_of_the_gateway_file(
         assert is_signed(upstream.head, upstream.body, ACCESS_KEY, SECRET, "us-west-2/bedrock")
         sent = headers_of(upstream.head).get("x-amz-security-token", "")
         assert sent == token.removeprefix(":")
+
+
+@pytest.mark.slow
+async def test_the_log_has_no_key() -> None:
+    """At the most detailed level, the log has neither the parts of a key nor a signature."""
+    async with raw_upstream() as upstream:
+        upstream.pieces = ANSWER
+        env = {
+            "TOKENWIRE_PROVIDER": "bedrock",
+            "TOKENWIRE_MODEL": "a.b",
+            "TOKENWIRE_LOG_LEVEL": "debug",
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": upstream.base_url.removesuffix("/v1"),
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_SESSION_TOKEN": TOKEN,
+        }
+        async with (
+            ServerProcess(env=env) as server,
+            grpc.aio.insecure_channel(server.address) as channel,
+        ):
+            assert (await chatgpt_pb2_grpc.ChatgptStub(channel).Ask(HELLO)).content == "hi"
+            await server.logged("call ended")
+            log = "\n".join(server.log_lines)
+        assert headers_of(upstream.head)["x-amz-security-token"] == TOKEN
+        signature = headers_of(upstream.head)["authorization"].rpartition("=")[2]
+        assert [each for each in (ACCESS_KEY, SECRET, TOKEN, signature) if each in log] == []
 
 
 @pytest.mark.parametrize("key", ["AKIDEXAMPLE:", ":secret", "AKIDEXAMPLE:secret:"])

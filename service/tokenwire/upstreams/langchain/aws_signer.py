@@ -57,11 +57,12 @@ class AwsSigner:
             payload: The value that the body is the JSON of.
         """
         if self._auth is None:
-            return {**headers, "Authorization": f"Bearer {self._key}"}
+            return {**headers, "authorization": f"Bearer {self._key}"}
         digest = await _digest(body, payload)
         request = AWSRequest("POST", url, headers={**headers, CONTENT_HASH: digest})
         self._auth.add_auth(request)
-        return dict(request.headers.items())
+        # The client knows other headers by their names in lower case.
+        return {name.lower(): value for name, value in request.headers.items()}
 
 
 async def _digest(body: bytes | Payload, payload: dict[str, Any]) -> str:

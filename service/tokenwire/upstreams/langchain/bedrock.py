@@ -43,8 +43,8 @@ MAX_MODELS: Final = 32
 MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][\w.:/-]{0,2047}", re.ASCII)
 """A model's name or ARN is a part of the URL."""
 HEADERS: Final = {
-    "Content-Type": "application/json",
-    "Accept": "application/vnd.amazon.eventstream",
+    "content-type": "application/json",
+    "accept": "application/vnd.amazon.eventstream",
 }
 
 MODES: Final = {ToolMode.AUTO: "auto", ToolMode.REQUIRED: "any"}
@@ -92,7 +92,7 @@ class ConverseSender:
         body = await request_body(payload)
         url = f"{self._base_url}/model/{quote(model, safe='')}/converse-stream"
         headers = await self._signer.sign(url, HEADERS, body, payload)
-        headers["Accept-Encoding"] = "identity"
+        headers["accept-encoding"] = "identity"
         response = await send(self._client, url, headers, body, exchange)
         return Body(response, AwsEventStream(), exchange)
 
