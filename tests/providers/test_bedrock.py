@@ -11,7 +11,6 @@ from support.bedrock_wire import BEDROCK
 from support.helpers import violated_fields_of
 from support.providers import provider_player
 from support.quirks import Got, Player
-from support.raw_upstream import Piece
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SCHEMA = '{"type":"object","properties":{"a_b":{"type":["string","null"],"pattern":"^x"}}}'
@@ -252,46 +251,3 @@ async def test_a_name_that_is_no_models(
                 assert (got.reason, got.requests) == ("UNKNOWN_MODEL", 0)
         await sent(upstream, pb.Message(params=pb.Params(model="a/../b")))
         assert b"POST /model/a%2F..%2Fb/converse-stream HTTP/1.1" in upstream.upstream.head
-
-
-def rejection(status: str, text: str, kind: str = "ValidationException") -> list[Piece]:
-    """Return the pieces of a rejection, in AWS's form."""
-    return BEDROCK.rejection(status, text, f"x-amzn-errortype: {kind}:http://internal/\r\n")
-
-
-REJECTIONS = [
-    ("400", "The provided model identifier is invalid.", "UPSTREAM_MODEL_NOT_FOUND"),
-    ("400", "Input is too long for requested model.", "PROMPT_TOO_LONG"),
-    ("400", "prompt is too long: 1200 tokens > 1000 maximum", "PROMPT_TOO_LONG"),
-    (
-        "400",
-        (
-            "1 validation error detected: Value '7.0' at 'inferenceConfig.temperature' failed to "
-            "satisfy constraint: Member must have value less than or equal to 1"
-        ),
-        "INVALID_PARAMETER",
-    ),
-    (
-        "400",
-        (
-            "Invocation of model ID a.b-v1:0 with on-demand throughput isn't supported. Retry your "
-            "request with the ID or ARN of an inference profile that contains this model."
-        ),
-        "UPSTREAM_REJECTED_REQUEST",
-    ),
-    ("403", "The security token included in the request is expired", "UPSTREAM_AUTH_REJECTED"),
-    ("403", "You don't have access to the model with the specified model ID.", None),
-    ("429", "Too many requests, please wait before trying again.", "UPSTREAM_RATE_LIMITED"),
-    ("424", "The model had an error.", "UPSTREAM_ERROR"),
-    ("408", "Model has timed out in processing the request.", "UPSTREAM_TIMEOUT"),
-]
-
-
-async def test_rejections(monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
-    """AWS's own words decide where the status does not."""
-    message = pb.Message(content="hello", params=pb.Params(temperature=1.5))
-    async with provider_player(BEDROCK, monkeypatch) as upstream:
-        for status, text, reason in REJECTIONS:
-            with subtests.test(text=text):
-                got = await upstream.play(rejection(f"{status} Any", text), message)
-                assert got.reason == (reason or "UPSTREAM_AUTH_REJECTED")

@@ -4,7 +4,6 @@ They have the names that the providers define. Only those of the selected provid
 variables meant for other programs do not stop the start.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
@@ -23,14 +22,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokenwire.config.files import MountedFiles
 from tokenwire.config.problems import SettingsError
 from tokenwire.config.reading import problem_of
+from tokenwire.config.regions import REGION, region_of
 from tokenwire.config.values import SecretHeader
 
 OLLAMA_PORT: Final = 11434
 """The port of an OLLAMA_HOST without a scheme and a port."""
-
-REGION: Final = r"^[a-z0-9-]{1,32}$"
-BEDROCK_HOST: Final = re.compile(r"(?:.*\.)?bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\..+")
-"""AWS's names of the hosts of Bedrock, which have the region."""
 
 P = TypeVar("P", bound="ProviderSettings")
 
@@ -74,12 +70,6 @@ class ProviderSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment, then mounted files."""
         return init_settings, env_settings, MountedFiles(settings_cls)
-
-
-def region_of(address: str) -> str:
-    """Return the region in an address of AWS's; empty if it has another form."""
-    found = BEDROCK_HOST.fullmatch(urlsplit(address).hostname or "")
-    return found[1] if found else ""
 
 
 def _bare(value: object) -> object:

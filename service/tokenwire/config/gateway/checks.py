@@ -10,7 +10,7 @@ from tokenwire.config.gateway.limits import is_store_url
 from tokenwire.config.gateway.model import GatewayFile, RouteSection, UpstreamSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
-from tokenwire.config.providers import region_of
+from tokenwire.config.regions import region_of
 
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""

@@ -19,7 +19,7 @@ from tokenwire.config.gateway.values import (
     UpstreamName,
     Url,
 )
-from tokenwire.config.providers import REGION
+from tokenwire.config.regions import REGION
 from tokenwire.config.upstream_parameters import (
     ConstraintParameter,
     Dialect,
