@@ -39,6 +39,7 @@ default_model: smart
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Provide the secrets that the valid file names."""
     monkeypatch.setenv("FIRST_KEY", CANARY)
+    monkeypatch.setenv("AWS_KEY", f"{CANARY}:")
     (tmp_path / "second-key").write_text(f"{CANARY}\n")
 
 
@@ -206,6 +207,19 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         (
             "6: upstreams.gpu.region: is missing; set it to the region of the upstream, such as "
             "eu-central-1"
+        ),
+    ),
+    "a region of no form": (
+        "{base_url: http://vllm.models.svc:8000/v1,",
+        "{provider: bedrock, region: Frankfurt, keys: [env:FIRST_KEY],",
+        "6: upstreams.gpu.region=Frankfurt: must be the name of a region, such as eu-central-1",
+    ),
+    "a key of AWS of no form": (
+        "{base_url: http://vllm.models.svc:8000/v1,",
+        "{provider: bedrock, region: eu-central-1, keys: [env:AWS_KEY],",
+        (
+            "6: upstreams.gpu.keys[0]=env:AWS_KEY: must hold a Bedrock API key, or "
+            "ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN"
         ),
     ),
     "a region without effect": (

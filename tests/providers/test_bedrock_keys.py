@@ -118,7 +118,7 @@ async def test_the_log_has_no_key() -> None:
         assert [each for each in (ACCESS_KEY, SECRET, TOKEN, signature) if each in log] == []
 
 
-@pytest.mark.parametrize("key", ["AKIDEXAMPLE:", ":secret", "AKIDEXAMPLE:secret:"])
+@pytest.mark.parametrize("key", ["AKIDEXAMPLE:", ":secret", "AKIDEXAMPLE:secret:", "a:b:c:d"])
 def test_a_key_of_no_form(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that is no access key and no API key stops the start, and is not shown."""
     for name, value in {"BEARER_TOKEN_BEDROCK": key, "REGION": REGION}.items():
@@ -126,8 +126,30 @@ def test_a_key_of_no_form(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as caught:
         build_model(config.load(provider="bedrock", model=MODEL))
     [problem] = caught.value.problems
-    assert problem.startswith("the key of the provider bedrock must be a Bedrock API key, or ")
+    assert problem.startswith("AWS_BEARER_TOKEN_BEDROCK: must be a Bedrock API key, or ")
     assert key not in problem
+
+
+@pytest.mark.parametrize("name", ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"])
+def test_a_part_of_a_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of an access key is no key, and never sent as one."""
+    for variable, value in {name: "a", "REGION": REGION}.items():
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    assert not BedrockSettings().key
+    with pytest.raises(SettingsError) as caught:
+        build_model(config.load(provider="bedrock", model=MODEL))
+    [problem] = caught.value.problems
+    assert problem.startswith("AWS_BEARER_TOKEN_BEDROCK is not set")
+
+
+def test_a_key_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of an access key are not confused with each other."""
+    for variable, value in {"ACCESS_KEY_ID": "a:", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    with pytest.raises(SettingsError) as caught:
+        build_model(config.load(provider="bedrock", model=MODEL))
+    assert caught.value.problems == ["AWS_ACCESS_KEY_ID: must have no colon"]
 
 
 def test_the_region_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

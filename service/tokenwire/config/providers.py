@@ -13,16 +13,15 @@ from pydantic import (
     BeforeValidator,
     Field,
     HttpUrl,
-    StringConstraints,
     ValidationError,
 )
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tokenwire.config.aws import BEDROCK_KEY_RULE, Region, is_bedrock_key, region_of
 from tokenwire.config.files import MountedFiles
 from tokenwire.config.problems import SettingsError
 from tokenwire.config.reading import problem_of
-from tokenwire.config.regions import REGION, region_of
 from tokenwire.config.values import SecretHeader
 
 OLLAMA_PORT: Final = 11434
@@ -129,7 +128,7 @@ class BedrockSettings(ProviderSettings):
         repr=False,
         description="Base URL of the upstream. Unset: AWS's own in the region.",
     )
-    region: Annotated[str, StringConstraints(pattern=REGION)] | None = Field(
+    region: Region | None = Field(
         None,
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
         description="Region of the upstream. Required, unless the base URL names it.",
@@ -155,7 +154,8 @@ class BedrockSettings(ProviderSettings):
         """The Bedrock API key, or the parts of the access key with colons between them."""
         parts = (self.access_key_id, self.secret_access_key, self.session_token)
         given = [part.get_secret_value() for part in parts if part]
-        return super().key or (":".join(given) if self.secret_access_key else "")
+        is_whole = self.access_key_id and self.secret_access_key
+        return super().key or (":".join(given) if is_whole else "")
 
     @property
     def address(self) -> str:
@@ -168,10 +168,16 @@ class BedrockSettings(ProviderSettings):
         return self.region or region_of(str(self.base_url or ""))
 
     def problems(self) -> Iterator[str]:
-        """Yield a line if the region is unknown."""
+        """Yield a line if the region is unknown, and one if the key has another form."""
         if not self.signing_region:
             yield (
                 "AWS_REGION is not set; set it to the region of the upstream, such as eu-central-1"
+            )
+        if self.key and not is_bedrock_key(self.key):
+            yield (
+                f"AWS_BEARER_TOKEN_BEDROCK: {BEDROCK_KEY_RULE}"
+                if self.api_key
+                else "AWS_ACCESS_KEY_ID: must have no colon"
             )
 
 

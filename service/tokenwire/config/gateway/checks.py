@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
+from tokenwire.config.aws import BEDROCK_KEY_RULE, is_bedrock_key, region_of
 from tokenwire.config.gateway.authorities import AuthoritiesError, read_authorities
 from tokenwire.config.gateway.limits import is_store_url
 from tokenwire.config.gateway.model import GatewayFile, RouteSection, UpstreamSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
-from tokenwire.config.regions import region_of
 
 Problem: TypeAlias = tuple[Path, object, str]
 """The place, the value to show or None, and what is wrong and allowed."""
@@ -194,6 +194,10 @@ def check_files(
                 secrets[reference] = resolve(reference, directory)
             except SecretError as problem:
                 yield path, reference, str(problem)
+                continue
+            is_key = upstream.provider == "bedrock" and path[2] == "keys"
+            if is_key and not is_bedrock_key(secrets[reference]):
+                yield path, reference, BEDROCK_KEY_RULE.replace("must be", "must hold")
         if upstream.ca_file:
             try:
                 authorities[upstream.ca_file] = read_authorities(directory / upstream.ca_file)

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tokenwire.config.aws import Region
 from tokenwire.config.gateway.callers import MAX_CALLERS, CallerName, CallerSection
 from tokenwire.config.gateway.issuers import MAX_ISSUERS, IssuerName, IssuerSection
 from tokenwire.config.gateway.limits import LimitStoreSection
@@ -19,7 +20,6 @@ from tokenwire.config.gateway.values import (
     UpstreamName,
     Url,
 )
-from tokenwire.config.regions import REGION
 from tokenwire.config.upstream_parameters import (
     ConstraintParameter,
     Dialect,
@@ -48,10 +48,8 @@ class UpstreamSection(Section):
     base_url: Url | None = Field(
         None, description="Base URL of the upstream. Unset: the provider's own."
     )
-    region: str | None = Field(
-        None,
-        pattern=REGION,
-        description="Region of AWS, for bedrock. Unset: the one in `base_url`.",
+    region: Region | None = Field(
+        None, description="Region of AWS, for bedrock. Unset: the one in `base_url`."
     )
     keys: list[SecretReference] = Field(
         [],

@@ -12,16 +12,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tokenwire.config import SettingsError
 from tokenwire.core.json_pieces import pieces
 from tokenwire.core.large_work import next_step
 
 SERVICE: Final = "bedrock"
 CONTENT_HASH: Final = "X-Amz-Content-SHA256"
-KEY_FORMS: Final = (
-    "the key of the provider bedrock must be a Bedrock API key, or "
-    "ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN"
-)
 
 
 class AwsSigner:
@@ -31,19 +26,13 @@ class AwsSigner:
         key: A Bedrock API key, or an access key with its secret and, if it has one, its session
             token, with colons between them.
         region: The region that signatures are for.
-
-    Raises:
-        SettingsError: The key has another form.
     """
 
     def __init__(self, key: str, region: str) -> None:
         self._key = key
         self._auth: SigV4Auth | None = None
         if ":" in key:
-            access_key, secret, *token = key.split(":", 2)
-            if not (access_key and secret and all(token)):
-                raise SettingsError([KEY_FORMS])
-            self._auth = SigV4Auth(Credentials(access_key, secret, *token), SERVICE, region)
+            self._auth = SigV4Auth(Credentials(*key.split(":")), SERVICE, region)
 
     async def sign(
         self, url: str, headers: dict[str, str], body: bytes | Payload, payload: dict[str, Any]

@@ -46,9 +46,6 @@ class BedrockDialect:
         settings: The address, the region and the key.
         default_model: Not needed.
         client: Sends the requests.
-
-    Raises:
-        SettingsError: The key has an unknown form.
     """
 
     def __init__(self, settings: ProviderSettings, default_model: str, client: HttpClient) -> None:
