@@ -28,7 +28,7 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 # An environment without pip: nothing in the image installs anything. A provider's lock has all
 # packages of the server's in the same versions, and those of the provider.
 ARG LOCK
-COPY requirements.lock requirements-anthropic.lock requirements-ollama.lock ./
+COPY requirements.lock requirements-anthropic.lock requirements-bedrock.lock requirements-ollama.lock ./
 COPY requirements-google-genai.lock requirements-mistralai.lock ./
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \

@@ -20,7 +20,7 @@ from tokenwire_demo import DemoUpstream
 
 PREFIXES = (
     *("TOKENWIRE_", "OPENAI_", "OTEL_", "LANGSMITH_", "LANGCHAIN_"),
-    *("ANTHROPIC_", "GEMINI_", "GOOGLE_", "MISTRAL_", "OLLAMA_"),
+    *("ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_", "MISTRAL_", "OLLAMA_"),
 )
 
 # Every run uses the same few examples; `--hypothesis-profile long` searches for new ones.

@@ -27,6 +27,9 @@ SET_BY_THE_CHART: Final = {
     "tls_key_file",
     "tls_client_ca_file",
     "api_key",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
     "status_token",
 }
 """The settings that users cannot set among the chart's settings: those that its templates set, and

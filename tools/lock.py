@@ -19,7 +19,7 @@ OURS: Final = (
 )
 """This repository's own distributions: resolved for what they need, not locked themselves."""
 
-PROVIDERS: Final = ("anthropic", "google-genai", "mistralai", "ollama")
+PROVIDERS: Final = ("anthropic", "bedrock", "google-genai", "mistralai", "ollama")
 """The extras with the packages of providers."""
 
 

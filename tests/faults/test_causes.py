@@ -187,7 +187,9 @@ def test_of_several_addresses_the_failure_that_says_most_is_told() -> None:
     assert cause_of(aiohttp.ClientConnectorError(key, both), None) is Cause.REFUSED
 
 
-@pytest.mark.parametrize("header", ["x-request-id", "request-id", "apim-request-id"])
+@pytest.mark.parametrize(
+    "header", ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"]
+)
 async def test_a_rejection_leaves_status_and_id(
     monkeypatch: pytest.MonkeyPatch, header: str
 ) -> None:

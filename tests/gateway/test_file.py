@@ -39,6 +39,7 @@ default_model: smart
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Provide the secrets that the valid file names."""
     monkeypatch.setenv("FIRST_KEY", CANARY)
+    monkeypatch.setenv("AWS_KEY", f"{CANARY}:")
     (tmp_path / "second-key").write_text(f"{CANARY}\n")
 
 
@@ -87,7 +88,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "max_stream: 200",
         (
             "6: upstreams.gpu.max_stream: unknown key; did you mean max_streams? allowed here: "
-            "provider, base_url, keys, headers, organization, project, dialect, "
+            "provider, base_url, region, keys, headers, organization, project, dialect, "
             "max_tokens_parameter, reasoning_parameter, constraint_parameter, tokenizer, "
             "stream_usage, max_streams, ca_file, proxy, connect_timeout, first_token_timeout, "
             "idle_timeout"
@@ -98,7 +99,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "defaults: smart",
         (
             "19: defaults: unknown key; did you mean default_model? allowed here: upstreams, "
-            "models, default_model, default_embedding_model, issuers, callers"
+            "models, default_model, default_embedding_model, issuers, callers, limits"
         ),
     ),
     "an unknown key of a route": (
@@ -199,6 +200,32 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",
         "{provider: ollama, project: p, max_streams: 200",
         "6: upstreams.gpu.project: has no effect with the provider ollama; remove it",
+    ),
+    "a provider that needs a region": (
+        "{base_url: http://vllm.models.svc:8000/v1,",
+        "{provider: bedrock, base_url: http://proxy, keys: [env:FIRST_KEY],",
+        (
+            "6: upstreams.gpu.region: is missing; set it to the region of the upstream, such as "
+            "eu-central-1"
+        ),
+    ),
+    "a region of no form": (
+        "{base_url: http://vllm.models.svc:8000/v1,",
+        "{provider: bedrock, region: Frankfurt, keys: [env:FIRST_KEY],",
+        "6: upstreams.gpu.region=Frankfurt: must be the name of a region, such as eu-central-1",
+    ),
+    "a key of AWS of no form": (
+        "{base_url: http://vllm.models.svc:8000/v1,",
+        "{provider: bedrock, region: eu-central-1, keys: [env:AWS_KEY],",
+        (
+            "6: upstreams.gpu.keys[0]=env:AWS_KEY: must hold a Bedrock API key, or "
+            "ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN"
+        ),
+    ),
+    "a region without effect": (
+        "max_streams: 200",
+        "region: eu-central-1",
+        "6: upstreams.gpu.region: has no effect with the provider openai; remove it",
     ),
     "a provider that needs a key": (
         "{base_url: http://vllm.models.svc:8000/v1, max_streams: 200",

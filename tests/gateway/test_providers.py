@@ -32,6 +32,7 @@ async def serving(
         own: dict[str, Any] = {
             "provider": wire.name,
             "base_url": other.base_url.removesuffix("/v1"),
+            **wire.section,
         }
         if wire.variables:
             own["keys"] = ["env:GATEWAY_KEY"]

@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from support.anthropic_wire import ANTHROPIC
+from support.bedrock_wire import BEDROCK
 from support.google_wire import GOOGLE
 from support.helpers import collect, violated_fields_of
 from support.listening import listening
@@ -223,6 +224,11 @@ async def test_a_value_that_the_package_rejects(monkeypatch: pytest.MonkeyPatch)
     ("wire", "path", "header"),
     [
         (ANTHROPIC, b"POST /v1/messages HTTP/1.1", b"authorization: Bearer " + KEY.encode()),
+        (
+            BEDROCK,
+            b"POST /model/m/converse-stream HTTP/1.1",
+            b"authorization: Bearer " + KEY.encode(),
+        ),
         (
             GOOGLE,
             b"POST /v1beta/models/m:streamGenerateContent?alt=sse HTTP/1.1",

@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from support.anthropic_wire import ANTHROPIC
+from support.bedrock_wire import BEDROCK
 from support.google_wire import GOOGLE
 from support.helpers import violated_fields_of
 from support.ollama_wire import OLLAMA
@@ -77,7 +78,7 @@ LACKING: list[tuple[Wire, str, pb.Message]] = [
     *(
         (wire, "parts[1]", pb.Message(parts=[IMAGE, SPOKEN]))
         for wire in WIRES
-        if wire is not GOOGLE
+        if wire not in (BEDROCK, GOOGLE)
     ),
     (ANTHROPIC, "parts[0].detail", pb.Message(parts=[pb.Part(url=URL, detail=pb.DETAIL_LOW)])),
     (OLLAMA, "parts[0].url", pb.Message(parts=[LINKED])),

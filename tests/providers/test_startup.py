@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from support.anthropic_wire import ANTHROPIC
+from support.bedrock_wire import BEDROCK
 from support.google_wire import GOOGLE
 from support.mistral_wire import MISTRAL
 from support.ollama_wire import OLLAMA
@@ -18,6 +19,7 @@ from tokenwire.upstreams.build import build_model
 
 PACKAGES: dict[Wire, tuple[str, ...]] = {
     ANTHROPIC: ("langchain_anthropic.",),
+    BEDROCK: ("botocore.",),
     GOOGLE: ("langchain_google_genai.", "google.genai."),
     MISTRAL: ("langchain_mistralai.",),
     OLLAMA: ("langchain_ollama.", "ollama."),
@@ -56,6 +58,7 @@ async def test_a_server_does_not_start(workers: str) -> None:
     ("provider", "variable"),
     [
         ("anthropic", "ANTHROPIC_API_KEY"),
+        ("bedrock", "AWS_BEARER_TOKEN_BEDROCK"),
         ("google-genai", "GOOGLE_API_KEY"),
         ("google_genai", "GOOGLE_API_KEY"),
         ("mistralai", "MISTRAL_API_KEY"),
@@ -63,6 +66,7 @@ async def test_a_server_does_not_start(workers: str) -> None:
 )
 def test_the_key_is_needed(provider: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider without its key does not start, and the line names the variable."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
     [problem] = problems(monkeypatch, TOKENWIRE_PROVIDER=provider, TOKENWIRE_MODEL="m")
     assert problem.startswith(f"{variable} is not set; the provider ")
 
@@ -104,6 +108,7 @@ def test_a_setting_without_effect(name: str, value: str, monkeypatch: pytest.Mon
         (ANTHROPIC, "ftp://host"),
         (ANTHROPIC, "api.anthropic.com"),
         (ANTHROPIC, "http://host/?a=1"),
+        (BEDROCK, "bedrock-runtime.eu-central-1.amazonaws.com"),
         (GOOGLE, "generativelanguage.googleapis.com"),
         (MISTRAL, "http://host/v1?a=1"),
         (OLLAMA, "http://host/#a"),
@@ -185,6 +190,8 @@ async def test_proxies_and_gateways_of_the_environment(
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("LANGSMITH_GATEWAY", "true")
     monkeypatch.setenv("LANGSMITH_GATEWAY_API_KEY", "other")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
     monkeypatch.setenv("GOOGLE_GENAI_HTTP_CLIENT", "httpx2")
     monkeypatch.setenv("GOOGLE_GENAI_CLIENT_MODE", "replay")

@@ -9,6 +9,7 @@ import pytest
 
 from support.anthropic_wire import ANTHROPIC
 from support.app import MODEL
+from support.bedrock_wire import BEDROCK
 from support.google_wire import GOOGLE
 from support.mistral_wire import MISTRAL
 from support.ollama_wire import OLLAMA
@@ -19,7 +20,7 @@ from tokenwire import config
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
 
-WIRES: list[Wire] = [ANTHROPIC, GOOGLE, MISTRAL, OLLAMA]
+WIRES: list[Wire] = [ANTHROPIC, BEDROCK, GOOGLE, MISTRAL, OLLAMA]
 
 
 def select(wire: Wire, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

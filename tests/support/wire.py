@@ -22,12 +22,14 @@ class Wire(ABC):
         address: The variable of the upstream's address.
         variables: The other variables that the provider needs.
         content_type: The type of a response with an answer.
+        section: Further keys of the upstream in the gateway file.
     """
 
     name: str
     address: str
     variables: dict[str, str] = field(hash=False)
     content_type: str = "text/event-stream"
+    section: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @abstractmethod
     def body(self, *texts: str) -> list[bytes]:

@@ -119,9 +119,9 @@ class Settings(BaseSettings):
     )
     provider: ProviderName = Field(
         "openai",
-        description="Provider of the model: `openai`, `anthropic`, `google-genai`, `mistralai` or "
-        "`ollama`; or, without the guarantees of docs/faq.md, any other that LangChain's "
-        "`init_chat_model` knows. All but `openai` need their package.",
+        description="Provider of the model: `openai`, `anthropic`, `bedrock`, `google-genai`, "
+        "`mistralai` or `ollama`; or, without the guarantees of docs/faq.md, any other that "
+        "LangChain's `init_chat_model` knows. All but `openai` need their package.",
     )
     model: Name = Field("gpt-4o-mini", description="Model for requests that name none.")
     embedding_model: Name | None = Field(

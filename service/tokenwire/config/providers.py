@@ -4,13 +4,21 @@ They have the names that the providers define. Only those of the selected provid
 variables meant for other programs do not stop the start.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, HttpUrl, ValidationError
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tokenwire.config.aws import BEDROCK_KEY_RULE, Region, is_bedrock_key, region_of
 from tokenwire.config.files import MountedFiles
 from tokenwire.config.problems import SettingsError
 from tokenwire.config.reading import problem_of
@@ -27,7 +35,7 @@ class ProviderSettings(BaseSettings):
 
     Attributes:
         api_key: The key, or None.
-        base_url: The address of the upstream.
+        base_url: The address of the upstream; None only if another setting says it.
     """
 
     model_config = SettingsConfigDict(
@@ -39,7 +47,16 @@ class ProviderSettings(BaseSettings):
     )
 
     api_key: SecretHeader = None
-    base_url: HttpUrl
+    base_url: HttpUrl | None
+
+    @property
+    def key(self) -> str:
+        """The key; empty if there is none."""
+        return self.api_key.get_secret_value() if self.api_key else ""
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line for each setting that is missing, other than the key."""
+        yield from ()
 
     @classmethod
     def settings_customise_sources(
@@ -93,6 +110,77 @@ class AnthropicSettings(ProviderSettings):
     )
 
 
+class BedrockSettings(ProviderSettings):
+    """The settings of the provider `bedrock`.
+
+    Attributes:
+        region: The region that signatures are for, or None for the one in the address.
+    """
+
+    api_key: SecretHeader = Field(
+        None,
+        validation_alias="AWS_BEARER_TOKEN_BEDROCK",
+        description="Bedrock API key. Required, unless `AWS_ACCESS_KEY_ID` is set.",
+    )
+    base_url: Annotated[HttpUrl | None, BeforeValidator(_bare)] = Field(
+        None,
+        validation_alias="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        repr=False,
+        description="Base URL of the upstream. Unset: AWS's own in the region.",
+    )
+    region: Region | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Region of the upstream. Required, unless the base URL names it.",
+    )
+    access_key_id: SecretHeader = Field(
+        None,
+        validation_alias="AWS_ACCESS_KEY_ID",
+        description="Access key that signs requests, in place of a Bedrock API key.",
+    )
+    secret_access_key: SecretHeader = Field(
+        None,
+        validation_alias="AWS_SECRET_ACCESS_KEY",
+        description="Secret of the access key.",
+    )
+    session_token: SecretHeader = Field(
+        None,
+        validation_alias="AWS_SESSION_TOKEN",
+        description="Session token of a temporary access key.",
+    )
+
+    @property
+    def key(self) -> str:
+        """The Bedrock API key, or the parts of the access key with colons between them."""
+        parts = (self.access_key_id, self.secret_access_key, self.session_token)
+        given = [part.get_secret_value() for part in parts if part]
+        is_whole = self.access_key_id and self.secret_access_key
+        return super().key or (":".join(given) if is_whole else "")
+
+    @property
+    def address(self) -> str:
+        """The address of the upstream."""
+        return str(self.base_url or f"https://bedrock-runtime.{self.region}.amazonaws.com")
+
+    @property
+    def signing_region(self) -> str:
+        """The region that signatures are for; empty if it is unknown."""
+        return self.region or region_of(str(self.base_url or ""))
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line if the region is unknown, and one if the key has another form."""
+        if not self.signing_region:
+            yield (
+                "AWS_REGION is not set; set it to the region of the upstream, such as eu-central-1"
+            )
+        if self.key and not is_bedrock_key(self.key):
+            yield (
+                f"AWS_BEARER_TOKEN_BEDROCK: {BEDROCK_KEY_RULE}"
+                if self.api_key
+                else "AWS_ACCESS_KEY_ID: must have no colon"
+            )
+
+
 class GoogleSettings(ProviderSettings):
     """The settings of the provider `google-genai`."""
 
@@ -141,6 +229,7 @@ class OllamaSettings(ProviderSettings):
 
 PROVIDER_SETTINGS: Final[dict[str, type[ProviderSettings]]] = {
     "anthropic": AnthropicSettings,
+    "bedrock": BedrockSettings,
     "google-genai": GoogleSettings,
     "mistralai": MistralSettings,
     "ollama": OllamaSettings,

@@ -95,6 +95,7 @@ def _clients(
         ssl.create_default_context(cadata=loaded.authorities[section.ca_file])
         if section.ca_file
         else None,
+        section.region,
     )
     keys: list[SecretStr | None] = [
         SecretStr(loaded.secrets[reference]) for reference in section.keys

@@ -37,10 +37,12 @@ class Extra:
     Attributes:
         headers: Further headers of each request.
         authorities: See `HttpClient`.
+        region: The region of AWS; None for the one in the address.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     authorities: ssl.SSLContext | None = None
+    region: str | None = None
 
 
 NO_EXTRA: Final = Extra()
@@ -104,6 +106,8 @@ def build_provider_models(settings: Settings, address: str | None, extra: Extra)
     fields: dict[str, Any] = {"api_key": settings.api_key}
     if address:
         fields["base_url"] = HttpUrl(address)
+    if extra.region:
+        fields["region"] = extra.region
     own = PROVIDER_SETTINGS[settings.provider].model_construct(**fields)
     client = _http_client(settings, extra)
     model = build_provider(own, settings.provider, settings.model, client, timeouts_of(settings))

@@ -15,6 +15,7 @@ from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tools.conversations import story
 from tools.conversations.anthropic import ANTHROPIC
+from tools.conversations.bedrock import BEDROCK
 from tools.conversations.chat import CHAT
 from tools.conversations.google_genai import GOOGLE
 from tools.conversations.mistralai import MISTRAL
@@ -24,7 +25,7 @@ from tools.conversations.wire import Wire
 
 pytestmark = pytest.mark.tools
 
-WIRES = [CHAT, RESPONSES, ANTHROPIC, GOOGLE, MISTRAL, OLLAMA]
+WIRES = [CHAT, RESPONSES, ANTHROPIC, BEDROCK, GOOGLE, MISTRAL, OLLAMA]
 REJECTION = b'{"error":{"message":"the former turn is not as it was","type":"invalid_request"}}'
 
 
@@ -123,7 +124,9 @@ async def test_the_whole_conversation(wire: Wire, monkeypatch: pytest.MonkeyPatc
         assert upstream.requests == len(wire.requests)
 
 
-@pytest.mark.parametrize("wire", [CHAT, RESPONSES, ANTHROPIC, GOOGLE], ids=lambda wire: wire.name)
+@pytest.mark.parametrize(
+    "wire", [CHAT, RESPONSES, ANTHROPIC, BEDROCK, GOOGLE], ids=lambda wire: wire.name
+)
 async def test_without_the_state(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that does not return the state is told that the upstream rejects the request."""
     async with serving(wire, monkeypatch) as (upstream, script, stub):

@@ -71,7 +71,7 @@ app.kubernetes.io/component: test
 {{/* The setting that the key is mounted as: each provider has its own. */}}
 {{- define "tokenwire.keyVariable" -}}
 {{- $provider := get .Values.settings "TOKENWIRE_PROVIDER" | default "openai" }}
-{{- get (dict "anthropic" "ANTHROPIC_API_KEY" "google-genai" "GOOGLE_API_KEY" "google_genai" "GOOGLE_API_KEY" "mistralai" "MISTRAL_API_KEY" "ollama" "OLLAMA_API_KEY") $provider | default "OPENAI_API_KEY" }}
+{{- get (dict "anthropic" "ANTHROPIC_API_KEY" "bedrock" "AWS_BEARER_TOKEN_BEDROCK" "google-genai" "GOOGLE_API_KEY" "google_genai" "GOOGLE_API_KEY" "mistralai" "MISTRAL_API_KEY" "ollama" "OLLAMA_API_KEY") $provider | default "OPENAI_API_KEY" }}
 {{- end }}
 
 {{/* Whether an autoscaler sets the number of pods: "true" or nothing. */}}

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
+from tokenwire.config.aws import BEDROCK_KEY_RULE, is_bedrock_key, region_of
 from tokenwire.config.gateway.authorities import AuthoritiesError, read_authorities
 from tokenwire.config.gateway.limits import is_store_url
-from tokenwire.config.gateway.model import GatewayFile, RouteSection
+from tokenwire.config.gateway.model import GatewayFile, RouteSection, UpstreamSection
 from tokenwire.config.gateway.secrets import SecretError, is_reference, resolve
 from tokenwire.config.gateway.yaml_tree import Path
 
@@ -18,7 +19,7 @@ NO_CLIENT_CA: Final = (
     "has no effect, because the server asks for no certificates; set TOKENWIRE_TLS_CLIENT_CA_FILE "
     "to the authority of the callers, or remove it"
 )
-KEYS_NEEDED: Final = ("anthropic", "google-genai", "mistralai")
+KEYS_NEEDED: Final = ("anthropic", "bedrock", "google-genai", "mistralai")
 """The providers whose upstreams reject requests without a key."""
 OPENAI_ONLY: Final = frozenset(
     {
@@ -40,6 +41,7 @@ def check(file: GatewayFile) -> Iterator[Problem]:
                 None,
                 f"is missing; the provider {upstream.provider} needs a key",
             )
+        yield from _check_region(name, upstream)
         if upstream.provider != "openai":
             for key in OPENAI_ONLY & upstream.model_fields_set:
                 yield (
@@ -59,6 +61,15 @@ def check(file: GatewayFile) -> Iterator[Problem]:
         value = getattr(file, name)
         if value is not None and value not in file.models:
             yield (name,), value, f"is not a model of the file{_similar(value, file.models)}"
+
+
+def _check_region(name: str, upstream: UpstreamSection) -> Iterator[Problem]:
+    place: Path = ("upstreams", name, "region")
+    if upstream.provider != "bedrock":
+        if upstream.region:
+            yield place, None, f"has no effect with the provider {upstream.provider}; remove it"
+    elif not (upstream.region or region_of(upstream.base_url or "")):
+        yield place, None, "is missing; set it to the region of the upstream, such as eu-central-1"
 
 
 def _check_routes(file: GatewayFile) -> Iterator[Problem]:
@@ -183,6 +194,10 @@ def check_files(
                 secrets[reference] = resolve(reference, directory)
             except SecretError as problem:
                 yield path, reference, str(problem)
+                continue
+            is_key = upstream.provider == "bedrock" and path[2] == "keys"
+            if is_key and not is_bedrock_key(secrets[reference]):
+                yield path, reference, BEDROCK_KEY_RULE.replace("must be", "must hold")
         if upstream.ca_file:
             try:
                 authorities[upstream.ca_file] = read_authorities(directory / upstream.ca_file)

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tokenwire.config.aws import Region
 from tokenwire.config.gateway.callers import MAX_CALLERS, CallerName, CallerSection
 from tokenwire.config.gateway.issuers import MAX_ISSUERS, IssuerName, IssuerSection
 from tokenwire.config.gateway.limits import LimitStoreSection
@@ -41,11 +42,14 @@ Ability: TypeAlias = Literal[
 class UpstreamSection(Section):
     """An API that answers requests."""
 
-    provider: Literal["openai", "anthropic", "google-genai", "mistralai", "ollama"] = Field(
-        "openai", description="The provider, which decides the wire format."
+    provider: Literal["openai", "anthropic", "bedrock", "google-genai", "mistralai", "ollama"] = (
+        Field("openai", description="The provider, which decides the wire format.")
     )
     base_url: Url | None = Field(
         None, description="Base URL of the upstream. Unset: the provider's own."
+    )
+    region: Region | None = Field(
+        None, description="Region of AWS, for bedrock. Unset: the one in `base_url`."
     )
     keys: list[SecretReference] = Field(
         [],

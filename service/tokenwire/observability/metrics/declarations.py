@@ -176,7 +176,7 @@ class Declarations:
             "The service's own part of the time to the first token: from the start of the call to "
             "the first request to the upstream, plus from reading the first text to handing it "
             "to gRPC. Waiting for a slot is a part of it. Not known of providers other than "
-            "`openai`, `anthropic`, `google-genai`, `mistralai` and `ollama`.",
+            "`openai`, `anthropic`, `bedrock`, `google-genai`, `mistralai` and `ollama`.",
             (),
             buckets.OVERHEAD,
         )

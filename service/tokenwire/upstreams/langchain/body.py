@@ -15,7 +15,7 @@ from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.langchain.exchange import ProviderExchange
-from tokenwire.upstreams.langchain.framing import Framing, decode_event
+from tokenwire.upstreams.langchain.framing import Framing
 
 READ_BYTES: Final = 1 << 14
 END_OF_BODY_SECONDS: Final = 0.05
@@ -105,7 +105,7 @@ class Body:
             for event in events:
                 if facts.ended:
                     break
-                value = decode_event(event)
+                value = self._framing.decode(event)
                 if value is not None:
                     self._exchange.observe(value, facts)
                     encoded += self._framing.encode(value)

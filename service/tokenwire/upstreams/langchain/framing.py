@@ -55,6 +55,14 @@ class Framing(Protocol):
         """
         ...
 
+    def decode(self, event: Event) -> dict[str, Any] | None:
+        """Return the object in an event, or None if its data is blank.
+
+        Raises:
+            ServiceError: The event reports an error, or its data is not a JSON object.
+        """
+        ...
+
     def encode(self, event: dict[str, Any]) -> bytes:
         """Return an object in the form that the package reads."""
         ...
@@ -125,6 +133,10 @@ class ServerSentEvents:
             _require_whole(event.data)
         return events
 
+    def decode(self, event: Event) -> dict[str, Any] | None:
+        """Return the object in an event; see `Framing`."""
+        return decode_event(event)
+
     def encode(self, event: dict[str, Any]) -> bytes:
         """Return an event with a name and one line of data; see `Framing`."""
         name = str(event.get("type", "")).encode("ascii", "ignore")
@@ -175,6 +187,10 @@ class JsonLines:
         line = bytes(self._pending)
         _require_whole(line)
         return [Event(b"", line)]
+
+    def decode(self, event: Event) -> dict[str, Any] | None:
+        """Return the object in a line; see `Framing`."""
+        return decode_event(event)
 
     def encode(self, event: dict[str, Any]) -> bytes:
         """Return one line; see `Framing`."""

@@ -57,7 +57,8 @@ class Provider:
     Every answer must have a finish reason, and the package's own retries have no effect.
 
     Attributes:
-        package: The module of LangChain's package, which the extra of the provider's name has.
+        package: The module of the package that the dialect needs, most often LangChain's; the extra
+            of the provider's name has it.
         needs_key: Whether the key is required.
         fields: The contract's fields that the provider takes, each with the provider's name for
             it. All others are rejected.
@@ -77,6 +78,12 @@ def _anthropic() -> ProviderDialectClass:
     from tokenwire.upstreams.langchain.anthropic import AnthropicDialect  # noqa: PLC0415 - optional
 
     return AnthropicDialect
+
+
+def _bedrock() -> ProviderDialectClass:
+    from tokenwire.upstreams.langchain.bedrock import BedrockDialect  # noqa: PLC0415 - optional
+
+    return BedrockDialect
 
 
 def _google_genai() -> ProviderDialectClass:
@@ -119,6 +126,26 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "tools.strict": "tools.strict",
         },
         load=_anthropic,
+    ),
+    "bedrock": Provider(
+        package="botocore",
+        needs_key=True,
+        fields={
+            "params.temperature": "inferenceConfig.temperature",
+            "params.max_tokens": "inferenceConfig.maxTokens",
+            "params.top_p": "inferenceConfig.topP",
+            "params.stop": "inferenceConfig.stopSequences",
+            "parts.image": "image",
+            "parts.audio": "audio",
+            "parts.file": "document",
+            "reasoning.effort": "outputConfig.effort",
+            "reasoning.max_tokens": "additionalModelRequestFields.thinking.budget_tokens",
+            "format.json_schema": "outputConfig.textFormat",
+            "tool_choice.mode": "toolConfig.toolChoice",
+            "tool_choice.name": "toolConfig.toolChoice.tool.name",
+            "tools.strict": "toolSpec.strict",
+        },
+        load=_bedrock,
     ),
     "google-genai": Provider(
         package="langchain_google_genai",

@@ -38,9 +38,9 @@ def build_langchain(settings: Settings, timeouts: Timeouts) -> LangChainModel:
         own = load_provider(kind)
     except SettingsError as error:
         problems += error.problems
-    key = own.api_key.get_secret_value() if own and own.api_key else ""
-    if own and provider.needs_key and not key:
+    if own and provider.needs_key and not own.key:
         problems.append(f"{_variable(kind, 'api_key')} is not set; the provider {name} needs it")
+    problems += own.problems() if own else ()
     if problems or own is None:
         raise SettingsError(problems)
     client = HttpClient(settings.connect_timeout_seconds, None)
@@ -63,10 +63,9 @@ def build_provider(
         SettingsError: The provider's package is not installed.
     """
     provider = PROVIDERS[name]
-    key = own.api_key.get_secret_value() if own.api_key else ""
     with hidden_variables():
         dialect = _load(name, provider)(own, model, client)
-    return LangChainModel(ProviderBackend(name, provider, dialect, client, key), timeouts)
+    return LangChainModel(ProviderBackend(name, provider, dialect, client, own.key), timeouts)
 
 
 def _problems(settings: Settings, kind: type[ProviderSettings]) -> Iterator[str]:

@@ -56,9 +56,17 @@ class ThinkingBlocks:
         if self._size > MAX_STATE_BYTES:
             self._blocks = {}
 
+    def add(self, index: int, kind: str, values: dict[str, str]) -> None:
+        """Add a piece of a block, which begins the block if it is the first."""
+        if index not in self._blocks:
+            self._blocks[index] = _Block(kind)
+        self.extend(index, values)
+
     def encoded(self, codec: StateCodec) -> bytes:
         """Return the state; empty without blocks."""
-        blocks = [self._blocks[index].joined() for index in sorted(self._blocks)]
+        joined = (self._blocks[index].joined() for index in sorted(self._blocks))
+        # Some models do not sign their reasoning, and do not need it back.
+        blocks = [block for block in joined if block.keys() >= set(KEYS[block["type"]])]
         return codec.encode({BLOCKS: blocks}) if blocks else b""
 
 
@@ -76,7 +84,7 @@ def insert_blocks(request: ChatRequest, body: dict[str, Any], codec: StateCodec)
         # The package has merged messages, so that a block could get to another turn.
         return
     for turn, message in zip(turns, messages, strict=True):
-        blocks = list(_blocks(turn, codec))
+        blocks = list(signed_blocks(turn, codec))
         if not blocks:
             continue
         content = message["content"]
@@ -85,8 +93,8 @@ def insert_blocks(request: ChatRequest, body: dict[str, Any], codec: StateCodec)
         message["content"] = [*blocks, *content]
 
 
-def _blocks(turn: Turn, codec: StateCodec) -> Iterator[dict[str, str]]:
-    """Yield the blocks in a state. Callers can forge others."""
+def signed_blocks(turn: Turn, codec: StateCodec) -> Iterator[dict[str, str]]:
+    """Yield the blocks in the state of a turn. Callers can forge others."""
     found = codec.decode(turn.state).get(BLOCKS)
     for block in found if isinstance(found, list) else ():
         kind = block.get("type") if isinstance(block, dict) else None

@@ -15,6 +15,7 @@ from yarl import URL
 
 from tokenwire.core.errors import ServiceError
 from tokenwire.upstreams.http.client import HttpClient
+from tokenwire.upstreams.http.pool import Response
 from tokenwire.upstreams.langchain.body import Body
 from tokenwire.upstreams.langchain.exchange import EXCHANGE, ProviderExchange
 from tokenwire.upstreams.langchain.framing import Framing
@@ -27,6 +28,34 @@ NOT_FORWARDED: Final = {
     *("traceparent", "tracestate"),
 }
 """Headers that the HTTP client sets itself."""
+
+
+async def send(
+    client: HttpClient,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | Payload,
+    exchange: ProviderExchange,
+) -> Response:
+    """Send the request of an exchange, and return the response with an answer.
+
+    Args:
+        client: Sends it.
+        url: The encoded URL.
+        headers: The headers, without those that the client sets.
+        body: The body.
+        exchange: The exchange, which closes the response.
+
+    Raises:
+        ServiceError: The request fails or is rejected.
+    """
+    # Marked as encoded, so that yarl does not normalize it.
+    response = await client.post(URL(url, encoded=True), headers, body, exchange.attempts)
+    exchange.opened(response)
+    exchange.attempts.upstream_status = response.status
+    exchange.attempts.upstream_request_id = request_id(response.headers, exchange.key)
+    await check_response(response)
+    return response
 
 
 class Transport:
@@ -82,13 +111,7 @@ class Transport:
             if name.lower() not in NOT_FORWARDED
         }
         headers["accept-encoding"] = "identity"
-        # Marked as encoded, so that yarl does not normalize it.
-        url = URL(str(request.url), encoded=True)
-        response = await self._client.post(url, headers, body, exchange.attempts)
-        exchange.opened(response)
-        exchange.attempts.upstream_status = response.status
-        exchange.attempts.upstream_request_id = request_id(response.headers, exchange.key)
-        await check_response(response)
+        response = await send(self._client, str(request.url), headers, body, exchange)
         framing = self._framing()
         return self._make_response(
             200,

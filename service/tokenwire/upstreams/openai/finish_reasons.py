@@ -21,6 +21,7 @@ KNOWN_REASONS: Final = {
 
 FILTERED: Final = re.compile(
     "filter|safety|sensitive|prohibited|blocklist|recitation|spii|policy|moderation|refusal"
+    "|guardrail"
 )
 INTERRUPTED: Final = re.compile(
     "error|abort|fail|interrupt|network|timeout|cancel|unavailable|insufficient|exhausted|overload"

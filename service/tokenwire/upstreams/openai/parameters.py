@@ -67,7 +67,7 @@ FIELDS_BY_BARE_NAME: Final = {name.replace("_", ""): field for name, field in FI
 _distinct = "|".join(name.replace("_", "_?") for name in FIELDS if name not in AMBIGUOUS)
 _ambiguous = "|".join(AMBIGUOUS)
 MENTIONS: Final = re.compile(
-    rf"""(?<![\w.])(?:thinking\.(?:\w+\.)?)?({_distinct})(?!\w)
+    rf"""(?<![\w.])(?:thinking\.(?:\w+\.)?|inferenceConfig\.)?({_distinct})(?!\w)
     | ['"`]({_ambiguous})(?=[\[.'"`])
     | ^\W*({_ambiguous})(?=\s*:)
     | \b(?:parameter|argument|field|property)\W+(?:\w+\W+){{0,2}}({_ambiguous})(?![\w\[.])""",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-HEADERS: Final = ("x-request-id", "request-id", "apim-request-id")
+HEADERS: Final = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
 ACCEPTED: Final = re.compile(r"[!-~]{1,128}")
 """Printable ASCII without spaces, which excludes sentences."""
 

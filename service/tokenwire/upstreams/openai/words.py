@@ -60,7 +60,8 @@ TOO_LONG_AMBIGUOUS: Final = _compile(
 INVALID_KEY: Final = re.compile("^(api_key_invalid|invalid_api_key)$", re.IGNORECASE | re.MULTILINE)
 """Error codes about the key. Google sends 400 with them."""
 UNKNOWN_MODEL: Final = _compile(
-    r"""model.{0,100}(not.?found|not.?exist) | (unknown|no.such|invalid).model\b"""
+    r"""model.{0,100}(not.?found|not.?exist) | (unknown|no.such|invalid).model\b
+    | model\ identifier\ is\ invalid"""
 )
 TRANSIENT: Final = _compile(
     r"overload | capacity | try\ again\ later | temporar | unavailable | \bbusy\b | \bloading\b"
