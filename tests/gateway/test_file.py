@@ -98,7 +98,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "defaults: smart",
         (
             "19: defaults: unknown key; did you mean default_model? allowed here: upstreams, "
-            "models, default_model, default_embedding_model, issuers, callers"
+            "models, default_model, default_embedding_model, issuers, callers, limits"
         ),
     ),
     "an unknown key of a route": (
