@@ -1,6 +1,5 @@
 """`tokenwire limits` shows what callers have used of their limits."""
 
-import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -16,8 +15,9 @@ from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import collect
 from support.limits import OTHER_KEY, bearer, callers
 from support.process import Finished, run_tokenwire
+from support.status import caller_status, process_status, serving_bytes
 from tokenwire.cli.keys import hash_of
-from tokenwire.observability.status import CallerStatus, LimitStatus, ProcessStatus
+from tokenwire.observability.status import CallerStatus, ProcessStatus
 
 MODELS: dict[str, Any] = {"smart": {"routes": "one/b", "price": {"input": 1000, "output": 2000}}}
 TEAM = {"streams": 5, "requests": "600/m", "tokens": "200000/d", "dollars": "20/month"}
@@ -34,7 +34,7 @@ CANARY = "status-canary"
 
 
 @asynccontextmanager
-async def used(folder: Path, **settings: Any) -> AsyncIterator[GatewayWorld]:
+async def spent(folder: Path, **settings: Any) -> AsyncIterator[GatewayWorld]:
     """Start a server whose caller `team` has had two answers."""
     known = callers(**TEAM)
     async with gateway_world(folder, MODELS, {"one": {}}, callers=known, **settings) as world:
@@ -49,45 +49,20 @@ async def limits(address: str, *arguments: str, **env: str) -> Finished:
     return await run_tokenwire("limits", *arguments, "--metrics-address", address, env=env)
 
 
-@asynccontextmanager
-async def answering(body: bytes, status: str = "200 OK") -> AsyncIterator[str]:
-    """Run an HTTP server with one answer for every request, and yield its address."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        host, port = server.sockets[0].getsockname()
-        yield f"{host}:{port}"
-
-
-def process(
-    *known: CallerStatus, worker: int | None = None, store: str | None = None
-) -> ProcessStatus:
-    """Return the status of a process with these callers."""
-    return ProcessStatus(
-        *("1", worker, 1.0, "serving", 0, 1, 0, True, [], []), limit_store=store, callers=[*known]
-    )
-
-
-def caller(name: str, taken: int) -> CallerStatus:
-    """Return a caller with one limit."""
-    return CallerStatus(name, [LimitStatus("tokens/d", taken, 100, taken / 100)])
+def team(used: int) -> CallerStatus:
+    """Return the status of a caller who has used some of 100 tokens."""
+    return caller_status("team", {"tokens/d": (used, 100)})
 
 
 async def shown(*processes: ProcessStatus, arguments: tuple[str, ...] = ()) -> Finished:
     """Return what the command makes of a status."""
-    async with answering(msgspec.json.encode(processes)) as address:
+    async with serving_bytes(msgspec.json.encode(processes)) as address:
         return await limits(address, *arguments)
 
 
 async def test_what_is_used_and_left(tmp_path: Path) -> None:
     """Each limit is a row of an aligned table; callers without limits have none."""
-    async with used(tmp_path) as world:
+    async with spent(tmp_path) as world:
         finished = await limits(world.app.metrics_address)
         assert finished == Finished(0, TABLE, "")
         assert await limits(world.app.metrics_address, "team") == finished
@@ -95,7 +70,7 @@ async def test_what_is_used_and_left(tmp_path: Path) -> None:
 
 async def test_each_limit_is_a_json_object_on_demand(tmp_path: Path) -> None:
     """With --json each limit is an object on a line, dollars in dollars."""
-    async with used(tmp_path) as world:
+    async with spent(tmp_path) as world:
         finished = await limits(world.app.metrics_address, "--json")
         *_, tokens, dollars = map(json.loads, finished.stdout.splitlines())
         assert tokens == {
@@ -112,7 +87,7 @@ async def test_each_limit_is_a_json_object_on_demand(tmp_path: Path) -> None:
 
 async def test_a_caller_that_is_not_there(tmp_path: Path) -> None:
     """A caller without limits, or an unknown one, is a line on stderr and exit code 1."""
-    async with used(tmp_path) as world:
+    async with spent(tmp_path) as world:
         unknown = await limits(world.app.metrics_address, "teem")
         assert unknown == Finished(
             1,
@@ -137,7 +112,7 @@ async def test_the_token_of_the_status(tmp_path: Path) -> None:
     """The token comes from a file, the variable or a mounted file; it is never printed."""
     path = tmp_path / "TOKENWIRE_STATUS_TOKEN"
     path.write_text(f"{CANARY}\n")
-    async with used(tmp_path, status_token=CANARY) as world:
+    async with spent(tmp_path, status_token=CANARY) as world:
         address = world.app.metrics_address
         assert (await limits(address, "--token-file", str(path))).stdout == TABLE
         assert (await limits(address, TOKENWIRE_STATUS_TOKEN=CANARY)).stdout == TABLE
@@ -173,7 +148,7 @@ async def test_nobody_answers() -> None:
 )
 async def test_something_else_answers(body: bytes, status: str) -> None:
     """Another program, or another version, is a line and exit code 1."""
-    async with answering(body, status) as address:
+    async with serving_bytes(body, status) as address:
         finished = await limits(address)
     assert (finished.code, finished.stdout) == (1, "")
     assert "is not the metrics port of a tokenwire server of this version" in finished.stderr
@@ -181,7 +156,7 @@ async def test_something_else_answers(body: bytes, status: str) -> None:
 
 async def test_a_server_of_grpc_answers(tmp_path: Path) -> None:
     """The gRPC port is not taken for the metrics port."""
-    async with used(tmp_path) as world:
+    async with spent(tmp_path) as world:
         finished = await limits(world.app.address)
     assert (finished.code, finished.stdout) == (1, "")
     assert finished.stderr.startswith("error: ")
@@ -197,9 +172,7 @@ def test_an_address_that_is_none(address: str, capsys: pytest.CaptureFixture[str
 
 async def test_workers_count_for_themselves() -> None:
     """Without a store each worker has rows of its own."""
-    finished = await shown(
-        process(caller("team", 3), worker=0), process(caller("team", 40), worker=1)
-    )
+    finished = await shown(process_status(team(3), worker=0), process_status(team(40), worker=1))
     assert finished.stdout.splitlines() == [
         "CALLER  LIMIT     USED  LEFT  AMOUNT  SHARE  WORKER",
         "team    tokens/d     3    97     100     3%       0",
@@ -210,8 +183,8 @@ async def test_workers_count_for_themselves() -> None:
 async def test_workers_with_a_store() -> None:
     """With a store each limit is shown once, as the worker knows it that has asked last."""
     finished = await shown(
-        process(caller("team", 3), worker=0, store="answers"),
-        process(caller("team", 120), worker=1, store="away"),
+        process_status(team(3), worker=0, store="answers"),
+        process_status(team(120), worker=1, store="away"),
     )
     assert finished.stdout.splitlines() == [
         "CALLER  LIMIT     USED  LEFT  AMOUNT  SHARE",
@@ -227,5 +200,5 @@ async def test_no_worker_answers() -> None:
 
 async def test_what_a_server_says_is_no_control() -> None:
     """Control characters in names do not reach the terminal."""
-    finished = await shown(process(caller("te\x1b[2Jam", 3)))
+    finished = await shown(process_status(caller_status("te\x1b[2Jam", {"tokens/d": (3, 100)})))
     assert "te\\x1b[2Jam" in finished.stdout

@@ -13,6 +13,7 @@ import msgspec
 from support.gateway import HELLO, gateway_world
 from support.helpers import collect
 from support.limits import KEY, bearer, callers
+from support.status import caller_status, process_status
 from tokenwire.app import App
 from tokenwire.cli.keys import hash_of
 from tokenwire.core.limits import CallerLimits, Unit, Window
@@ -83,12 +84,8 @@ async def test_a_thousand_callers(tmp_path: Path) -> None:
 
 def test_names_of_callers_are_text() -> None:
     """Names are shown as they are, and limits that are nearly used up are marked."""
-    limits = [LimitStatus("tokens/d", 95, 100, 0.95), LimitStatus("streams", 1, 5, 0.2)]
-    status = ProcessStatus(
-        *("1", None, 1.0, "serving", 0, 1, 0, True, [], []),
-        limit_store="away",
-        callers=[CallerStatus("<b>&", limits)],
-    )
+    limits = {"tokens/d": (95, 100), "streams": (1, 5)}
+    status = process_status(caller_status("<b>&", limits), store="away")
     html = render([status])
     assert "<b>" not in html
     assert "&lt;b&gt;&amp;" in html
