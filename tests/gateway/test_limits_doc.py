@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from support.fenced import fenced
@@ -14,7 +15,7 @@ from support.programs import ROOT
 from support.status import caller_status, serving_status
 from tokenwire.api.codes import CODES
 from tokenwire.cli.keys import hash_of
-from tokenwire.config.gateway import load_gateway
+from tokenwire.config.gateway import GatewayFileError, load_gateway
 from tokenwire.core import errors
 from tokenwire.limits import entries, lease, shared
 
@@ -58,6 +59,22 @@ def test_the_file_of_the_store_is_valid(tmp_path: Path) -> None:
     loaded = load_gateway(path)
     assert loaded.store_url == url
     assert loaded.file.limits.without_store == "local"
+
+
+def test_urls_that_are_not_supported(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """URLs of Sentinels and clusters, and a password in the file, stop the start."""
+    path = tmp_path / "gateway.yaml"
+    for url in (
+        "redis+sentinel://sentinel:26379/primary/0",
+        "sentinel://sentinel:26379",
+        "redis+cluster://redis:6379",
+        "redis://:canary@redis:6379/0",
+    ):
+        with subtests.test(url):
+            path.write_text(f"{MODELS}limits: {{store: '{url}'}}\n")
+            with pytest.raises(GatewayFileError, match=r"limits\.store") as raised:
+                load_gateway(path)
+            assert "canary" not in str(raised.value)
 
 
 async def test_the_table_is_what_the_command_prints() -> None:

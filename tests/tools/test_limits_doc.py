@@ -1,0 +1,229 @@
+"""docs/callers.md, "Redis in ten minutes": its commands work, and its words on Redis are true."""
+
+import asyncio
+import re
+import shlex
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from support.certificates import Pair
+from support.command_line import TOKENWIRE, run
+from support.fenced import fenced
+from support.gateway import HELLO, GatewayWorld, gateway_world
+from support.helpers import collect, failure_of
+from support.limits import bearer, callers, limit_of
+from support.ports import free_port
+from support.process import run_tokenwire
+from support.programs import ROOT
+from support.redis_server import RedisServer, redis_server
+from tokenwire.config.gateway import load_gateway
+from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.limits.entries import EntryKind, Held, LeaseEntry, Totals
+from tokenwire.limits.redis_store import RedisStore
+from tokenwire.limits.store import Batch, StoreError
+
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
+
+DOC = (ROOT / "docs/callers.md").read_text("utf-8")
+STORE = DOC[DOC.index("## Redis in ten minutes\n") : DOC.index("### When the store is away\n")]
+START, USER, WRITE, CHECK, SERVE = [
+    line for block in fenced(STORE, "sh") for line in block.splitlines()
+]
+[FILE] = fenced(STORE, "yaml")
+MODELS: Final[dict[str, Any]] = {"smart": {"routes": "one/b"}}
+LIMITS = CallerLimits(100, (Window(Unit.TOKENS, 1_000, "m"),))
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """Run a Redis with the options of the page."""
+    program, *options = shlex.split(START)
+    assert program == "redis-server"
+    del options[options.index("--port") : options.index("--port") + 2]
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    async with redis_server(folder, *options) as server:
+        yield server
+
+
+def port_of(redis: RedisServer) -> str:
+    """Return the port of a Redis."""
+    return redis.url.rpartition(":")[2].partition("/")[0]
+
+
+async def tell(client: Any, *words: str) -> Any:
+    """Send a command to a Redis; the types of its library lack the method."""
+    return await client.execute_command(*words)
+
+
+async def take(url: str) -> None:
+    """Count a call in a store.
+
+    Raises:
+        StoreError: The store does not count it.
+    """
+    entry = LeaseEntry(EntryKind.TAKE, uuid.uuid4().hex, 1, time.time(), None, Totals(3), Held(4))
+    async with aclosing(RedisStore(url)) as store:
+        [reply] = await store.apply([Batch("team", LIMITS, [entry])])
+        assert reply.refusals == [None]
+
+
+async def sent(world: GatewayWorld) -> None:
+    """Wait until the store knows all that a server has to tell."""
+    assert world.app.offer.gateway
+    shared = world.app.offer.gateway.limiter.shared
+    assert shared
+    async with asyncio.timeout(20):
+        while shared.unsent:  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.01)
+
+
+async def shell(command: str, folder: Path) -> None:
+    """Run a command of the page in a folder."""
+    done = await run("sh", "-c", f"cd {shlex.quote(str(folder))} && {command}")
+    assert done.code == 0, done.stderr
+
+
+async def test_the_commands_of_the_page(redis: RedisServer, tmp_path: Path) -> None:
+    """After them, two servers count together, as a user who has just the rights for it."""
+    port = port_of(redis)
+    await shell(USER.replace("6379", port), tmp_path)
+    await shell(WRITE.replace("6379", port), tmp_path)
+    section = yaml.safe_load(FILE)["limits"]
+    known = callers(requests="3/d")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "redis-url").write_text((tmp_path / "redis-url").read_text())
+    one, two = (
+        gateway_world(folder, MODELS, {"one": {}}, callers=known, limits=section)
+        for folder in folders
+    )
+    async with one as first, two as second:
+        for world in (first, second, first):
+            await collect(world.stub.Send(HELLO, metadata=bearer()))
+            await sent(world)
+        _, error = await failure_of(second.stub.Send(HELLO, metadata=bearer()))
+        assert limit_of(error) == "requests/d"
+        shown = await run_tokenwire("limits", "--metrics-address", first.app.metrics_address)
+        assert "team    requests/d     3     0       3   100%" in shown.stdout
+        assert CHECK.split()[:2] == ["tokenwire", "check"]
+        checked = await run(*TOKENWIRE, "check", str(first.path))
+        assert checked.code == 0, checked.stderr
+        assert SERVE.split()[-2:] == ["--config", CHECK.split()[-1]]
+    async with redis.client() as client:
+        assert await tell(client, "ACL", "LOG") == []
+        keys = [key.decode() for key in await tell(client, "KEYS", "*")]
+        assert keys
+        assert all(key.startswith("tokenwire:") for key in keys)
+        [policy] = (await client.config_get("maxmemory-policy")).values()
+        assert policy == "noeviction"
+
+
+async def test_every_right_is_needed(redis: RedisServer, subtests: pytest.Subtests) -> None:
+    """Without any one of the rights, the store counts as away; another database needs `select`."""
+    words = shlex.split(USER)
+    rights = [word for word in words if word.startswith("+")]
+    url = redis.url.replace("//", "//tokenwire:PASSWORD@")
+    async with redis.client() as client:
+        await tell(client, *words[words.index("ACL") :])
+        await take(url)
+        # These are for windows in which something expires.
+        for right in [each for each in rights if each not in {"+hdel", "+zrem", "+ping"}]:
+            with subtests.test(right):
+                await client.flushall()
+                await client.script_flush()
+                await tell(client, "ACL", "SETUSER", "tokenwire", f"-{right[1:]}")
+                with pytest.raises(StoreError):
+                    await take(url)
+                await tell(client, "ACL", "SETUSER", "tokenwire", right)
+        other = url.removesuffix("/0") + "/1"
+        with pytest.raises(StoreError):
+            await take(other)
+        await tell(client, "ACL", "SETUSER", "tokenwire", "+select")
+        await take(other)
+
+
+async def start_with(redis: RedisServer, *options: str) -> None:
+    """Start a Redis again with other options."""
+    await redis.kill()
+    await redis.start(*options)
+
+
+def tls_options(folder: Path, pair: Pair, port: int) -> Sequence[str]:
+    """Return the options of a Redis with TLS, and write its files."""
+    for name, pem in (("ca", pair.authority), ("cert", pair.certificate), ("key", pair.key)):
+        (folder / f"{name}.pem").write_bytes(pem)
+    return (
+        *("--tls-port", str(port), "--tls-ca-cert-file", str(folder / "ca.pem")),
+        *("--tls-cert-file", str(folder / "cert.pem"), "--tls-key-file", str(folder / "key.pem")),
+    )
+
+
+async def test_tls(redis: RedisServer, tmp_path: Path) -> None:
+    """`rediss://` verifies the certificate by the authority of the URL, and presents its own."""
+    port = free_port()
+    options = tls_options(tmp_path, Pair(), port)
+    await start_with(redis, *options, "--tls-auth-clients", "no")
+    url = f"rediss://127.0.0.1:{port}/0"
+    with pytest.raises(StoreError):
+        await take(url)
+    url += f"?ssl_ca_certs={tmp_path}/ca.pem"
+    await take(url)
+    path = tmp_path / "gateway.yaml"
+    upstreams = "upstreams: {one: {base_url: http://127.0.0.1:1/v1}}"
+    models = "models: {smart: {routes: one/b}}"
+    path.write_text(f"{upstreams}\n{models}\nlimits: {{store: '{url}'}}\n")
+    assert load_gateway(path).store_url == url
+    await start_with(redis, *options, "--tls-auth-clients", "yes")
+    with pytest.raises(StoreError):
+        await take(url)
+    await take(f"{url}&ssl_certfile={tmp_path}/cert.pem&ssl_keyfile={tmp_path}/key.pem")
+    await start_with(
+        redis, *tls_options(tmp_path, Pair(name="redis"), port), "--tls-auth-clients", "no"
+    )
+    with pytest.raises(StoreError):
+        await take(url)
+
+
+async def test_a_full_memory_is_away(redis: RedisServer) -> None:
+    """A Redis that has no memory left counts as away, and keeps what it had."""
+    await take(redis.url)
+    async with redis.client() as client:
+        before = await client.dbsize()
+        await client.config_set("maxmemory", "1")
+        with pytest.raises(StoreError):
+            await take(redis.url)
+        assert await client.dbsize() == before
+
+
+async def test_a_node_of_a_cluster_is_away(redis: RedisServer) -> None:
+    """A node of a cluster counts as away."""
+    await start_with(redis, "--cluster-enabled", "yes", "--appendonly", "no")
+    with pytest.raises(StoreError, match="Cluster"):
+        await take(redis.url)
+
+
+async def test_the_sizes_are_right(redis: RedisServer) -> None:
+    """A running call takes the memory of the page at most, and not much less."""
+    [_, size] = re.findall(r"([\d.]+) kB for each", STORE)
+    calls = 5_000
+    async with redis.client() as client, aclosing(RedisStore(redis.url)) as store:
+        before = (await client.info("memory"))["used_memory"]
+        totals = Totals(3_000, 3_000_000)
+        entries = [
+            LeaseEntry(EntryKind.TAKE, f"{number:032x}", 1, 0.0, None, totals, Held(256, 10**7))
+            for number in range(calls)
+        ]
+        limits = CallerLimits(None, (Window(Unit.TOKENS, 10**9, "m"),))
+        for start in range(0, calls, 500):
+            await store.apply([Batch("team", limits, entries[start : start + 500])])
+        used = (await client.info("memory"))["used_memory"] - before
+        assert 0.5 <= used / calls / (float(size) * 1_000) <= 1
