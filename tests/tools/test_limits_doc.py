@@ -127,6 +127,23 @@ async def test_the_commands_of_the_page(redis: RedisServer, tmp_path: Path) -> N
         assert policy == "noeviction"
 
 
+async def test_what_is_shown_while_it_is_away(redis: RedisServer, tmp_path: Path) -> None:
+    """The command shows what the store has said last, and that it is away."""
+    known = callers(requests="3/d")
+    section = {"store": redis.url}
+    async with gateway_world(tmp_path, MODELS, {"one": {}}, callers=known, limits=section) as world:
+        await collect(world.stub.Send(HELLO, metadata=bearer()))
+        await sent(world)
+        arguments = ("limits", "--metrics-address", world.app.metrics_address)
+        before = await run_tokenwire(*arguments)
+        assert (before.code, before.stderr) == (0, "")
+        await redis.kill()
+        await collect(world.stub.Send(HELLO, metadata=bearer()))
+        shown = await run_tokenwire(*arguments)
+        assert shown.stderr == "The store of limits is away; it has said this last.\n"
+        assert shown.stdout == before.stdout
+
+
 async def test_every_right_is_needed(redis: RedisServer, subtests: pytest.Subtests) -> None:
     """Without any one of the rights, the store counts as away; another database needs `select`."""
     words = shlex.split(USER)

@@ -46,6 +46,7 @@ li.row { border-top: 1px solid var(--line); padding: .6em 0; }
 .name { font-weight: 600; overflow-wrap: anywhere; }
 .route { display: flex; flex-wrap: wrap; gap: 0 1em; padding-left: 1em; }
 .route span:first-child { flex: 1 1 14em; overflow-wrap: anywhere; }
+.limit span:first-child { flex-basis: 8em; }
 .good { color: var(--good); } .bad { color: var(--bad); } .note { opacity: .7; }
 nav a { display: inline-block; padding: .4em 1em .4em 0; }
 """
@@ -149,9 +150,12 @@ def _caller(caller: CallerStatus) -> str:
 
 
 def _limit(limit: LimitStatus) -> str:
+    used = f"{_number(limit.used)} of {_number(limit.amount)}"
     share = _state(f"{limit.share:.0%} used", good=limit.share < NEARLY_USED)
-    of = f"{_number(limit.used)} of {_number(limit.amount)}"
-    return f'<li class="route"><span>{escape(limit.name)}</span> <span>{of}</span> {share}</li>'
+    return (
+        f'<li class="route limit"><span>{escape(limit.name)}</span> '
+        f"<span>{used}</span> {share}</li>"
+    )
 
 
 def _number(amount: float) -> str:
