@@ -139,7 +139,10 @@ async def test_what_is_shown_while_it_is_away(redis: RedisServer, tmp_path: Path
         assert (before.code, before.stderr) == (0, "")
         await redis.kill()
         await collect(world.stub.Send(HELLO, metadata=bearer()))
-        shown = await run_tokenwire(*arguments)
+        shown = before
+        # All requests of a second share one status.
+        while not shown.stderr:
+            shown = await run_tokenwire(*arguments)
         assert shown.stderr == "The store of limits is away; it has said this last.\n"
         assert shown.stdout == before.stdout
 
