@@ -61,20 +61,26 @@ def test_the_file_of_the_store_is_valid(tmp_path: Path) -> None:
     assert loaded.file.limits.without_store == "local"
 
 
-def test_urls_that_are_not_supported(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    """URLs of Sentinels and clusters, and a password in the file, stop the start."""
+def test_its_urls_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    """Each URL of the page is one of a store, and is refused in the file itself with a password."""
     path = tmp_path / "gateway.yaml"
-    for url in (
-        "redis+sentinel://sentinel:26379/primary/0",
-        "sentinel://sentinel:26379",
-        "redis+cluster://redis:6379",
-        "redis://:canary@redis:6379/0",
-    ):
-        with subtests.test(url):
+    urls = re.findall(r"`((?:rediss?|unix)(?:\+\w+)?://[^`]+[^`/])`", STORE)
+    assert len(urls) == 4
+    for text in urls:
+        with subtests.test(text):
+            url = re.sub(r"\bPORT\b", "6379", re.sub(r"\bDB\b", "0", text))
+            path.write_text(f"{MODELS}limits: {{store: env:STORE}}\n")
+            monkeypatch.setenv("STORE", url)
+            assert load_gateway(path).store_url == url
             path.write_text(f"{MODELS}limits: {{store: '{url}'}}\n")
-            with pytest.raises(GatewayFileError, match=r"limits\.store") as raised:
-                load_gateway(path)
-            assert "canary" not in str(raised.value)
+            if "PASSWORD" in url:
+                with pytest.raises(GatewayFileError, match=r"limits\.store") as raised:
+                    load_gateway(path)
+                assert "PASSWORD" not in str(raised.value)
+            else:
+                assert load_gateway(path).store_url == url
 
 
 async def test_the_table_is_what_the_command_prints() -> None:

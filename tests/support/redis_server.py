@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -94,6 +95,16 @@ async def sentinel(folder: Path, primary: RedisServer, service: str) -> AsyncIte
     finally:
         process.kill()
         await process.wait()
+
+
+async def serve_all_slots(server: RedisServer) -> None:
+    """Make a server a whole cluster, and wait until it serves."""
+    async with server.client() as client, asyncio.timeout(20):
+        # The library has no types for commands by their names.
+        execute: Any = client.execute_command
+        await execute("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        while "'ok'" not in str(await execute("CLUSTER INFO")):  # noqa: ASYNC110 - its state
+            await asyncio.sleep(0.01)
 
 
 async def _knows_replica(client: "Redis", service: str) -> bool:

@@ -16,13 +16,14 @@ import yaml
 from support.certificates import Pair
 from support.command_line import TOKENWIRE, run
 from support.fenced import fenced
-from support.gateway import HELLO, GatewayWorld, gateway_world
+from support.gateway import HELLO, gateway_world
 from support.helpers import collect, failure_of
+from support.limit_servers import sent
 from support.limits import bearer, callers, limit_of
 from support.ports import free_port
 from support.process import run_tokenwire
 from support.programs import ROOT
-from support.redis_server import RedisServer, redis_server
+from support.redis_server import RedisServer, redis_server, serve_all_slots
 from tokenwire.config.gateway import load_gateway
 from tokenwire.core.limits import CallerLimits, Unit, Window
 from tokenwire.limits.entries import EntryKind, Held, LeaseEntry, Totals
@@ -53,11 +54,6 @@ async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
         yield server
 
 
-def port_of(redis: RedisServer) -> str:
-    """Return the port of a Redis."""
-    return redis.url.rpartition(":")[2].partition("/")[0]
-
-
 async def tell(client: Any, *words: str) -> Any:
     """Send a command to a Redis; the types of its library lack the method."""
     return await client.execute_command(*words)
@@ -75,16 +71,6 @@ async def take(url: str) -> None:
         assert reply.refusals == [None]
 
 
-async def sent(world: GatewayWorld) -> None:
-    """Wait until the store knows all that a server has to tell."""
-    assert world.app.offer.gateway
-    shared = world.app.offer.gateway.limiter.shared
-    assert shared
-    async with asyncio.timeout(20):
-        while shared.unsent:  # noqa: ASYNC110 - a state, not an event
-            await asyncio.sleep(0.01)
-
-
 async def shell(command: str, folder: Path) -> None:
     """Run a command of the page in a folder."""
     done = await run("sh", "-c", f"cd {shlex.quote(str(folder))} && {command}")
@@ -93,7 +79,7 @@ async def shell(command: str, folder: Path) -> None:
 
 async def test_the_commands_of_the_page(redis: RedisServer, tmp_path: Path) -> None:
     """After them, two servers count together, as a user who has just the rights for it."""
-    port = port_of(redis)
+    port = str(redis.port)
     await shell(USER.replace("6379", port), tmp_path)
     await shell(WRITE.replace("6379", port), tmp_path)
     section = yaml.safe_load(FILE)["limits"]
@@ -155,8 +141,8 @@ async def test_every_right_is_needed(redis: RedisServer, subtests: pytest.Subtes
     async with redis.client() as client:
         await tell(client, *words[words.index("ACL") :])
         await take(url)
-        # These are for windows in which something expires.
-        for right in [each for each in rights if each not in {"+hdel", "+zrem", "+ping"}]:
+        # These are for what expires, and for a store that was away.
+        for right in [each for each in rights if each not in {"+hdel", "+zrem", "+set"}]:
             with subtests.test(right):
                 await client.flushall()
                 await client.script_flush()
@@ -177,21 +163,32 @@ async def start_with(redis: RedisServer, *options: str) -> None:
     await redis.start(*options)
 
 
-def tls_options(folder: Path, pair: Pair, port: int) -> Sequence[str]:
-    """Return the options of a Redis with TLS, and write its files."""
+def write_pair(folder: Path, pair: Pair) -> None:
+    """Write a certificate, its key and its authority into files."""
     for name, pem in (("ca", pair.authority), ("cert", pair.certificate), ("key", pair.key)):
         (folder / f"{name}.pem").write_bytes(pem)
+
+
+def tls_options(folder: Path, port: int, clients: str = "no") -> Sequence[str]:
+    """Return the options of a Redis with TLS.
+
+    Args:
+        folder: The folder of `write_pair`.
+        port: The port for TLS.
+        clients: Whether clients must have certificates.
+    """
     return (
         *("--tls-port", str(port), "--tls-ca-cert-file", str(folder / "ca.pem")),
         *("--tls-cert-file", str(folder / "cert.pem"), "--tls-key-file", str(folder / "key.pem")),
+        *("--tls-auth-clients", clients),
     )
 
 
 async def test_tls(redis: RedisServer, tmp_path: Path) -> None:
     """`rediss://` verifies the certificate by the authority of the URL, and presents its own."""
     port = free_port()
-    options = tls_options(tmp_path, Pair(), port)
-    await start_with(redis, *options, "--tls-auth-clients", "no")
+    write_pair(tmp_path, Pair())
+    await start_with(redis, *tls_options(tmp_path, port))
     url = f"rediss://127.0.0.1:{port}/0"
     with pytest.raises(StoreError):
         await take(url)
@@ -202,13 +199,12 @@ async def test_tls(redis: RedisServer, tmp_path: Path) -> None:
     models = "models: {smart: {routes: one/b}}"
     path.write_text(f"{upstreams}\n{models}\nlimits: {{store: '{url}'}}\n")
     assert load_gateway(path).store_url == url
-    await start_with(redis, *options, "--tls-auth-clients", "yes")
+    await start_with(redis, *tls_options(tmp_path, port, clients="yes"))
     with pytest.raises(StoreError):
         await take(url)
     await take(f"{url}&ssl_certfile={tmp_path}/cert.pem&ssl_keyfile={tmp_path}/key.pem")
-    await start_with(
-        redis, *tls_options(tmp_path, Pair(name="redis"), port), "--tls-auth-clients", "no"
-    )
+    write_pair(tmp_path, Pair(name="redis"))
+    await start_with(redis, *tls_options(tmp_path, port))
     with pytest.raises(StoreError):
         await take(url)
 
@@ -224,11 +220,54 @@ async def test_a_full_memory_is_away(redis: RedisServer) -> None:
         assert await client.dbsize() == before
 
 
-async def test_a_node_of_a_cluster_is_away(redis: RedisServer) -> None:
-    """A node of a cluster counts as away."""
+async def test_the_rights_for_a_cluster(redis: RedisServer) -> None:
+    """A cluster needs the rights of the page too; one of its nodes alone counts as away."""
     await start_with(redis, "--cluster-enabled", "yes", "--appendonly", "no")
     with pytest.raises(StoreError, match="Cluster"):
         await take(redis.url)
+    [rights] = re.findall(r"two more rights, `([^`]+)`", STORE)
+    words = shlex.split(USER)
+    url = f"redis+cluster://tokenwire:PASSWORD@127.0.0.1:{redis.port}"
+    async with redis.client() as client:
+        await serve_all_slots(redis)
+        await tell(client, *words[words.index("ACL") :])
+        with pytest.raises(StoreError):
+            await take(url)
+        await tell(client, "ACL", "SETUSER", "tokenwire", *shlex.split(rights))
+        await take(url)
+
+
+async def test_tls_of_a_sentinel(redis: RedisServer, tmp_path: Path) -> None:
+    """`rediss+sentinel://` verifies Sentinel and Redis by the authority of the URL."""
+    port, own_port = free_port(), free_port()
+    write_pair(tmp_path, Pair())
+    await start_with(redis, *tls_options(tmp_path, port))
+    path = tmp_path / "sentinel.conf"
+    path.write_text(f"dir {tmp_path}\nsentinel monitor main 127.0.0.1 {port} 1\n")
+    process = await asyncio.create_subprocess_exec(
+        *("redis-server", str(path), "--sentinel", "--bind", "127.0.0.1", "--port", "0"),
+        *("--tls-replication", "yes", "--logfile", "sentinel.log"),
+        *tls_options(tmp_path, own_port),
+    )
+    try:
+        url = f"rediss+sentinel://127.0.0.1:{own_port}/main/0"
+        authority = f"?ssl_ca_certs={tmp_path}/ca.pem"
+        async with asyncio.timeout(20):
+            while not await counts(url + authority):  # noqa: ASYNC110 - another process's state
+                await asyncio.sleep(0.01)
+        assert not await counts(url)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def counts(url: str) -> bool:
+    """Report whether a store counts."""
+    try:
+        await take(url)
+    except StoreError:
+        return False
+    return True
 
 
 async def test_the_sizes_are_right(redis: RedisServer) -> None:
