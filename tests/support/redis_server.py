@@ -34,7 +34,9 @@ class RedisServer:
         self._process = await asyncio.create_subprocess_exec(
             *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--dir", str(self._folder), "--save", "", "--appendonly", "yes"),
-            *("--logfile", str(self._folder / "redis.log"), *options),
+            *("--logfile", str(self._folder / "redis.log")),
+            # By default 10,000 above the other one, which may be no port.
+            *("--cluster-port", str(free_port()), *options),
         )
         async with asyncio.timeout(20), self.client() as client:
             while not await _answers(client):  # noqa: ASYNC110 - another process raises no event
