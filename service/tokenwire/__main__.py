@@ -13,12 +13,13 @@ from tokenwire.cli import (
     demo_upstream,
     embed,
     keys,
+    limits,
     models,
     probe,
     serve,
 )
 
-COMMANDS = (serve, chat, models, embed, demo, probe, check, keys, demo_upstream)
+COMMANDS = (serve, chat, models, embed, demo, probe, check, keys, limits, demo_upstream)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,13 +7,25 @@ from typing import Final
 from tokenwire import __version__
 from tokenwire.api.chatgpt.catalog import Catalog
 from tokenwire.config.gateway import GatewayFile
-from tokenwire.observability.status import ModelStatus, ProcessStatus, RouteStatus, UpstreamStatus
+from tokenwire.core.callers import Callers
+from tokenwire.core.limits import CallerLimits, Unit
+from tokenwire.limits.limiter import Limiter
+from tokenwire.limits.memory import STREAMS
+from tokenwire.observability.status import (
+    CallerStatus,
+    LimitStatus,
+    ModelStatus,
+    ProcessStatus,
+    RouteStatus,
+    UpstreamStatus,
+)
 from tokenwire.offer import Offer
 from tokenwire.routing.breaker import BreakerState
 from tokenwire.routing.gateway import Gateway
 from tokenwire.routing.routes import Route
 
 FULL: Final = "full"
+NANODOLLARS: Final = 10**9
 
 
 class StatusSource:
@@ -60,6 +72,8 @@ class StatusSource:
                 if gateway
                 else _by_settings(self._offer.catalog()),
                 _upstreams(gateway.versions.current) if gateway else [],
+                _store(gateway.limiter) if gateway else None,
+                _callers(gateway.catalog.callers, gateway.limiter) if gateway else [],
             )
         ]
 
@@ -109,3 +123,34 @@ def _upstreams(gateway: Gateway) -> list[UpstreamStatus]:
         UpstreamStatus(name, each.in_flight, each.max_streams, len(each.clients))
         for name, each in gateway.upstreams.items()
     ]
+
+
+def _store(limiter: Limiter) -> str | None:
+    shared = limiter.shared
+    if shared is None:
+        return None
+    return "away" if shared.away else "answers"
+
+
+def _callers(callers: Callers | None, limiter: Limiter) -> list[CallerStatus]:
+    return [
+        CallerStatus(name, _limits(name, caller.limits, limiter))
+        for name, caller in (callers.by_name if callers else {}).items()
+        if caller.limits
+    ]
+
+
+def _limits(caller: str, limits: CallerLimits, limiter: Limiter) -> list[LimitStatus]:
+    used = limiter.used(caller, limits)
+    found = [] if limits.streams is None else [_limit(STREAMS, used[STREAMS], limits.streams)]
+    for window in limits.windows:
+        unit = NANODOLLARS if window.unit is Unit.DOLLARS else 1
+        found.append(_limit(window.name, used[window.name], window.amount, unit))
+    return found
+
+
+def _limit(name: str, used: int, amount: int, unit: int = 1) -> LimitStatus:
+    share = round(used / amount, 4)
+    if unit == 1:
+        return LimitStatus(name, used, amount, share)
+    return LimitStatus(name, used / unit, amount / unit, share)

@@ -179,6 +179,8 @@ def test_names_are_text() -> None:
         "file_usable": True,
         "models": models,
         "upstreams": [],
+        "limit_store": None,
+        "callers": [],
     }
     html = render([msgspec.convert(status, ProcessStatus)])
     page = Page(html)

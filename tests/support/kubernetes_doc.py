@@ -13,9 +13,13 @@ TEXT: Final = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
 COMMANDS: Final = [command for block in fenced(TEXT, "sh") for command in block.splitlines()]
 
 
-VALUES: Final = {
-    "models.yaml": next(block for block in fenced(TEXT, "yaml") if block.startswith("gatewayFile:"))
-}
+VALUES: Final = dict(
+    zip(
+        ("models.yaml", "limits.yaml"),
+        (block for block in fenced(TEXT, "yaml") if block.startswith("gatewayFile:")),
+        strict=True,
+    )
+)
 """The values files that the page shows, by name."""
 
 
@@ -28,14 +32,19 @@ INSTALLS: Final = commands("helm install ", "helm upgrade ")
 RELEASES: Final = commands("helm test ", "helm rollback ")
 APPLIES: Final = commands("kubectl apply -k ")
 NAMESPACES: Final = commands("kubectl create namespace ")
-SECRETS: Final = commands("kubectl create secret generic ")
+STORE_SECRETS: Final = commands("kubectl create secret generic redis ")
+SECRETS: Final = [
+    command
+    for command in commands("kubectl create secret generic ")
+    if command not in STORE_SECRETS
+]
 TLS_SECRETS: Final = commands("kubectl create secret tls ")
 OBJECTS: Final = commands("kubectl rollout ", "kubectl get ", "kubectl port-forward ")
 NODES: Final = commands("kubectl drain ")
 TLS_CLIENTS: Final = [command for command in commands("tokenwire ") if " --ca " in command]
 CLIENTS: Final = [each for each in commands("tokenwire ", "curl ") if each not in TLS_CLIENTS]
 KINDS: Final = (
-    *(INSTALLS, RELEASES, APPLIES, NAMESPACES, SECRETS, TLS_SECRETS),
+    *(INSTALLS, RELEASES, APPLIES, NAMESPACES, SECRETS, STORE_SECRETS, TLS_SECRETS),
     *(OBJECTS, NODES, CLIENTS, TLS_CLIENTS),
 )
 

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -33,7 +34,9 @@ class RedisServer:
         self._process = await asyncio.create_subprocess_exec(
             *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--dir", str(self._folder), "--save", "", "--appendonly", "yes"),
-            *("--logfile", str(self._folder / "redis.log"), *options),
+            *("--logfile", str(self._folder / "redis.log")),
+            # By default 10,000 above the other one, which may be no port.
+            *("--cluster-port", str(free_port()), *options),
         )
         async with asyncio.timeout(20), self.client() as client:
             while not await _answers(client):  # noqa: ASYNC110 - another process raises no event
@@ -94,6 +97,16 @@ async def sentinel(folder: Path, primary: RedisServer, service: str) -> AsyncIte
     finally:
         process.kill()
         await process.wait()
+
+
+async def serve_all_slots(server: RedisServer) -> None:
+    """Make a server a whole cluster, and wait until it serves."""
+    async with server.client() as client, asyncio.timeout(20):
+        # The library has no types for commands by their names.
+        execute: Any = client.execute_command
+        await execute("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        while "'ok'" not in str(await execute("CLUSTER INFO")):  # noqa: ASYNC110 - its state
+            await asyncio.sleep(0.01)
 
 
 async def _knows_replica(client: "Redis", service: str) -> bool:

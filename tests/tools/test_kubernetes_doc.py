@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support import kubernetes_doc as doc
 from support.app import StartApp
@@ -15,6 +16,7 @@ from support.certificates import Mount, Pair
 from support.helm import CHART, helm, objects, pod_specs
 from support.programs import ROOT, run
 from tokenwire.app import App
+from tokenwire.config.gateway.limits import is_store_url
 from tool import BIN
 
 pytestmark = pytest.mark.tools
@@ -96,6 +98,26 @@ def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
     [item] = secret["items"]
     assert f"--from-literal={item['key']}=" in command
     assert item["path"] == item["key"]
+
+
+def test_the_store_is_the_entry_of_its_secret() -> None:
+    """The gateway file names the entry of the Secret that the command creates, where it is mounted.
+
+    The URL in it is that of a store.
+    """
+    [command] = doc.STORE_SECRETS
+    *_, name, _, namespace, literal = doc.words(command)
+    assert namespace == doc.NAMESPACE
+    key, url = literal.removeprefix("--from-literal=").split("=", 1)
+    assert is_store_url(url)
+    [install] = [each for each in doc.INSTALLS if "limits.yaml" in each]
+    [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
+    [volume] = [each for each in pod["volumes"] if each.get("secret", {}).get("secretName") == name]
+    [mount] = [
+        each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]
+    ]
+    content = yaml.safe_load(doc.VALUES["limits.yaml"])["gatewayFile"]["content"]
+    assert content["limits"]["store"] == f"file:{mount['mountPath']}/{key}"
 
 
 def test_the_certificate_is_the_one_that_is_served() -> None:

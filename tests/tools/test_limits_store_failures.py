@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from support.gateway import HELLO
 from support.helpers import collect, failure_of, next_of
 from support.limit_servers import TEN, back, send, sent, servers, shared_of
 from support.limits import bearer, limit_of, used_by_team
-from support.redis_server import RedisServer, redis_server, sentinel
+from support.redis_server import RedisServer, redis_server, sentinel, serve_all_slots
 from support.tcp_proxy import TcpProxy, tcp_proxy
 from tokenwire.limits.store import StoreError
 
@@ -142,16 +141,6 @@ async def test_row_64_a_primary_that_became_a_replica(redis: RedisServer, tmp_pa
         await back(world)
         await sent(world)
         assert used_by_team(world) == {"tokens/d": 60}
-
-
-async def serve_all_slots(server: RedisServer) -> None:
-    """Make a server a whole cluster, and wait until it serves."""
-    async with server.client() as client, asyncio.timeout(20):
-        # The library has no types for commands by their names.
-        execute: Any = client.execute_command
-        await execute("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
-        while "'ok'" not in str(await execute("CLUSTER INFO")):  # noqa: ASYNC110 - its state
-            await asyncio.sleep(0.01)
 
 
 async def test_a_cluster(tmp_path: Path) -> None:

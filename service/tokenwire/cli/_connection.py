@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
+MAX_PORT = 65_535
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -58,6 +59,17 @@ def address(text: str) -> str:
     if ":" not in text:
         raise argparse.ArgumentTypeError(f"{text!r} has no port; write HOST:PORT")
     return text
+
+
+def metrics_address(text: str) -> str:
+    """Validate the address of a server's metrics port; `:PORT` means localhost."""
+    found = address(text)
+    host, _, port = found.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and 0 < int(port) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST:PORT with a port from 1 to {MAX_PORT}"
+        )
+    return found
 
 
 def seconds(text: str) -> float:

@@ -18,7 +18,7 @@ def add_key_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--key-file",
-        type=_key_of_file,
+        type=token_of_file,
         dest="key",
         metavar="FILE",
         help="call with the key in this file",
@@ -40,11 +40,16 @@ def _key(text: str) -> str:
 
 
 def _token_file(path: str) -> Path:
-    _key_of_file(path)
+    token_of_file(path)
     return Path(unicode(path))
 
 
-def _key_of_file(path: str) -> str:
+def token_of_file(path: str) -> str:
+    """Return the key or token in a file.
+
+    Raises:
+        argparse.ArgumentTypeError: The file cannot be read, or has something else.
+    """
     from tokenwire.config.regular_files import read_regular  # noqa: PLC0415 - takes time to load
 
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenwire.cli._settings import print_problems
-from tokenwire.cli._text import printable_line
+from tokenwire.cli._table import table
 
 if TYPE_CHECKING:
     from tokenwire.config.gateway import LoadedGateway, ModelSection
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         loaded = load_gateway(args.file)
     except SettingsError as error:
         return print_problems(error)
-    for line in _table(_rows(loaded)):
+    for line in table(_rows(loaded)):
         print(line)
     return 0
 
@@ -58,13 +58,3 @@ def _rows(loaded: "LoadedGateway") -> list[Row]:
 def _routes(model: "ModelSection") -> list[tuple[str, str, str]]:
     """Return the tier, the share within it and the target of each route."""
     return [(str(tier), f"{share:.0%}", route.to) for tier, share, route in model.shares]
-
-
-def _table(rows: list[Row]) -> list[str]:
-    """Return the rows with columns of equal width."""
-    texts = [[printable_line(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in texts
-    ]

@@ -116,9 +116,14 @@ class Limiter:
         return lease
 
     def used(self, caller: str, limits: CallerLimits) -> Mapping[str, int]:
-        """Return what is used and held of each limit, by its name, as far as this process knows."""
+        """Return what is used and held of each limit, by its name, as far as this process knows.
+
+        With a shared store it is what the store has said last. Any thread may ask.
+        """
         found = self.memory.used(caller, limits, time.time())
-        return {**found, **self.shared.used(caller)} if self.shared else found
+        shared = self.shared
+        said = shared.used(caller) if shared else {}
+        return {name: said.get(name, used) for name, used in found.items()}
 
 
 def _error(refusal: LimitRefusal, limits: CallerLimits) -> errors.LimitReached:

@@ -65,6 +65,15 @@ class _WindowCount:
                 self.used -= self._parts.pop(part)
             self._next = min(map(self._leaves, self._parts), default=math.inf)
 
+    def used_at(self, now: float) -> int:
+        """Return what is used at a time. Changes nothing, so that any thread may ask."""
+        # Copied at once, because the thread of the event loop may add a part meanwhile.
+        parts = self._parts.copy().items()
+        if self.window.seconds:
+            return sum(amount for part, amount in parts if self._leaves(part) > now)
+        begin, _ = self.window.bounds(now)
+        return sum(amount for part, amount in parts if part >= begin)
+
     def add(self, amount: int, at: float, now: float, *, may_lower: bool) -> None:
         """Count an amount that was used at a time, after `advance`.
 
@@ -177,12 +186,13 @@ class MemoryStore:
         return [self._apply(account, limits, counts, entry, now, enforce) for entry in entries]
 
     def used(self, caller: str, limits: CallerLimits, now: float) -> dict[str, int]:
-        """Return what is used and held of each limit, by its name."""
+        """Return what is used and held of each limit, by its name; any thread may ask."""
         account = self._accounts.get(caller, _Account())
         found = {STREAMS: account.streams} if limits.streams is not None else {}
-        for count in _counts_of(account, limits):
-            count.advance(now)
-            found[count.window.name] = count.used + account.held(count.window.unit)
+        for window in limits.windows:
+            count = account.counts.get((window.unit, window.period))
+            used = count.used_at(now) if count else 0
+            found[window.name] = used + account.held(window.unit)
         return found
 
     def keep(self, callers: set[str]) -> None:

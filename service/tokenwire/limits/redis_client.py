@@ -67,6 +67,8 @@ def connect(url: str) -> Client:
             "password": options.pop("sentinel_password", None),
             "username": options.pop("sentinel_username", None),
             "ssl": scheme == "rediss",
+            # The authority and the client's certificate are those of the servers.
+            **{name: value for name, value in options.items() if name.startswith("ssl_")},
         },
     )
     client: Redis = sentinels.master_for(

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError
 
 from tokenwire.core.limits import CallerLimits, Unit
 from tokenwire.limits.entries import BUCKETS, LIFETIME_SECONDS, NOTHING, LeaseEntry, LimitRefusal
@@ -52,7 +52,7 @@ class RedisStore:
                 # Entries that were applied already change nothing when they are repeated.
                 await self._client.script_load(SCRIPT)
                 replies = await self._send(batches)
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             if isinstance(error, ReadOnlyError) and isinstance(self._client, Redis):
                 # The server is a replica now. A name or a service may lead to the new primary.
                 await self._client.connection_pool.disconnect()

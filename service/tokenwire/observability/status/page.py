@@ -6,6 +6,8 @@ from typing import Final
 
 from tokenwire.observability.status.report import (
     RECENT_MINUTES,
+    CallerStatus,
+    LimitStatus,
     ModelStatus,
     ProcessStatus,
     RouteStatus,
@@ -13,7 +15,14 @@ from tokenwire.observability.status.report import (
 )
 
 MAX_ROWS: Final = 200
-"""The most models, and the most upstreams, that the page shows; /status.json has all."""
+"""The most models, upstreams and callers that the page shows; /status.json has all."""
+NEARLY_USED: Final = 0.9
+"""The share of a limit from which it is marked."""
+STORES: Final = {
+    None: "Counted by this process alone.",
+    "answers": "As the store of limits has said last.",
+    "away": "The store of limits is away; it has said this last.",
+}
 REFRESH_SECONDS: Final = 10
 HEADERS: Final = {
     "Content-Type": "text/html; charset=utf-8",
@@ -37,6 +46,7 @@ li.row { border-top: 1px solid var(--line); padding: .6em 0; }
 .name { font-weight: 600; overflow-wrap: anywhere; }
 .route { display: flex; flex-wrap: wrap; gap: 0 1em; padding-left: 1em; }
 .route span:first-child { flex: 1 1 14em; overflow-wrap: anywhere; }
+.limit span:first-child { flex-basis: 8em; }
 .good { color: var(--good); } .bad { color: var(--bad); } .note { opacity: .7; }
 nav a { display: inline-block; padding: .4em 1em .4em 0; }
 """
@@ -89,6 +99,12 @@ def _process(status: ProcessStatus) -> Iterator[str]:
         for upstream in status.upstreams[:MAX_ROWS]:
             yield _upstream(upstream)
         yield f"</ul>\n{_more(len(status.upstreams))}"
+    if status.callers:
+        yield f'<h2>Limits of callers</h2>\n<p class="note">{STORES[status.limit_store]}</p>\n'
+        yield '<ul class="callers">\n'
+        for caller in sorted(status.callers, key=_largest_share, reverse=True)[:MAX_ROWS]:
+            yield _caller(caller)
+        yield f"</ul>\n{_more(len(status.callers))}"
 
 
 def _model(model: ModelStatus) -> Iterator[str]:
@@ -121,6 +137,30 @@ def _upstream(upstream: UpstreamStatus) -> str:
         f'<li class="row"><span class="name">{escape(upstream.name)}</span> '
         f"<span>{upstream.streams}{limit} in flight{keys}</span></li>\n"
     )
+
+
+def _largest_share(caller: CallerStatus) -> float:
+    return max((limit.share for limit in caller.limits), default=0.0)
+
+
+def _caller(caller: CallerStatus) -> str:
+    limits = "\n".join(_limit(limit) for limit in caller.limits)
+    name = f'<span class="name">{escape(caller.name)}</span>'
+    return f'<li class="row">{name}\n<ol>\n{limits}\n</ol></li>\n'
+
+
+def _limit(limit: LimitStatus) -> str:
+    used = f"{_number(limit.used)} of {_number(limit.amount)}"
+    share = _state(f"{limit.share:.0%} used", good=limit.share < NEARLY_USED)
+    return (
+        f'<li class="route limit"><span>{escape(limit.name)}</span> '
+        f"<span>{used}</span> {share}</li>"
+    )
+
+
+def _number(amount: float) -> str:
+    """Return a number of calls or tokens, or dollars with four digits of their fractions."""
+    return f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.4f}"
 
 
 def _fact(name: str, value: str) -> str:

@@ -62,6 +62,34 @@ class UpstreamStatus(msgspec.Struct, frozen=True):
     keys: int
 
 
+class LimitStatus(msgspec.Struct, frozen=True):
+    """What a caller has used of a limit.
+
+    Attributes:
+        name: `streams`, or the unit and the period of a window, such as `tokens/m`.
+        used: The calls, tokens or US dollars that are used, or held by running calls.
+        amount: The most of them.
+        share: The used share of the amount; more than 1 if a limit was lowered.
+    """
+
+    name: str
+    used: float
+    amount: float
+    share: float
+
+
+class CallerStatus(msgspec.Struct, frozen=True):
+    """A caller with limits.
+
+    Attributes:
+        name: The name.
+        limits: Its limits.
+    """
+
+    name: str
+    limits: list[LimitStatus]
+
+
 class ProcessStatus(msgspec.Struct, frozen=True):
     """One process.
 
@@ -76,6 +104,8 @@ class ProcessStatus(msgspec.Struct, frozen=True):
         file_usable: Whether the current content of the gateway file is in use; None without one.
         models: The models.
         upstreams: The upstreams; empty without a gateway file.
+        limit_store: `answers` or `away`, of the shared store of limits; None without one.
+        callers: The callers with limits, with what the process or its store has counted.
     """
 
     version: str
@@ -88,3 +118,5 @@ class ProcessStatus(msgspec.Struct, frozen=True):
     file_usable: bool | None
     models: list[ModelStatus]
     upstreams: list[UpstreamStatus]
+    limit_store: str | None
+    callers: list[CallerStatus]
