@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit, Window
 from tokenwire.limits.entries import (
     BUCKETS,
     ENDS,
@@ -19,7 +19,6 @@ from tokenwire.limits.entries import (
     Totals,
 )
 
-STREAMS: Final = "streams"
 STREAMS_RETRY_SECONDS: Final = 1.0
 """When another stream of the caller ends is unknown."""
 
@@ -83,6 +82,15 @@ class _WindowCount:
                 return
         self._parts[part] = self._parts.get(part, 0) + amount
         self.used += amount
+
+    def used_at(self, now: float) -> int:
+        """Return what is used at a time, without a change; any thread may call this."""
+        window = self.window
+        parts = list(self._parts.items())
+        if window.seconds:
+            return sum(amount for part, amount in parts if self._leaves(part) > now)
+        begin, _ = window.bounds(now)
+        return sum(amount for part, amount in parts if part >= begin)
 
     def retry_after(self, missing: int, now: float) -> float:
         """Return the seconds until `missing` has left the window.
@@ -169,12 +177,13 @@ class MemoryStore:
         return [self._apply(account, limits, counts, entry, now, enforce) for entry in entries]
 
     def used(self, caller: str, limits: CallerLimits, now: float) -> dict[str, int]:
-        """Return what is used and held of each limit, by its name."""
+        """Return what is used and held of each limit, by its name; any thread may call this."""
         account = self._accounts.get(caller, _Account())
         found = {STREAMS: account.streams} if limits.streams is not None else {}
-        for count in _counts_of(account, limits):
-            count.advance(now)
-            found[count.window.name] = count.used + account.held(count.window.unit)
+        for window in limits.windows:
+            count = account.counts.get((window.unit, window.period))
+            used = count.used_at(now) if count else 0
+            found[window.name] = used + account.held(window.unit)
         return found
 
     def keep(self, callers: set[str]) -> None:
