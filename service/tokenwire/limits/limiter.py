@@ -130,17 +130,15 @@ class Limiter:
         return lease
 
     def used(self, caller: str, limits: CallerLimits) -> Mapping[str, int]:
-        """Return what is used and held of each limit, as far as this process knows.
+        """Return what is used and held of each limit, by its name, as far as this process knows.
 
-        Any thread may call this.
-
-        Returns:
-            The calls, tokens or nanodollars, by the limit's name.
+        With a shared store it is what the store has said last. Any thread may ask.
         """
         now = time.time()
         found = self.memory.used(caller, limits, now)
         shared = self.shared
-        return {**found, **shared.used(caller, limits, now)} if shared else found
+        said = shared.used(caller, limits, now) if shared else {}
+        return {name: said.get(name, used) for name, used in found.items()}
 
 
 def _error(refusal: LimitRefusal, limits: CallerLimits) -> errors.LimitReached:

@@ -58,6 +58,15 @@ class _WindowCount:
         for part in gone:
             self.used -= self._parts.pop(part)
 
+    def used_at(self, now: float) -> int:
+        """Return what is used at a time. Changes nothing, so that any thread may ask."""
+        # Copied at once, because the thread of the event loop may add a part meanwhile.
+        parts = self._parts.copy().items()
+        if self.window.seconds:
+            return sum(amount for part, amount in parts if self._leaves(part) > now)
+        begin, _ = self.window.bounds(now)
+        return sum(amount for part, amount in parts if part >= begin)
+
     def add(self, amount: int, at: float, now: float, *, may_lower: bool) -> None:
         """Count an amount that was used at a time.
 
@@ -82,15 +91,6 @@ class _WindowCount:
                 return
         self._parts[part] = self._parts.get(part, 0) + amount
         self.used += amount
-
-    def used_at(self, now: float) -> int:
-        """Return what is used at a time, without a change; any thread may call this."""
-        window = self.window
-        parts = list(self._parts.items())
-        if window.seconds:
-            return sum(amount for part, amount in parts if self._leaves(part) > now)
-        begin, _ = window.bounds(now)
-        return sum(amount for part, amount in parts if part >= begin)
 
     def retry_after(self, missing: int, now: float) -> float:
         """Return the seconds until `missing` has left the window.
@@ -177,7 +177,7 @@ class MemoryStore:
         return [self._apply(account, limits, counts, entry, now, enforce) for entry in entries]
 
     def used(self, caller: str, limits: CallerLimits, now: float) -> dict[str, int]:
-        """Return what is used and held of each limit, by its name; any thread may call this."""
+        """Return what is used and held of each limit, by its name; any thread may ask."""
         account = self._accounts.get(caller, _Account())
         found = {STREAMS: account.streams} if limits.streams is not None else {}
         for window in limits.windows:
