@@ -85,6 +85,17 @@ MEANINGS: dict[str, dict[str, Outcome]] = {
         "gpu/a-model error": Outcome.ERROR,
         "gpu/a-model other": Outcome.CANCELLED,
     },
+    "callers/Calls rejected by limits": {
+        "team CALLER_RATE_LIMITED": Outcome.REJECTED,
+        "team CALLER_BUDGET_EXHAUSTED": Outcome.REJECTED,
+    },
+    "callers/Failures of the store": {"timeout": Outcome.ERROR},
+    "callers/Lost updates": {"127.0.0.1:9464 0": Outcome.ERROR},
+    "callers/Lost usage records": {"queue": Outcome.ERROR},
+    "callers/Requests for issuers' keys": {
+        "company ok": Outcome.OK,
+        "company timeout": Outcome.ERROR,
+    },
     "process/Calls shed": {"127.0.0.1:9464 0": Outcome.REJECTED},
     "process/Failures of connections to the upstream": {"refused": Outcome.ERROR},
 }

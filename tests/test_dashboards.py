@@ -31,6 +31,7 @@ def test_dashboards_can_be_provisioned() -> None:
         "tokenwire-model",
         "tokenwire-process",
         "tokenwire-routes",
+        "tokenwire-callers",
     }
     for dashboard in loaded():
         assert not {"__inputs", "__requires", "id"} & set(dashboard)
@@ -68,7 +69,7 @@ def shows(dashboard: dict[str, Any], picker: str) -> bool:
 def test_a_panel_that_ignores_a_picker_says_so() -> None:
     """A panel's queries use instance and model, or its description says that it ignores them.
 
-    The dashboards of processes and routes have no picker of models that could be ignored.
+    The dashboards of processes, routes and callers have no picker of models that could be ignored.
     """
     dashboards = {each["uid"]: each for each in loaded()}
     shown = {uid for uid, each in dashboards.items() if shows(each, "model")}

@@ -23,6 +23,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
+import dashboard_callers
 import dashboard_model
 import dashboard_overview
 import dashboard_process
@@ -61,6 +62,14 @@ def all_dashboards() -> dict[str, Dashboard]:
             "With a gateway file: which routes fail, are open or full, and whether every model is "
             "served. Models share routes, so no model is chosen here.",
             dashboard_routes.panels(),
+            by_model=False,
+        ),
+        "callers": dashboard(
+            "tokenwire / Callers",
+            "With callers in the gateway file: who uses how much, how near they are to their "
+            "limits, and whether what counts it works. Limits are of all models together, so no "
+            "model is chosen here.",
+            dashboard_callers.panels(),
             by_model=False,
         ),
     }

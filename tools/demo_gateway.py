@@ -1,4 +1,4 @@
-"""A gateway file for two demo upstreams, of which the first fails some of the time."""
+"""A gateway file with callers and two demo upstreams, of which the first sometimes fails."""
 
 import asyncio
 import itertools
@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from demo_callers import demo_callers
 from mixed_traffic import LARGE, SMALL
 from tokenwire_demo import DemoUpstream
 
@@ -39,9 +40,10 @@ async def two_upstreams(folder: Path) -> AsyncIterator[Path]:
             for name in (MAIN, SPARE)
         }
         sections = {name: {"base_url": each.base_url} for name, each in upstreams.items()}
+        callers = await stack.enter_async_context(demo_callers(folder))
         path = folder / "gateway.yaml"
         # JSON is YAML too.
-        path.write_text(json.dumps({"upstreams": sections, "models": MODELS}), "utf-8")
+        path.write_text(json.dumps({"upstreams": sections, "models": MODELS, **callers}), "utf-8")
         failing = asyncio.create_task(_fail_some_of_the_time(upstreams[MAIN]))
         try:
             yield path

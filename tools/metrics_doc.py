@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from documents import code, table, write
 from metrics_labels import cause_table, label_table, outcome_table
+from tokenwire.core.limits import CallerLimits
 from tokenwire.observability.metrics import Metrics
 from tokenwire.workers.metrics import LABEL, SUPERVISOR, supervisor_metrics
 
@@ -99,6 +100,8 @@ def _metrics() -> list[MetricWrapperBase]:
     metrics.with_routes()
     metrics.with_callers()
     metrics.with_issuers()
+    metrics.with_limits().set_callers({"caller": CallerLimits(1)}, lambda *_: {})
+    metrics.with_limit_store().export(wanted=True)
     metrics.with_usage()
     collectors = metrics.registry._collector_to_names  # noqa: SLF001 - see above
     return [each for each in collectors if isinstance(each, MetricWrapperBase)]

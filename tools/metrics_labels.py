@@ -6,7 +6,7 @@ from typing import Final
 from documents import code, table
 from tokenwire.core.attempts import Cause
 from tokenwire.observability.metrics import OTHER_MODEL, labels
-from tokenwire.observability.metrics.labels import IssuerFetchResult, Outcome
+from tokenwire.observability.metrics.labels import IssuerFetchResult, Outcome, StoreFailureCause
 
 LABELS: Final = {
     labels.MODEL: "One of the models that `TOKENWIRE_MODEL`, `TOKENWIRE_MODELS`, "
@@ -25,7 +25,9 @@ LABELS: Final = {
     "if they could not be written, `rate` if a library logged too many. Of usage records: "
     "`queue` if too many waited for the disk, `shutdown` if the process ended before the disk had "
     "them. Of connections to the metrics port: `limit` or `timeout`.",
-    labels.CAUSE: "See below; the log's field `cause` has the same values.",
+    labels.CAUSE: "See below; the log's field `cause` has the same values. Of the store of "
+    f"limits: {', '.join(code(each.value) for each in StoreFailureCause)}, see "
+    "[the runbook](runbook.md#tokenwirelimitstoreaway).",
     labels.FINISH_REASON: "`stop`, `length`, `tool_calls` or `other`.",
     labels.PHASE: "`before_first_token` or `streaming`.",
     labels.CERTIFICATE: "`server`, the certificate that callers receive, or `client_ca`, the "
@@ -34,6 +36,8 @@ LABELS: Final = {
     "caused the failure. Of requests for keys: "
     f"{', '.join(code(each.value) for each in IssuerFetchResult)}, see [callers.md](callers.md).",
     labels.CALLER: "The caller's name in the gateway file.",
+    labels.LIMIT: "A limit of the caller by its name: `streams`, or what is counted and its "
+    "period, such as `tokens/m` or `dollars/month`.",
     labels.ISSUER: "The issuer's name in the gateway file.",
     labels.ROUTE: "`UPSTREAM/MODEL`, as in the gateway file.",
     labels.UPSTREAM: "The upstream's name in the gateway file.",

@@ -6,11 +6,14 @@ from typing import Final
 
 import grpc
 
+from demo_callers import KEYS
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 LARGE: Final = "demo-large"
 SMALL: Final = "demo-small"
+SHARES: Final = (60, 25, 15)
+"""The relative frequency of the calls of each caller."""
 
 PLANS: Final = (
     (60, ""),
@@ -48,7 +51,9 @@ async def _call(stub: "chatgpt_pb2_grpc.ChatgptAsyncStub", rng: random.Random) -
         content = " "
     model = SMALL if rng.random() < 0.3 else LARGE  # noqa: PLR2004 - the share of the small model
     timeout = rng.choice((0.2, 0.6)) if rng.random() < 0.05 else None  # noqa: PLR2004 - the share
-    call = stub.Send(pb.Message(content=content, params=pb.Params(model=model)))
+    [key] = rng.choices([*KEYS.values()], SHARES)
+    message = pb.Message(content=content, params=pb.Params(model=model))
+    call = stub.Send(message, metadata=(("authorization", f"Bearer {key}"),))
     try:
         async with asyncio.timeout(timeout):
             async for _ in call:

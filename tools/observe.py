@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from demo_callers import KEYS
 from demo_gateway import two_upstreams
 from mixed_traffic import mixed_traffic
 from observe_page import NAMES, ObservePage
@@ -35,6 +36,7 @@ async def observed() -> AsyncIterator[tuple[App, Prometheus]]:
             metrics_listen="127.0.0.1:0",
             max_streams=20,
             drain_seconds=0,
+            usage_file=folder / "usage.jsonl",
         )
         app = await stack.enter_async_context(App(loaded))
         targets = {"tokenwire": [app.metrics_address]}
@@ -51,6 +53,7 @@ def print_addresses(app: App, prometheus: Prometheus, page: ObservePage) -> None
     """Print the addresses of all servers."""
     print(f"dashboards: {page.url}")
     print(f"service:    {app.address} (gRPC), with {CALLS_PER_SECOND:g} calls a second")
+    print(f"key:        {next(iter(KEYS.values()))}, which a call of yours needs")
     print(f"metrics:    http://{app.metrics_address}/metrics")
     print(f"Prometheus: {prometheus.url} (its HTTP API)")
     print("\nCtrl-C ends everything.", flush=True)

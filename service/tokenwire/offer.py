@@ -20,6 +20,7 @@ from tokenwire.core.callers import Callers, Key
 from tokenwire.core.certificates import CertificatePattern
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.embeddings import EmbeddingModel
+from tokenwire.core.limits import CallerLimits
 from tokenwire.core.subjects import SubjectPattern, Subjects
 from tokenwire.core.token_counter import TokenCounter
 from tokenwire.limits.limiter import Limiter
@@ -147,6 +148,13 @@ class GatewayOffer:
         self.versions.replace(gateway)
         self.issuers.replace(loaded.issuers)
         self.use_store()
+        self.limiter.keep({*self.caller_limits})
+
+    @property
+    def caller_limits(self) -> dict[str, CallerLimits]:
+        """The limits of the callers that have some, by the caller's name."""
+        callers = self.catalog.callers.by_name if self.catalog.callers else {}
+        return {name: each.limits for name, each in callers.items() if each.limits}
 
     def use_store(self) -> None:
         """Count the limits in the store that the file names; needs a running event loop."""

@@ -10,8 +10,11 @@ from typing import Final
 from tokenwire.config import SettingsError
 from tokenwire.config.gateway import LoadedGateway
 from tokenwire.config.gateway.changes import FileChanges
+from tokenwire.limits.limiter import Limiter
+from tokenwire.limits.store import StoreError
 from tokenwire.observability.metrics import Metrics
 from tokenwire.observability.metrics.labels import ReloadResult
+from tokenwire.observability.metrics.limit_store import LimitStoreMetrics
 from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.offer import GatewayOffer
 from tokenwire.routing.gateway import Gateway
@@ -123,12 +126,17 @@ def reloader(offer: GatewayOffer, metrics: Metrics, health: HealthServicer) -> G
     caller_metrics = metrics.with_callers()
     issuer_metrics = metrics.with_issuers()
     offer.issuers.on_fetch = issuer_metrics.count_fetch
+    limit_metrics, store_metrics = metrics.with_limits(), metrics.with_limit_store()
+    limit_metrics.watch(lambda: offer.limiter.running)
+    _watch_store(offer.limiter, store_metrics)
     route_metrics.watch(lambda: changes.waiting, lambda: offer.versions.in_use)
 
     def export() -> None:
         catalog = offer.catalog
         metrics.set_models(catalog.defaults.model_names, catalog.prices)
         caller_metrics.set_callers({*catalog.callers.by_name} if catalog.callers else set())
+        limit_metrics.set_callers(offer.caller_limits, offer.limiter.used)
+        store_metrics.export(wanted=offer.loaded.store_url is not None)
         issuer_metrics.set_issuers(
             {name: partial(getattr, each, "fetched_at") for name, each in offer.issuers.fetched()}
         )
@@ -137,6 +145,18 @@ def reloader(offer: GatewayOffer, metrics: Metrics, health: HealthServicer) -> G
 
     export()
     return GatewayReloader(offer, route_metrics, export)
+
+
+def _watch_store(limiter: Limiter, metrics: LimitStoreMetrics) -> None:
+    def count_answer(seconds: float, failure: StoreError | None) -> None:
+        metrics.observe(seconds, failure.cause if failure else None)
+
+    limiter.on_answer = count_answer
+    limiter.on_lost = metrics.count_lost
+    metrics.watch(
+        lambda: not (limiter.shared and limiter.shared.away),
+        lambda: limiter.shared.unsent if limiter.shared else 0,
+    )
 
 
 def _export_routes(gateway: Gateway, metrics: RouteMetrics) -> None:

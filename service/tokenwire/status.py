@@ -8,9 +8,8 @@ from tokenwire import __version__
 from tokenwire.api.chatgpt.catalog import Catalog
 from tokenwire.config.gateway import GatewayFile
 from tokenwire.core.callers import Callers
-from tokenwire.core.limits import CallerLimits, Unit
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit
 from tokenwire.limits.limiter import Limiter
-from tokenwire.limits.memory import STREAMS
 from tokenwire.observability.status import (
     CallerStatus,
     LimitStatus,

@@ -11,6 +11,7 @@ from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.own import OwnLeases
 from tokenwire.limits.store import Batch, StoreError, StoreReply
 from tokenwire.limits.takes import MAX_LEASES, MAX_REQUESTS, LeaseTakes
+from tokenwire.observability.metrics.labels import StoreFailureCause
 
 LIMITS = CallerLimits(10)
 KEEPER = OwnLeases(MemoryStore())
@@ -82,7 +83,7 @@ async def test_each_lease_learns_of_a_failure(how: str) -> None:
     takes = LeaseTakes(store.ask)
     tasks = await begin(takes, 10)
     if how == "fails":
-        store.failure = StoreError("timeout")
+        store.failure = StoreError(StoreFailureCause.TIMEOUT)
         store.answer.set()
     else:
         await takes.aclose()

@@ -18,6 +18,7 @@ import pytest
 from prometheus_server import Prometheus
 from support.app import MODEL
 from support.crew import WORKERS, crew, pid_of
+from support.faulty_callers import start_callers
 from support.faulty_routes import FLAKY, LIMITED, GatewayFiles
 from support.faulty_tls import start_tls
 from support.observed import LATE, WHOLE, caller
@@ -26,6 +27,7 @@ from support.programs import started
 from support.scaled_rules import scaled_rules
 from tokenwire import config
 from tokenwire.app import App
+from tokenwire.limits import shared
 from tokenwire.observability.usage import writer as usage_writer
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream
@@ -100,6 +102,7 @@ class Services:
         await self._unwritten()
         await self._routes()
         self._faults += await start_tls(self._served, self._folder)
+        self._faults += await start_callers(self._served, self._stack, self._folder)
 
     async def begin(self) -> None:
         """Begin the calls of the services, and all faults."""
@@ -210,6 +213,7 @@ async def faulty(folder: Path) -> AsyncIterator[Prometheus]:
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         environment.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
         environment.setattr(usage_writer, "QUEUE_BYTES", 4_000)
+        environment.setattr(shared, "MAX_UNSENT", 3)
         services = Services(stack, folder)
         await services.start()
         prometheus = await stack.enter_async_context(

@@ -27,7 +27,13 @@ class GatewayFiles:
         self._folder = folder
 
     async def write(
-        self, job: str, *plans: list[str], issuers: dict[str, Any] | None = None, **section: Any
+        self,
+        job: str,
+        *plans: list[str],
+        issuers: dict[str, Any] | None = None,
+        callers: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None,
+        **section: Any,
     ) -> Path:
         """Start an upstream for each list of plans, and write the file with a route to each.
 
@@ -35,6 +41,8 @@ class GatewayFiles:
             job: The job that the file is for.
             plans: What each upstream does first; then it answers.
             issuers: The issuers of tokens.
+            callers: The callers; None for everyone.
+            limits: What counts the limits of the callers; None for the server itself.
             section: Other keys of each upstream.
         """
         sections = {}
@@ -45,6 +53,12 @@ class GatewayFiles:
         model = {"routes": [f"{name}/m" for name in sections]}
         path = self._folder / f"{job}.yaml"
         # JSON is valid YAML.
-        file = {"upstreams": sections, "models": {"default": model}, "issuers": issuers or {}}
+        file = {
+            "upstreams": sections,
+            "models": {"default": model},
+            "issuers": issuers or {},
+            **({"callers": callers} if callers else {}),
+            "limits": limits or {},
+        }
         path.write_text(json.dumps(file))
         return path

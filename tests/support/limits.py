@@ -1,5 +1,6 @@
 """Callers with limits."""
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -8,6 +9,9 @@ from google.rpc import error_details_pb2
 from support.gateway import GatewayWorld
 from support.helpers import details_of
 from tokenwire.cli.keys import hash_of
+from tokenwire.core.errors import ServiceError
+from tokenwire.core.limits import CallerLimits
+from tokenwire.limits.lease import CallerLease, LeaseKeeper
 
 KEY = "tw_team_canary1"
 OTHER_KEY = "tw_other_canary2"
@@ -44,3 +48,21 @@ def used_by_team(world: GatewayWorld) -> dict[str, int]:
     team = offer.catalog.callers.by_name["team"]
     assert team.limits
     return dict(offer.limiter.used("team", team.limits))
+
+
+def lease_of(caller: str, limits: CallerLimits, keeper: LeaseKeeper) -> CallerLease:
+    """Return a lease of a call that uses nothing yet."""
+
+    def end(error: Callable[[], ServiceError]) -> None:
+        raise error()
+
+    return CallerLease(
+        "a-lease",
+        caller,
+        limits,
+        price=None,
+        input_tokens=0,
+        max_output_tokens=None,
+        keeper=keeper,
+        end=end,
+    )

@@ -50,6 +50,9 @@ EXPECTED = {
     "route-full": {"TokenwireCallsWaitForRoute"},
     "file-invalid": {"TokenwireGatewayFileNotReloaded"},
     "issuer-away": {"TokenwireIssuerKeysOld"},
+    "caller-near-limit": {"TokenwireCallerNearLimit"},
+    "caller-limited": {"TokenwireCallerLimited", "TokenwireCallersRejected"},
+    "store-away": {"TokenwireLimitStoreAway", "TokenwireLimitUpdatesLost"},
     "model-lost": {
         "TokenwireModelNotServing",
         "TokenwireRouteOpen",

@@ -154,7 +154,7 @@ async def test_every_link_works() -> None:
         httpx2.AsyncClient(base_url=running.page, timeout=30) as client,
     ):
         links = {running.page, *re.findall(r"http://\S+/metrics", running.told)}
-        for name in ("", "model", "process", "routes"):
+        for name in ("", "model", "process", "routes", "callers"):
             response = await client.get(name)
             assert response.status_code == 200
             links.update(Panels(response.text).links)

@@ -1,6 +1,6 @@
 """Every panel and rule is evaluated by a real Prometheus after known traffic.
 
-The panels of routes are in test_panels_routes.py.
+The panels of routes are in test_panels_routes.py, those of callers in test_panels_callers.py.
 
 Rates are only checked for having data. Since all counters began at 0, the same expressions
 without the rates must match the traffic exactly.
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),  # one Prometheus with its traffic for all tests
 ]
 
-OF_ALL_SERVERS = [query for query in QUERIES if query.dashboard != "routes"]
+OF_ALL_SERVERS = [query for query in QUERIES if query.dashboard not in {"routes", "callers"}]
 
 TOKENS = {"input": 250.0, "output": 83, "cached": 100, "reasoning": 25}
 """The tokens of the default model, whose whole answers have 10, 3, 4 and 1 tokens."""

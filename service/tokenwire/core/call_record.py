@@ -56,6 +56,7 @@ class CallRecord:
         response_model: The model that such a call was answered by, as the upstream names it.
         status: The name of the gRPC status code; empty until the call has ended.
         reason: The failure's reason, or the status code where there is no reason.
+        limit: The limit of the caller that ended the call, such as `tokens/m`; empty for none.
         ended: When the call ended.
         trace_id: The trace id in hexadecimal; empty if the span is not recorded.
     """
@@ -93,6 +94,7 @@ class CallRecord:
     response_model: str = ""
     status: str = ""
     reason: str = ""
+    limit: str = ""
     ended: float = 0.0
     trace_id: str = ""
 

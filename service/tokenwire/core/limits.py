@@ -10,6 +10,10 @@ SLIDING_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
 """The lengths of the windows that slide, by their letters in the gateway file."""
 
 
+STREAMS: Final = "streams"
+"""The name of the limit of calls at once."""
+
+
 class Unit(Enum):
     """What a window counts.
 
@@ -77,4 +81,4 @@ class CallerLimits:
     def names(self) -> tuple[str, ...]:
         """The names of the limits that are set."""
         windows = tuple(window.name for window in self.windows)
-        return windows if self.streams is None else ("streams", *windows)
+        return windows if self.streams is None else (STREAMS, *windows)

@@ -3,17 +3,17 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tokenwire.core import errors
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.limits import CallerLimits, Unit
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit
 from tokenwire.core.prices import Price
 from tokenwire.limits.entries import LimitRefusal
 from tokenwire.limits.lease import CallerLease
-from tokenwire.limits.memory import STREAMS, MemoryStore
+from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.own import OwnLeases
-from tokenwire.limits.shared import OnAnswer, SharedLeases, ignore_answer
+from tokenwire.limits.shared import OnAnswer, SharedLeases, ignore_answer, ignore_lost
 
 
 class Limiter:
@@ -25,16 +25,18 @@ class Limiter:
         memory: What this process has used.
         shared: Tells the shared store of the leases; None without one.
         on_answer: Called for each request to the shared store.
+        on_lost: Called for each lease that is forgotten before the shared store had its last state.
     """
 
     def __init__(self) -> None:
         self.memory = MemoryStore()
         self.shared: SharedLeases | None = None
         self.on_answer: OnAnswer = ignore_answer
+        self.on_lost: Callable[[], None] = ignore_lost
         self._own = OwnLeases(self.memory)
         self._store: tuple[str, bool] | None = None
         # Stores that were replaced, until the leases of running calls have ended.
-        self._replaced: set[asyncio.Task[None]] = set()
+        self._replaced: dict[asyncio.Task[None], SharedLeases] = {}
 
     def use(self, url: str | None, *, refuse: bool) -> None:
         """Use a shared store for new calls; running ones keep the one with which they began.
@@ -54,27 +56,39 @@ class Limiter:
             from tokenwire.limits.redis_store import RedisStore  # noqa: PLC0415 - see above
 
             self.shared = SharedLeases(
-                RedisStore(url), self.memory, refuse=refuse, on_answer=self.on_answer
+                RedisStore(url),
+                self.memory,
+                refuse=refuse,
+                on_answer=self.on_answer,
+                on_lost=self.on_lost,
             )
             self.shared.start()
         if before:
             task = asyncio.create_task(before.finish())
-            self._replaced.add(task)
-            task.add_done_callback(self._replaced.discard)
+            self._replaced[task] = before
+            task.add_done_callback(lambda ended: self._replaced.pop(ended, None))
 
     async def aclose(self) -> None:
         """Tell the stores what calls have used, and close their connections."""
-        for task in self._replaced:
+        replaced = [*self._replaced]
+        for task in replaced:
             task.cancel()
-        if self._replaced:
-            await asyncio.wait(self._replaced)
+        if replaced:
+            await asyncio.wait(replaced)
         if self.shared:
             await self.shared.aclose()
 
     @property
     def running(self) -> int:
-        """The number of leases of running calls."""
-        return self._own.running + (self.shared.running if self.shared else 0)
+        """The number of leases of running calls; any thread may ask for it."""
+        shared = [*self._replaced.values(), *([self.shared] if self.shared else [])]
+        return self._own.running + sum(each.running for each in shared)
+
+    def keep(self, callers: set[str]) -> None:
+        """Forget what all callers but these have used, as far as this process knows it."""
+        self.memory.keep(callers)
+        if self.shared:
+            self.shared.keep(callers)
 
     async def take(
         self,
@@ -120,9 +134,10 @@ class Limiter:
 
         With a shared store it is what the store has said last. Any thread may ask.
         """
-        found = self.memory.used(caller, limits, time.time())
+        now = time.time()
+        found = self.memory.used(caller, limits, now)
         shared = self.shared
-        said = shared.used(caller) if shared else {}
+        said = shared.used(caller, limits, now) if shared else {}
         return {name: said.get(name, used) for name, used in found.items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit, Window
 from tokenwire.limits.entries import (
     BUCKETS,
     ENDS,
@@ -19,7 +19,6 @@ from tokenwire.limits.entries import (
     Totals,
 )
 
-STREAMS: Final = "streams"
 STREAMS_RETRY_SECONDS: Final = 1.0
 """When another stream of the caller ends is unknown."""
 
@@ -69,7 +68,7 @@ class _WindowCount:
         """Return what is used at a time. Changes nothing, so that any thread may ask."""
         # Copied at once, because the thread of the event loop may add a part meanwhile.
         parts = self._parts.copy().items()
-        if self.window.seconds:
+        if self._slides:
             return sum(amount for part, amount in parts if self._leaves(part) > now)
         begin, _ = self.window.bounds(now)
         return sum(amount for part, amount in parts if part >= begin)

@@ -10,10 +10,10 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError
 
-from tokenwire.core.limits import CallerLimits, Unit
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit
 from tokenwire.limits.entries import BUCKETS, LIFETIME_SECONDS, NOTHING, LeaseEntry, LimitRefusal
-from tokenwire.limits.memory import STREAMS
 from tokenwire.limits.redis_client import close, connect
+from tokenwire.limits.redis_failures import cause_of
 from tokenwire.limits.store import Batch, StoreError, StoreReply
 
 SCRIPT: Final = files("tokenwire.limits").joinpath("apply.lua").read_text("utf-8")
@@ -56,7 +56,7 @@ class RedisStore:
             if isinstance(error, ReadOnlyError) and isinstance(self._client, Redis):
                 # The server is a replica now. A name or a service may lead to the new primary.
                 await self._client.connection_pool.disconnect()
-            raise StoreError(type(error).__name__) from None
+            raise StoreError(cause_of(error)) from None
         return [_reply(batch, values) for batch, values in zip(batches, replies, strict=True)]
 
     async def _send(self, batches: Sequence[Batch]) -> list[list[int]]:

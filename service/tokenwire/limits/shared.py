@@ -10,11 +10,13 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from tokenwire.core import errors
+from tokenwire.core.limits import STREAMS, CallerLimits
 from tokenwire.limits.entries import LIFETIME_SECONDS, LeaseEntry, LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.store import Batch, SharedStore, StoreError, StoreReply
 from tokenwire.limits.takes import LeaseTakes
+from tokenwire.observability.metrics.labels import StoreFailureCause
 
 ANSWER_SECONDS: Final = 0.25
 """The longest time for an answer of the store. After it the store counts as away."""
@@ -40,6 +42,10 @@ def ignore_answer(seconds: float, failure: StoreError | None) -> None:
     del seconds, failure
 
 
+def ignore_lost() -> None:
+    """Do nothing with a lease that is forgotten."""
+
+
 class SharedLeases:
     """Sends the state of leases to a shared store.
 
@@ -48,21 +54,30 @@ class SharedLeases:
         memory: Counts what this process uses, and decides while the store is away.
         refuse: Whether calls are refused while the store is away, instead of counted in memory.
         on_answer: Called for each request to the store.
+        on_lost: Called for each lease that is forgotten before the store had its last state.
 
     Attributes:
         away: Whether the store did not answer the last time.
         refuse: As above.
         on_answer: As above.
+        on_lost: As above.
         lost: How many leases were forgotten before the store had their last state.
     """
 
     def __init__(
-        self, store: SharedStore, memory: MemoryStore, *, refuse: bool, on_answer: OnAnswer
+        self,
+        store: SharedStore,
+        memory: MemoryStore,
+        *,
+        refuse: bool,
+        on_answer: OnAnswer,
+        on_lost: Callable[[], None],
     ) -> None:
         self._store = store
         self._memory = memory
         self.refuse = refuse
         self.on_answer = on_answer
+        self.on_lost = on_lost
         self.away = False
         self.lost = 0
         self._running: set[CallerLease] = set()
@@ -125,7 +140,7 @@ class SharedLeases:
             async with asyncio.timeout(ANSWER_SECONDS):
                 refusal = await self._takes.take(lease, entry)
         except TimeoutError:
-            self._lose(StoreError("timeout"))
+            self._lose(StoreError(StoreFailureCause.TIMEOUT))
         except StoreError as error:
             self._lose(error)
         except asyncio.CancelledError:
@@ -166,13 +181,33 @@ class SharedLeases:
         if lease.overdrawn and self.refuse:
             lease.end(errors.LimitsUnavailable)
 
-    def used(self, caller: str) -> Mapping[str, int]:
-        """Return what is used of each limit, as the store has said last."""
+    def used(self, caller: str, limits: CallerLimits, now: float) -> Mapping[str, int]:
+        """Return what is used of each limit, as the store has said last; any thread may call this.
+
+        Limits of which the store has said nothing, or too long ago, are absent.
+
+        Args:
+            caller: The caller's name.
+            limits: Its limits.
+            now: The Unix time.
+        """
         since, used = self._used.get(caller, (0.0, {}))
-        if time.monotonic() - since < LIFETIME_SECONDS:
-            return used
-        # What slides has left its window since, and only the store would know.
-        return {name: amount for name, amount in used.items() if name.endswith(("/d", "/month"))}
+        age = now - since
+        known = {STREAMS} if age < LIFETIME_SECONDS else set()
+        for window in limits.windows:
+            if window.seconds:
+                # Later, what was used may have left the window, and only the store would know.
+                is_known = age < min(window.seconds, LIFETIME_SECONDS)
+            else:
+                is_known = since >= window.bounds(now)[0]
+            if is_known:
+                known.add(window.name)
+        return {name: amount for name, amount in used.items() if name in known}
+
+    def keep(self, callers: set[str]) -> None:
+        """Forget what the store has said of all callers but these."""
+        for caller in self._used.keys() - callers:
+            del self._used[caller]
 
     def _take_alone(self, lease: CallerLease, entry: LeaseEntry) -> LimitRefusal | None:
         if self.refuse:
@@ -192,6 +227,7 @@ class SharedLeases:
         while len(self._unsent) > MAX_UNSENT:
             del self._unsent[next(iter(self._unsent))]
             self.lost += 1
+            self.on_lost()
         self._wake.set()
 
     async def _run(self) -> None:
@@ -262,7 +298,7 @@ class SharedLeases:
             async with asyncio.timeout(ANSWER_SECONDS):
                 replies = await self._store.apply(batches)
         except TimeoutError:
-            failure = StoreError("timeout")
+            failure = StoreError(StoreFailureCause.TIMEOUT)
             self.on_answer(time.monotonic() - started, failure)
             raise failure from None
         except StoreError as error:
@@ -272,7 +308,7 @@ class SharedLeases:
         if self.away:
             self.away = False
             log.info("the store of limits answers again")
-        now = time.monotonic()
+        now = time.time()
         for batch, reply in zip(batches, replies, strict=True):
             self._used[batch.caller] = now, reply.used
         return replies
@@ -281,7 +317,9 @@ class SharedLeases:
         if not self.away:
             self.away = True
             then = "refused" if self.refuse else "counted by this process alone"
-            log.error("the store of limits is away", extra={"cause": error.cause, "calls": then})
+            log.error(
+                "the store of limits is away", extra={"cause": error.cause.value, "calls": then}
+            )
         self._wake.set()
 
     def _count(

@@ -6,17 +6,18 @@ from typing import Protocol
 
 from tokenwire.core.limits import CallerLimits
 from tokenwire.limits.entries import LeaseEntry, LimitRefusal
+from tokenwire.observability.metrics.labels import StoreFailureCause
 
 
 class StoreError(Exception):
     """The store does not answer, or not as it should.
 
     Args:
-        cause: The kind of failure, for the log; never has an address or a password.
+        cause: The kind of failure.
     """
 
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
+    def __init__(self, cause: StoreFailureCause) -> None:
+        super().__init__(cause.value)
         self.cause = cause
 
 

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from tokenwire.limits.entries import LeaseEntry, LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.store import Batch, StoreError, StoreReply
+from tokenwire.observability.metrics.labels import StoreFailureCause
 
 MAX_REQUESTS: Final = 4
 """The most requests at once. Beyond it, leases wait and share the next request."""
@@ -82,7 +83,7 @@ class LeaseTakes:
         try:
             replies = await self._ask(batches)
         except BaseException as error:
-            cause = error.cause if isinstance(error, StoreError) else type(error).__name__
+            cause = error.cause if isinstance(error, StoreError) else StoreFailureCause.INVALID
             for _, _, future in takes:
                 if not future.done():
                     future.set_exception(StoreError(cause))

@@ -35,6 +35,7 @@ def log_call(call: CallRecord) -> None:
         "code": call.status,
         "reason": call.reason or None,
         "blame": BLAME.get(call.reason),
+        "limit": call.limit or None,
         "caller": call.caller.name if call.caller else None,
         "model": call.model or None,
         "peer": call.peer,

@@ -52,3 +52,6 @@ LAG: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 TOKENS: Final = tuple(float(4**power) for power in range(14))
 """Tokens."""
+
+LIMIT_STORE: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+"""Seconds; after 0.25 the store of limits counts as away."""

@@ -24,6 +24,8 @@ ROUTE: Final = "route"
 UPSTREAM: Final = "upstream"
 CALLER: Final = "caller"
 ISSUER: Final = "issuer"
+LIMIT: Final = "limit"
+"""A limit of a caller, by its name, such as `tokens/m`."""
 GATEWAY_MODEL: Final = "model"
 """A model of the gateway file, by its name."""
 
@@ -112,6 +114,26 @@ class IssuerFetchResult(Enum):
     TOO_LARGE = "too_large"
     INVALID = "invalid"
     TOKEN_FILE = "token_file"  # noqa: S105 - no secret
+
+
+class StoreFailureCause(Enum):
+    """Why the store of callers' limits could not be used.
+
+    Attributes:
+        TIMEOUT: It did not answer in time.
+        UNREACHABLE: No connection, or it broke.
+        TLS: The handshake failed, or its certificate is not valid.
+        CREDENTIALS: It does not accept the user or password, or the user may not do this.
+        REJECTED: It answered with another error: it is read-only, loads its data, or is full.
+        INVALID: Its answer is not one of its protocol.
+    """
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    CREDENTIALS = "credentials"
+    REJECTED = "rejected"
+    INVALID = "invalid"
 
 
 class SpanDropReason(Enum):

@@ -14,6 +14,8 @@ from tokenwire.observability.metrics.callers import CallerMetrics
 from tokenwire.observability.metrics.declarations import Declarations
 from tokenwire.observability.metrics.issuers import IssuerMetrics
 from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
+from tokenwire.observability.metrics.limit_store import LimitStoreMetrics
+from tokenwire.observability.metrics.limits import LimitMetrics
 from tokenwire.observability.metrics.removed_names import RemovedNames
 from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics.tls import TlsMetrics
@@ -37,6 +39,7 @@ class Metrics:
         port: The metrics of the metrics port.
         tls: The metrics of TLS; None without TLS.
         callers: The metrics of callers; None without a gateway file.
+        limits: The metrics of callers' limits; None without a gateway file.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Metrics:
         self._declared = declared
         self.tls: TlsMetrics | None = None
         self.callers: CallerMetrics | None = None
+        self.limits: LimitMetrics | None = None
         self._provider = provider
         self._models: dict[str, ModelSeries] = {}
         self._removed_models = RemovedNames(self._drop_model)
@@ -105,6 +109,15 @@ class Metrics:
         """Add and return the metrics of callers."""
         self.callers = CallerMetrics(self.registry)
         return self.callers
+
+    def with_limits(self) -> LimitMetrics:
+        """Add and return the metrics of callers' limits."""
+        self.limits = LimitMetrics(self.registry)
+        return self.limits
+
+    def with_limit_store(self) -> LimitStoreMetrics:
+        """Add and return the metrics of the store of limits."""
+        return LimitStoreMetrics(self.registry)
 
     def with_usage(self) -> UsageMetrics:
         """Add and return the metrics of usage records."""
@@ -229,8 +242,7 @@ class Metrics:
         method.sent.inc(call.answers_sent)
         series.outcomes[outcome].inc()
         output = series.count_tokens(call)
-        if self.callers:
-            self.callers.observe(call, outcome)
+        self._observe_caller(call, outcome)
         if call.status != OK:
             self._errors[call.status, call.reason].inc()
         if outcome is Outcome.REJECTED:
@@ -251,6 +263,12 @@ class Metrics:
         if call.reason in labels.UPSTREAM_REASONS and call.attempts.first_sent:
             series.upstream_errors[call.reason].inc()
         self._observe_times(call, method, series)
+
+    def _observe_caller(self, call: CallRecord, outcome: Outcome) -> None:
+        if self.callers:
+            self.callers.observe(call, outcome)
+        if self.limits:
+            self.limits.observe(call)
 
     def _observe_times(self, call: CallRecord, method: MethodSeries, series: ModelSeries) -> None:
         exemplar = _exemplar(call)

@@ -19,7 +19,13 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.status import extra_trailers, to_status
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
-from tokenwire.core.errors import InternalError, ServerShuttingDown, ServiceError, clear_references
+from tokenwire.core.errors import (
+    InternalError,
+    LimitReached,
+    ServerShuttingDown,
+    ServiceError,
+    clear_references,
+)
 from tokenwire.observability.logs import frames_of
 from tokenwire.server import client_deadline
 from tokenwire.server.interceptors.base import CallHandler, Context
@@ -112,6 +118,8 @@ class OutcomeInterceptor:
             late = late_error if call.answers_sent and not deadline.writing else None
             # Counted before the write, like every Answer.
             call.answers_sent += late is not None
+            if isinstance(failure, LimitReached):
+                call.limit = failure.limit
             self._complete(call, code, failure.reason)
             try:
                 await _send_status(failure, code, late, call, context)

@@ -1,0 +1,105 @@
+"""What is told of a store of limits that fails, and how long its counts are believed."""
+
+import ssl
+from collections.abc import Sequence
+
+import pytest
+import redis.exceptions as redis_errors
+
+from support.limits import lease_of
+from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.limits.memory import MemoryStore
+from tokenwire.limits.redis_failures import cause_of
+from tokenwire.limits.shared import SharedLeases, ignore_answer, ignore_lost
+from tokenwire.limits.store import Batch, StoreReply
+from tokenwire.observability.metrics.labels import StoreFailureCause
+
+LIMITS = CallerLimits(
+    streams=5,
+    windows=(
+        Window(Unit.REQUESTS, 10, "s"),
+        Window(Unit.REQUESTS, 10, "h"),
+        Window(Unit.TOKENS, 1_000, "d"),
+        Window(Unit.DOLLARS, 10**9, "month"),
+    ),
+)
+USED = {"streams": 1, "requests/s": 1, "requests/h": 3, "tokens/d": 30, "dollars/month": 40}
+
+
+def with_tls_error() -> redis_errors.RedisError:
+    """Return the error of a connection whose handshake failed, as the client raises it."""
+    error = redis_errors.ConnectionError("failed")
+    error.__context__ = ssl.SSLCertVerificationError("not trusted")
+    return error
+
+
+CAUSES: dict[StoreFailureCause, list[Exception]] = {
+    StoreFailureCause.TIMEOUT: [redis_errors.TimeoutError(), TimeoutError()],
+    StoreFailureCause.UNREACHABLE: [
+        redis_errors.ConnectionError(),
+        redis_errors.MaxConnectionsError(),
+        ConnectionResetError(),
+    ],
+    StoreFailureCause.TLS: [with_tls_error()],
+    StoreFailureCause.CREDENTIALS: [
+        redis_errors.AuthenticationError(),
+        redis_errors.AuthorizationError(),
+        redis_errors.NoPermissionError(),
+    ],
+    StoreFailureCause.REJECTED: [
+        redis_errors.ReadOnlyError(),
+        redis_errors.OutOfMemoryError(),
+        redis_errors.BusyLoadingError(),
+        redis_errors.ResponseError(),
+    ],
+    StoreFailureCause.INVALID: [redis_errors.InvalidResponse(), redis_errors.RedisError()],
+}
+
+
+@pytest.mark.parametrize("cause", StoreFailureCause)
+def test_each_failure_has_a_cause(cause: StoreFailureCause) -> None:
+    """Every error of the client has one of the causes that the metrics have."""
+    for error in CAUSES[cause]:
+        assert cause_of(error) is cause, error
+
+
+class FixedStore:
+    """A store that always says the same."""
+
+    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
+        """Return what is used."""
+        return [StoreReply([None] * len(batch.entries), USED) for batch in batches]
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+async def test_old_counts_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count is told until its window has passed, but of one that slides for a minute at most."""
+    noon = 1_792_670_400.0  # 22 October 2026
+    monkeypatch.setattr("time.time", lambda: noon)
+    shared = SharedLeases(
+        FixedStore(),
+        MemoryStore(),
+        refuse=False,
+        on_answer=ignore_answer,
+        on_lost=ignore_lost,
+    )
+    assert shared.used("team", LIMITS, noon) == {}
+    assert await shared.take(lease_of("team", LIMITS, shared)) is None
+    hour, day = 3_600, 86_400
+    for later, names in (
+        (0, USED.keys()),
+        (2, USED.keys() - {"requests/s"}),
+        (61, {"tokens/d", "dollars/month"}),
+        (11 * hour, {"tokens/d", "dollars/month"}),
+        (13 * hour, {"dollars/month"}),
+        (9 * day, {"dollars/month"}),
+        (11 * day, set()),
+    ):
+        told = shared.used("team", LIMITS, noon + later)
+        assert told == {name: USED[name] for name in names}, later
+    shared.keep({"team"})
+    assert shared.used("team", LIMITS, noon) == USED
+    shared.keep({"other"})
+    assert shared.used("team", LIMITS, noon) == {}
