@@ -10,7 +10,8 @@ from support.limits import lease_of
 from tokenwire.core.limits import CallerLimits, Unit, Window
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.redis_failures import cause_of
-from tokenwire.limits.shared import SharedLeases, ignore_answer, ignore_lost
+from tokenwire.limits.session import ignore_answer
+from tokenwire.limits.shared import SharedLeases, ignore_lost
 from tokenwire.limits.store import Batch, StoreReply
 from tokenwire.observability.metrics.labels import StoreFailureCause
 
@@ -85,7 +86,7 @@ async def test_old_counts_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> N
         on_answer=ignore_answer,
         on_lost=ignore_lost,
     )
-    assert shared.used("team", LIMITS, noon) == {}
+    assert shared.session.used("team", LIMITS, noon) == {}
     assert await shared.take(lease_of("team", LIMITS, shared)) is None
     hour, day = 3_600, 86_400
     for later, names in (
@@ -97,9 +98,9 @@ async def test_old_counts_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> N
         (9 * day, {"dollars/month"}),
         (11 * day, set()),
     ):
-        told = shared.used("team", LIMITS, noon + later)
+        told = shared.session.used("team", LIMITS, noon + later)
         assert told == {name: USED[name] for name in names}, later
-    shared.keep({"team"})
-    assert shared.used("team", LIMITS, noon) == USED
-    shared.keep({"other"})
-    assert shared.used("team", LIMITS, noon) == {}
+    shared.session.keep({"team"})
+    assert shared.session.used("team", LIMITS, noon) == USED
+    shared.session.keep({"other"})
+    assert shared.session.used("team", LIMITS, noon) == {}

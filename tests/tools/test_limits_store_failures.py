@@ -168,7 +168,7 @@ async def test_a_crowd_takes_its_leases(redis: RedisServer, tmp_path: Path) -> N
         await send(world)
         world.upstreams["one"].script(*[TEN] * number)
         answers: list[StoreError | None] = []
-        shared_of(world).on_answer = lambda _, failure: answers.append(failure)
+        shared_of(world).session.on_answer = lambda _, failure: answers.append(failure)
         await asyncio.gather(
             *(collect(world.stub.Send(HELLO, metadata=bearer())) for _ in range(number))
         )

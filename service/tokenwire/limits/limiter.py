@@ -13,7 +13,8 @@ from tokenwire.limits.entries import LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.own import OwnLeases
-from tokenwire.limits.shared import OnAnswer, SharedLeases, ignore_answer, ignore_lost
+from tokenwire.limits.session import OnAnswer, ignore_answer
+from tokenwire.limits.shared import SharedLeases, ignore_lost
 
 
 class Limiter:
@@ -88,7 +89,7 @@ class Limiter:
         """Forget what all callers but these have used, as far as this process knows it."""
         self.memory.keep(callers)
         if self.shared:
-            self.shared.keep(callers)
+            self.shared.session.keep(callers)
 
     async def take(
         self,
@@ -137,7 +138,7 @@ class Limiter:
         now = time.time()
         found = self.memory.used(caller, limits, now)
         shared = self.shared
-        said = shared.used(caller, limits, now) if shared else {}
+        said = shared.session.used(caller, limits, now) if shared else {}
         return {name: said.get(name, used) for name, used in found.items()}
 
 

@@ -5,21 +5,19 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from tokenwire.core import errors
-from tokenwire.core.limits import STREAMS, CallerLimits
 from tokenwire.limits.entries import LIFETIME_SECONDS, LeaseEntry, LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
-from tokenwire.limits.store import Batch, SharedStore, StoreError, StoreReply
+from tokenwire.limits.session import ANSWER_SECONDS, OnAnswer, StoreSession
+from tokenwire.limits.store import Batch, SharedStore, StoreError
 from tokenwire.limits.takes import LeaseTakes
 from tokenwire.observability.metrics.labels import StoreFailureCause
 
-ANSWER_SECONDS: Final = 0.25
-"""The longest time for an answer of the store. After it the store counts as away."""
 ROUND_SECONDS: Final = 0.02
 """The pause between two rounds of renewals, so that one round has those of many leases."""
 RETRY_SECONDS: Final = 1.0
@@ -32,14 +30,6 @@ MAX_UNSENT: Final = 100_000
 """The most leases whose state waits for the store; beyond it, the oldest are forgotten."""
 
 log = logging.getLogger(__name__)
-
-OnAnswer: TypeAlias = Callable[[float, StoreError | None], None]
-"""Called with the seconds that the store took, and its failure, or None if it answered."""
-
-
-def ignore_answer(seconds: float, failure: StoreError | None) -> None:
-    """Do nothing with an answer of the store."""
-    del seconds, failure
 
 
 def ignore_lost() -> None:
@@ -57,9 +47,8 @@ class SharedLeases:
         on_lost: Called for each lease that is forgotten before the store had its last state.
 
     Attributes:
-        away: Whether the store did not answer the last time.
+        session: Asks the store.
         refuse: As above.
-        on_answer: As above.
         on_lost: As above.
         lost: How many leases were forgotten before the store had their last state.
     """
@@ -73,21 +62,23 @@ class SharedLeases:
         on_answer: OnAnswer,
         on_lost: Callable[[], None],
     ) -> None:
-        self._store = store
         self._memory = memory
+        self.session = StoreSession(store, on_answer)
         self.refuse = refuse
-        self.on_answer = on_answer
         self.on_lost = on_lost
-        self.away = False
         self.lost = 0
         self._running: set[CallerLease] = set()
         self._unsent: dict[CallerLease, None] = {}
-        self._takes = LeaseTakes(self._ask)
+        self._takes = LeaseTakes(self.session.ask)
         self._asked = 0
-        self._used: dict[str, tuple[float, Mapping[str, int]]] = {}
         self._wake = asyncio.Event()
         self._round_done = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether the store did not answer the last time."""
+        return self.session.away
 
     @property
     def running(self) -> int:
@@ -117,7 +108,7 @@ class SharedLeases:
         with contextlib.suppress(StoreError, TimeoutError):
             while self._unsent and not self.away:
                 await self._send()
-        await self._store.aclose()
+        await self.session.aclose()
 
     async def finish(self) -> None:
         """Close the connections once all running calls have ended and the store knows it."""
@@ -180,34 +171,6 @@ class SharedLeases:
             await self._round_done.wait()
         if lease.overdrawn and self.refuse:
             lease.end(errors.LimitsUnavailable)
-
-    def used(self, caller: str, limits: CallerLimits, now: float) -> Mapping[str, int]:
-        """Return what is used of each limit, as the store has said last; any thread may call this.
-
-        Limits of which the store has said nothing, or too long ago, are absent.
-
-        Args:
-            caller: The caller's name.
-            limits: Its limits.
-            now: The Unix time.
-        """
-        since, used = self._used.get(caller, (0.0, {}))
-        age = now - since
-        known = {STREAMS} if age < LIFETIME_SECONDS else set()
-        for window in limits.windows:
-            if window.seconds:
-                # Later, what was used may have left the window, and only the store would know.
-                is_known = age < min(window.seconds, LIFETIME_SECONDS)
-            else:
-                is_known = since >= window.bounds(now)[0]
-            if is_known:
-                known.add(window.name)
-        return {name: amount for name, amount in used.items() if name in known}
-
-    def keep(self, callers: set[str]) -> None:
-        """Forget what the store has said of all callers but these."""
-        for caller in self._used.keys() - callers:
-            del self._used[caller]
 
     def _take_alone(self, lease: CallerLease, entry: LeaseEntry) -> LimitRefusal | None:
         if self.refuse:
@@ -280,7 +243,7 @@ class SharedLeases:
         ]
         self._asked = len(leases)
         try:
-            replies = await self._ask(batches)
+            replies = await self.session.ask(batches)
         except BaseException:
             # Before those that were queued in the meantime, so that the oldest stay first.
             self._unsent = dict.fromkeys([*leases, *self._unsent])
@@ -292,30 +255,8 @@ class SharedLeases:
                 lease.confirm(entry)
                 _end_if(refusal, lease)
 
-    async def _ask(self, batches: Sequence[Batch]) -> list[StoreReply]:
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                replies = await self._store.apply(batches)
-        except TimeoutError:
-            failure = StoreError(StoreFailureCause.TIMEOUT)
-            self.on_answer(time.monotonic() - started, failure)
-            raise failure from None
-        except StoreError as error:
-            self.on_answer(time.monotonic() - started, error)
-            raise
-        self.on_answer(time.monotonic() - started, None)
-        if self.away:
-            self.away = False
-            log.info("the store of limits answers again")
-        now = time.time()
-        for batch, reply in zip(batches, replies, strict=True):
-            self._used[batch.caller] = now, reply.used
-        return replies
-
     def _lose(self, error: StoreError) -> None:
-        if not self.away:
-            self.away = True
+        if self.session.lose():
             then = "refused" if self.refuse else "counted by this process alone"
             log.error(
                 "the store of limits is away", extra={"cause": error.cause.value, "calls": then}
