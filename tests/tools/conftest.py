@@ -11,6 +11,7 @@ from support import containers
 from support.app import StartApp
 from support.examples import Examples, go_examples, java_examples, node_examples
 from support.litellm_proxy import Proxy, running_proxy
+from support.llama_server import LlamaServer, running_llama
 from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
     pytest_make_collect_report,
     pytest_runtest_makereport,
@@ -52,6 +53,15 @@ def litellm_proxy(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A LiteLLM proxy, which is a third-party OpenAI-compatible server."""
     with running_proxy(tools / "litellm", tmp_path_factory.mktemp("litellm")) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def llama(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+    """llama.cpp's server with a tiny model."""
+    template = ROOT / ".tools" / "llama" / "template.jinja"
+    folder = tmp_path_factory.mktemp("llama")
+    with running_llama(tools / "llama-server", template, folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session", params=["go", "node", "java"])
