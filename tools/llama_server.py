@@ -16,8 +16,7 @@ HERE: Final = ROOT / "tools" / "llama"
 LOCK: Final = HERE / "requirements.lock"
 SOURCE_LOCK: Final = HERE / "source.lock"
 UNITY: Final = HERE / "unity.cmake"
-ENVIRONMENT: Final = TOOLS / "llama"
-TEMPLATE: Final = ENVIRONMENT / "template.jinja"
+TEMPLATE: Final = TOOLS / "llama" / "template.jinja"
 """A chat template with tools and reasoning, of the models that llama.cpp tests itself."""
 
 OPTIONS: Final = {
@@ -43,33 +42,36 @@ OPTIONS: Final = {
 
 def llama_server() -> Tool:
     """Return llama.cpp's server, with a chat template for its model."""
-    pin = digest(LOCK, SOURCE_LOCK, UNITY, Path(__file__), sys.version, str(ROOT))
+    pin = digest(LOCK, SOURCE_LOCK, UNITY, Path(__file__))
     return Tool("llama-server", pin, BIN / "llama-server", _install)
 
 
 def _install() -> None:
     if not shutil.which("c++"):
         sys.exit("make tools: needs a C++ compiler, c++, on PATH; install it and run this again")
-    environment(ENVIRONMENT, LOCK)
     with tempfile.TemporaryDirectory() as folder:
-        source = _source(Path(folder))
+        programs = Path(folder) / "environment" / "bin"
+        environment(programs.parent, LOCK)
+        source = _source(programs / "python", Path(folder))
         built = source / "built"
-        cmake = ENVIRONMENT / "bin" / "cmake"
-        ninja = f"-DCMAKE_MAKE_PROGRAM={ENVIRONMENT / 'bin' / 'ninja'}"
-        options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
         configure = ("-S", source, "-B", built, "-G", "Ninja", "--log-level=WARNING")
-        run(cmake, *configure, ninja, *options)
-        run(cmake, "--build", built, "--target", "llama-server", "--", "--quiet")
+        ninja = f"-DCMAKE_MAKE_PROGRAM={programs / 'ninja'}"
+        options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
+        run(programs / "cmake", *configure, ninja, *options)
+        run(programs / "cmake", "--build", built, "--target", "llama-server", "--", "--quiet")
+        TEMPLATE.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / "models" / "templates" / "Qwen-Qwen3-0.6B.jinja", TEMPLATE)
         BIN.mkdir(parents=True, exist_ok=True)
-        shutil.copy(built / "bin" / "llama-server", BIN / "llama-server")
+        program = BIN / "llama-server"
+        program.unlink(missing_ok=True)
+        shutil.copy(built / "bin" / program.name, program)
 
 
-def _source(folder: Path) -> Path:
+def _source(python: Path, folder: Path) -> Path:
     """Download the source distribution; return the folder of llama.cpp in it."""
     # The build backend comes from the lock file, not from an isolated environment.
     download = ("download", "--quiet", "--no-deps", "--no-binary=:all:", "--no-build-isolation")
-    pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
+    pip = (python, "-m", "pip", "--disable-pip-version-check")
     run(*pip, *download, "--require-hashes", "--requirement", SOURCE_LOCK, "--dest", folder)
     [archive] = folder.glob("*.tar.gz")
     shutil.unpack_archive(archive, folder)
