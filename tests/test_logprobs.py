@@ -99,6 +99,36 @@ async def test_zero_asks_for_the_chosen_tokens_alone() -> None:
         assert "top_logprobs" not in body
 
 
+THOUGHT = {"content": [token("Hm.", -1)]}
+CALLS = [{"index": 0, "id": "a", "function": {"name": "get", "arguments": "{}"}}]
+NO_TEXT: list[dict[str, Any]] = [
+    {"role": "assistant", "content": None},
+    {"reasoning_content": "Hm."},
+    {"reasoning": "Hm.", "content": ""},
+    {"tool_calls": CALLS},
+    {"tool_calls": CALLS, "content": ""},
+]
+
+
+async def test_only_of_tokens_of_the_text(subtests: pytest.Subtests) -> None:
+    """Those of reasoning and tool calls, which llama.cpp sends too, are not passed on."""
+    async with player() as upstream:
+        for delta in NO_TEXT:
+            with subtests.test(delta=delta):
+                thought = choice(delta=delta, logprobs=THOUGHT)
+                await upstream.play(response(thought, *CHAT), asks(2))
+                assert got(upstream) == EXPECTED
+
+
+async def test_of_a_part_of_a_character() -> None:
+    """A token that does not complete a character comes with empty text, and is passed on."""
+    async with player() as upstream:
+        part = {"content": [{"token": "", "logprob": -1, "bytes": [0xC3]}]}
+        first = choice(delta={"content": "", "tool_calls": None}, logprobs=part)
+        await upstream.play(response(first, *CHAT), asks(2))
+        assert got(upstream) == [pb.TokenLogprob(logprob=-1, raw=b"\xc3"), *EXPECTED]
+
+
 ODD: list[object] = [
     None,
     7,

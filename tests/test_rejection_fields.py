@@ -64,6 +64,9 @@ NAMED_FIELDS: list[tuple[object, tuple[str, ...]]] = [
     (said("the assistant's image is not allowed"), ("parts", "history")),
     (said("temperature must be set for the assistant"), ("params.temperature",)),
     (said("no", param="canary"), ()),
+    (said("JSON schema error at #/properties/a: cannot resolve $ref #/b"), ("format", "tools")),
+    (said("Invalid grammar: a rule has no end"), ("format", "tools")),
+    (said("no JSON schema", param="response_format"), ("format",)),
 ]
 
 
@@ -72,6 +75,36 @@ def test_named_fields(subtests: pytest.Subtests) -> None:
     for body, fields in NAMED_FIELDS:
         with subtests.test(body=body, fields=fields):
             assert rejected(body).fields == fields
+
+
+UNSUPPORTED_PARTS: dict[str, object] = {
+    "llama.cpp": said(
+        "image input is not supported - hint: if this is unexpected, you may need to provide the "
+        "mmproj",
+        code=500,
+        type="server_error",
+    ),
+    "llama.cpp, audio": said("audio input is not supported", code=500, type="server_error"),
+    "Ollama": said("this model is missing data required for image input", type="api_error"),
+}
+
+
+async def test_parts_that_the_model_does_not_take(subtests: pytest.Subtests) -> None:
+    """Also with a 500 it is the caller's error, and not repeated; without parts it is a failure."""
+    part = pb.Part(inline=b"x", media_type="image/png")
+    async with player() as upstream:
+        for name, body in UNSUPPORTED_PARTS.items():
+            encoded = json.dumps(body).encode()
+            refused = response(
+                encoded, status="500 Internal Server Error", content_type="application/json"
+            )
+            with subtests.test(name):
+                got = await upstream.play(refused, pb.Message(content="x", parts=[part]))
+                assert got == Got("", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT)
+                assert upstream.error is not None
+                assert violated_fields_of(upstream.error) == ["parts"]
+                got = await upstream.play(refused, pb.Message(content="x"))
+                assert got.reason == "UPSTREAM_REJECTED_REQUEST"
 
 
 REFUSED_HISTORIES: list[object] = [

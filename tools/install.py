@@ -8,7 +8,8 @@ succeeds, so a second run does nothing and a failed installation is repeated.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
-change tools/litellm or benchmarks/peers/requirements.in and run `make lock`;
+change tools/litellm or benchmarks/peers/requirements.in and run `make lock`
+(tools/llama_server.py says it of llama.cpp);
 change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
 tools/kubernetes_tools.py for those of the chart. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
@@ -27,6 +28,7 @@ from functools import partial
 from pathlib import Path
 
 from kubernetes_tools import kubernetes_tools
+from llama_server import llama_server
 from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, run
 
 LOAD = ROOT / "benchmarks" / "load"
@@ -41,7 +43,7 @@ GO_TOOLS = {
     "grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
 }
-NOT_BUILT = {"prometheus", "chromium"}
+NOT_BUILT = {"prometheus", "chromium", "llama-server"}
 """The tools whose installation does not need Go."""
 CONTAINERS = ("buildah", "podman", "runc", "debootstrap")
 
@@ -158,6 +160,7 @@ def tools() -> Iterator[Tool]:
     peers_python = TOOLS / "bench-peers" / "bin" / "python"
     yield Tool("bench-peers", digest(PEERS_LOCK, *here), peers_python, bench_peers)
     yield Tool("litellm", digest(LITELLM_LOCK, *here), BIN / "litellm", litellm)
+    yield llama_server()
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()

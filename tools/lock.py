@@ -58,6 +58,16 @@ if __name__ == "__main__":
         *("--python-version", "3.11"),  # there is no pyproject.toml with requires-python
     )
     lock(
+        "tools/llama/requirements.in",
+        "tools/llama/requirements.lock",
+        *("--python-version", "3.11"),
+    )
+    lock(
+        "tools/llama/source.in",
+        "tools/llama/source.lock",
+        *("--python-version", "3.11", "--no-deps"),
+    )
+    lock(
         "tools/kubernetes/requirements.in",
         "tools/kubernetes/requirements.lock",
         *("--python-version", "3.11"),

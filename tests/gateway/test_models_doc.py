@@ -25,7 +25,8 @@ EXAMPLE = ROOT / "examples/config/demo.yaml"
 @pytest.mark.parametrize("text", FILES)
 def test_each_file_is_valid(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file of the page is accepted once the keys and the authority that it names are there."""
-    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    for name in ("OPENAI_API_KEY", "LLAMA_API_KEY"):
+        monkeypatch.setenv(name, "key")
     for name in ("anthropic-key", "bedrock-key", "second-key", "east-key", "west-key"):
         (tmp_path / name).write_text("key")
     trustme.CA().cert_pem.write_to_path(tmp_path / "internal-ca.pem")

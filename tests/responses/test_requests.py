@@ -310,6 +310,25 @@ async def test_a_conversation_with_tools() -> None:
         ]
 
 
+async def test_plain_reasoning_goes_back() -> None:
+    """Servers that do not encrypt the reasoning, such as llama.cpp's, get its text back."""
+    content = [{"type": "reasoning_text", "text": "Hm."}]
+    plain = {"type": "reasoning", "id": "rs_1", "summary": [], "content": content}
+    asked = pb.Message(content="What time?", tools=[TOOL])
+    async with responses_player() as upstream:
+        pieces = response(completed({**plain, "encrypted_content": ""}, CALLS[0]))
+        assert await upstream.play(pieces, asked) == Got("", "TOOL_CALLS")
+        called = [call for answer in upstream.answers for call in answer.tool_calls]
+        state = upstream.answers[-1].state
+        history = [
+            pb.Turn(role=pb.ROLE_USER, content="What time?"),
+            pb.Turn(role=pb.ROLE_ASSISTANT, tool_calls=called, state=state),
+            pb.Turn(role=pb.ROLE_TOOL, tool_call_id="a", content="noon"),
+        ]
+        body = await sent(upstream, pb.Message(history=history, tools=[TOOL]))
+        assert body["input"][1] == plain
+
+
 async def test_too_much_reasoning_is_not_kept() -> None:
     """Reasoning items that no state can hold are dropped as a whole: a part would be refused."""
     items = [{**REASONING, "id": name, "encrypted_content": "x" * 1_200_000} for name in "ab"]

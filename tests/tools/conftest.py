@@ -8,15 +8,17 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support import containers
-from support.app import StartApp
+from support.app import StartApp, Stub
 from support.examples import Examples, go_examples, java_examples, node_examples
 from support.litellm_proxy import Proxy, running_proxy
+from support.llama_server import MODEL, LlamaServer, running_llama
 from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
 from support.programs import ROOT
 from tokenwire.app import App
+from tokenwire.v1 import chatgpt_pb2_grpc
 
 
 @pytest.fixture
@@ -52,6 +54,35 @@ def litellm_proxy(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A LiteLLM proxy, which is a third-party OpenAI-compatible server."""
     with running_proxy(tools / "litellm", tmp_path_factory.mktemp("litellm")) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def llama(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+    """llama.cpp's server with a tiny model."""
+    template = ROOT / ".tools" / "llama" / "template.jinja"
+    folder = tmp_path_factory.mktemp("llama")
+    with running_llama(tools / "llama-server", template, folder) as server:
+        yield server
+
+
+@pytest.fixture
+def dialect() -> str:
+    """The dialect of tests that have no other: the one that llama.cpp supports in full."""
+    return "chat"
+
+
+@pytest.fixture
+async def llama_stub(llama: LlamaServer, start_app: StartApp, dialect: str) -> AsyncIterator[Stub]:
+    """A stub of tokenwire in front of llama.cpp's server."""
+    app = await start_app(
+        base_url=llama.base_url,
+        api_key=llama.api_key,
+        model=MODEL,
+        dialect=dialect,
+        merge_tokens=False,  # the model is so fast that a whole answer can arrive in one read
+    )
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        yield chatgpt_pb2_grpc.ChatgptStub(channel)
 
 
 @pytest.fixture(scope="session", params=["go", "node", "java"])

@@ -73,6 +73,11 @@ def decode(event: Event) -> Chunk:
     return chunk
 
 
+def _is_part_of_text(delta: MessageDelta, reasoning: str) -> bool:
+    """Return whether a delta without text belongs to the text, as a part of a character does."""
+    return delta.content is not None and not reasoning and len(delta.tool_calls) <= NULL_BYTES
+
+
 class ChunkReader:
     """Accumulates the chunks of one answer; see `reader.AnswerReader`.
 
@@ -140,8 +145,6 @@ class ChunkReader:
         choice = chunk.choices[0]
         if choice.usage and len(chunk.usage) <= NULL_BYTES:
             self.usage = read_usage(choice.usage) or self.usage
-        if self._with_logprobs:
-            self.logprobs = read_logprobs(choice.logprobs)
         delta = choice.delta or choice.message
         text = ""
         if delta:
@@ -152,6 +155,8 @@ class ChunkReader:
             if self.reasoning:
                 self.others += 1
                 self.stage = self.stage if self.texts else Stage.THINKING
+            if self._with_logprobs and (text or _is_part_of_text(delta, self.reasoning)):
+                self.logprobs = read_logprobs(choice.logprobs)
             if self._state and (self.reasoning or delta.reasoning_details):
                 self._state.add(delta, self.reasoning)
             if delta.refusal:

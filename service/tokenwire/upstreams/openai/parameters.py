@@ -84,6 +84,8 @@ HISTORY: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What upstreams call the order of the turns of a prompt and its tool calls."""
+SCHEMA: Final = re.compile(r"\bjson.?schema\b|\bgrammar\b", re.IGNORECASE)
+"""What upstreams call the form of an answer, or of the arguments of a tool call."""
 QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 
 
@@ -100,7 +102,10 @@ def rejected_fields(body: ErrorBody) -> tuple[str, ...]:
     The caller is blamed for the first one that it set.
     """
     fields = named_fields(body)
-    others = () if fields else ("parts",) * _is_about_parts(body)
+    others: tuple[str, ...] = ()
+    if not fields:
+        others += ("parts",) * _is_about_parts(body)
+        others += ("format", "tools") * bool(SCHEMA.search(body.text))
     if _names_prompt(body) or (not fields and HISTORY.search(body.text)):
         others += ("history",)
     return fields + others

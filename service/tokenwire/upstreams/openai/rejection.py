@@ -112,6 +112,7 @@ def _kind(status: int, content: ErrorBody) -> type[errors.ServiceError] | None:
     if status in FAILURE_BY_STATUS:
         return FAILURE_BY_STATUS[status]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return errors.UpstreamError
+        # Otherwise one caller's requests would look like an upstream that fails.
+        return None if words.is_about_unsupported_parts(content) else errors.UpstreamError
     rules = RULES_BY_STATUS.get(status, DEFAULT_RULES)
     return next((kind for holds, kind in rules if holds(content)), None)

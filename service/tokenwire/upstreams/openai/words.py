@@ -63,6 +63,10 @@ UNKNOWN_MODEL: Final = _compile(
     r"""model.{0,100}(not.?found|not.?exist) | (unknown|no.such|invalid).model\b
     | model\ identifier\ is\ invalid"""
 )
+UNSUPPORTED_PARTS: Final = _compile(
+    r"""\b(image|audio|video)\ input\ is\ not\ supported | required\ for\ (image|audio)\ input\b"""
+)
+"""With 500: llama.cpp and Ollama, of a model that takes only text."""
 TRANSIENT: Final = _compile(
     r"overload | capacity | try\ again\ later | temporar | unavailable | \bbusy\b | \bloading\b"
 )
@@ -120,6 +124,11 @@ def is_about_key(body: ErrorBody) -> bool:
 def is_about_model(body: ErrorBody) -> bool:
     """Report whether the model does not exist."""
     return _matches(UNKNOWN_MODEL, body)
+
+
+def is_about_unsupported_parts(body: ErrorBody) -> bool:
+    """Report whether the model takes no parts of the prompt's kind."""
+    return bool(UNSUPPORTED_PARTS.search(body.text))
 
 
 def is_transient(body: ErrorBody) -> bool:

@@ -1,6 +1,7 @@
 """The reasoning items that a responses upstream needs back after tool calls.
 
-The server stores nothing (`store: false`), so an item must hold its encrypted content.
+The server stores nothing (`store: false`), so an item must hold its content: encrypted, as
+OpenAI's, or plain, as that of servers with open models.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tokenwire.core.conversation_state import MAX_STATE_BYTES, StateCodec
 ITEMS: Final = "items"
 FIELDS: Final = ("type", "id", "summary", "content", "encrypted_content")
 """The fields of a reasoning item that a request may have."""
+CONTENTS: Final = frozenset({"content", "encrypted_content"})
+"""Those that hold the reasoning."""
 REASONING: Final = "reasoning"
 
 
@@ -27,14 +30,16 @@ class ReasoningItems:
         self._size = 0
 
     def add(self, encoded: bytes) -> None:
-        """Add the JSON of an item; one without encrypted content or that is known is ignored."""
+        """Add the JSON of an item; one without content or that is known is ignored."""
         try:
             item = msgspec.json.decode(encoded)
         except (ValueError, RecursionError):
             return
-        if not isinstance(item, dict) or not item.get("encrypted_content"):
+        if not isinstance(item, dict):
             return
-        kept = {name: item[name] for name in FIELDS if item.get(name) is not None}
+        kept = {name: item[name] for name in FIELDS if item.get(name)}
+        if not kept.keys() & CONTENTS:
+            return
         if any(each.get("id") == kept.get("id") for each in self._items):
             return
         self._size += len(msgspec.json.encode(kept))
