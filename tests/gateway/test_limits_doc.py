@@ -17,7 +17,7 @@ from tokenwire.api.codes import CODES
 from tokenwire.cli.keys import hash_of
 from tokenwire.config.gateway import GatewayFileError, load_gateway
 from tokenwire.core import errors
-from tokenwire.limits import entries, lease, shared
+from tokenwire.limits import entries, lease, session, shared
 
 DOC = (ROOT / "docs/callers.md").read_text("utf-8")
 SECTION = DOC[DOC.index("## Limits\n") : DOC.index("## Redis in ten minutes\n")]
@@ -123,7 +123,7 @@ def test_the_numbers_are_right() -> None:
     assert lease.SLICE_TOKENS == 256
     assert "and 256 output tokens is reserved" in SECTION
     assert "more than 256 tokens ahead" in STORE
-    assert shared.ANSWER_SECONDS == 0.25
+    assert session.ANSWER_SECONDS == 0.25
     assert "at most 250 ms" in STORE
     assert shared.RETRY_SECONDS == 1
     assert "asked again every second" in STORE
