@@ -61,8 +61,10 @@ async def _store(program: str, folder: Path) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         *(program, "--port", port, "--bind", "127.0.0.1"),
         *("--dir", str(folder), "--save", "", "--logfile", str(folder / "redis.log")),
-        # Ctrl-C must end it after the service.
-        start_new_session=True,
+        # A reader of this program's output must not wait for the end of the store.
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         yield f"redis://127.0.0.1:{port}/0"
