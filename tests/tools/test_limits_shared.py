@@ -159,3 +159,11 @@ async def test_the_ledger_is_what_the_upstreams_sent(redis: RedisServer, tmp_pat
         await send(worlds[0])
         await sent(worlds[0])
         assert used_by_team(worlds[0]) == {"tokens/month": total + 30, "requests/d": 61}
+
+
+async def test_calls_after_each_other_are_one_stream(redis: RedisServer, tmp_path: Path) -> None:
+    """A caller with one stream may call again as soon as its call has ended, at any server."""
+    async with servers(redis.url, tmp_path, 2, streams=1) as worlds:
+        for _ in range(20):
+            for world in (*worlds, worlds[1]):
+                await send(world)

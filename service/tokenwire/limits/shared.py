@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from tokenwire.core import errors
+from tokenwire.core.limits import STREAMS
 from tokenwire.limits.entries import LIFETIME_SECONDS, LeaseEntry, LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
@@ -121,6 +122,8 @@ class SharedLeases:
     async def take(self, lease: CallerLease) -> LimitRefusal | None:
         """Take a lease; wait for the store for at most ANSWER_SECONDS, and not while it is away.
 
+        If too many calls run, the store is asked once more a moment later.
+
         Raises:
             LimitsUnavailable: The store is away, and calls are refused then.
         """
@@ -128,10 +131,12 @@ class SharedLeases:
         if self.away:
             return self._take_alone(lease, entry)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                refusal = await self._takes.take(lease, entry)
-        except TimeoutError:
-            self._lose(StoreError(StoreFailureCause.TIMEOUT))
+            refusal = await self._ask_to_take(lease, entry)
+            if refusal and refusal.limit == STREAMS:
+                # A call that has just ended counts until the next round of its server.
+                await asyncio.sleep(2 * ROUND_SECONDS)
+                entry = lease.take()
+                refusal = await self._ask_to_take(lease, entry)
         except StoreError as error:
             self._lose(error)
         except asyncio.CancelledError:
@@ -151,6 +156,13 @@ class SharedLeases:
         if refusal:
             self._drop(lease)
         return refusal
+
+    async def _ask_to_take(self, lease: CallerLease, entry: LeaseEntry) -> LimitRefusal | None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._takes.take(lease, entry)
+        except TimeoutError:
+            raise StoreError(StoreFailureCause.TIMEOUT) from None
 
     def renew(self, lease: CallerLease) -> None:
         """Have the next slice of a lease reserved in the background."""
