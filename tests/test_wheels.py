@@ -66,11 +66,11 @@ def test_all_wheels_ask_for_the_same_version() -> None:
 
 
 def test_the_client_is_small(client: Environment) -> None:
-    """The client is below 200 kB, and below 30 MB with gRPC, protobuf and their dependencies."""
+    """The client is below 250 kB, and below 30 MB with gRPC, protobuf and their dependencies."""
     sizes = client.packages()
     needed = {"grpcio", "protobuf", "googleapis-common-protos", "typing-extensions"}
     assert set(sizes) == needed | {"tokenwire-client"}
-    assert sizes["tokenwire-client"] < 200_000
+    assert sizes["tokenwire-client"] < 250_000
     assert sum(sizes.values()) < 30_000_000
 
 
@@ -96,6 +96,14 @@ async def test_the_client_needs_nothing_else(client: Environment) -> None:
         done = await run(client.bin / "python", program, scripted.address, "Why?")
     assert done.code == 0, done.stderr
     assert done.stdout == "blue light\n[1 tokens in, 2 out]\n"
+
+
+async def test_the_extras_are_asked_for(client: Environment) -> None:
+    """Without its packages, the module of an extra says how to install them."""
+    for module, extra in {"functions": "pydantic", "langchain": "langchain"}.items():
+        done = await run(client.bin / "python", "-c", f"import tokenwire_client.{module}")
+        assert done.code == 1
+        assert f'pip install "tokenwire-client[{extra}]"' in done.stderr
 
 
 async def test_the_clients_readme_works(client: Environment) -> None:
