@@ -117,11 +117,12 @@ async def test_the_deadline() -> None:
         await model.ainvoke("hi")
         await in_thread(lambda: list(model.stream("hi", timeout=1000)))
         await model.ainvoke("hi", timeout=None)
+    # gRPC rounds a deadline up, by at most one percent.
     assert left[0] is not None
-    assert 0 < left[0] < 61
+    assert 0 < left[0] < 62
     assert left[1] is not None
-    assert 61 < left[1] < 1001
-    assert left[2] is None or left[2] > 1001
+    assert 62 < left[1] < 1020
+    assert left[2] is None or left[2] > 1020
 
 
 @pytest.mark.parametrize(("max_retries", "expected"), [(0, 1), (1, 2)])
