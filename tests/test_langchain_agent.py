@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from support.app import StartApp
 from support.chat_model import chat_model, in_thread
-from support.scripted_server import ScriptedServer, says
+from support.scripted_server import ScriptedServer, hangs_after, says
 from tokenwire_client.langchain import ChatTokenwire
 from tokenwire_demo import DemoUpstream
 
@@ -76,6 +76,29 @@ async def test_an_agent_that_streams(model: ChatTokenwire) -> None:
     check_conversation(state.values["messages"])
     more = await agent.ainvoke({"messages": [HumanMessage("And now?")]}, thread)
     assert len(more["messages"]) == 6
+
+
+async def test_the_state_of_an_agent_comes_back(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """The upstream gets back what it needs of its first answer, also if that is not shown."""
+    app = await start_app()
+    async with chat_model(app.address, reasoning_effort="low") as model:
+        agent = create_agent(model, [get_weather])
+        async for _ in agent.astream(QUESTION, stream_mode="messages"):
+            pass
+    _, second = upstream.requests
+    assert "does not reason" in second.body["messages"][1]["reasoning_content"]
+
+
+async def test_leaving_an_agent_cancels_its_call() -> None:
+    """If an agent is stopped while its model writes, the call is cancelled."""
+    async with ScriptedServer(hangs_after("a")) as server, chat_model(server.address) as model:
+        agent = create_agent(model, [get_weather])
+        stream = agent.astream(QUESTION, stream_mode="messages")
+        await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined] # an async generator
+        await server.cancelled.wait()
 
 
 class Weather(BaseModel):

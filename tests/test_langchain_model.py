@@ -4,6 +4,7 @@ import asyncio
 import copy
 import pickle
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -208,6 +209,23 @@ def test_it_is_serialized_without_its_key(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert isinstance(made, ChatTokenwire)
     assert (made.target, made.temperature, made.api_key) == ("a:1", 0.5, model.api_key)
+
+
+async def test_a_token_file_comes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The token of a file is sent although the environment has a key; with both given, it fails."""
+    monkeypatch.setenv("TOKENWIRE_API_KEY", "a-key")
+    file = tmp_path / "token"
+    file.write_text("a-token\n")
+    async with (
+        ScriptedServer(says("a")) as server,
+        chat_model(server.address, token_file=file) as model,
+    ):
+        await model.ainvoke("hi")
+    assert server.metadata[0]["authorization"] == "Bearer a-token"
+    with pytest.raises(ValueError, match="key and token_file cannot be combined"):
+        ChatTokenwire(target="a:1", token_file=file, api_key=SecretStr("a-key"))
 
 
 def test_unknown_fields_are_rejected() -> None:

@@ -13,6 +13,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, PrivateAttr
 from typing_extensions import override
 
+from tokenwire_client.caller_credentials import CallerCredentials
 from tokenwire_client.langchain.answers import MessageReader
 from tokenwire_client.langchain.connections import Connections
 from tokenwire_client.langchain.conversation import split
@@ -42,10 +43,16 @@ class ChatTokenwire(ChatTokenwireSettings):
     @override
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
+        if self.token_file is not None and "api_key" not in self.model_fields_set:
+            # The environment is for models that say nothing about who calls.
+            self.api_key = None
+        key = None if self.api_key is None else self.api_key.get_secret_value()
+        # Says at once what is wrong with them. The file may appear later.
+        CallerCredentials(key, self.token_file)
         arguments = {
             "target": self.target,
             "credentials": self.credentials,
-            "key": None if self.api_key is None else self.api_key.get_secret_value(),
+            "key": key,
             "token_file": self.token_file,
             "metadata": self.call_metadata,
             "max_attempts": self.max_retries + 1,
