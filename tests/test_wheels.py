@@ -22,6 +22,7 @@ from tokenwire_client.v1 import chatgpt_pb2_grpc
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CLIENT_TESTS = sorted(map(str, (ROOT / "tests").glob("test_client*.py")))
+CLIENT_DOC = (ROOT / "docs" / "python-client.md").read_text("utf-8")
 ANSWER = "This is tokenwire's built-in demo model"
 
 
@@ -66,12 +67,14 @@ def test_all_wheels_ask_for_the_same_version() -> None:
 
 
 def test_the_client_is_small(client: Environment) -> None:
-    """The client is below 200 kB, and below 30 MB with gRPC, protobuf and their dependencies."""
+    """The client is below 250 kB, and with all that it needs as large as its page says."""
     sizes = client.packages()
     needed = {"grpcio", "protobuf", "googleapis-common-protos", "typing-extensions"}
     assert set(sizes) == needed | {"tokenwire-client"}
-    assert sizes["tokenwire-client"] < 200_000
-    assert sum(sizes.values()) < 30_000_000
+    assert sizes["tokenwire-client"] < 250_000
+    total = sum(sizes.values())
+    assert total < 30_000_000
+    assert f"five packages, {total / 1e6:.0f} MB" in CLIENT_DOC
 
 
 def test_the_clients_bounds_are_those_of_its_stubs() -> None:
@@ -98,10 +101,18 @@ async def test_the_client_needs_nothing_else(client: Environment) -> None:
     assert done.stdout == "blue light\n[1 tokens in, 2 out]\n"
 
 
+async def test_the_extras_are_asked_for(client: Environment) -> None:
+    """Without its packages, the module of an extra says how to install them."""
+    for module, extra in {"functions": "pydantic", "langchain": "langchain"}.items():
+        done = await run(client.bin / "python", "-c", f"import tokenwire_client.{module}")
+        assert done.code == 1
+        assert f'pip install "tokenwire-client[{extra}]"' in done.stderr
+
+
 async def test_the_clients_readme_works(client: Environment) -> None:
     """The programs in the client's README, with and without asyncio, print the answer."""
     programs = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
-    *plain, _ = programs
+    *plain, _, _ = programs
     assert len(plain) == 2
     async with ScriptedServer(says("blue ", "light")) as scripted:
         for program in plain:
@@ -112,11 +123,20 @@ async def test_the_clients_readme_works(client: Environment) -> None:
 
 async def test_the_clients_readme_works_with_pydantic(start_app: StartApp) -> None:
     """The program with functions and classes prints what the demo model answers."""
-    *_, program = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    *_, program, _ = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
     app = await start_app()
     done = await run(sys.executable, "-c", program.replace("localhost:50051", app.address))
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout == "city='simulated' rains=True\n"
+
+
+async def test_the_clients_readme_works_with_langchain(start_app: StartApp) -> None:
+    """The program with the chat model prints what the demo model answers."""
+    *_, program = fenced((ROOT / "client" / "README.md").read_text("utf-8"), "python")
+    app = await start_app()
+    done = await run(sys.executable, "-c", program.replace("localhost:50051", app.address))
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith(ANSWER)
 
 
 async def test_the_clients_tests_pass_with_the_wheel(client: Environment) -> None:

@@ -8,8 +8,8 @@ succeeds, so a second run does nothing and a failed installation is repeated.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
-change tools/litellm or benchmarks/peers/requirements.in and run `make lock`
-(tools/llama_server.py says it of llama.cpp);
+change requirements.in in tools/litellm, tools/langchain-tests or benchmarks/peers
+and run `make lock` (tools/llama_server.py says it of llama.cpp);
 change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
 tools/kubernetes_tools.py for those of the chart. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
@@ -34,6 +34,7 @@ from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, 
 LOAD = ROOT / "benchmarks" / "load"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
+LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
 JAVA_EXAMPLE = ROOT / "examples" / "java"
 OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 
@@ -72,6 +73,11 @@ def litellm() -> None:
     """Install LiteLLM's proxy."""
     environment(TOOLS / "litellm", LITELLM_LOCK)
     link(TOOLS / "litellm" / "bin" / "litellm")
+
+
+def langchain_tests() -> None:
+    """Install LangChain's standard tests, whose plugins of pytest stay out of other tests."""
+    environment(TOOLS / "langchain-tests", LANGCHAIN_TESTS_LOCK)
 
 
 def bench_peers() -> None:
@@ -161,6 +167,9 @@ def tools() -> Iterator[Tool]:
     yield Tool("bench-peers", digest(PEERS_LOCK, *here), peers_python, bench_peers)
     yield Tool("litellm", digest(LITELLM_LOCK, *here), BIN / "litellm", litellm)
     yield llama_server()
+    standard_python = TOOLS / "langchain-tests" / "bin" / "python"
+    standard_pin = digest(LANGCHAIN_TESTS_LOCK, *here)
+    yield Tool("langchain-tests", standard_pin, standard_python, langchain_tests)
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()

@@ -68,6 +68,13 @@ if __name__ == "__main__":
         *("--python-version", "3.11", "--no-deps"),
     )
     lock(
+        "tools/langchain-tests/requirements.in",
+        "tools/langchain-tests/requirements.lock",
+        *("--python-version", "3.11"),
+        # The client's dependencies have the versions that its other tests run with.
+        *("--constraint", "requirements-dev.lock"),
+    )
+    lock(
         "tools/kubernetes/requirements.in",
         "tools/kubernetes/requirements.lock",
         *("--python-version", "3.11"),

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import grpc
 
 from tokenwire_client.version import __version__
 
 Option = tuple[str, str | int]
+SyncInterceptor: TypeAlias = grpc.UnaryUnaryClientInterceptor | grpc.UnaryStreamClientInterceptor
 
 LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|\[::1\]|ipv4:127(\.\d{1,3}){3}|ipv6:\[::1\]")
 """The loopback hosts in gRPC targets."""
@@ -22,6 +24,7 @@ def open_channel(
     credentials: grpc.ChannelCredentials | None,
     max_attempts: int,
     options: Sequence[Option],
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
     """Return a channel for a long-lived client of streamed answers.
 
@@ -31,11 +34,13 @@ def open_channel(
         credentials: The TLS credentials; None for plaintext.
         max_attempts: The most attempts of one call, 1 to MAX_ATTEMPTS.
         options: Channel options of gRPC Core. They override those that are set here.
+        interceptors: What surrounds each call, the outermost first.
     """
     chosen = _channel_options(target, max_attempts, options)
+    # By name, because OpenTelemetry's instrumentation adds its own to this argument.
     if credentials is None:
-        return grpc.aio.insecure_channel(target, chosen)
-    return grpc.aio.secure_channel(target, credentials, chosen)
+        return grpc.aio.insecure_channel(target, chosen, interceptors=list(interceptors))
+    return grpc.aio.secure_channel(target, credentials, chosen, interceptors=list(interceptors))
 
 
 def open_sync_channel(
@@ -43,12 +48,15 @@ def open_sync_channel(
     credentials: grpc.ChannelCredentials | None,
     max_attempts: int,
     options: Sequence[Option],
+    interceptors: Sequence[SyncInterceptor] = (),
 ) -> grpc.Channel:
     """Return a channel for calls that block; see `open_channel`."""
     chosen = _channel_options(target, max_attempts, options)
     if credentials is None:
-        return grpc.insecure_channel(target, chosen)
-    return grpc.secure_channel(target, credentials, chosen)
+        channel = grpc.insecure_channel(target, chosen)
+    else:
+        channel = grpc.secure_channel(target, credentials, chosen)
+    return grpc.intercept_channel(channel, *interceptors) if interceptors else channel
 
 
 def check_attempts(max_attempts: int) -> None:

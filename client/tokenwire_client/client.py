@@ -47,6 +47,7 @@ class Client:
         max_attempts: The most attempts of one call, 1 to 5; 1 disables retries. If
             the server asks to wait before a retry, the next attempt waits.
         options: Channel options of gRPC Core. They override the client's own.
+        interceptors: gRPC's interceptors of calls, the outermost first.
 
     Raises:
         ValueError: `max_attempts` is out of range, `key` is not one line of printable ASCII, or
@@ -63,6 +64,7 @@ class Client:
         metadata: Sequence[Metadatum] = (),
         max_attempts: int = 3,
         options: Sequence[Option] = (),
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         check_attempts(max_attempts)
         self.target = target
@@ -71,6 +73,7 @@ class Client:
         self._metadata = tuple(metadata)
         self._max_attempts = max_attempts
         self._options = tuple(options)
+        self._interceptors = tuple(interceptors)
         self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
@@ -96,7 +99,7 @@ class Client:
         if self._channel is not None:
             raise RuntimeError("this Client is already open; open it once and share it")
         self._channel = open_channel(
-            self.target, self._credentials, self._max_attempts, self._options
+            self.target, self._credentials, self._max_attempts, self._options, self._interceptors
         )
 
     async def close(self) -> None:

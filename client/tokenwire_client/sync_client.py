@@ -9,7 +9,12 @@ import grpc
 from google.protobuf.message import Message as AnyMessage
 
 from tokenwire_client.caller_credentials import CallerCredentials
-from tokenwire_client.channel import Option, check_attempts, open_sync_channel
+from tokenwire_client.channel import (
+    Option,
+    SyncInterceptor,
+    check_attempts,
+    open_sync_channel,
+)
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.sync_stream import SyncAnswerStream
@@ -36,6 +41,7 @@ class SyncClient:
         metadata: Further metadata of every call.
         max_attempts: The most attempts of one call, 1 to 5.
         options: Channel options of gRPC Core.
+        interceptors: gRPC's interceptors of calls that block, the outermost first.
 
     Raises:
         ValueError: `max_attempts` is out of range, `key` is not one line of printable ASCII, or
@@ -52,6 +58,7 @@ class SyncClient:
         metadata: Sequence[Metadatum] = (),
         max_attempts: int = 3,
         options: Sequence[Option] = (),
+        interceptors: Sequence[SyncInterceptor] = (),
     ) -> None:
         check_attempts(max_attempts)
         self.target = target
@@ -60,6 +67,7 @@ class SyncClient:
         self._metadata = tuple(metadata)
         self._max_attempts = max_attempts
         self._options = tuple(options)
+        self._interceptors = tuple(interceptors)
         self._channel: grpc.Channel | None = None
 
     def __enter__(self) -> Self:
@@ -83,7 +91,7 @@ class SyncClient:
         if self._channel is not None:
             raise RuntimeError("this SyncClient is already open; open it once and share it")
         self._channel = open_sync_channel(
-            self.target, self._credentials, self._max_attempts, self._options
+            self.target, self._credentials, self._max_attempts, self._options, self._interceptors
         )
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """The stream of one answer, for code without asyncio."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 
@@ -17,9 +18,12 @@ class SyncAnswerStream(Iterator[Answer]):
     the last reference cancel the call at once, and the server stops the model. Another
     thread may call `close`; the iteration then ends.
 
+    An interceptor may replace gRPC's call by a generator, as OpenTelemetry's does. Then the
+    call starts with the first `next`, and while a thread waits in `next`, another cannot end it.
+
     Attributes:
         trailing_metadata: The trailing metadata of the call; empty until the call
-            ends, and if it was cancelled.
+            ends, if it was cancelled, and if an interceptor hides it.
     """
 
     def __init__(self, call: Any) -> None:
@@ -47,13 +51,14 @@ class SyncAnswerStream(Iterator[Answer]):
         try:
             answer: Answer = next(self._call)
         except StopIteration:
-            self._end(self._call.trailing_metadata())
+            self._end(_trailing_metadata(self._call))
             raise
         except grpc.RpcError as error:
             if self._ended:
                 raise StopIteration from None
-            self._end(self._call.trailing_metadata())
-            raise ChatError.from_rpc_error(self._call) from error
+            # gRPC's exception of a call is the call too.
+            self._end(_trailing_metadata(error))
+            raise ChatError.from_rpc_error(cast("grpc.Call", error)) from error
         except BaseException:
             # Such as KeyboardInterrupt: nobody reads the rest.
             self.close()
@@ -64,7 +69,7 @@ class SyncAnswerStream(Iterator[Answer]):
         """Cancel the call if it is running. After that, the iteration ends."""
         if not self._ended:
             self._end(())
-            self._call.cancel()
+            _cancel(self._call)
 
     def __enter__(self) -> Self:
         return self
@@ -83,3 +88,16 @@ class SyncAnswerStream(Iterator[Answer]):
     def _end(self, metadata: Any) -> None:
         self._ended = True
         self.trailing_metadata = tuple((item.key, item.value) for item in metadata or ())
+
+
+def _cancel(call: Any) -> None:
+    if isinstance(call, Generator):
+        # ValueError: another thread is waiting in it.
+        with suppress(ValueError):
+            call.close()
+    else:
+        call.cancel()
+
+
+def _trailing_metadata(call: Any) -> Any:
+    return () if isinstance(call, Generator) else call.trailing_metadata()
