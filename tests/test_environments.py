@@ -13,7 +13,7 @@ from support.programs import ROOT
 
 pytestmark = pytest.mark.slow
 
-LOCKED_INSTALLS = {"Dockerfile": 2, "tools/environment.py": 1}
+LOCKED_INSTALLS = {"Dockerfile": 2, "tools/environment.py": 1, "tools/llama_server.py": 1}
 """The files in which pip installs from a lock, and how often each does."""
 
 

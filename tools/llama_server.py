@@ -70,9 +70,10 @@ def _install() -> None:
 def _source(python: Path, folder: Path) -> Path:
     """Download the source distribution; return the folder of llama.cpp in it."""
     # The build backend comes from the lock file, not from an isolated environment.
-    download = ("download", "--quiet", "--no-deps", "--no-binary=:all:", "--no-build-isolation")
+    built = ("--no-binary=:all:", "--no-build-isolation", "--requirement", SOURCE_LOCK)
     pip = (python, "-m", "pip", "--disable-pip-version-check")
-    run(*pip, *download, "--require-hashes", "--requirement", SOURCE_LOCK, "--dest", folder)
+    download = (*pip, "download", "--quiet", "--no-deps", "--require-hashes")
+    run(*download, *built, "--dest", folder)
     [archive] = folder.glob("*.tar.gz")
     shutil.unpack_archive(archive, folder)
     [source] = folder.glob("*/vendor/llama.cpp")
