@@ -17,6 +17,8 @@ KEY = "sk-canary-4711"
 DEFAULTS: dict[str, Any] = {
     "listen": "127.0.0.1:50051",
     "metrics_listen": "127.0.0.1:9464",
+    "load_reports": "off",
+    "channelz_listen": None,
     "reflection": "open",
     "tls_certificate_file": None,
     "tls_key_file": None,
@@ -77,6 +79,9 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("TOKENWIRE_LISTEN", "0.0.0.0:1", "listen", "0.0.0.0:1"),
     ("TOKENWIRE_LISTEN", "[::1]:50051", "listen", "[::1]:50051"),
     ("TOKENWIRE_METRICS_LISTEN", "localhost:0", "metrics_listen", "localhost:0"),
+    ("TOKENWIRE_LOAD_REPORTS", "calls", "load_reports", "calls"),
+    ("TOKENWIRE_CHANNELZ_LISTEN", "[::1]:50052", "channelz_listen", "[::1]:50052"),
+    ("TOKENWIRE_CHANNELZ_LISTEN", "localhost:50052", "channelz_listen", "localhost:50052"),
     ("TOKENWIRE_REFLECTION", "callers", "reflection", "callers"),
     ("TOKENWIRE_STATUS_TOKEN", " secret\n", "status_token", pydantic.SecretStr("secret")),
     ("OPENAI_ORG_ID", "org-1", "organization", "org-1"),

@@ -42,6 +42,15 @@ def test_the_largest_request_fits_among_all(monkeypatch: pytest.MonkeyPatch) -> 
     assert "TOKENWIRE_MAX_REQUEST_BYTES," in problem
 
 
+def test_channelz_is_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address of channelz is rejected with several workers, naming both settings."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKENWIRE_CHANNELZ_LISTEN", "127.0.0.1:0")
+    monkeypatch.setenv("TOKENWIRE_WORKERS", "2")
+    [problem] = problems()
+    assert problem.startswith("TOKENWIRE_CHANNELZ_LISTEN has no effect with TOKENWIRE_WORKERS ")
+
+
 BAD_VALUES = [
     ("TOKENWIRE_LISTEN", "nonsense", "must be HOST:PORT, as in 127.0.0.1:50051"),
     ("TOKENWIRE_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"),
@@ -51,6 +60,9 @@ BAD_VALUES = [
     ("TOKENWIRE_LISTEN", "unix:50051", "must be HOST:PORT"),
     ("TOKENWIRE_LISTEN", "unix-abstract:50051", "must be HOST:PORT"),
     ("TOKENWIRE_METRICS_LISTEN", "tcp://10.0.0.1:9464", "must be HOST:PORT"),
+    ("TOKENWIRE_CHANNELZ_LISTEN", "0.0.0.0:50052", "must be HOST:PORT on a loopback address"),
+    ("TOKENWIRE_CHANNELZ_LISTEN", "gateway.svc:50052", "must be HOST:PORT on a loopback"),
+    ("TOKENWIRE_CHANNELZ_LISTEN", "127.0.0.1", "must be HOST:PORT, as in"),
     ("TOKENWIRE_MODEL", "' '", "string should have at least 1 character"),
     ("TOKENWIRE_TEMPERATURE", "3", "input should be less than or equal to 2"),
     ("TOKENWIRE_TEMPERATURE", "nan", "input should be"),

@@ -23,6 +23,7 @@ from tokenwire_demo import scenario_table, step_tables
 from tool import ROOT
 
 PROTO = "tokenwire/v1/chatgpt.proto"
+ORCA = ("tokenwire/xds/orca_load_report.proto", "tokenwire/xds/orca_service.proto")
 PYTHON_PACKAGE = re.compile(r"(?<![\w.])tokenwire\.v1\b")
 """In stubs. Behind a dot it is Java's package."""
 VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
@@ -50,6 +51,18 @@ def stubs(root: Path) -> None:
             # contract's: other languages and reflection know it.
             text = PYTHON_PACKAGE.sub("tokenwire_client.v1", stub.read_text("utf-8"))
             (out / stub.name).write_text(text, "utf-8")
+
+
+def orca_stubs(root: Path) -> None:
+    """Write the Python messages of load reports to service/tokenwire/xds."""
+    out = root / "service"
+    out.mkdir(parents=True, exist_ok=True)
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'proto'}"]
+    subprocess.run(
+        [*protoc, f"--python_out={out}", f"--mypy_out={out}", *ORCA],
+        check=True,
+        env={"PATH": str(Path(sys.executable).parent)},
+    )
 
 
 def versions(root: Path) -> None:
@@ -94,6 +107,7 @@ def fill(root: Path, document: str, parts: dict[str, str]) -> None:
 
 GENERATORS: tuple[Callable[[Path], None], ...] = (
     stubs,
+    orca_stubs,
     versions,
     demo_upstream,
     settings_table,

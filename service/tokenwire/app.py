@@ -13,7 +13,7 @@ from tokenwire.api.chatgpt.models import ModelList
 from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.token_counts import TokenCounts
 from tokenwire.api.codes import failure_outcomes
-from tokenwire.config import Settings, cannot_listen
+from tokenwire.config import Settings, SettingsError, cannot_listen
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
 from tokenwire.observability.logs.call_log import log_call
@@ -28,6 +28,7 @@ from tokenwire.reload import GatewayReloader, reloader
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.authentication import Authenticator
 from tokenwire.server.auxiliary_services import AuxiliaryServices
+from tokenwire.server.channelz import ChannelzServer
 from tokenwire.server.endpoints import serve_endpoints
 from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
@@ -38,6 +39,9 @@ from tokenwire.server.interceptors.outcome import OutcomeInterceptor
 from tokenwire.server.interceptors.parsing import ParsingInterceptor
 from tokenwire.server.interceptors.request_bytes import RequestBytesInterceptor
 from tokenwire.server.interceptors.tracing import TracingInterceptor, annotate_span
+from tokenwire.server.load_meter import LoadMeter
+from tokenwire.server.load_reports import SERVICE as LOAD_REPORTS
+from tokenwire.server.load_reports import LoadReportServicer
 from tokenwire.server.options import server_options
 from tokenwire.server.reflection import enable_reflection
 from tokenwire.server.relay import Relay
@@ -75,6 +79,7 @@ class App:
         metrics_address: The address of the metrics server, as HOST:PORT.
         metrics: The process's metrics.
         offer: The models, and what answers requests for them.
+        channelz: The server of channelz; None if there is none.
     """
 
     def __init__(
@@ -120,6 +125,9 @@ class App:
         self._usage: UsageRecorder | None = None
         if settings.usage_file:
             self._usage = UsageRecorder(settings.usage_file, self.metrics.with_usage)
+        self._load: LoadMeter | None = None
+        if settings.load_reports != "off":
+            self._load = LoadMeter(settings.max_streams, in_calls=settings.load_reports == "calls")
         self._outcome = OutcomeInterceptor(
             on_start=self.metrics.start,
             observers=(
@@ -128,8 +136,10 @@ class App:
                 self.metrics.observe,
                 log_call,
                 *((self._usage.observe,) if self._usage else ()),
+                *((self._load.observe,) if self._load else ()),
                 self._undelivered.observe,
             ),
+            load=self._load,
         )
         self._failed = asyncio.Event()
         self._server = make_server(
@@ -141,6 +151,9 @@ class App:
         )
         self._serve_endpoints()
         self._serve_auxiliary()
+        self.channelz: ChannelzServer | None = None
+        if settings.channelz_listen:
+            self.channelz = ChannelzServer(settings.channelz_listen)
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
 
@@ -168,6 +181,8 @@ class App:
             lambda: admission.in_flight, lambda: admission.queued, lambda: request_bytes.held
         )
         self.metrics.watch_reserved(admission.reserved)
+        if self._load:
+            self._load.watch_queue(lambda: admission.queued)
         self._status = StatusSource(
             self.offer,
             lambda: "serving" if self._health.serving else "not serving",
@@ -177,7 +192,7 @@ class App:
         )
         self._probe = AcceptProbe(method.path for method in METHODS)
         self._shedder = LoadShedder(
-            self._probe, admission, self.metrics, self._authenticator.recognize
+            self._probe, admission, self.metrics, self._authenticator.recognize, self._load
         )
         offer = self.offer
         limits = FieldLimits(settings.max_turns, settings.max_text_bytes)
@@ -227,9 +242,12 @@ class App:
         )
         registrar: Any = self._auxiliary
         health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
+        names = [SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        if self._load:
+            LoadReportServicer(self._load, self.metrics.set_load_report_streams).register(registrar)
+            names.append(LOAD_REPORTS)
         if self._settings.reflection == "off":
             return
-        names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         authorize = self._authorize if self._settings.reflection == "callers" else None
         enable_reflection(names, registrar, self.metrics.set_reflection_streams, authorize)
 
@@ -267,6 +285,12 @@ class App:
             self._metrics_server.stop()
             raise cannot_listen("TOKENWIRE_LISTEN", settings.listen) from None
         self.address = f"{settings.listen.rpartition(':')[0]}:{port}"
+        if self.channelz:
+            try:
+                self.channelz.start()
+            except SettingsError:
+                self._metrics_server.stop()
+                raise
         self._probe.listen(self._server)
         await self._server.start()
         self._probe.start()
@@ -346,5 +370,7 @@ class App:
             asyncio.to_thread(self._telemetry.shutdown),
             *([asyncio.to_thread(self._usage.stop)] if self._usage else ()),
         )
+        if self.channelz:
+            await self.channelz.stop()
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")

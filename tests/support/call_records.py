@@ -16,3 +16,17 @@ def new_call(seconds: float = math.inf) -> CallRecord:
     call = CallRecord("id-1", METHOD, "", CallDeadline(), callers_deadline=now + seconds)
     call.attempts.started = now
     return call
+
+
+def ended_call(status: str, reason: str = "", *, asked: bool = True) -> CallRecord:
+    """Return a record of a call that has ended.
+
+    Args:
+        status: The name of its status.
+        reason: The reason of its failure, if it failed.
+        asked: Whether the upstream was asked.
+    """
+    call = new_call()
+    call.status, call.reason = status, reason or status
+    call.attempts.started *= asked
+    return call

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INITIAL_WINDOW_SIZE = 4
+TRUE_BINARY = 0xFE03
+"""gRPC's own setting."""
 CANCEL = 8
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -69,6 +71,11 @@ async def connect(address: str, window: int = WINDOW_BYTES) -> AsyncIterator[Con
     finally:
         answering.cancel()
         writer.transport.abort()
+
+
+def true_binary() -> bytes:
+    """Return the frame that lets the server send binary metadata without base64."""
+    return _frame(SETTINGS, 0, 0, TRUE_BINARY.to_bytes(2, "big") + (1).to_bytes(4, "big"))
 
 
 def call(

@@ -29,6 +29,7 @@ from tokenwire.config.values import (
     Address,
     CaptureContent,
     Header,
+    LoopbackAddress,
     LowerCase,
     LowerCaseNames,
     Name,
@@ -74,6 +75,18 @@ class Settings(BaseSettings):
         None,
         description="The gateway file: several upstreams, and the models that callers may name "
         "(docs/gateway.md). The settings of one upstream and its models then have no effect.",
+    )
+
+    load_reports: Literal["off", "service", "calls"] = Field(
+        "off",
+        description="Whether clients learn the load of this process, for the policy "
+        "`weighted_round_robin` (docs/load-balancing.md): not at all, from the service "
+        "`OpenRcaService`, or also with each of their calls.",
+    )
+    channelz_listen: LoopbackAddress | None = Field(
+        None,
+        description="HOST:PORT, on a loopback address, of a gRPC server of its own for channelz "
+        "(docs/channelz.md). Unset: none. Not with `TOKENWIRE_WORKERS` above 1.",
     )
 
     reflection: Literal["open", "callers", "off"] = Field(
@@ -347,6 +360,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _a_request_has_room(self) -> Self:
         require_room_for_a_request(self.max_request_bytes, self.max_request_bytes_in_flight)
+        return self
+
+    @model_validator(mode="after")
+    def _channelz_has_one_process(self) -> Self:
+        if self.workers > 1:
+            require_unset(
+                "TOKENWIRE_CHANNELZ_LISTEN",
+                is_set=self.channelz_listen is not None,
+                beside="TOKENWIRE_WORKERS above 1, because only one process can listen there",
+            )
         return self
 
     @model_validator(mode="after")

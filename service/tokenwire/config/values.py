@@ -1,5 +1,6 @@
 """The types of settings, with their parsing and validation."""
 
+import ipaddress
 import math
 from typing import Annotated, Final
 
@@ -32,6 +33,21 @@ def _address(value: object) -> object:
         or not (port.isascii() and port.isdecimal() and int(port) <= MAX_PORT)
     ):
         raise PydanticCustomError("address", "must be HOST:PORT, as in 127.0.0.1:50051")
+    return value
+
+
+def _loopback_address(value: object) -> object:
+    host = str(_address(value)).rpartition(":")[0].strip("[]")
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise PydanticCustomError(
+            "loopback",
+            "must be HOST:PORT on a loopback address, as in 127.0.0.1:50052, because it shows the "
+            "addresses of all clients to everyone who reaches it",
+        )
     return value
 
 
@@ -121,6 +137,9 @@ CaptureContent = Annotated[bool, BeforeValidator(_capture_content)]
 
 Address = Annotated[str, BeforeValidator(_address)]
 """HOST:PORT, with an IPv6 host in brackets."""
+
+LoopbackAddress = Annotated[str, BeforeValidator(_loopback_address)]
+"""HOST:PORT that only this machine, or pod, can reach."""
 
 Header = Annotated[Name | None, BeforeValidator(_header)]
 SecretHeader = Annotated[SecretStr | None, BeforeValidator(_header)]

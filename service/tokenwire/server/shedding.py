@@ -15,6 +15,7 @@ from tokenwire.server.accept_probe import BACKLOG_SECONDS, AcceptProbe
 from tokenwire.server.authentication import Recognize
 from tokenwire.server.interceptors.admission import RETRY_AFTER_SECONDS, AdmissionInterceptor
 from tokenwire.server.interceptors.base import Context, Metadata
+from tokenwire.server.load_meter import LoadMeter
 from tokenwire.server.request_id import REQUEST_ID
 from tokenwire.server.share_key import NOBODY, ShareKey, share_key
 
@@ -39,6 +40,7 @@ class LoadShedder:
         admission: Decides whether a call would get a slot.
         metrics: Counts the calls.
         recognize: Finds the caller of a call at once.
+        load: Counts the calls too, and makes the load report of each; None if there are none.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class LoadShedder:
         admission: AdmissionInterceptor,
         metrics: Metrics,
         recognize: Recognize,
+        load: LoadMeter | None = None,
     ) -> None:
+        self._load = load
         self._probe = probe
         self._admission = admission
         self._metrics = metrics
@@ -104,6 +108,9 @@ class LoadShedder:
             asyncio.get_running_loop().call_later(REPORT_INTERVAL_SECONDS, self._report)
         self._unreported += 1
         text, trailers = self._status.for_call(request_id)
+        if self._load:
+            self._load.note_shed()
+            trailers = (*trailers, *self._load.trailers())
         await context.abort(code, text, (*trailers, (REQUEST_ID, request_id)))
 
     def _let_unknown_go_on(self) -> bool:

@@ -225,6 +225,10 @@ class Declarations:
         self.reflection_streams = self._gauge(
             "tokenwire_reflection_streams", "Open streams of reflection."
         )
+        self.load_report_streams = self._gauge(
+            "tokenwire_load_report_streams",
+            "Open streams of load reports, one for each connection of a client that asks for them.",
+        )
         self.incomplete_requests = self._gauge(
             "tokenwire_incomplete_requests",
             "Calls, health checks included, whose request message has not come yet.",

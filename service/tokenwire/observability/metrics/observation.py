@@ -170,6 +170,10 @@ class Metrics:
         """Set the number of open streams of the reflection service."""
         self._declared.reflection_streams.set(streams)
 
+    def set_load_report_streams(self, streams: int) -> None:
+        """Set the number of open streams of load reports."""
+        self._declared.load_report_streams.set(streams)
+
     def watch_reserved(self, reserved: Callable[[], int]) -> None:
         """Export the number of slots reserved for connections or callers, read at each scrape."""
         self._declared.reserved.set_function(reserved)

@@ -29,6 +29,7 @@ from tokenwire.core.errors import (
 from tokenwire.observability.logs import frames_of
 from tokenwire.server import client_deadline
 from tokenwire.server.interceptors.base import CallHandler, Context
+from tokenwire.server.load_meter import LoadMeter
 from tokenwire.server.request_id import REQUEST_ID
 
 BUG_EXCEPTIONS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, SystemExit)
@@ -57,9 +58,13 @@ class OutcomeInterceptor:
     Args:
         on_start: Called with the record of each call that begins.
         observers: Called in order with the record of each call that ends.
+        load: Counts the calls that begin, and makes their load reports; None if there are none.
     """
 
-    def __init__(self, on_start: Observer, observers: Iterable[Observer]) -> None:
+    def __init__(
+        self, on_start: Observer, observers: Iterable[Observer], load: LoadMeter | None = None
+    ) -> None:
+        self._load = load
         self._on_start = on_start
         self._observers = tuple(observers)
         self._running: set[CallDeadline] = set()
@@ -81,7 +86,7 @@ class OutcomeInterceptor:
         """Run the call, complete its record, and send the status of a failure."""
         deadline = call.deadline
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-        _notify((self._on_start,), call)
+        self._begin(call)
         self._running.add(deadline)
         failure: ServiceError | None = None
         try:
@@ -110,6 +115,7 @@ class OutcomeInterceptor:
             # gRPC sends the status when this function returns, so the last Answer must be sent.
             if call.last_write and not call.last_write.done():
                 await asyncio.wait((call.last_write,))
+            self._add_load(call, context)
             # Breaks a reference cycle: the tasks' context refers to the call.
             call.first_write = call.last_write = None
         else:
@@ -122,7 +128,7 @@ class OutcomeInterceptor:
                 call.limit = failure.limit
             self._complete(call, code, failure.reason)
             try:
-                await _send_status(failure, code, late, call, context)
+                await self._send_status(failure, code, late, call, context)
             except grpc.aio.InternalError:
                 # The caller disconnected before it received the status.
                 raise asyncio.CancelledError from None
@@ -153,11 +159,41 @@ class OutcomeInterceptor:
         for deadline in tuple(self._running):
             deadline.interrupt(ServerShuttingDown)
 
+    def _begin(self, call: CallRecord) -> None:
+        _notify((self._on_start,), call)
+        if self._load:
+            self._load.start()
+
+    def _add_load(self, call: CallRecord, context: Context) -> None:
+        """Add the load report to the trailing metadata of a call that succeeds."""
+        if self._load:
+            request_id = (REQUEST_ID, call.request_id)
+            context.set_trailing_metadata((request_id, *self._load.trailers()))
+
     def _complete(self, call: CallRecord, code: grpc.StatusCode, reason: str = "") -> None:
         call.ended = time.monotonic()
         call.status = code.name
         call.reason = reason or code.name
         _notify(self._observers, call)
+
+    async def _send_status(
+        self,
+        failure: ServiceError,
+        code: grpc.StatusCode,
+        late_error: LateError | None,
+        call: CallRecord,
+        context: Context,
+    ) -> None:
+        if call.first_write and not call.first_write.done():
+            await call.first_write
+        if late_error:
+            # For clients of the original contract, which ignore the status.
+            await context.write(late_error(failure.reason, call))
+        status = to_status(failure, code, call.request_id)
+        request_id = ((REQUEST_ID, call.request_id),)
+        load = self._load.trailers() if self._load else ()
+        trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id, *load)
+        await context.abort(status.code, status.details, trailers)
 
 
 def _notify(observers: Iterable[Observer], call: CallRecord) -> None:
@@ -175,24 +211,6 @@ def _is_cancelled(call: CallRecord, error: BaseException) -> bool:
         return True
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
-async def _send_status(
-    failure: ServiceError,
-    code: grpc.StatusCode,
-    late_error: LateError | None,
-    call: CallRecord,
-    context: Context,
-) -> None:
-    if call.first_write and not call.first_write.done():
-        await call.first_write
-    if late_error:
-        # For clients of the original contract, which ignore the status.
-        await context.write(late_error(failure.reason, call))
-    status = to_status(failure, code, call.request_id)
-    request_id = ((REQUEST_ID, call.request_id),)
-    trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id)
-    await context.abort(status.code, status.details, trailers)
 
 
 def _cancellation_code(call: CallRecord, context: Context) -> grpc.StatusCode:

@@ -1,0 +1,1 @@
+"""Stubs generated from proto/tokenwire/xds by `make generate`."""
