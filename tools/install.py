@@ -32,6 +32,7 @@ from llama_server import llama_server
 from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, run
 
 LOAD = ROOT / "benchmarks" / "load"
+BALANCING = ROOT / "tests" / "tools" / "balancing"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
@@ -132,6 +133,11 @@ def load() -> None:
     run("go", "build", "-o", BIN / "load", ".", cwd=LOAD)
 
 
+def balancing() -> None:
+    """Build the client of the tests of load balancing."""
+    run("go", "build", "-o", BIN / "balancing", ".", cwd=BALANCING)
+
+
 def tools() -> Iterator[Tool]:
     """Yield every tool that tests need, the fastest to install first."""
     npm_files = ("package.json", "package-lock.json")
@@ -161,6 +167,9 @@ def tools() -> Iterator[Tool]:
     stubs = sorted((ROOT / "gen" / "go").rglob("*.go"))
     sources = [*sorted(LOAD.glob("*.go")), LOAD / "go.mod", LOAD / "go.sum", *stubs]
     yield Tool("load", digest(*sources), BIN / "load", load)
+
+    sources = [*sorted(BALANCING.glob("*.go")), BALANCING / "go.mod", BALANCING / "go.sum", *stubs]
+    yield Tool("balancing", digest(*sources), BIN / "balancing", balancing)
 
     here = (sys.version, str(ROOT))
     peers_python = TOOLS / "bench-peers" / "bin" / "python"
