@@ -14,6 +14,7 @@ from support.call_records import METHOD
 from support.helpers import collect
 from support.orca import reported
 from support.world import within
+from test_reflection import ask, pool_of
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.observability.metrics import Metrics
@@ -192,6 +193,18 @@ async def test_a_long_request_is_rejected(start_app: StartApp) -> None:
     async with grpc.aio.insecure_channel(app.address) as channel:
         code = await reports_of(channel)(request).code()
     assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_reflection_knows_the_service(start_app: StartApp) -> None:
+    """With the setting, reflection lists the service and has the files of its messages."""
+    app = await start_app(load_reports="service")
+    async with grpc.aio.insecure_channel(app.address) as channel:
+        listed = await ask(channel, list_services="")
+        found = await ask(channel, file_containing_symbol=load_reports.SERVICE)
+    services = {each.name for each in listed.list_services_response.service}
+    assert load_reports.SERVICE in services
+    method = pool_of(found).FindServiceByName(load_reports.SERVICE).methods_by_name
+    assert list(method) == [load_reports.METHOD]
 
 
 async def test_a_drain_ends_the_streams(upstream: DemoUpstream) -> None:
