@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chart import chart
@@ -24,6 +24,7 @@ from tool import ROOT
 
 PROTO = "tokenwire/v1/chatgpt.proto"
 ORCA = ("tokenwire/xds/orca_load_report.proto", "tokenwire/xds/orca_service.proto")
+XAI_PROTO = "tokenwire/xai/v1/xai.proto"
 PYTHON_PACKAGE = re.compile(r"(?<![\w.])tokenwire\.v1\b")
 """In stubs. Behind a dot it is Java's package."""
 VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
@@ -31,8 +32,21 @@ VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.p
 
 def stubs(root: Path) -> None:
     """Write the Python stubs of the contract to client/tokenwire_client/v1."""
-    out = root / "client" / "tokenwire_client" / "v1"
-    out.mkdir(parents=True, exist_ok=True)
+    for name, text in compiled(PROTO):
+        # protoc names Python's package after the path of the proto file, which is the
+        # contract's: other languages and reflection know it.
+        renamed = PYTHON_PACKAGE.sub("tokenwire_client.v1", text)
+        write_stub(root / "client" / "tokenwire_client" / "v1" / name, renamed)
+
+
+def xai_stubs(root: Path) -> None:
+    """Write the Python stubs of the API of xAI, which only the service uses."""
+    for name, text in compiled(XAI_PROTO):
+        write_stub((root / "service" / XAI_PROTO).parent / name, text)
+
+
+def compiled(proto: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each Python stub of a file under proto/."""
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'proto'}"]
     with tempfile.TemporaryDirectory() as made:
         subprocess.run(
@@ -40,17 +54,20 @@ def stubs(root: Path) -> None:
                 *protoc,
                 *(f"--python_out={made}", f"--mypy_out={made}"),
                 *(f"--grpc_python_out={made}", f"--mypy_grpc_out={made}"),
-                PROTO,
+                proto,
             ],
             check=True,
             # The mypy plugins of protoc are installed next to the interpreter.
             env={"PATH": str(Path(sys.executable).parent)},
         )
-        for stub in (Path(made) / PROTO).parent.iterdir():
-            # protoc names Python's package after the path of the proto file, which is the
-            # contract's: other languages and reflection know it.
-            text = PYTHON_PACKAGE.sub("tokenwire_client.v1", stub.read_text("utf-8"))
-            (out / stub.name).write_text(text, "utf-8")
+        for stub in (Path(made) / proto).parent.iterdir():
+            yield stub.name, stub.read_text("utf-8")
+
+
+def write_stub(path: Path, text: str) -> None:
+    """Write a stub, and the folder that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
 
 
 def orca_stubs(root: Path) -> None:
@@ -108,6 +125,7 @@ def fill(root: Path, document: str, parts: dict[str, str]) -> None:
 GENERATORS: tuple[Callable[[Path], None], ...] = (
     stubs,
     orca_stubs,
+    xai_stubs,
     versions,
     demo_upstream,
     settings_table,

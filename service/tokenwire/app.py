@@ -13,6 +13,9 @@ from tokenwire.api.chatgpt.models import ModelList
 from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
 from tokenwire.api.chatgpt.token_counts import TokenCounts
 from tokenwire.api.codes import failure_outcomes
+from tokenwire.api.xai.service import METHODS as XAI_METHODS
+from tokenwire.api.xai.service import SERVICES as XAI_SERVICES
+from tokenwire.api.xai.service import XaiService
 from tokenwire.config import Settings, SettingsError, cannot_listen
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
@@ -87,9 +90,12 @@ class App:
     ) -> None:
         self._settings = settings
         self._stopped = False
+        self._serves_xai = "xai" in settings.protocols
+        self._methods = (*METHODS, *XAI_METHODS) if self._serves_xai else METHODS
+        self._services = (SERVICE, *XAI_SERVICES) if self._serves_xai else (SERVICE,)
         self.offer = offer = build_offer(settings, model)
         self.metrics = Metrics(
-            METHODS,
+            self._methods,
             failure_outcomes(),
             offer.catalog().defaults.model_names,
             offer.provider,
@@ -107,7 +113,7 @@ class App:
             offer.gateway.router.start_span = RouteSpans(self._telemetry.provider).start
         self._lag = EventLoopLagMonitor(self.metrics.observe_lag)
         self._health = HealthServicer(
-            (SERVICE,),
+            self._services,
             self.metrics.set_watches,
             self.metrics.note_call,
         )
@@ -190,7 +196,7 @@ class App:
             lambda: (admission.in_flight, admission.queued),
             lambda: self._reloader is None or self._reloader.usable,
         )
-        self._probe = AcceptProbe(method.path for method in METHODS)
+        self._probe = AcceptProbe(method.path for method in self._methods)
         self._shedder = LoadShedder(
             self._probe, admission, self.metrics, self._authenticator.recognize, self._load
         )
@@ -208,6 +214,10 @@ class App:
             self._spans.start,
             [each.endpoint() for each in others],
         )
+        endpoints = service.endpoints()
+        if self._serves_xai:
+            xai = XaiService(service, settings.max_turns, settings.max_text_bytes)
+            endpoints += xai.endpoints()
         interceptors = (
             # Outermost, so that the logs and metrics of the call belong to its span.
             TracingInterceptor(self._telemetry.provider),
@@ -222,7 +232,7 @@ class App:
         )
         serve_endpoints(
             self._server,
-            service.endpoints(),
+            endpoints,
             Entry(
                 self._shedder,
                 self._requests,
@@ -242,7 +252,7 @@ class App:
         )
         registrar: Any = self._auxiliary
         health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
-        names = [SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        names = [*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         if self._load:
             LoadReportServicer(self._load, self.metrics.set_load_report_streams).register(registrar)
             names.append(LOAD_REPORTS)

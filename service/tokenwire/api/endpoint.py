@@ -33,9 +33,14 @@ class Endpoint:
         serialize: Serializes a response message.
         encode: Converts an event of a streaming method, except the Completion, to a message; None
             for a unary method.
+        encode_finish: Converts the Completion to a message before the last one; None if the method
+            has no such message.
         encode_last: Converts the Completion to the last message; None for a unary method.
         late_error: Returns the message that reports a failure's reason within a stream, for
             clients that ignore the status; None if the method has no such clients.
+        field_name: Returns the contract's name of a field that an error names by its path in
+            openai.Message; None if they are the same.
+        clients_retry: Whether clients of the method retry UNAVAILABLE unless they are told not to.
     """
 
     method: Method
@@ -43,9 +48,12 @@ class Endpoint:
     parse: Callable[[bytes], Message]
     handle: EndpointHandler
     serialize: Callable[[Any], bytes]
-    encode: Callable[[Any], Message] | None = None
+    encode: Callable[[Any, CallRecord], Message] | None = None
+    encode_finish: Callable[[Completion, CallRecord], Message] | None = None
     encode_last: Callable[[Completion, CallRecord], Message] | None = None
     late_error: Callable[[str, CallRecord], Message] | None = None
+    field_name: Callable[[str], str] | None = None
+    clients_retry: bool = False
 
     def __post_init__(self) -> None:
         streams = self.method.type is MethodType.SERVER_STREAM

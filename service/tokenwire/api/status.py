@@ -15,6 +15,7 @@ from tokenwire.core.errors import (
     CallerBudgetExhausted,
     InvalidField,
     LimitReached,
+    ServerShuttingDown,
     ServiceError,
     UpstreamQuotaExhausted,
 )
@@ -51,6 +52,15 @@ def extra_trailers(error: ServiceError) -> tuple[tuple[str, str], ...]:
     if error.retry_after is not None:
         return ((PUSHBACK, str(min(_milliseconds(error.retry_after), MAX_PUSHBACK_MS))),)
     return ()
+
+
+def without_retry(error: ServiceError) -> tuple[tuple[str, str], ...]:
+    """Return trailing metadata that keeps clients from repeating a call that failed with `error`.
+
+    The service has repeated the upstream request itself, as far as its budget allows. If it shuts
+    down there is none: another instance may answer.
+    """
+    return () if isinstance(error, ServerShuttingDown) else ((PUSHBACK, "-1"),)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -37,6 +37,7 @@ from tokenwire.config.values import (
     OtelFlag,
     PositiveSeconds,
     Prices,
+    Protocols,
     ProviderName,
     Seconds,
     SecretHeader,
@@ -89,6 +90,12 @@ class Settings(BaseSettings):
         "(docs/channelz.md). Unset: none. Not with `TOKENWIRE_WORKERS` above 1.",
     )
 
+    protocols: Protocols = Field(
+        frozenset(),
+        description="Further protocols to serve on the gRPC port, separated by commas: `xai`, the "
+        "API of xAI for clients such as `xai-sdk` (docs/clients.md). Empty: `openai.Chatgpt` "
+        "alone.",
+    )
     reflection: Literal["open", "callers", "off"] = Field(
         "open",
         description="Who may ask reflection for the contract: everyone (`open`), those who may "

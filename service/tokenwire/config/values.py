@@ -2,7 +2,7 @@
 
 import ipaddress
 import math
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -119,6 +119,9 @@ ProviderName = Annotated[Name, BeforeValidator(lambda value: PROVIDERS.get(value
 """The name of a provider: that of its extra, or LangChain's."""
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 """Names, separated by commas."""
+
+Protocols = Annotated[frozenset[Literal["xai"]], NoDecode, BeforeValidator(_split)]
+"""Names of protocols, separated by commas."""
 
 LowerCase = Annotated[str, StringConstraints(to_lower=True, strip_whitespace=True)]
 LowerCaseNames = Annotated[

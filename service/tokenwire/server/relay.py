@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import aclosing
 
 from google.protobuf.message import Message
@@ -28,6 +29,7 @@ class Relay:
     def endpoint_handler(self, endpoint: Endpoint) -> CallHandler:
         """Return the handler at the end of the interceptor chain."""
         encode, encode_last = endpoint.encode, endpoint.encode_last
+        encode_finish = endpoint.encode_finish
         if encode is None or encode_last is None:
 
             async def unary(call: CallRecord, request: object, context: Context) -> None:
@@ -61,30 +63,47 @@ class Relay:
                     # Counted before the write: gRPC may deliver it even if the write fails.
                     call.answers_sent += 1
                     if call.answers_sent > 1:
-                        await context.write(encode(event))
+                        await context.write(encode(event, call))
                     else:
-                        call.first_write = _begin_write(encode(event), context)
+                        call.first_write = _begin_write(context.write(encode(event, call)))
                         await asyncio.shield(call.first_write)
                     deadline.end_write()
             assert call.completion is not None  # noqa: S101 - the last event is a Completion
-            await self._write_last(encode_last(call.completion, call), call, context)
+            last = encode_last(call.completion, call)
+            if encode_finish is None:
+                await self._write_last(last, call, context)
+            else:
+                finish = encode_finish(call.completion, call)
+                await self._write_last(last, call, context, finish)
 
         return stream
 
-    async def _write_last(self, message: Message, call: CallRecord, context: Context) -> None:
+    async def _write_last(
+        self, message: Message, call: CallRecord, context: Context, before: Message | None = None
+    ) -> None:
+        """Write the last message, and another one before it if there is one."""
         if self._write_pacer.must_wait():
             await self._write_pacer.wait()
         # The answer is complete: the time limit only ends the wait and does not fail the call.
         call.deadline.begin_write(self._reader_seconds)
         call.answers_sent += 1
-        call.last_write = _begin_write(message, context)
+        if before is None:
+            call.last_write = _begin_write(context.write(message))
+        else:
+            call.answers_sent += 1
+            call.last_write = _begin_write(_write_both(before, message, context))
         call.first_write = call.first_write or call.last_write
         await asyncio.shield(call.last_write)
 
 
-def _begin_write(message: Message, context: Context) -> asyncio.Future[None]:
+async def _write_both(first: Message, second: Message, context: Context) -> None:
+    await context.write(first)
+    await context.write(second)
+
+
+def _begin_write(writing: Awaitable[None]) -> asyncio.Future[None]:
     """Start a write that continues if the call's task is cancelled."""
-    write = asyncio.ensure_future(context.write(message))
+    write = asyncio.ensure_future(writing)
     write.add_done_callback(_retrieve_exception)
     return write
 

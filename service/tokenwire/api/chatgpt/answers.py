@@ -22,8 +22,9 @@ STAGES: Final = {
 }
 
 
-def to_answer(delta: Delta) -> pb.Answer:
+def to_answer(delta: Delta, call: CallRecord) -> pb.Answer:
     """Convert a part of the answer to a message."""
+    del call
     if delta.reasoning or delta.tool_calls or delta.logprobs:
         return pb.Answer(
             content=delta.text,

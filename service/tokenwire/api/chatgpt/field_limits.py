@@ -8,11 +8,11 @@ inline data of parts, so it has a limit of its own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 
 from tokenwire.api.chatgpt.formats import MAX_CHOICES
 from tokenwire.api.chatgpt.labels import MAX_LABELS
@@ -51,24 +51,23 @@ _Fields: TypeAlias = Mapping[int, _Field]
 tag."""
 
 
-def _fields(message: Descriptor, path: str = "") -> dict[int, _Field]:
+def _fields(message: Descriptor, path: str = "", inline: Collection[str] = ()) -> dict[int, _Field]:
     return {
         each.number << TYPE_BITS | DELIMITED: _Field(
             path + each.name,
             each.is_repeated,
-            _fields(each.message_type, f"{path}{each.name}.") if each.message_type else None,
-            _is_inline(each),
+            _fields(each.message_type, f"{path}{each.name}.", inline)
+            if each.message_type
+            else None,
+            each.full_name in inline,
         )
         for each in message.fields
-        if each.is_repeated or each.message_type or _is_inline(each)
+        if each.is_repeated or each.message_type or each.full_name in inline
     }
 
 
-def _is_inline(field: FieldDescriptor) -> bool:
-    return field is pb.Part.DESCRIPTOR.fields_by_name["inline"]
-
-
-MESSAGE: Final = _fields(pb.Message.DESCRIPTOR)
+INLINE: Final = ("openai.Part.inline",)
+MESSAGE: Final = _fields(pb.Message.DESCRIPTOR, inline=INLINE)
 
 
 class FieldCounts:
@@ -78,21 +77,36 @@ class FieldCounts:
         message: The type.
         lists: The maximum number of items of each repeated field, by its path.
         whole: The name of the request in errors.
+        inline: The full names of the fields with inline data.
+        max_fields: The maximum number of fields besides a few thousand; None for one for each item
+            of the lists.
+        max_text_bytes: The maximum bytes of a request without its inline data.
 
     Attributes:
         lists: See above.
     """
 
-    def __init__(
-        self, message: Descriptor, lists: Mapping[str, int] | None = None, *, whole: str = "request"
+    def __init__(  # noqa: PLR0913 - each limit by its own name
+        self,
+        message: Descriptor,
+        lists: Mapping[str, int] | None = None,
+        *,
+        whole: str = "request",
+        inline: Collection[str] = (),
+        max_fields: int | None = None,
+        max_text_bytes: int = sys.maxsize,
     ) -> None:
         self.lists = dict(lists or {})
-        self._fields = MESSAGE if message is pb.Message.DESCRIPTOR else _fields(message)
+        is_message = message is pb.Message.DESCRIPTOR
+        self._fields = MESSAGE if is_message else _fields(message, inline=inline)
         self._whole = whole
-        self._max_fields = sum(self.lists.values()) + OTHER_FIELDS
+        most = sum(self.lists.values()) if max_fields is None else max_fields
+        self._max_fields = most + OTHER_FIELDS
         # A request of this size cannot exceed a limit.
-        self._unchecked_bytes = SMALLEST_FIELD_BYTES * min([OTHER_FIELDS, *self.lists.values()])
-        self._max_text_bytes = sys.maxsize
+        self._unchecked_bytes = min(
+            SMALLEST_FIELD_BYTES * min([OTHER_FIELDS, *self.lists.values()]), max_text_bytes
+        )
+        self._max_text_bytes = max_text_bytes
 
     def check(self, request: bytes) -> None:
         """Check a serialized request.
@@ -134,11 +148,15 @@ class FieldLimits(FieldCounts):
             "tools": MAX_TOOLS,
             "labels": MAX_LABELS,
         }
-        super().__init__(pb.Message.DESCRIPTOR, lists, whole="message")
-        self._max_fields = FIELDS_PER_TURN * max_turns + OTHER_FIELDS
+        super().__init__(
+            pb.Message.DESCRIPTOR,
+            lists,
+            whole="message",
+            max_fields=FIELDS_PER_TURN * max_turns,
+            max_text_bytes=max_text_bytes,
+        )
         # A request of this size cannot exceed the limits that depend on the arguments.
         self._unchecked_bytes = min(SMALLEST_FIELD_BYTES * max_turns, max_text_bytes)
-        self._max_text_bytes = max_text_bytes
 
 
 @dataclass(slots=True)

@@ -12,15 +12,15 @@ from functools import partial
 from typing import Final, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 
 from tokenwire.api.codes import code_of
 from tokenwire.api.endpoint import Endpoint
-from tokenwire.api.status import extra_trailers, to_status
+from tokenwire.api.status import extra_trailers, to_status, without_retry
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import (
     InternalError,
+    InvalidField,
     LimitReached,
     ServerShuttingDown,
     ServiceError,
@@ -47,7 +47,6 @@ QUIET_SLEEPS: Final = 5
 of the event-loop iterations in between."""
 
 Observer: TypeAlias = Callable[[CallRecord], None]
-LateError: TypeAlias = Callable[[str, CallRecord], Message]
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +72,11 @@ class OutcomeInterceptor:
 
     def wrap(self, endpoint: Endpoint, next_handler: CallHandler) -> CallHandler:
         """Return a handler that runs `next_handler` and determines the call's outcome."""
-        return partial(self._intercept, endpoint.late_error, next_handler)
+        return partial(self._intercept, endpoint, next_handler)
 
     async def _intercept(
         self,
-        late_error: LateError | None,
+        endpoint: Endpoint,
         next_handler: CallHandler,
         call: CallRecord,
         request: object,
@@ -119,19 +118,39 @@ class OutcomeInterceptor:
             # Breaks a reference cycle: the tasks' context refers to the call.
             call.first_write = call.last_write = None
         else:
-            begun = call.attempts.received or call.tokens > 0
-            code = code_of(type(failure), begun=begun)
-            late = late_error if call.answers_sent and not deadline.writing else None
-            # Counted before the write, like every Answer.
-            call.answers_sent += late is not None
-            if isinstance(failure, LimitReached):
-                call.limit = failure.limit
-            self._complete(call, code, failure.reason)
             try:
-                await self._send_status(failure, code, late, call, context)
+                await self._fail(failure, endpoint, call, context)
             except grpc.aio.InternalError:
                 # The caller disconnected before it received the status.
                 raise asyncio.CancelledError from None
+
+    async def _fail(
+        self, failure: ServiceError, endpoint: Endpoint, call: CallRecord, context: Context
+    ) -> None:
+        """Complete the record of a failed call, and send its status."""
+        begun = call.attempts.received or call.tokens > 0
+        code = code_of(type(failure), begun=begun)
+        late = endpoint.late_error if call.answers_sent and not call.deadline.writing else None
+        # Counted before the write, like every Answer.
+        call.answers_sent += late is not None
+        if isinstance(failure, LimitReached):
+            call.limit = failure.limit
+        self._complete(call, code, failure.reason)
+        if call.first_write and not call.first_write.done():
+            await call.first_write
+        if late:
+            # For clients of the original contract, which ignore the status.
+            await context.write(late(failure.reason, call))
+        if endpoint.field_name and isinstance(failure, InvalidField):
+            failure.field = endpoint.field_name(failure.field)
+        extra = extra_trailers(failure)
+        if endpoint.clients_retry and code is grpc.StatusCode.UNAVAILABLE:
+            extra = extra or without_retry(failure)
+        status = to_status(failure, code, call.request_id)
+        request_id = ((REQUEST_ID, call.request_id),)
+        load = self._load.trailers() if self._load else ()
+        trailers = (*(status.trailing_metadata or ()), *extra, *request_id, *load)
+        await context.abort(status.code, status.details, trailers)
 
     async def reject_new_calls(self, has_backlog: Callable[[], bool]) -> None:
         """Reject new calls with ServerShuttingDown; return when none has arrived for QUIET_SECONDS.
@@ -175,25 +194,6 @@ class OutcomeInterceptor:
         call.status = code.name
         call.reason = reason or code.name
         _notify(self._observers, call)
-
-    async def _send_status(
-        self,
-        failure: ServiceError,
-        code: grpc.StatusCode,
-        late_error: LateError | None,
-        call: CallRecord,
-        context: Context,
-    ) -> None:
-        if call.first_write and not call.first_write.done():
-            await call.first_write
-        if late_error:
-            # For clients of the original contract, which ignore the status.
-            await context.write(late_error(failure.reason, call))
-        status = to_status(failure, code, call.request_id)
-        request_id = ((REQUEST_ID, call.request_id),)
-        load = self._load.trailers() if self._load else ()
-        trailers = (*(status.trailing_metadata or ()), *extra_trailers(failure), *request_id, *load)
-        await context.abort(status.code, status.details, trailers)
 
 
 def _notify(observers: Iterable[Observer], call: CallRecord) -> None:

@@ -1,0 +1,103 @@
+"""The services of xAI's API, answered as the calls of openai.Chatgpt are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tokenwire.api.chatgpt.service import ChatgptService
+from tokenwire.api.endpoint import Endpoint
+from tokenwire.api.xai import key_info, models
+from tokenwire.api.xai.answers import to_chunk, to_finish_chunk, to_last_chunk, to_response
+from tokenwire.api.xai.field_limits import completion_limits
+from tokenwire.api.xai.fields import field_name
+from tokenwire.api.xai.models import LanguageModels
+from tokenwire.api.xai.request import to_message
+from tokenwire.core.call_record import CallRecord
+from tokenwire.core.domain import AnswerStream
+from tokenwire.core.errors import InvalidField
+from tokenwire.core.method import CHAT, Method, MethodType
+from tokenwire.xai.v1 import xai_pb2 as pb
+
+CHAT_SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chat"].full_name
+SERVICES: Final = (CHAT_SERVICE, models.SERVICE, key_info.SERVICE)
+STREAM: Final = Method(CHAT_SERVICE, "GetCompletionChunk", MethodType.SERVER_STREAM, CHAT)
+WHOLE: Final = Method(CHAT_SERVICE, "GetCompletion", MethodType.UNARY, CHAT)
+METHODS: Final = (STREAM, WHOLE, models.LIST, models.GET, key_info.KEY_INFO)
+"""Every method of the services, as `XaiService.endpoints` has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class XaiService:
+    """The methods of xAI's API.
+
+    Attributes:
+        chat: Answers the messages.
+        max_turns: The most turns of a history.
+        max_text_bytes: The most bytes of a request without its inline data.
+    """
+
+    chat: ChatgptService
+    max_turns: int
+    max_text_bytes: int
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Return the services' entries of the method table."""
+        check = completion_limits(self.max_turns, self.max_text_bytes).check
+        return [
+            Endpoint(
+                STREAM,
+                check=check,
+                parse=pb.GetCompletionsRequest.FromString,
+                handle=self.stream,
+                serialize=pb.GetChatCompletionChunk.SerializeToString,
+                encode=to_chunk,
+                encode_finish=to_finish_chunk,
+                encode_last=to_last_chunk,
+                field_name=field_name,
+                clients_retry=True,
+            ),
+            Endpoint(
+                WHOLE,
+                check=check,
+                parse=pb.GetCompletionsRequest.FromString,
+                handle=self.complete,
+                serialize=pb.GetChatCompletionResponse.SerializeToString,
+                field_name=field_name,
+                clients_retry=True,
+            ),
+            *LanguageModels(self.chat.catalog).endpoints(),
+            key_info.key_info_endpoint(),
+        ]
+
+    async def stream(self, request: pb.GetCompletionsRequest, call: CallRecord) -> AnswerStream:
+        """Return the model's answer as a stream.
+
+        Raises:
+            ServiceError: The request is invalid.
+        """
+        message, places = to_message(request)
+        del request
+        try:
+            return await self.chat.send(message, call)
+        except InvalidField as error:
+            error.field = places.field_name(error.field)
+            raise
+
+    async def complete(
+        self, request: pb.GetCompletionsRequest, call: CallRecord
+    ) -> pb.GetChatCompletionResponse:
+        """Return the model's whole answer.
+
+        Raises:
+            ServiceError: The request is invalid, or the answer cannot be completed.
+        """
+        message, places = to_message(request)
+        del request
+        try:
+            asking = self.chat.ask(message, call)
+            # The message is large, and an answer can take minutes.
+            del message
+            return to_response(await asking, call)
+        except InvalidField as error:
+            error.field = places.field_name(error.field)
+            raise

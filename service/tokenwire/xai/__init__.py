@@ -1,0 +1,1 @@
+"""The stubs of the API of xAI, as far as this service serves it."""
