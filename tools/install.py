@@ -8,8 +8,8 @@ succeeds, so a second run does nothing and a failed installation is repeated.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
-change requirements.in in tools/litellm, tools/langchain-tests or benchmarks/peers
-and run `make lock` (tools/llama_server.py says it of llama.cpp);
+change requirements.in in tools/litellm, tools/langchain-tests, tools/xai or
+benchmarks/peers and run `make lock` (tools/llama_server.py says it of llama.cpp);
 change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
 tools/kubernetes_tools.py for those of the chart. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
@@ -36,6 +36,7 @@ BALANCING = ROOT / "tests" / "tools" / "balancing"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
+XAI_LOCK = ROOT / "tools" / "xai" / "requirements.lock"
 JAVA_EXAMPLE = ROOT / "examples" / "java"
 OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 
@@ -79,6 +80,11 @@ def litellm() -> None:
 def langchain_tests() -> None:
     """Install LangChain's standard tests, whose plugins of pytest stay out of other tests."""
     environment(TOOLS / "langchain-tests", LANGCHAIN_TESTS_LOCK)
+
+
+def xai_sdk() -> None:
+    """Install the official client of xAI's API."""
+    environment(TOOLS / "xai", XAI_LOCK)
 
 
 def bench_peers() -> None:
@@ -179,6 +185,7 @@ def tools() -> Iterator[Tool]:
     standard_python = TOOLS / "langchain-tests" / "bin" / "python"
     standard_pin = digest(LANGCHAIN_TESTS_LOCK, *here)
     yield Tool("langchain-tests", standard_pin, standard_python, langchain_tests)
+    yield Tool("xai-sdk", digest(XAI_LOCK, *here), TOOLS / "xai" / "bin" / "python", xai_sdk)
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()

@@ -75,6 +75,11 @@ if __name__ == "__main__":
         *("--constraint", "requirements-dev.lock"),
     )
     lock(
+        "tools/xai/requirements.in",
+        "tools/xai/requirements.lock",
+        *("--python-version", "3.11"),
+    )
+    lock(
         "tools/kubernetes/requirements.in",
         "tools/kubernetes/requirements.lock",
         *("--python-version", "3.11"),

@@ -17,6 +17,8 @@ from tokenwire.xai.v1 import xai_pb2 as pb
 from tokenwire_demo import DemoUpstream
 
 HELLO = said("hello")
+OTHER: Any = 2
+"""A kind or a state of calls that xAI's API has and this service does not serve."""
 TEXT = pb.ResponseFormat(format_type=pb.FORMAT_TYPE_TEXT, schema="{}")
 NOT_A_SCHEMA = pb.ResponseFormat(format_type=pb.FORMAT_TYPE_JSON_SCHEMA, schema="[]")
 
@@ -115,12 +117,14 @@ REJECTED: list[tuple[str, list[pb.Message], dict[str, Any]]] = [
     ),
     (
         "messages[1].tool_calls[0].type",
-        answered(tool_calls=[pb.ToolCall(id="1", type=2, function=pb.FunctionCall(name="x"))]),
+        answered(tool_calls=[pb.ToolCall(id="1", type=OTHER, function=pb.FunctionCall(name="x"))]),
         {},
     ),
     (
         "messages[1].tool_calls[0].status",
-        answered(tool_calls=[pb.ToolCall(id="1", status=3, function=pb.FunctionCall(name="x"))]),
+        answered(
+            tool_calls=[pb.ToolCall(id="1", status=OTHER, function=pb.FunctionCall(name="x"))]
+        ),
         {},
     ),
 ]
