@@ -145,13 +145,21 @@ def element_paths(file: FileDescriptorProto) -> Paths:
             yield f"{service.name}.{method.name}", (*path, 2, j)  # ServiceDescriptorProto.method
 
 
-def test_everything_is_commented(contract: FileDescriptorProto) -> None:
+@pytest.mark.parametrize(
+    ("name", "some"),
+    [
+        ("tokenwire/v1/chatgpt.proto", {"Message.content", "Role.ROLE_USER", "Chatgpt.Send"}),
+        ("tokenwire/xai/v1/xai.proto", {"Message.content", "ToolMode.TOOL_MODE_AUTO", "Chat"}),
+    ],
+)
+def test_everything_is_commented(name: str, some: set[str], tmp_path: Path) -> None:
     """Every message, field, enum value, service and method has a leading comment."""
+    contract = compiled(ROOT / "proto", name, tmp_path / "contract.binpb")
     comments = {
         tuple(location.path): location.leading_comments.strip()
         for location in contract.source_code_info.location
     }
     elements = dict(element_paths(contract))
 
-    assert {"Message.content", "Role.ROLE_USER", "Chatgpt.Send"} <= elements.keys()
+    assert some <= elements.keys()
     assert [name for name, path in elements.items() if not comments.get(path)] == []

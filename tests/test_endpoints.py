@@ -16,6 +16,7 @@ from tokenwire import app
 from tokenwire.api.chatgpt.service import METHODS, ChatgptService
 from tokenwire.api.codes import CODES
 from tokenwire.api.endpoint import Endpoint
+from tokenwire.api.xai.service import METHODS as XAI_METHODS
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import EmptyPrompt, UpstreamUnreachable
 from tokenwire.core.method import Method, MethodType
@@ -26,6 +27,7 @@ from tokenwire.server.interceptors.base import CallHandler
 from tokenwire.server.reflection import V1, V1ALPHA
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
+from tokenwire.xai.v1 import xai_pb2
 from tokenwire_demo import DemoUpstream
 
 ECHO = Method("openai.Chatgpt", "Echo", MethodType.UNARY)
@@ -148,8 +150,9 @@ async def test_a_unary_method_can_free_its_request(
     assert (await call_echo(server.address, "hello")).content == "freed"
 
 
+@pytest.mark.parametrize("protocols", ["", "xai"])
 async def test_every_registered_method_is_covered(
-    monkeypatch: pytest.MonkeyPatch, start_app: StartApp
+    monkeypatch: pytest.MonkeyPatch, start_app: StartApp, protocols: str
 ) -> None:
     """Every registered method passes through the chain, except those of health and reflection."""
     registered: dict[str, Any] = {}
@@ -174,11 +177,15 @@ async def test_every_registered_method_is_covered(
         return made[-1]
 
     monkeypatch.setattr(Entry, "handler", note_made)
-    await start_app()
+    await start_app(protocols=protocols)
     entered = {path for path, each in registered.items() if each in made}
-    assert entered == {method.path for method in METHODS}
-    service = pb.DESCRIPTOR.services_by_name["Chatgpt"]
-    assert entered == {f"/{service.full_name}/{each.name}" for each in service.methods}
+    methods = (*METHODS, *XAI_METHODS) if protocols else METHODS
+    assert entered == {method.path for method in methods}
+    of_contract = list(pb.DESCRIPTOR.services_by_name.values())
+    of_contract += xai_pb2.DESCRIPTOR.services_by_name.values() if protocols else []
+    assert entered == {
+        f"/{service.full_name}/{each.name}" for service in of_contract for each in service.methods
+    }
     others = {path.split("/")[1] for path in registered.keys() - entered}
     assert others == {HEALTH, V1, V1ALPHA}
 

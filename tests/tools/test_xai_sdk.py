@@ -9,8 +9,10 @@ import pytest
 
 from support.app import StartApp
 from support.exposed import read
+from support.fenced import fenced
 from support.gateway import gateway_world
 from support.limits import KEY, callers
+from support.process import ServerProcess
 from support.programs import ROOT, run
 from tokenwire.api.xai.service import METHODS
 from tokenwire.app import App
@@ -164,3 +166,21 @@ async def test_the_contract_is_that_of_the_package(server: App) -> None:
         for value in enum.values:
             assert theirs["values"][name][value.name] == value.number
     assert {method.path for method in METHODS} <= set(theirs["methods"])
+
+
+async def test_the_document_works(tmp_path: Path) -> None:
+    """The command of docs/clients.md starts a server, and its code prints the answers."""
+    text = (ROOT / "docs" / "clients.md").read_text("utf-8")
+    [command] = fenced(text, "sh")
+    [code] = fenced(text, "python")
+    setting, *words = command.split()
+    assert words[:2] == ["tokenwire", "serve"]
+    name, _, value = setting.partition("=")
+    script = tmp_path / "client.py"
+    async with ServerProcess(*words[2:], env={name: value}) as server:
+        port = server.address.rpartition(":")[2]
+        script.write_text(code.replace("50051", port))
+        done = await run(PYTHON, "-W", "ignore", script, within=60)
+    assert done.code == 0, done.stderr
+    assert "You sent 1 word." in done.stdout
+    assert "city='simulated' degrees=1" in done.stdout
