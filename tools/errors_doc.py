@@ -41,6 +41,10 @@ messages.
 The trailer `x-request-id` holds the request's id: the one that the caller sent under that name, or
 a new one. The log line of the call has it too.
 
+Methods of [further protocols](clients.md) fail in the same way. They name fields as their protocol
+does, have no message for a failure, and the trailer `grpc-retry-pushback-ms` of `xai_api` is -1
+also where a call is UNAVAILABLE for an unknown time, unless the server stops.
+
 Two codes have no reason of tokenwire's: CANCELLED means that the caller left, and
 DEADLINE_EXCEEDED that the caller's own deadline passed.
 """

@@ -18,7 +18,7 @@ LABELS: Final = {
     "`output` and its parts `reasoning` and `output_audio`.",
     labels.ERROR_TYPE: "Empty for calls that ended with OK, otherwise as `reason`.",
     labels.CODE: "Name of the gRPC status code.",
-    "grpc_service": "Always `openai.Chatgpt`.",
+    "grpc_service": "`openai.Chatgpt`, or a service of `TOKENWIRE_PROTOCOLS`.",
     labels.REASON: "One of [the reasons of failures](errors.md), or `CANCELLED` or "
     "`DEADLINE_EXCEEDED`. Of spans: `export` if the collector did not accept them, `queue` if too "
     "many waited to be exported. Of log lines: `queue` if they were not read fast enough, `write` "

@@ -285,6 +285,14 @@ async def test_the_limits_of_fields_apply(start_app: StartApp, field: str) -> No
         assert (await stubs.chat.GetCompletion(asked(*image(data)))).outputs
 
 
+async def test_an_unusual_encoding_is_no_unknown_field(xai: XaiStubs) -> None:
+    """A request whose sender writes fields twice, or sends defaults, is accepted."""
+    data = asked(model="first").SerializeToString() + asked(n=1).SerializeToString()
+    call: Any = xai.channel.unary_unary("/xai_api.Chat/GetCompletion")
+    response = pb.GetChatCompletionResponse.FromString(await call(data + b"\x28\x00"))
+    assert response.model == "first"
+
+
 async def test_bytes_that_are_no_request(xai: XaiStubs) -> None:
     """Bytes that cannot be parsed are MALFORMED_REQUEST in every method with fields."""
     for path in ("Chat/GetCompletion", "Chat/GetCompletionChunk", "Models/GetLanguageModel"):

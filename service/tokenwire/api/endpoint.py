@@ -28,7 +28,7 @@ class Endpoint:
         method: The method's name and type.
         check: Raises a ServiceError if the serialized request exceeds a limit and must not be
             parsed.
-        parse: Parses the serialized request; raises DecodeError.
+        parse: Parses the serialized request; raises DecodeError or a ServiceError.
         handle: Handles a request.
         serialize: Serializes a response message.
         encode: Converts an event of a streaming method, except the Completion, to a message; None

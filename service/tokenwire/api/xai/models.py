@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from tokenwire.api.chatgpt.catalog import NO_FACTS, Catalog, Catalogs, Defaults
 from tokenwire.api.chatgpt.field_limits import FieldCounts
 from tokenwire.api.endpoint import Endpoint
-from tokenwire.api.xai.unserved import check_served
+from tokenwire.api.xai.unserved import served
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.caller import Caller
 from tokenwire.core.errors import ModelNotAllowed, UnknownModel
@@ -23,7 +23,6 @@ GET: Final = Method(SERVICE, "GetLanguageModel", MethodType.UNARY)
 PRICE_UNITS_PER_DOLLAR: Final = 10_000
 """Prices are in hundredths of a US cent for a million tokens."""
 MAX_LENGTH: Final = (1 << 31) - 1
-NO_LIST: Final = Empty.DESCRIPTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class LanguageModels:
         return [
             Endpoint(
                 LIST,
-                check=FieldCounts(NO_LIST).check,
+                check=FieldCounts(Empty.DESCRIPTOR).check,
                 parse=Empty.FromString,
                 handle=self.list_models,
                 serialize=pb.ListLanguageModelsResponse.SerializeToString,
@@ -49,7 +48,7 @@ class LanguageModels:
             Endpoint(
                 GET,
                 check=FieldCounts(pb.GetModelRequest.DESCRIPTOR).check,
-                parse=pb.GetModelRequest.FromString,
+                parse=served(pb.GetModelRequest),
                 handle=self.get_model,
                 serialize=pb.LanguageModel.SerializeToString,
             ),
@@ -72,7 +71,6 @@ class LanguageModels:
             UnknownModel: A request may not name it.
             ModelNotAllowed: The caller may not use it.
         """
-        check_served(request)
         catalog = self.catalog()
         defaults = catalog.defaults_of(call.caller)
         name = defaults.aliases.get(request.name, request.name)

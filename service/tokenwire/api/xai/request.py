@@ -4,7 +4,6 @@ from typing import Final
 
 from tokenwire.api.xai.conversation import add_conversation
 from tokenwire.api.xai.fields import MessagePlaces
-from tokenwire.api.xai.unserved import check_served
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
 from tokenwire.xai.v1 import xai_pb2 as pb
@@ -46,10 +45,8 @@ def to_message(request: pb.GetCompletionsRequest) -> tuple[chatgpt_pb2.Message, 
     """Return the message that asks for the same, and where the request's messages are in it.
 
     Raises:
-        InvalidParameter: A field is not supported, or has a value that the message cannot have; the
-            error names it.
+        InvalidParameter: A field has a value that the message cannot have; the error names it.
     """
-    check_served(request)
     if request.HasField("n") and request.n != 1:
         raise InvalidParameter("n", "must be 1")
     message = chatgpt_pb2.Message()

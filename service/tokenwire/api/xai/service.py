@@ -12,9 +12,11 @@ from tokenwire.api.xai.field_limits import completion_limits
 from tokenwire.api.xai.fields import field_name
 from tokenwire.api.xai.models import LanguageModels
 from tokenwire.api.xai.request import to_message
+from tokenwire.api.xai.unserved import served
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream
 from tokenwire.core.errors import InvalidField
+from tokenwire.core.large_work import next_step
 from tokenwire.core.method import CHAT, Method, MethodType
 from tokenwire.xai.v1 import xai_pb2 as pb
 
@@ -24,6 +26,9 @@ STREAM: Final = Method(CHAT_SERVICE, "GetCompletionChunk", MethodType.SERVER_STR
 WHOLE: Final = Method(CHAT_SERVICE, "GetCompletion", MethodType.UNARY, CHAT)
 METHODS: Final = (STREAM, WHOLE, models.LIST, models.GET, key_info.KEY_INFO)
 """Every method of the services, as `XaiService.endpoints` has them."""
+LARGE: Final = 256
+"""The number of messages from which their conversion and their validation are two steps of large
+work. Each takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,12 @@ class XaiService:
     def endpoints(self) -> Sequence[Endpoint]:
         """Return the services' entries of the method table."""
         check = completion_limits(self.max_turns, self.max_text_bytes).check
+        parse = served(pb.GetCompletionsRequest)
         return [
             Endpoint(
                 STREAM,
                 check=check,
-                parse=pb.GetCompletionsRequest.FromString,
+                parse=parse,
                 handle=self.stream,
                 serialize=pb.GetChatCompletionChunk.SerializeToString,
                 encode=to_chunk,
@@ -59,7 +65,7 @@ class XaiService:
             Endpoint(
                 WHOLE,
                 check=check,
-                parse=pb.GetCompletionsRequest.FromString,
+                parse=parse,
                 handle=self.complete,
                 serialize=pb.GetChatCompletionResponse.SerializeToString,
                 field_name=field_name,
@@ -76,6 +82,8 @@ class XaiService:
             ServiceError: The request is invalid.
         """
         message, places = to_message(request)
+        if len(request.messages) > LARGE:
+            await next_step()
         del request
         try:
             return await self.chat.send(message, call)
@@ -92,6 +100,8 @@ class XaiService:
             ServiceError: The request is invalid, or the answer cannot be completed.
         """
         message, places = to_message(request)
+        if len(request.messages) > LARGE:
+            await next_step()
         del request
         try:
             asking = self.chat.ask(message, call)
