@@ -56,6 +56,24 @@ async def test_the_end_is_in_two_chunks(xai: XaiStubs, upstream: DemoUpstream, p
     assert last.usage.total_tokens > 0
 
 
+ODD = {
+    "finish; done": "",
+    "text x; finish": "x",
+    'refusal "no"; finish; done': "no",
+    'text "a\\u0000\\u00e9"; finish; usage; done': "a\x00\u00e9",
+}
+
+
+@pytest.mark.parametrize("plan", ODD)
+async def test_odd_answers_are_complete(xai: XaiStubs, upstream: DemoUpstream, plan: str) -> None:
+    """An empty answer, a refusal and an end without `[DONE]` end as any answer does."""
+    *_, finish, last = chunks = await chunks_of(xai, upstream, plan)
+    text = "".join(each.delta.content for chunk in chunks for each in chunk.outputs)
+    assert text == ODD[plan]
+    assert finish.outputs[0].finish_reason == pb.REASON_STOP
+    assert not last.outputs
+
+
 REASONS = {
     "stop": pb.REASON_STOP,
     "length": pb.REASON_MAX_LEN,

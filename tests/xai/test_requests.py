@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.app import StartApp
-from support.xai import XaiStubs, asked, called, function, said, xai_stubs
+from support.xai import XaiStubs, asked, called, function, image, said, xai_stubs
 from tokenwire.xai.v1 import xai_pb2 as pb
 from tokenwire_demo import DemoUpstream
 
@@ -103,10 +103,6 @@ async def test_a_field_is_sent_upstream(xai: XaiStubs, upstream: DemoUpstream, n
     sent = {key: value for key, value in body.items() if key not in ALWAYS}
     assert sent == {"model": "demo-model"} | parameters
     assert body["messages"] == [USER]
-
-
-def image(url: str, **fields: Any) -> pb.Content:
-    return pb.Content(image_url=pb.ImageUrlContent(image_url=url, **fields))
 
 
 def sent_image(url: str, **fields: Any) -> dict[str, Any]:
