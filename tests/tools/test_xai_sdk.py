@@ -1,13 +1,14 @@
 """The official `xai-sdk`, in an environment of its own, in front of this service."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.app import StartApp
+from support.certificates import Mount, Pair
 from support.exposed import read
 from support.fenced import fenced
 from support.gateway import gateway_world
@@ -27,9 +28,13 @@ PAID = "demo-model=1:2"
 
 
 async def call(scenario: str, address: str, key: str = "any") -> Any:
-    """Run a scenario of the script against a server, and return its result."""
-    local = f"localhost:{address.rpartition(':')[2]}"
-    done = await run(PYTHON, "-W", "ignore", SCRIPT, scenario, local, key, within=60)
+    """Run a scenario of the script against a server of this machine, and return its result."""
+    return await call_with(scenario, f"localhost:{address.rpartition(':')[2]}", key)
+
+
+async def call_with(*arguments: str, env: Mapping[str, str] | None = None) -> Any:
+    """Run the script with arguments, and return its result."""
+    done = await run(PYTHON, "-W", "ignore", SCRIPT, *arguments, env=env, within=60)
     assert done.code == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -65,6 +70,18 @@ async def test_asyncio(server: App) -> None:
     """The client for asyncio works too."""
     streamed, whole = await call("with_asyncio", server.address)
     assert streamed == whole
+
+
+async def test_another_host(start_app: StartApp, tmp_path: Path) -> None:
+    """A host other than localhost needs the flag, or with TLS the file of its authority."""
+    server = await start_app(protocols="xai")
+    assert await call_with("sample", server.address, "any", "plaintext")
+    pair = Pair()
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(pair.authority)
+    server = await start_app(protocols="xai", **Mount(tmp_path).put(pair).settings)
+    trusted = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(authority)}
+    assert await call_with("sample", server.address, "any", env=trusted)
 
 
 async def test_parse(server: App, upstream: DemoUpstream) -> None:

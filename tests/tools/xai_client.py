@@ -186,13 +186,14 @@ async def with_asyncio(address: str, key: str) -> Any:
 SCENARIOS = (stream, sample, parse, tools, picture, refused, fails, cut, catalog, contract)
 
 
-def main(name: str, address: str, key: str) -> None:
+def main(name: str, address: str, key: str, connection: str = "") -> None:
     """Run a scenario and print its result as JSON."""
+    plaintext = connection == "plaintext"
     if name == "with_asyncio":
         result = asyncio.run(with_asyncio(address, key))
     else:
         [scenario] = [each for each in SCENARIOS if each.__name__ == name]
-        with Client(api_key=key, api_host=address) as client:
+        with Client(api_key=key, api_host=address, use_insecure_channel=plaintext) as client:
             result = scenario(client)
     print(json.dumps(result))  # noqa: T201 - the test reads it
 
