@@ -124,7 +124,7 @@ def test_any_history(
 
     async def compare() -> None:
         now = BEGIN
-        memory = MemoryStore(keep_settled=True)
+        memory = MemoryStore(expires=True)
         store = RedisStore(server.url, lambda: now)
         calls = [CallState(str(number)) for number in range(6)]
         async with server.client() as client, aclosing(store):

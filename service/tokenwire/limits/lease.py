@@ -170,8 +170,10 @@ class CallerLease:
 
     def _slice(self) -> Held:
         tokens = SLICE_TOKENS
-        if self._max_output_tokens is not None:
-            tokens = min(tokens, max(self._max_output_tokens - self.output_tokens, 0))
+        left = (self._max_output_tokens or 0) - self.output_tokens
+        # Some upstreams exceed what was asked for, or do not count reasoning against it.
+        if self._max_output_tokens is not None and left >= 0:
+            tokens = min(tokens, left)
         price = self._price
         cost = price.nanodollars(Usage(input_tokens=0, output_tokens=tokens)) if price else 0
         return Held(tokens, cost)

@@ -146,12 +146,14 @@ class MemoryStore:
     This is the reference of the script for Redis, which must answer the same.
 
     Args:
-        keep_settled: Whether leases are known for some time after their end, so that entries may
-            come twice.
+        expires: Whether leases are forgotten LIFETIME_SECONDS after their last entry, because a
+            process may die before their end. Those that have ended are then known for as long, so
+            that entries may come twice. Otherwise they are known until their end, however long
+            nothing is heard of them.
     """
 
-    def __init__(self, *, keep_settled: bool = False) -> None:
-        self._keep_settled = keep_settled
+    def __init__(self, *, expires: bool = False) -> None:
+        self._expires = expires
         self._accounts: dict[str, _Account] = {}
 
     def apply(
@@ -179,7 +181,8 @@ class MemoryStore:
         if account is None:
             account = self._accounts[caller] = _Account()
         counts = _counts_of(account, limits)
-        _expire(account, now)
+        if self._expires:
+            _expire(account, now)
         for count in counts:
             count.advance(now)
         return [self._apply(account, limits, counts, entry, now, enforce) for entry in entries]
@@ -227,7 +230,7 @@ class MemoryStore:
             if not lease.settled:
                 account.streams -= 1
             lease.settled = True
-            if not self._keep_settled:
+            if not self._expires:
                 del account.leases[entry.lease]
             return None
         if entry.kind is EntryKind.RENEW and enforce and any(entry.held):

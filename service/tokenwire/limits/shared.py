@@ -165,8 +165,11 @@ class SharedLeases:
             raise StoreError(StoreFailureCause.TIMEOUT) from None
 
     def renew(self, lease: CallerLease) -> None:
-        """Have the next slice of a lease reserved in the background."""
-        if self.away and self.refuse and lease.output_tokens >= lease.reserved_to:
+        """Have the next slice of a lease reserved in the background, or by memory at once."""
+        if self.away and not self.refuse:
+            # Not with the attempts to reach the store, which are seconds apart.
+            _end_if(self._count(lease, lease.renew(), enforce=True), lease)
+        elif self.away and lease.output_tokens >= lease.reserved_to:
             lease.end(errors.LimitsUnavailable)
         self._queue(lease)
 

@@ -1,0 +1,73 @@
+"""Ways around the limits of callers: none lets a caller use more than they allow."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.test_limits import limited, refused
+from support.gateway import HELLO
+from support.helpers import collect, failure_of, reason_of
+from support.limits import bearer, lease_of, limit_of, used_by_team
+from tokenwire.core.errors import CallerBudgetExhausted
+from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.limits.memory import MemoryStore
+from tokenwire.limits.session import ignore_answer
+from tokenwire.limits.shared import SharedLeases, ignore_lost
+from tokenwire.limits.store import Batch, StoreError, StoreReply
+from tokenwire.observability.metrics.labels import StoreFailureCause
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+
+async def test_a_silent_call_stays_a_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call whose answer has said nothing for minutes is still one of the calls at once."""
+    async with limited(tmp_path, streams=1) as world:
+        upstream = world.upstreams["one"]
+        upstream.script("barrier long; answer")
+        call = world.stub.Send(HELLO, metadata=bearer())
+        await upstream.barrier("long").reached(1)
+        now = time.time
+        monkeypatch.setattr("time.time", lambda: now() + 120)
+        assert limit_of(await refused(world)) == "streams"
+        upstream.barrier("long").release()
+        await collect(call)
+        assert used_by_team(world) == {"streams": 0}
+
+
+async def test_more_than_the_most_tokens(tmp_path: Path) -> None:
+    """An answer is cut by a limit, although it was to end long before."""
+    async with limited(tmp_path, tokens="300/d") as world:
+        world.upstreams["one"].script('filler 10000 "word "; finish; usage 20 10000; done')
+        message = pb.Message(content="hello", params=pb.Params(max_tokens=1))
+        _, error = await failure_of(world.stub.Send(message, metadata=bearer()))
+        assert reason_of(error) == "CALLER_BUDGET_EXHAUSTED"
+
+
+class AbsentStore:
+    """A store that never answers."""
+
+    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
+        """Fail."""
+        del batches
+        raise StoreError(StoreFailureCause.UNREACHABLE)
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+async def test_a_fast_answer_without_the_store() -> None:
+    """While the store is away, an answer is cut within a slice, however fast it is."""
+    limits = CallerLimits(windows=(Window(Unit.TOKENS, 1_000, "d"),))
+    shared = SharedLeases(
+        AbsentStore(), MemoryStore(), refuse=False, on_answer=ignore_answer, on_lost=ignore_lost
+    )
+    lease = lease_of("team", limits, shared)
+    assert await shared.take(lease) is None
+    for _ in range(1_000 - 256):
+        lease.add(1)
+    with pytest.raises(CallerBudgetExhausted):
+        deque(map(lease.add, [1] * 512))
