@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.test_limits import limited, refused
+from gateway.test_limits import limited, refused, send
 from support.gateway import HELLO
 from support.helpers import collect, failure_of, reason_of
 from support.limits import bearer, lease_of, limit_of, used_by_team
 from tokenwire.core.errors import CallerBudgetExhausted
 from tokenwire.core.limits import CallerLimits, Unit, Window
+from tokenwire.core.prices import MAX_NANODOLLARS
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.session import ignore_answer
 from tokenwire.limits.shared import SharedLeases, ignore_lost
@@ -45,6 +46,16 @@ async def test_more_than_the_most_tokens(tmp_path: Path) -> None:
         message = pb.Message(content="hello", params=pb.Params(max_tokens=1))
         _, error = await failure_of(world.stub.Send(message, metadata=bearer()))
         assert reason_of(error) == "CALLER_BUDGET_EXHAUSTED"
+
+
+async def test_an_absurd_usage(tmp_path: Path) -> None:
+    """An upstream that reports more tokens than there can be ends no answer, only the budget."""
+    async with limited(tmp_path, dollars="9/d") as world:
+        most = 2**53
+        [*_, last] = await send(world, f"tokens 10; finish; usage {most} {most}; done")
+        assert last.usage.output_tokens == most
+        assert last.usage.cost_nanodollars == MAX_NANODOLLARS
+        assert limit_of(await refused(world)) == "dollars/d"
 
 
 class AbsentStore:

@@ -7,6 +7,9 @@ from tokenwire.core.domain import Usage
 
 TOKENS_PER_PRICE: Final = 1_000_000
 NANODOLLARS_PER_MILLIONTH: Final = 1_000
+MAX_NANODOLLARS: Final = 2**53
+"""Nine million dollars. What an upstream reports can cost more only by a mistake; the contract
+has 64 bits for it, and the script of the limits counts exactly up to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Price:
         return self._millionths(usage) / TOKENS_PER_PRICE
 
     def nanodollars(self, usage: Usage) -> int:
-        """Return the cost of an answer in billionths of a US dollar."""
-        return round(self._millionths(usage) * NANODOLLARS_PER_MILLIONTH)
+        """Return the cost of an answer in billionths of a US dollar, at most MAX_NANODOLLARS."""
+        return min(round(self._millionths(usage) * NANODOLLARS_PER_MILLIONTH), MAX_NANODOLLARS)
 
     def _millionths(self, usage: Usage) -> float:
         uncached = max(usage.input_tokens - usage.cached_input_tokens, 0)
