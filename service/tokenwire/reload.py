@@ -70,8 +70,10 @@ class GatewayReloader:
 
     async def _run(self) -> None:
         while True:
+            # Not by wait_for, which drops a cancellation at the moment of the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._asked.wait()
             asked = self._asked.is_set()
             self._asked.clear()
             try:

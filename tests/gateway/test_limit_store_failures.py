@@ -1,7 +1,9 @@
 """What is told of a store of limits that fails, and how long its counts are believed."""
 
+import asyncio
 import ssl
 from collections.abc import Sequence
+from contextlib import aclosing, closing
 
 import pytest
 import redis.exceptions as redis_errors
@@ -9,12 +11,15 @@ import redis.exceptions as redis_errors
 from support.limits import lease_of
 from tokenwire.core.limits import CallerLimits, Unit, Window
 from tokenwire.limits.memory import MemoryStore
+from tokenwire.limits.own import OwnLeases
 from tokenwire.limits.redis_failures import cause_of
+from tokenwire.limits.redis_store import RedisStore
 from tokenwire.limits.session import ignore_answer
 from tokenwire.limits.shared import SharedLeases, ignore_lost
-from tokenwire.limits.store import Batch, StoreReply
+from tokenwire.limits.store import Batch, StoreError, StoreReply
 from tokenwire.observability.metrics.labels import StoreFailureCause
 
+KEEPER = OwnLeases(MemoryStore())
 LIMITS = CallerLimits(
     streams=5,
     windows=(
@@ -104,3 +109,49 @@ async def test_old_counts_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> N
     assert shared.session.used("team", LIMITS, noon) == USED
     shared.session.keep({"other"})
     assert shared.session.used("team", LIMITS, noon) == {}
+
+
+REPLIES = [
+    b"+OK\r\n",
+    b"$-1\r\n",
+    b"*-1\r\n",
+    b":5\r\n",
+    b":\r\n",
+    b"*0\r\n",
+    b"*2\r\n:0\r\n:0\r\n",
+    b"*4\r\n$1\r\nx\r\n:0\r\n:0\r\n:0\r\n",
+    b"-ERR \xff\xfe\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+async def test_what_is_no_reply(reply: bytes) -> None:
+    """A store that answers something else than the script would is away, like one that fails."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            while data := await reader.read(65_536):
+                writer.write(b"+OK\r\n" * data.count(b"CLIENT") + reply * data.count(b"EVALSHA"))
+
+    limits = CallerLimits(windows=(Window(Unit.TOKENS, 1_000, "d"),))
+    batch = Batch("team", limits, [lease_of("team", limits, KEEPER).take()])
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with aclosing(RedisStore(f"redis://127.0.0.1:{port}/0?protocol=2")) as store:
+            with pytest.raises(StoreError):
+                await store.apply([batch])
+
+
+async def test_a_call_that_ends_with_the_server() -> None:
+    """The store is closed, and knows the last lease, if that ends at the same moment."""
+    shared = SharedLeases(
+        FixedStore(), MemoryStore(), refuse=False, on_answer=ignore_answer, on_lost=ignore_lost
+    )
+    shared.start()
+    lease = lease_of("team", LIMITS, shared)
+    assert await shared.take(lease) is None
+    lease.settle(None, paid=True)
+    async with asyncio.timeout(5):
+        await shared.aclose()
+    assert not shared.unsent

@@ -8,11 +8,14 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
 
 from support.exposed import read, series
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import collect, text_of
 from support.unary import ending_of
+from tokenwire.observability.metrics.routes import RouteMetrics
+from tokenwire.reload import GatewayReloader
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 FAST = {"fast": {"routes": ["one/a"]}}
@@ -197,3 +200,16 @@ async def test_a_mounted_config_map_is_replaced_under_load(tmp_path: Path) -> No
             assert answers[-1].finish_reason == pb.FINISH_REASON_STOP
             assert text_of(answers).count("built-in demo model") == 1
         assert world.seen() == {"one": streams, "two": 1}
+
+
+async def test_a_reload_at_the_end(tmp_path: Path) -> None:
+    """A server that is asked to reload at the moment of its end stops."""
+    async with gateway_world(tmp_path, FAST, UPSTREAMS) as world:
+        assert world.app.offer.gateway
+        metrics = RouteMetrics(CollectorRegistry())
+        reloader = GatewayReloader(world.app.offer.gateway, metrics, lambda: None)
+        reloader.start()
+        await asyncio.sleep(0)
+        reloader.check_now()
+        async with asyncio.timeout(5):
+            await reloader.stop()

@@ -23,6 +23,11 @@ PROBE_KEY: Final = "tokenwire:probe"
 PROBE_SECONDS: Final = 60
 UNITS: Final = {Unit.REQUESTS: 1, Unit.TOKENS: 2, Unit.DOLLARS: 3}
 NEVER: Final = -1
+FAILURES: Final = (
+    *(RedisError, RedisClusterException, OSError),
+    # What is no reply of Redis, or of the script, fails where it is read.
+    *(ValueError, TypeError, LookupError),
+)
 
 
 class RedisStore:
@@ -52,12 +57,12 @@ class RedisStore:
                 # Entries that were applied already change nothing when they are repeated.
                 await self._client.script_load(SCRIPT)
                 replies = await self._send(batches)
-        except (RedisError, RedisClusterException, OSError) as error:
+            return [_reply(batch, values) for batch, values in zip(batches, replies, strict=True)]
+        except FAILURES as error:
             if isinstance(error, ReadOnlyError) and isinstance(self._client, Redis):
                 # The server is a replica now. A name or a service may lead to the new primary.
                 await self._client.connection_pool.disconnect()
             raise StoreError(cause_of(error)) from None
-        return [_reply(batch, values) for batch, values in zip(batches, replies, strict=True)]
 
     async def _send(self, batches: Sequence[Batch]) -> list[list[int]]:
         self.requests += 1

@@ -210,8 +210,10 @@ class SharedLeases:
 
     async def _run(self) -> None:
         while True:
+            # Not by wait_for, which drops a cancellation at the moment of the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             self._queue_silent()
             try:
