@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -82,3 +82,27 @@ async def test_a_fast_answer_without_the_store() -> None:
         lease.add(1)
     with pytest.raises(CallerBudgetExhausted):
         deque(map(lease.add, [1] * 512))
+
+
+async def test_usage_that_is_reported_meanwhile(tmp_path: Path) -> None:
+    """Tokens that the upstream reports before the end, such as hidden ones, cut the answer too."""
+    async with limited(tmp_path, tokens="1000/d") as world:
+        upstream = world.upstreams["one"]
+        upstream.script("usage 20 5000; tokens 2; barrier read; tokens 2; stall")
+
+        async def answers() -> AsyncIterator[pb.Answer]:
+            async for answer in world.stub.Send(HELLO, metadata=bearer()):
+                yield answer
+                upstream.barrier("read").release()
+
+        _, error = await failure_of(answers())
+        assert reason_of(error) == "CALLER_BUDGET_EXHAUSTED"
+        assert used_by_team(world) == {"tokens/d": 5020}
+
+
+async def test_a_complete_answer_is_not_cut(tmp_path: Path) -> None:
+    """An answer whose end brings its tokens is complete, and the next call is refused."""
+    async with limited(tmp_path, tokens="1000/d") as world:
+        await send(world, "tokens 2; usage 20 5000; finish; done")
+        assert used_by_team(world) == {"tokens/d": 5020}
+        await refused(world)

@@ -43,6 +43,7 @@ class MeteredModel:
             max_output_tokens=request.sampling.max_tokens,
         )
         usage: Usage | None = None
+        reported = 0
         try:
             async with aclosing(self._model.stream(request, call)) as events:
                 # Held by what answers, for as long as it is needed.
@@ -52,10 +53,12 @@ class MeteredModel:
                         usage = event.usage
                         lease.settle(usage, paid=True)
                     elif event.tokens:
-                        lease.add(event.tokens)
+                        lease.add(max(event.tokens, reported - lease.output_tokens))
                         if lease.overdrawn:
                             await lease.caught_up()
                     yield event
+                    # Counts with the next event, so that an answer that is complete is not cut.
+                    reported = _output_so_far(call)
         finally:
             if usage is None and call.usage_so_far:
                 usage = _at_least(call.usage_so_far(), lease.output_tokens)
@@ -120,6 +123,11 @@ class MeteredEmbeddings:
 
 def _estimate(texts: Sequence[str]) -> int:
     return sum(-(-len(text.encode()) // BYTES_PER_TOKEN) for text in texts)
+
+
+def _output_so_far(call: CallRecord) -> int:
+    usage = call.usage_so_far() if call.usage_so_far else None
+    return usage.output_tokens if usage else 0
 
 
 def _at_least(usage: Usage | None, output_tokens: int) -> Usage | None:
