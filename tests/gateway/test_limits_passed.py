@@ -14,6 +14,7 @@ from support.limits import bearer, lease_of, limit_of, used_by_team
 from tokenwire.core.errors import CallerBudgetExhausted
 from tokenwire.core.limits import CallerLimits, Unit, Window
 from tokenwire.core.prices import MAX_NANODOLLARS
+from tokenwire.limits.entries import EntryKind, Held, LeaseEntry, Totals
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.session import ignore_answer
 from tokenwire.limits.shared import SharedLeases, ignore_lost
@@ -106,3 +107,19 @@ async def test_a_complete_answer_is_not_cut(tmp_path: Path) -> None:
         await send(world, "tokens 2; usage 20 5000; finish; done")
         assert used_by_team(world) == {"tokens/d": 5020}
         await refused(world)
+
+
+def test_a_correction_after_midnight() -> None:
+    """An upstream that reports less than was counted before midnight gives no room to the day."""
+    midnight = 1_798_761_600.0
+    limits = CallerLimits(windows=(Window(Unit.TOKENS, 1_000, "d"),))
+    store = MemoryStore()
+    for number, kind, output_tokens, now in (
+        (1, EntryKind.TAKE, 0, midnight - 20),
+        (2, EntryKind.RENEW, 900, midnight - 10),
+        (3, EntryKind.SETTLE, 100, midnight + 10),
+    ):
+        totals = Totals(output_tokens=output_tokens)
+        entry = LeaseEntry(kind, "a-lease", number, midnight - 20, None, totals, Held())
+        assert store.apply("team", limits, [entry], now) == [None]
+    assert store.used("team", limits, midnight + 10) == {"tokens/d": 0}

@@ -119,11 +119,8 @@ local function add(window, amount, at, may_lower)
     if (part + 1) * window.width + window.length <= now then
       return
     end
-    if amount < 0 then
-      if not may_lower then
-        return
-      end
-      amount = -math.min(-amount, window.parts[part] or 0)
+    if amount < 0 and not may_lower then
+      return
     end
   else
     part = window.begin
@@ -131,6 +128,7 @@ local function add(window, amount, at, may_lower)
       return
     end
   end
+  amount = math.max(amount, -(window.parts[part] or 0))
   window.parts[part] = (window.parts[part] or 0) + amount
   window.changed[part] = true
   window.used = window.used + amount

@@ -90,13 +90,15 @@ class _WindowCount:
             leaves = self._leaves(part)
             if leaves <= now:
                 return
-            if amount < 0:
-                amount = -min(-amount, self._parts.get(part, 0)) if may_lower else 0
+            if amount < 0 and not may_lower:
+                return
             self._next = min(self._next, leaves)
         else:
             part = self._begin
             if at < part:
                 return
+        # What was counted in another part cannot be taken back in this one.
+        amount = max(amount, -self._parts.get(part, 0))
         self._parts[part] = self._parts.get(part, 0) + amount
         self.used += amount
 
