@@ -80,6 +80,18 @@ class FixedStore:
         """Close nothing."""
 
 
+class AbsentStore:
+    """A store that never answers."""
+
+    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
+        """Fail."""
+        del batches
+        raise StoreError(StoreFailureCause.UNREACHABLE)
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
 async def test_old_counts_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A count is told until its window has passed, but of one that slides for a minute at most."""
     noon = 1_792_670_400.0  # 22 October 2026
@@ -155,3 +167,54 @@ async def test_a_call_that_ends_with_the_server() -> None:
     async with asyncio.timeout(5):
         await shared.aclose()
     assert not shared.unsent
+
+
+async def test_a_replaced_store_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that another one has replaced is not asked for ever; what it never knew is lost."""
+    monkeypatch.setattr("tokenwire.limits.shared.FINISH_SECONDS", 0.01)
+    shared = SharedLeases(
+        AbsentStore(), MemoryStore(), refuse=False, on_answer=ignore_answer, on_lost=ignore_lost
+    )
+    shared.start()
+    lease = lease_of("team", LIMITS, shared)
+    assert await shared.take(lease) is None
+    lease.settle(None, paid=True)
+    async with asyncio.timeout(5):
+        await shared.finish()
+    assert shared.lost == 1
+
+
+class LateStore(FixedStore):
+    """A store that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
+        """Wait, and return what is used."""
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().apply(batches)
+
+
+async def test_a_store_that_is_replaced_while_a_call_begins() -> None:
+    """A call that waits for a store when another one replaces it gets its answer."""
+    store = LateStore()
+    shared = SharedLeases(
+        store, MemoryStore(), refuse=True, on_answer=ignore_answer, on_lost=ignore_lost
+    )
+    shared.start()
+    lease = lease_of("team", LIMITS, shared)
+    begun = asyncio.create_task(shared.take(lease))
+    await store.asked.wait()
+    finished = asyncio.create_task(shared.finish())
+    for _ in range(20):
+        # Long enough for it to close what it would not wait for.
+        await asyncio.sleep(0)
+    store.go_on.set()
+    assert await begun is None
+    lease.settle(None, paid=True)
+    async with asyncio.timeout(10):
+        await finished
+    assert not shared.lost

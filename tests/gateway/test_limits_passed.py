@@ -2,11 +2,12 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gateway.test_limit_store_failures import AbsentStore
 from gateway.test_limits import limited, refused, send
 from support.gateway import HELLO
 from support.helpers import collect, failure_of, reason_of
@@ -18,8 +19,6 @@ from tokenwire.limits.entries import EntryKind, Held, LeaseEntry, Totals
 from tokenwire.limits.memory import MemoryStore
 from tokenwire.limits.session import ignore_answer
 from tokenwire.limits.shared import SharedLeases, ignore_lost
-from tokenwire.limits.store import Batch, StoreError, StoreReply
-from tokenwire.observability.metrics.labels import StoreFailureCause
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 
@@ -57,18 +56,6 @@ async def test_an_absurd_usage(tmp_path: Path) -> None:
         assert last.usage.output_tokens == most
         assert last.usage.cost_nanodollars == MAX_NANODOLLARS
         assert limit_of(await refused(world)) == "dollars/d"
-
-
-class AbsentStore:
-    """A store that never answers."""
-
-    async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
-        """Fail."""
-        del batches
-        raise StoreError(StoreFailureCause.UNREACHABLE)
-
-    async def aclose(self) -> None:
-        """Close nothing."""
 
 
 async def test_a_fast_answer_without_the_store() -> None:

@@ -25,6 +25,7 @@ RETRY_SECONDS: Final = 1.0
 """The time between two attempts while the store is away."""
 KEEP_ALIVE_SECONDS: Final = LIFETIME_SECONDS / 3
 POLL_SECONDS: Final = 5.0
+FINISH_SECONDS: Final = LIFETIME_SECONDS
 MAX_ENTRIES: Final = 1_000
 """The most entries of one round."""
 MAX_UNSENT: Final = 100_000
@@ -69,6 +70,8 @@ class SharedLeases:
         self.on_lost = on_lost
         self.lost = 0
         self._running: set[CallerLease] = set()
+        self._beginning = 0
+        """The number of calls in `take`."""
         self._unsent: dict[CallerLease, None] = {}
         self._takes = LeaseTakes(self.session.ask)
         self._asked = 0
@@ -109,13 +112,22 @@ class SharedLeases:
         with contextlib.suppress(StoreError, TimeoutError):
             while self._unsent and not self.away:
                 await self._send()
+        for _ in self._unsent:
+            self._count_lost()
         await self.session.aclose()
 
     async def finish(self) -> None:
-        """Close the connections once all running calls have ended and the store knows it."""
+        """Close the connections once all running calls have ended and the store knows it.
+
+        A store that stays away is given up FINISH_SECONDS after the last of them.
+        """
         try:
-            while self._running or self._unsent:
+            while self._running or self._beginning:
                 await self._round_done.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FINISH_SECONDS):
+                    while self._unsent:
+                        await self._round_done.wait()
         finally:
             await self.aclose()
 
@@ -127,6 +139,13 @@ class SharedLeases:
         Raises:
             LimitsUnavailable: The store is away, and calls are refused then.
         """
+        self._beginning += 1
+        try:
+            return await self._take(lease)
+        finally:
+            self._beginning -= 1
+
+    async def _take(self, lease: CallerLease) -> LimitRefusal | None:
         entry = lease.take()
         if self.away:
             return self._take_alone(lease, entry)
@@ -204,9 +223,12 @@ class SharedLeases:
         self._unsent[lease] = None
         while len(self._unsent) > MAX_UNSENT:
             del self._unsent[next(iter(self._unsent))]
-            self.lost += 1
-            self.on_lost()
+            self._count_lost()
         self._wake.set()
+
+    def _count_lost(self) -> None:
+        self.lost += 1
+        self.on_lost()
 
     async def _run(self) -> None:
         while True:

@@ -49,7 +49,8 @@ class LimitStoreMetrics:
         self._lost = Counter(
             "tokenwire_limit_updates_lost",
             f"{WITH_STORE}leases that were forgotten before it had their last state, because too "
-            "many waited. What these calls used is missing in its counts.",
+            "many waited or it stayed away until the end. What these calls used is missing in its "
+            "counts.",
             registry=None,
         )
         self._exported = OptionalMetrics(
