@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -146,3 +147,31 @@ def test_any_history(
                         calls[int(entry.lease)].known = entry.totals
 
     runner.run(compare())
+
+
+@pytest.mark.parametrize("skew", [-86_000, 86_000], ids=["behind", "ahead"])
+def test_clocks_that_differ(
+    runner: asyncio.Runner, server: RedisServer, skew: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers whose clocks differ by almost a day count in the same day, that of the store."""
+    limits = CallerLimits(
+        windows=tuple(Window(Unit.TOKENS, 1_000, name) for name in ("d", "month"))
+    )
+    now = time.time
+
+    async def used_after(lease: str) -> dict[str, int]:
+        async with aclosing(RedisStore(server.url)) as store:
+            entry = LeaseEntry(EntryKind.TAKE, lease, 1, now(), None, Totals(30), Held())
+            [reply] = await store.apply([Batch("skewed", limits, [entry])])
+            return dict(reply.used)
+
+    async def count() -> None:
+        async with server.client() as client:
+            await client.flushall()
+        await used_after("one")
+        monkeypatch.setattr("time.time", lambda: now() + skew)
+        await used_after("two")
+        monkeypatch.setattr("time.time", now)
+        assert await used_after("three") == {"tokens/d": 90, "tokens/month": 90}
+
+    runner.run(count())

@@ -13,7 +13,8 @@
 --       4  the most running calls; -1 for any number
 --       5  the number of windows
 --       for each window: its unit (1 requests, 2 tokens, 3 nanodollars), its amount, its length in
---         seconds (0 for a period of the calendar), and the begin and end of the calendar's period
+--         seconds (0 for a period of the calendar), and of the calendar the begins of the previous,
+--         the current and the next period and the end of that, by the clock of the one who asks
 --       for each entry: kind (0 take, 1 renew, 2 settle, 3 drop), id, number, time of the start, whether
 --         totals are known, the known totals (4), the totals (4), and what to hold (2)
 -- Returns: for each entry the number of the window that refuses it (0 none, -1 the running calls)
@@ -77,14 +78,19 @@ for index = 1, window_count do
     unit = tonumber(ARGV[argument]),
     amount = tonumber(ARGV[argument + 1]),
     length = tonumber(ARGV[argument + 2]),
-    begin = tonumber(ARGV[argument + 3]),
-    finish = tonumber(ARGV[argument + 4]),
+    begin = tonumber(ARGV[argument + 4]),
+    finish = tonumber(ARGV[argument + 5]),
     key = KEYS[3 + index],
     parts = {},
     changed = {},
     used = 0,
   }
-  argument = argument + 5
+  if window.length == 0 and now < window.begin then
+    window.begin, window.finish = tonumber(ARGV[argument + 3]), window.begin
+  elseif window.length == 0 and now >= window.finish then
+    window.begin, window.finish = window.finish, tonumber(ARGV[argument + 6])
+  end
+  argument = argument + 7
   window.width = window.length / parts_of_window
   local fields = redis.call('HGETALL', window.key)
   local gone = {}

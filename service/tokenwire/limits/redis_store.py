@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError
 
-from tokenwire.core.limits import STREAMS, CallerLimits, Unit
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit, Window
 from tokenwire.limits.entries import BUCKETS, LIFETIME_SECONDS, NOTHING, LeaseEntry, LimitRefusal
 from tokenwire.limits.redis_client import close, connect
 from tokenwire.limits.redis_failures import cause_of
@@ -97,7 +97,7 @@ class RedisStore:
             len(limits.windows),
         ]
         for window in limits.windows:
-            bounds = (0, 0) if window.seconds else window.bounds(now or time.time())
+            bounds = (0, 0, 0, 0) if window.seconds else _bounds(window, now or time.time())
             arguments += [UNITS[window.unit], window.amount, window.seconds, *bounds]
         for entry in batch.entries:
             arguments += _entry_arguments(entry)
@@ -112,6 +112,15 @@ def _keys(caller: str, limits: CallerLimits) -> list[str]:
     prefix = f"tokenwire:{{{caller}}}:"
     names = ("leases", "expiries", "held", *(window.name for window in limits.windows))
     return [prefix + name for name in names]
+
+
+def _bounds(window: Window, now: float) -> tuple[int, int, int, int]:
+    """Return the begins of the previous, the current and the next period, and the end of that.
+
+    The script chooses by the clock of the store, because those of the servers may differ.
+    """
+    begin, end = window.bounds(now)
+    return window.bounds(begin - 1)[0], begin, end, window.bounds(end)[1]
 
 
 def _entry_arguments(entry: LeaseEntry) -> list[Any]:
