@@ -110,3 +110,15 @@ def test_a_correction_after_midnight() -> None:
         entry = LeaseEntry(kind, "a-lease", number, midnight - 20, None, totals, Held())
         assert store.apply("team", limits, [entry], now) == [None]
     assert store.used("team", limits, midnight + 10) == {"tokens/d": 0}
+
+
+def test_a_lease_that_comes_after_its_end() -> None:
+    """A call that was not let through counts nothing, in whatever order the store learns of it."""
+    limits = CallerLimits(5, (Window(Unit.REQUESTS, 10, "d"), Window(Unit.TOKENS, 1_000, "d")))
+    store = MemoryStore(expires=True)
+    drop = LeaseEntry(EntryKind.DROP, "a-lease", 2, 0.0, None, Totals(), Held())
+    take = LeaseEntry(EntryKind.TAKE, "a-lease", 1, 0.0, None, Totals(30), Held(256))
+    for entry in (drop, take):
+        assert store.apply("team", limits, [entry], 1_798_761_600.0) == [None]
+    used = store.used("team", limits, 1_798_761_600.0)
+    assert used == {"streams": 0, "requests/d": 0, "tokens/d": 0}

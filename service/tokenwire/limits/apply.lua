@@ -241,7 +241,10 @@ local function apply(entry)
     if window ~= 0 then
       return window, wait
     end
-  elseif lease and entry.number <= lease[1] or not lease and entry.kind == DROP then
+  elseif lease and entry.number <= lease[1] then
+    return 0, 0
+  elseif not lease and entry.kind == DROP then
+    keep(entry.id, { entry.number, now, 0, 0, 0, 0, 0, 0, 1 })
     return 0, 0
   end
   lease = lease or begin(entry)

@@ -45,7 +45,7 @@ class EntryKind(IntEnum):
             is held any more, and the call must end.
         SETTLE: The end of a lease.
         DROP: The end of a lease that the store may not have, since it did not answer in time. If it
-            has not, nothing is changed.
+            has not, nothing is counted, also if the entry that takes the lease comes later.
     """
 
     TAKE = 0

@@ -214,7 +214,7 @@ class MemoryStore:
         enforce: bool,  # noqa: FBT001 - see above
     ) -> LimitRefusal | None:
         lease = account.leases.get(entry.lease)
-        if _changes_nothing(lease, entry):
+        if self._counts_nothing(account, lease, entry, now):
             return None
         if entry.kind is EntryKind.TAKE and enforce:
             refusal = _refusal(account, limits, counts, entry, now)
@@ -242,11 +242,20 @@ class MemoryStore:
             return refusal
         return None
 
-
-def _changes_nothing(lease: _Lease | None, entry: LeaseEntry) -> bool:
-    if lease is None:
-        return entry.kind is EntryKind.DROP
-    return entry.kind is EntryKind.TAKE or entry.number <= lease.number
+    def _counts_nothing(
+        self, account: _Account, lease: _Lease | None, entry: LeaseEntry, now: float
+    ) -> bool:
+        if lease is not None:
+            return entry.kind is EntryKind.TAKE or entry.number <= lease.number
+        if entry.kind is not EntryKind.DROP:
+            return False
+        if self._expires:
+            # Known as settled, so that the entry that takes it changes nothing if it comes later.
+            expires = now + LIFETIME_SECONDS
+            account.leases[entry.lease] = _Lease(
+                entry.number, now, NOTHING, Held(), expires, settled=True
+            )
+        return True
 
 
 def _counts_of(account: _Account, limits: CallerLimits) -> list[_WindowCount]:
