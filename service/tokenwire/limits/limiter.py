@@ -1,8 +1,8 @@
 """Gives calls leases on the limits of their callers."""
 
 import asyncio
+import os
 import time
-import uuid
 from collections.abc import Callable, Mapping
 
 from tokenwire.core import errors
@@ -116,7 +116,7 @@ class Limiter:
         assert caller.limits is not None  # noqa: S101 - see above
         keeper = self.shared or self._own
         lease = CallerLease(
-            uuid.uuid4().hex,
+            os.urandom(16).hex(),
             caller.name,
             caller.limits,
             price=price,

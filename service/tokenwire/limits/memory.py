@@ -1,14 +1,12 @@
 """Counts the limits of callers in the memory of this process."""
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tokenwire.core.limits import STREAMS, CallerLimits, Unit, Window
+from tokenwire.core.limits import STREAMS, CallerLimits, Unit
 from tokenwire.limits.entries import (
-    BUCKETS,
     ENDS,
     LIFETIME_SECONDS,
     NOTHING,
@@ -18,6 +16,7 @@ from tokenwire.limits.entries import (
     LimitRefusal,
     Totals,
 )
+from tokenwire.limits.window_count import REQUESTS, UNITS, WindowCount
 
 STREAMS_RETRY_SECONDS: Final = 1.0
 """When another stream of the caller ends is unknown."""
@@ -33,113 +32,20 @@ class _Lease:
     settled: bool = False
 
 
-class _WindowCount:
-    """What was used within one window.
-
-    Args:
-        window: The window.
-    """
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self._slides = bool(window.seconds)
-        self._width = window.seconds / BUCKETS
-        # By the number of the part, or by the begin of the calendar's period.
-        self._parts: dict[int, int] = {}
-        self._begin, self._end = 0, 0
-        """The calendar's period."""
-        self._next = math.inf
-        """When a part leaves the window."""
-        self.used = 0
-
-    def advance(self, now: float) -> None:
-        """Forget what has left the window."""
-        if not self._slides:
-            if not self._begin <= now < self._end:
-                self._begin, self._end = self.window.bounds(now)
-                for part in [part for part in self._parts if part < self._begin]:
-                    self.used -= self._parts.pop(part)
-        elif now >= self._next:
-            for part in [part for part in self._parts if self._leaves(part) <= now]:
-                self.used -= self._parts.pop(part)
-            self._next = min(map(self._leaves, self._parts), default=math.inf)
-
-    def used_at(self, now: float) -> int:
-        """Return what is used at a time. Changes nothing, so that any thread may ask."""
-        # Copied at once, because the thread of the event loop may add a part meanwhile.
-        parts = self._parts.copy().items()
-        if self._slides:
-            return sum(amount for part, amount in parts if self._leaves(part) > now)
-        begin, _ = self.window.bounds(now)
-        return sum(amount for part, amount in parts if part >= begin)
-
-    def add(self, amount: int, at: float, now: float, *, may_lower: bool) -> None:
-        """Count an amount that was used at a time, after `advance`.
-
-        Args:
-            amount: The amount. A negative one corrects an estimate.
-            at: The time.
-            now: The current time.
-            may_lower: Whether a window that slides is corrected by a negative amount too, because
-                all of it was counted at that time.
-        """
-        if not amount:
-            return
-        if self._slides:
-            part = math.floor(at / self._width)
-            leaves = self._leaves(part)
-            if leaves <= now:
-                return
-            if amount < 0 and not may_lower:
-                return
-            self._next = min(self._next, leaves)
-        else:
-            part = self._begin
-            if at < part:
-                return
-        # What was counted in another part cannot be taken back in this one.
-        amount = max(amount, -self._parts.get(part, 0))
-        self._parts[part] = self._parts.get(part, 0) + amount
-        self.used += amount
-
-    def retry_after(self, missing: int, now: float) -> float:
-        """Return the seconds until `missing` has left the window.
-
-        Args:
-            missing: The amount by which the window is too small for a call.
-            now: The current time.
-        """
-        if not self._slides:
-            return self._end - now
-        for part in sorted(self._parts):
-            missing -= self._parts[part]
-            if missing <= 0:
-                return self._leaves(part) - now
-        # Running calls hold the rest, and may give it back at any time.
-        return self._width
-
-    def _leaves(self, part: int) -> float:
-        return (part + 1) * self._width + self.window.seconds
-
-
 @dataclass(slots=True)
 class _Account:
-    """The leases and windows of one caller."""
+    """The leases and windows of one caller.
+
+    `held` has what all leases hold, by the index of the unit. `current` has the windows of
+    `limits`, with which it was asked last.
+    """
 
     leases: "OrderedDict[str, _Lease]" = field(default_factory=OrderedDict)
     streams: int = 0
-    tokens: int = 0
-    nanodollars: int = 0
-    counts: dict[tuple[Unit, str], _WindowCount] = field(default_factory=dict)
-
-    def held(self, unit: Unit) -> int:
-        match unit:
-            case Unit.TOKENS:
-                return self.tokens
-            case Unit.DOLLARS:
-                return self.nanodollars
-            case Unit.REQUESTS:
-                return 0
+    held: list[int] = field(default_factory=lambda: [0, 0, 0])
+    counts: dict[tuple[Unit, str], WindowCount] = field(default_factory=dict)
+    limits: CallerLimits | None = None
+    current: Sequence[WindowCount] = ()
 
 
 class MemoryStore:
@@ -182,7 +88,9 @@ class MemoryStore:
         account = self._accounts.get(caller)
         if account is None:
             account = self._accounts[caller] = _Account()
-        counts = _counts_of(account, limits)
+        if account.limits is not limits:
+            account.limits, account.current = limits, _counts_of(account, limits)
+        counts = account.current
         if self._expires:
             _expire(account, now)
         for count in counts:
@@ -196,7 +104,7 @@ class MemoryStore:
         for window in limits.windows:
             count = account.counts.get((window.unit, window.period))
             used = count.used_at(now) if count else 0
-            found[window.name] = used + account.held(window.unit)
+            found[window.name] = used + account.held[UNITS.index(window.unit)]
         return found
 
     def keep(self, callers: set[str]) -> None:
@@ -208,7 +116,7 @@ class MemoryStore:
         self,
         account: _Account,
         limits: CallerLimits,
-        counts: Sequence[_WindowCount],
+        counts: Sequence[WindowCount],
         entry: LeaseEntry,
         now: float,
         enforce: bool,  # noqa: FBT001 - see above
@@ -258,13 +166,13 @@ class MemoryStore:
         return True
 
 
-def _counts_of(account: _Account, limits: CallerLimits) -> list[_WindowCount]:
+def _counts_of(account: _Account, limits: CallerLimits) -> list[WindowCount]:
     found = []
     for window in limits.windows:
         key = window.unit, window.period
         count = account.counts.get(key)
         if count is None:
-            count = account.counts[key] = _WindowCount(window)
+            count = account.counts[key] = WindowCount(window)
         count.window = window
         found.append(count)
     return found
@@ -285,51 +193,44 @@ def _expire(account: _Account, now: float) -> None:
 def _refusal(
     account: _Account,
     limits: CallerLimits,
-    counts: Sequence[_WindowCount],
+    counts: Sequence[WindowCount],
     entry: LeaseEntry,
     now: float,
 ) -> LimitRefusal | None:
     if limits.streams is not None and account.streams >= limits.streams:
         return LimitRefusal(STREAMS, STREAMS_RETRY_SECONDS)
+    totals, held = entry.totals, entry.held
+    needs = (
+        1,
+        totals.input_tokens + totals.output_tokens + held.tokens,
+        totals.input_nanodollars + totals.output_nanodollars + held.nanodollars,
+    )
     for count in counts:
-        window = count.window
-        need = _need(entry, window.unit)
-        over = count.used + account.held(window.unit) + need - window.amount
+        need = needs[count.unit]
+        over = count.used + account.held[count.unit] + need - count.window.amount
         if over > 0:
-            never = need > window.amount
-            return LimitRefusal(window.name, None if never else count.retry_after(over, now))
+            never = need > count.window.amount
+            return LimitRefusal(count.window.name, None if never else count.retry_after(over, now))
     return None
 
 
-def _overrun(account: _Account, counts: Sequence[_WindowCount], now: float) -> LimitRefusal | None:
+def _overrun(account: _Account, counts: Sequence[WindowCount], now: float) -> LimitRefusal | None:
     """Return the first window in which more is used and held than it has."""
     for count in counts:
-        over = count.used + account.held(count.window.unit) - count.window.amount
-        if over > 0 and count.window.unit is not Unit.REQUESTS:
+        over = count.used + account.held[count.unit] - count.window.amount
+        if over > 0 and count.unit != REQUESTS:
             return LimitRefusal(count.window.name, count.retry_after(over, now))
     return None
 
 
-def _need(entry: LeaseEntry, unit: Unit) -> int:
-    match unit:
-        case Unit.TOKENS:
-            return entry.totals.input_tokens + entry.totals.output_tokens + entry.held.tokens
-        case Unit.DOLLARS:
-            totals = entry.totals
-            used = totals.input_nanodollars + totals.output_nanodollars
-            return used + entry.held.nanodollars
-        case Unit.REQUESTS:
-            return 1
-
-
 def _begin(
-    account: _Account, counts: Sequence[_WindowCount], entry: LeaseEntry, now: float
+    account: _Account, counts: Sequence[WindowCount], entry: LeaseEntry, now: float
 ) -> _Lease:
     """Add a lease that is new, or that has expired here and goes on."""
     started = now if entry.kind is EntryKind.TAKE else entry.started
     if entry.known is None:
         for count in counts:
-            if count.window.unit is Unit.REQUESTS:
+            if count.unit == REQUESTS:
                 count.add(1, started, now, may_lower=False)
     lease = _Lease(0, started, entry.known or NOTHING, Held(), now)
     account.leases[entry.lease] = lease
@@ -337,24 +238,29 @@ def _begin(
     return lease
 
 
-def _charge(counts: Sequence[_WindowCount], lease: _Lease, totals: Totals, now: float) -> None:
+def _charge(counts: Sequence[WindowCount], lease: _Lease, totals: Totals, now: float) -> None:
     """Count what was used since the last entry: the input at the start, the output now."""
     before = lease.totals
+    if totals == before:
+        return
+    inputs = (
+        0,
+        totals.input_tokens - before.input_tokens,
+        totals.input_nanodollars - before.input_nanodollars,
+    )
+    outputs = (
+        0,
+        totals.output_tokens - before.output_tokens,
+        totals.output_nanodollars - before.output_nanodollars,
+    )
     for count in counts:
-        match count.window.unit:
-            case Unit.TOKENS:
-                inputs = totals.input_tokens - before.input_tokens
-                outputs = totals.output_tokens - before.output_tokens
-            case Unit.DOLLARS:
-                inputs = totals.input_nanodollars - before.input_nanodollars
-                outputs = totals.output_nanodollars - before.output_nanodollars
-            case Unit.REQUESTS:
-                continue
-        count.add(inputs, lease.started, now, may_lower=True)
-        count.add(outputs, now, now, may_lower=False)
+        if amount := inputs[count.unit]:
+            count.add(amount, lease.started, now, may_lower=True)
+        if amount := outputs[count.unit]:
+            count.add(amount, now, now, may_lower=False)
 
 
 def _hold(account: _Account, lease: _Lease, held: Held) -> None:
-    account.tokens += held.tokens - lease.held.tokens
-    account.nanodollars += held.nanodollars - lease.held.nanodollars
+    account.held[1] += held.tokens - lease.held.tokens
+    account.held[2] += held.nanodollars - lease.held.nanodollars
     lease.held = held
