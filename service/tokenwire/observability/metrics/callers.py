@@ -1,5 +1,8 @@
 """The metrics of callers."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from prometheus_client import CollectorRegistry
 
 from tokenwire.core.call_record import CallRecord
@@ -37,17 +40,15 @@ class CallerMetrics:
             caller,
             registry=registry,
         )
+        # Looked up once, because that takes longer than counting.
+        self._series: dict[str, _Series] = {}
         self._names: set[str] = set()
         self._removed = RemovedNames(self._drop)
 
     def set_callers(self, names: set[str]) -> None:
         """Set the callers; the series of one that is removed are kept for some time."""
         for name in sorted(names):
-            for outcome in Outcome:
-                self._calls.labels(name, outcome.value)
-            for kind in (TokenType.INPUT, TokenType.OUTPUT):
-                self._tokens.labels(name, kind.value)
-            self._cost.labels(name)
+            self._of(name)
         self._removed.update(self._names - names, names)
         self._names = names
 
@@ -55,18 +56,39 @@ class CallerMetrics:
         """Count a call of a caller that has ended."""
         if call.caller is None:
             return
-        name = call.caller.name
-        self._calls.labels(name, outcome.value).inc()
+        series = self._of(call.caller.name)
+        series.calls[outcome].inc()
         usage = call.used
-        self._tokens.labels(name, TokenType.INPUT.value).inc(usage.input_tokens)
-        self._tokens.labels(name, TokenType.OUTPUT.value).inc(usage.output_tokens)
+        series.input_tokens.inc(usage.input_tokens)
+        series.output_tokens.inc(usage.output_tokens)
         if call.price and call.usage:
-            self._cost.labels(name).inc(call.price.cost(usage))
+            series.cost.inc(call.price.cost(usage))
 
     def count_rejected(self, name: str) -> None:
         """Count a call of a caller that was rejected before it began."""
-        self._calls.labels(name, Outcome.REJECTED.value).inc()
+        self._of(name).calls[Outcome.REJECTED].inc()
+
+    def _of(self, name: str) -> "_Series":
+        series = self._series.get(name)
+        if series is None:
+            series = self._series[name] = _Series(
+                {outcome: self._calls.labels(name, outcome.value) for outcome in Outcome},
+                self._tokens.labels(name, TokenType.INPUT.value),
+                self._tokens.labels(name, TokenType.OUTPUT.value),
+                self._cost.labels(name),
+            )
+        return series
 
     def _drop(self, name: str) -> None:
+        self._series.pop(name, None)
         for metric in (self._calls, self._tokens, self._cost):
             metric.remove_by_labels({labels.CALLER: name})
+
+
+class _Series(NamedTuple):
+    """The series of one caller."""
+
+    calls: Mapping[Outcome, Counter]
+    input_tokens: Counter
+    output_tokens: Counter
+    cost: Counter
