@@ -1,6 +1,5 @@
 """Asks a shared store within a time, and remembers what it has said and whether it is away."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,7 @@ from typing import Final, TypeAlias
 
 from tokenwire.core.limits import STREAMS, CallerLimits
 from tokenwire.limits.entries import LIFETIME_SECONDS
+from tokenwire.limits.patience import answer_within
 from tokenwire.limits.store import Batch, SharedStore, StoreError, StoreReply
 from tokenwire.observability.metrics.labels import StoreFailureCause
 
@@ -52,8 +52,7 @@ class StoreSession:
         """
         started = time.monotonic()
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                replies = await self._store.apply(batches)
+            replies = await answer_within(ANSWER_SECONDS, self._store.apply(batches))
         except TimeoutError:
             failure = StoreError(StoreFailureCause.TIMEOUT)
             self.on_answer(time.monotonic() - started, failure)

@@ -14,6 +14,7 @@ from tokenwire.core.limits import STREAMS
 from tokenwire.limits.entries import LIFETIME_SECONDS, LeaseEntry, LimitRefusal
 from tokenwire.limits.lease import CallerLease
 from tokenwire.limits.memory import MemoryStore
+from tokenwire.limits.patience import answer_within
 from tokenwire.limits.session import ANSWER_SECONDS, OnAnswer, StoreSession
 from tokenwire.limits.store import Batch, SharedStore, StoreError
 from tokenwire.limits.takes import LeaseTakes
@@ -178,8 +179,7 @@ class SharedLeases:
 
     async def _ask_to_take(self, lease: CallerLease, entry: LeaseEntry) -> LimitRefusal | None:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._takes.take(lease, entry)
+            return await answer_within(ANSWER_SECONDS, self._takes.take(lease, entry))
         except TimeoutError:
             raise StoreError(StoreFailureCause.TIMEOUT) from None
 
