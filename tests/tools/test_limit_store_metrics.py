@@ -75,6 +75,8 @@ async def test_a_store_that_answers(world: GatewayWorld) -> None:
 async def test_a_store_that_is_killed(redis: RedisServer, world: GatewayWorld) -> None:
     """While the store is away it is down, and what it has to be told waits until it is back."""
     await send(world)
+    # The start of the call and its end.
+    await until(world, lambda each: each.value(ANSWERED) == 2)
     await redis.kill()
     await send(world)
     exposed = await until(world, lambda each: each.value(UP) == 0)
