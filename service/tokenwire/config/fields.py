@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 
 from pydantic import AliasGenerator, Field, HttpUrl, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from tokenwire.config import tracing
 from tokenwire.config.combinations import (
@@ -18,7 +18,8 @@ from tokenwire.config.combinations import (
     require_unset,
     require_whole_tls,
 )
-from tokenwire.config.files import MountedFiles, names_of
+from tokenwire.config.files import names_of
+from tokenwire.config.sources import SourcedSettings
 from tokenwire.config.upstream_parameters import (
     ConstraintParameter,
     Dialect,
@@ -46,17 +47,12 @@ from tokenwire.config.values import (
 PREFIX: Final = "TOKENWIRE_"
 
 
-class Settings(BaseSettings):
+class Settings(SourcedSettings):
     """Everything that can be set, validated and frozen."""
 
     model_config = SettingsConfigDict(
         # Each field has one name outside, so that nothing else is read by accident.
         alias_generator=AliasGenerator(validation_alias=lambda field: PREFIX + field.upper()),
-        case_sensitive=True,
-        env_ignore_empty=True,
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,
     )
 
     listen: Address = Field(
@@ -438,18 +434,6 @@ class Settings(BaseSettings):
             require_unset("TOKENWIRE_TOKENIZER", is_set=self.tokenizer != "none", beside=other)
             require_unset("TOKENWIRE_EMBEDDING_MODEL", is_set=has_embeddings, beside=other)
         return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments first, then the environment, then mounted files."""
-        return init_settings, env_settings, MountedFiles(settings_cls)
 
 
 def variables(field: str) -> tuple[str, ...]:

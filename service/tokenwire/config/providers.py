@@ -16,12 +16,11 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tokenwire.config.aws import BEDROCK_KEY_RULE, Region, is_bedrock_key, region_of
-from tokenwire.config.files import MountedFiles
 from tokenwire.config.problems import SettingsError
 from tokenwire.config.reading import problem_of
+from tokenwire.config.sources import SourcedSettings
 from tokenwire.config.values import SecretHeader
 
 OLLAMA_PORT: Final = 11434
@@ -30,21 +29,13 @@ OLLAMA_PORT: Final = 11434
 P = TypeVar("P", bound="ProviderSettings")
 
 
-class ProviderSettings(BaseSettings):
+class ProviderSettings(SourcedSettings):
     """The settings of one provider.
 
     Attributes:
         api_key: The key, or None.
         base_url: The address of the upstream; None only if another setting says it.
     """
-
-    model_config = SettingsConfigDict(
-        case_sensitive=True,
-        env_ignore_empty=True,
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-    )
 
     api_key: SecretHeader = None
     base_url: HttpUrl | None
@@ -57,18 +48,6 @@ class ProviderSettings(BaseSettings):
     def problems(self) -> Iterator[str]:
         """Yield a line for each setting that is missing, other than the key."""
         yield from ()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments first, then the environment, then mounted files."""
-        return init_settings, env_settings, MountedFiles(settings_cls)
 
 
 def _bare(value: object) -> object:
