@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from tokenwire.access.issuers import Issuers
+from tokenwire.access.issuers import Issuers, VerifiedToken
 from tokenwire.access.token import is_token
 from tokenwire.core.caller import Caller
 from tokenwire.core.callers import Callers
@@ -34,7 +34,7 @@ class Authenticator:
         self, callers: Callable[[], Callers | None], issuers: Issuers | None = None
     ) -> None:
         self._callers = callers
-        self._issuers = issuers
+        self._issuers = Issuers() if issuers is None else issuers
 
     async def authenticate(self, metadata: Metadata, context: Context) -> Caller | None:
         """Return the caller of a call; None if everyone may call.
@@ -50,17 +50,10 @@ class Authenticator:
         callers = self._callers()
         if callers is None:
             return None
-        text = _key_of(metadata)
-        if text is None:
-            return _by_certificate(callers, context)
-        # First, because a key of the file may have the form of a token.
-        caller = callers.find_key(text)
-        if caller is None and self._issuers and is_token(text):
-            token = await self._issuers.verify(text)
-            caller = callers.subjects.caller_of(token.issuer, token.subject)
-        if caller is None:
-            raise CredentialsInvalid
-        return caller
+        found = _find(callers, metadata, context)
+        if isinstance(found, Caller):
+            return found
+        return _by_token(callers, await self._issuers.verify(found))
 
     def recognize(self, metadata: Metadata, context: Context) -> Caller | None:
         """Return the caller of a call, without the work of verifying a signature.
@@ -76,16 +69,31 @@ class Authenticator:
         callers = self._callers()
         if callers is None:
             return None
-        text = _key_of(metadata)
-        if text is None:
-            return _by_certificate(callers, context)
-        caller = callers.find_key(text)
-        if caller is None and self._issuers and is_token(text):
-            token = self._issuers.remembered(text)
-            caller = token and callers.subjects.caller_of(token.issuer, token.subject)
-        if caller is None:
-            raise CredentialsInvalid
+        found = _find(callers, metadata, context)
+        if isinstance(found, Caller):
+            return found
+        return _by_token(callers, self._issuers.remembered(found))
+
+
+def _find(callers: Callers, metadata: Metadata, context: Context) -> Caller | str:
+    """Return the caller by its key or certificate, or the token by which to find it."""
+    text = _key_of(metadata)
+    if text is None:
+        return _by_certificate(callers, context)
+    # First, because a key of the file may have the form of a token.
+    caller = callers.find_key(text)
+    if caller is not None:
         return caller
+    if not is_token(text):
+        raise CredentialsInvalid
+    return text
+
+
+def _by_token(callers: Callers, token: VerifiedToken | None) -> Caller:
+    caller = token and callers.subjects.caller_of(token.issuer, token.subject)
+    if caller is None:
+        raise CredentialsInvalid
+    return caller
 
 
 def _by_certificate(callers: Callers, context: Context) -> Caller:
