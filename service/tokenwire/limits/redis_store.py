@@ -38,14 +38,10 @@ class RedisStore:
     Args:
         url: The URL of the store, with its password; see `redis_client.connect`.
         clock: Returns the Unix time; None for the clock of the server.
-
-    Attributes:
-        requests: The number of requests to the server.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock
-        self.requests = 0
         self._client = connect(url)
 
     async def apply(self, batches: Sequence[Batch]) -> list[StoreReply]:
@@ -65,7 +61,6 @@ class RedisStore:
             raise StoreError(cause_of(error)) from None
 
     async def _send(self, batches: Sequence[Batch]) -> list[list[int]]:
-        self.requests += 1
         client = self._client
         if not batches:
             # A server that only reads, or whose memory is full, is away as well.

@@ -91,11 +91,6 @@ class SharedLeases:
         return len(self._running)
 
     @property
-    def taking(self) -> int:
-        """The number of calls that wait for the store to let them through."""
-        return self._takes.waiting
-
-    @property
     def unsent(self) -> int:
         """The number of leases whose state waits for the store, or for its answer."""
         return len(self._unsent) + self._asked
