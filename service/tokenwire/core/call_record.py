@@ -104,6 +104,11 @@ class CallRecord:
         return self.completion.usage if self.completion else self.counted
 
     @property
+    def usage_reported(self) -> Usage | None:
+        """The usage that the upstream has reported so far, also before the end; None if none."""
+        return self.usage_so_far() if self.usage_so_far else None
+
+    @property
     def used(self) -> Usage:
         """The usage that the upstream reported, or else the tokens that have arrived."""
         return self.usage or Usage(input_tokens=0, output_tokens=self.tokens)

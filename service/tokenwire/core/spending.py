@@ -19,7 +19,7 @@ def spent(call: CallRecord) -> tuple[Usage, bool]:
         return call.usage, False
     if not (call.attempts.received or call.tokens):
         return NOTHING, False
-    reported = call.usage_so_far() if call.usage_so_far else None
+    reported = call.usage_reported
     usage = reported or Usage(call.input_estimate, 0)
     if reported and usage.output_tokens >= call.tokens:
         return usage, False

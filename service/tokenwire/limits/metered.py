@@ -60,8 +60,8 @@ class MeteredModel:
                     # Counts with the next event, so that an answer that is complete is not cut.
                     reported = _output_so_far(call)
         finally:
-            if usage is None and call.usage_so_far:
-                usage = _at_least(call.usage_so_far(), lease.output_tokens)
+            if usage is None:
+                usage = _at_least(call.usage_reported, lease.output_tokens)
             paid = call.attempts.received or lease.output_tokens > 0
             lease.settle(usage, paid=paid)
 
@@ -126,7 +126,7 @@ def _estimate(texts: Sequence[str]) -> int:
 
 
 def _output_so_far(call: CallRecord) -> int:
-    usage = call.usage_so_far() if call.usage_so_far else None
+    usage = call.usage_reported
     return usage.output_tokens if usage else 0
 
 
