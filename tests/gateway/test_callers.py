@@ -15,6 +15,7 @@ from support.exposed import read
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.health import SERVING, health_of
 from support.helpers import collect, reason_of
+from support.limits import bearer
 from support.unary import ending_of, error_of
 from tokenwire.cli.keys import hash_of
 from tokenwire.config import SettingsError
@@ -35,11 +36,6 @@ CALLERS: dict[str, Any] = {
 MISSING, INVALID, EXPIRED = (
     ("UNAUTHENTICATED", f"CREDENTIALS_{reason}") for reason in ("MISSING", "INVALID", "EXPIRED")
 )
-
-
-def bearer(key: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata with a key."""
-    return (("authorization", f"Bearer {key}"),)
 
 
 def to(model: str) -> pb.Message:

@@ -17,13 +17,6 @@ CALLERS: dict[str, Any] = {"jobs": {"tokens": [{"issuer": "cluster", "subject": 
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[IssuerServer]:
-    """Start an issuer."""
-    async with IssuerServer() as running:
-        yield running
-
-
-@pytest.fixture
 async def world(tmp_path: Path, issuer: IssuerServer) -> AsyncIterator[GatewayWorld]:
     """Start a server whose callers have tokens of the issuer."""
     issuers = {"cluster": issuer.section()}

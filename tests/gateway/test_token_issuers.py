@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from support.exposed import read
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import reason_of, retry_delay_of
 from support.issuer import DISCOVERY, KEYS, IssuerServer, new_key
+from support.limits import bearer
 from support.unary import ending_of, error_of
 from tokenwire.access import issuer_keys, key_fetch
 from tokenwire.cli.keys import hash_of
@@ -27,18 +28,6 @@ CALLERS: dict[str, Any] = {
 }
 UNAVAILABLE = ("UNAVAILABLE", "ISSUER_UNAVAILABLE")
 INVALID = ("UNAUTHENTICATED", "CREDENTIALS_INVALID")
-
-
-def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata with a token."""
-    return (("authorization", f"Bearer {token}"),)
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[IssuerServer]:
-    """Start an issuer."""
-    async with IssuerServer() as running:
-        yield running
 
 
 async def calls(world: GatewayWorld, token: str) -> bool:

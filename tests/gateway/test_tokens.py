@@ -13,6 +13,7 @@ import pytest
 from support.exposed import read
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.issuer import DISCOVERY, KEYS, IssuerServer, new_key
+from support.limits import bearer
 from support.otlp import Collector
 from support.unary import ending_of
 from tokenwire.access import issuer_keys
@@ -31,18 +32,6 @@ CALLERS: dict[str, Any] = {
 INVALID, EXPIRED = (
     ("UNAUTHENTICATED", f"CREDENTIALS_{reason}") for reason in ("INVALID", "EXPIRED")
 )
-
-
-def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata with a token."""
-    return (("authorization", f"Bearer {token}"),)
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[IssuerServer]:
-    """Start an issuer."""
-    async with IssuerServer() as running:
-        yield running
 
 
 @pytest.fixture

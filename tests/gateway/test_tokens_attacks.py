@@ -18,6 +18,7 @@ from support.exposed import read
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import collect, reason_of
 from support.issuer import DISCOVERY, KEYS, IssuerServer, encoded, new_key, signed
+from support.limits import bearer
 from support.unary import ending_of, error_of
 from tokenwire.cli.keys import hash_of
 from tokenwire.core.public_keys import PublicKeys, PublicKeysError
@@ -29,11 +30,6 @@ CALLERS: dict[str, Any] = {
     "team": {"keys": [hash_of(KEY)]},
 }
 INVALID = ("UNAUTHENTICATED", "CREDENTIALS_INVALID")
-
-
-def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata with a token."""
-    return (("authorization", f"Bearer {token}"),)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
     pytest_runtest_makereport,
 )
 from support.programs import ROOT
+from support.redis_server import RedisServer, redis_server
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
 
@@ -91,3 +92,12 @@ def examples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "go":
         return go_examples(tmp_path_factory.mktemp("go"))
     return node_examples() if request.param == "node" else java_examples()
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A real Redis with an empty database."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    async with redis_server(folder) as server:
+        yield server

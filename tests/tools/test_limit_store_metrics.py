@@ -11,7 +11,7 @@ from support.exposed import Exposed, read
 from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import collect
 from support.limits import bearer, callers
-from support.redis_server import RedisServer, redis_server
+from support.redis_server import RedisServer
 from tokenwire.limits import shared
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
@@ -23,15 +23,6 @@ FAILURES = "tokenwire_limit_store_failures_total"
 ANSWERED = "tokenwire_limit_store_request_seconds_count"
 WAITING = "tokenwire_limit_updates_waiting"
 LOST = "tokenwire_limit_updates_lost_total"
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """Run a Redis."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    async with redis_server(folder) as server:
-        yield server
 
 
 @pytest.fixture

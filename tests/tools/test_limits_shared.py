@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -13,18 +12,9 @@ from support.gateway import HELLO
 from support.helpers import collect, failure_of, reason_of
 from support.limit_servers import back, send, sent, servers
 from support.limits import bearer, limit_of, used_by_team
-from support.redis_server import RedisServer, redis_server
+from support.redis_server import RedisServer
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """Run a Redis."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    async with redis_server(folder) as server:
-        yield server
 
 
 async def test_servers_count_together(redis: RedisServer, tmp_path: Path) -> None:

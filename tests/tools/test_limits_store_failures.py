@@ -18,15 +18,6 @@ pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """Run a Redis."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    async with redis_server(folder) as server:
-        yield server
-
-
-@pytest.fixture
 async def proxy(redis: RedisServer) -> AsyncIterator[TcpProxy]:
     """Run a proxy before the Redis."""
     async with tcp_proxy(redis.port) as running:
