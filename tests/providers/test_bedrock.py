@@ -4,13 +4,11 @@ import json
 from base64 import b64encode
 from typing import Any
 
-import grpc
 import pytest
 
 from support.bedrock_wire import BEDROCK
-from support.helpers import violated_fields_of
-from support.providers import provider_player
-from support.quirks import Got, Player
+from support.providers import check_lacking, provider_player
+from support.quirks import Player
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SCHEMA = '{"type":"object","properties":{"a_b":{"type":["string","null"],"pattern":"^x"}}}'
@@ -231,12 +229,7 @@ async def test_what_bedrock_lacks(
         for field, message in LACKING:
             with subtests.test(field=field):
                 message.content = "hello"
-                got = await upstream.play([], message)
-                assert got == Got(
-                    "", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT, requests=0
-                )
-                assert upstream.error
-                assert violated_fields_of(upstream.error) == [field]
+                await check_lacking(upstream, message, field)
 
 
 async def test_a_name_that_is_no_models(

@@ -4,13 +4,12 @@ import json
 from base64 import b64encode
 from typing import Any
 
-import grpc
 import pytest
 
 from support.google_wire import GOOGLE
-from support.helpers import retry_delay_of, violated_fields_of
-from support.providers import provider_player
-from support.quirks import Got, Player
+from support.helpers import retry_delay_of
+from support.providers import check_lacking, provider_player
+from support.quirks import Player
 from support.raw_upstream import Piece
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -170,12 +169,7 @@ async def test_what_google_lacks(
         for field, message in LACKING:
             with subtests.test(field=field):
                 message.content = "hello"
-                got = await upstream.play([], message)
-                assert got == Got(
-                    "", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT, requests=0
-                )
-                assert upstream.error
-                assert violated_fields_of(upstream.error) == [field]
+                await check_lacking(upstream, message, field)
 
 
 async def test_a_name_that_is_no_models(

@@ -9,8 +9,8 @@ import pytest
 from support.app import MODEL
 from support.helpers import violated_fields_of
 from support.mistral_wire import MISTRAL
-from support.providers import provider_player
-from support.quirks import Got, Player
+from support.providers import check_lacking, provider_player
+from support.quirks import Player
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SCHEMA = '{"type":"object","properties":{"a":{"type":"string","format":"date"}}}'
@@ -119,12 +119,7 @@ async def test_what_mistral_lacks(
         for field, message in LACKING:
             with subtests.test(field=field):
                 message.content = "hello"
-                got = await upstream.play([], message)
-                assert got == Got(
-                    "", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT, requests=0
-                )
-                assert upstream.error
-                assert violated_fields_of(upstream.error) == [field]
+                await check_lacking(upstream, message, field)
 
 
 async def test_a_parameter_that_mistral_rejects(monkeypatch: pytest.MonkeyPatch) -> None:

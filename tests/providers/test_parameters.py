@@ -14,7 +14,7 @@ from support.helpers import collect, violated_fields_of
 from support.listening import listening
 from support.mistral_wire import MISTRAL
 from support.ollama_wire import OLLAMA
-from support.providers import provider_player, select
+from support.providers import check_lacking, provider_player, select
 from support.quirks import Player
 from support.wire import KEY, Wire
 from tokenwire import config
@@ -87,11 +87,7 @@ async def test_what_a_provider_lacks(
             for field, message in [each[1:] for each in LACKING if each[0] == wire]:
                 with subtests.test(provider=wire.name, field=field):
                     message.content = "hello"
-                    got = await upstream.play([], message)
-                    assert (got.reason, got.requests) == ("INVALID_PARAMETER", 0)
-                    assert got.code is grpc.StatusCode.INVALID_ARGUMENT
-                    assert upstream.error
-                    assert violated_fields_of(upstream.error) == [field]
+                    await check_lacking(upstream, message, field)
 
 
 async def sent(upstream: Player, wire: Wire, message: pb.Message) -> dict[str, Any]:

@@ -4,16 +4,13 @@ import json
 from base64 import b64encode
 from typing import Any
 
-import grpc
 import pytest
 
 from support.anthropic_wire import ANTHROPIC
 from support.bedrock_wire import BEDROCK
 from support.google_wire import GOOGLE
-from support.helpers import violated_fields_of
 from support.ollama_wire import OLLAMA
-from support.providers import WIRES, provider_player
-from support.quirks import Got
+from support.providers import WIRES, check_lacking, provider_player
 from support.wire import Wire
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -98,9 +95,4 @@ async def test_what_a_provider_lacks(
         async with provider_player(wire, monkeypatch) as upstream:
             for field, message in [each[1:] for each in LACKING if each[0] == wire]:
                 with subtests.test(provider=wire.name, field=field):
-                    got = await upstream.play([], message)
-                    assert got == Got(
-                        "", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT, requests=0
-                    )
-                    assert upstream.error is not None
-                    assert violated_fields_of(upstream.error) == [field]
+                    await check_lacking(upstream, message, field)

@@ -11,13 +11,15 @@ from support.anthropic_wire import ANTHROPIC
 from support.app import MODEL
 from support.bedrock_wire import BEDROCK
 from support.google_wire import GOOGLE
+from support.helpers import violated_fields_of
 from support.mistral_wire import MISTRAL
 from support.ollama_wire import OLLAMA
-from support.quirks import Player
+from support.quirks import Got, Player
 from support.raw_upstream import raw_upstream
 from support.wire import Wire
 from tokenwire import config
 from tokenwire.app import App
+from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 
 WIRES: list[Wire] = [ANTHROPIC, BEDROCK, GOOGLE, MISTRAL, OLLAMA]
@@ -47,3 +49,11 @@ async def provider_player(
             grpc.aio.insecure_channel(app.address) as channel,
         ):
             yield Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+
+
+async def check_lacking(upstream: Player, message: pb.Message, field: str) -> None:
+    """Check that a message is rejected by the path of a field, and the upstream is not asked."""
+    got = await upstream.play([], message)
+    assert got == Got("", "INVALID_PARAMETER", grpc.StatusCode.INVALID_ARGUMENT, requests=0)
+    assert upstream.error
+    assert violated_fields_of(upstream.error) == [field]
