@@ -23,8 +23,9 @@ by the id of the request. Its details (`grpc-status-details-bin`) are for progra
 
 - `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the reasons below.
 - `google.rpc.RetryInfo` with the time to wait before a retry, where it is known. The trailer
-  `grpc-retry-pushback-ms` has the same value for gRPC's own retry policy, or -1 where the
-  quota at the upstream or the caller's budget is used up.
+  `grpc-retry-pushback-ms` has the same value for gRPC's own [retry policy](retries.md). It is -1
+  where the code is UNAVAILABLE or RESOURCE_EXHAUSTED and a retry does not help: the column *Retry*
+  says no, or the call is larger than a limit of the caller.
 - `google.rpc.QuotaFailure` with the name of the limit, such as `tokens/m`, where a
   [limit of the caller](callers.md#limits) is reached.
 - `google.rpc.BadRequest` with the path of the invalid field and what is allowed, where a field is

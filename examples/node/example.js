@@ -16,7 +16,7 @@ const definition = protoLoader.loadSync('tokenwire/v1/chatgpt.proto', {
   longs: Number,
   defaults: true, // an unset string is '', an unset message null
 });
-const { Chatgpt } = grpc.loadPackageDefinition(definition).openai;
+export const { Chatgpt } = grpc.loadPackageDefinition(definition).openai;
 
 /**
  * Runs an example: `main(client, options, ...arguments)` with a client of the

@@ -117,6 +117,13 @@ async def test_row_7_ceiling_before_the_first_token(
         await times_out(world, plan, "STREAM_DURATION_LIMIT", timeout=30)
 
 
+async def test_row_7_is_not_retried_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that has had its time before the first token tells gRPC not to repeat it."""
+    async with open_world(monkeypatch, stream_timeout_seconds=0.2) as world:
+        _, error = await world.fails(BEFORE_HEADERS, UNAVAILABLE, "STREAM_DURATION_LIMIT")
+    assert ("grpc-retry-pushback-ms", "-1") in tuple(error.trailing_metadata() or ())
+
+
 @pytest.mark.parametrize(
     "plan",
     [

@@ -20,13 +20,14 @@ class Examples:
     """The examples of one language, and the status codes as this language writes them."""
 
     program: Callable[[str], tuple[str | Path, ...]]
-    """The command of a program: chat, tools, image, structured or cancel."""
+    """The command of a program: chat, tools, image, structured, cancel or retries."""
     timeout_of_a_second: str | None
     """The option that sets the timeout; None if there is none."""
     invalid_argument: str
     unavailable: str
     deadline_exceeded: str
     cancelled: str
+    resource_exhausted: str
 
 
 def go(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -55,6 +56,7 @@ def go_examples(programs: Path) -> Examples:
         unavailable="Unavailable",
         deadline_exceeded="DeadlineExceeded",
         cancelled="Canceled",
+        resource_exhausted="ResourceExhausted",
     )
 
 
@@ -67,6 +69,7 @@ def node_examples() -> Examples:
         unavailable="UNAVAILABLE",
         deadline_exceeded="DEADLINE_EXCEEDED",
         cancelled="CANCELLED",
+        resource_exhausted="RESOURCE_EXHAUSTED",
     )
 
 
@@ -80,4 +83,5 @@ def java_examples() -> Examples:
         unavailable="UNAVAILABLE",
         deadline_exceeded="DEADLINE_EXCEEDED",
         cancelled="CANCELLED",
+        resource_exhausted="RESOURCE_EXHAUSTED",
     )

@@ -199,7 +199,7 @@ async def test_the_commands_of_the_readme_work(
     app = await start_app()
     readme = (folder / "README.md").read_text("utf-8")
     lines = [line for line in readme.splitlines() if line.startswith(command)]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         pointed = line.replace("127.0.0.1:50051", app.address)
         assert pointed != line

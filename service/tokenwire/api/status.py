@@ -12,12 +12,10 @@ from grpc_status import rpc_status
 from tokenwire.api.codes import code_of
 from tokenwire.core.errors import (
     DOMAIN,
-    CallerBudgetExhausted,
     InvalidField,
     LimitReached,
     ServerShuttingDown,
     ServiceError,
-    UpstreamQuotaExhausted,
 )
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
@@ -26,8 +24,8 @@ MAX_PUSHBACK_MS: Final = 2**31 - 1
 """The largest value that gRPC Java parses. It does not retry on a larger one."""
 QUOTA_SUBJECT: Final = "caller"
 """The subject of a QuotaFailure; its description is the name of the limit."""
-NO_RETRY: Final = (CallerBudgetExhausted, UpstreamQuotaExhausted)
-"""Failures whose code allows a retry, which would not help."""
+RETRIED: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+"""The codes that callers let gRPC retry."""
 
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
@@ -46,8 +44,7 @@ def to_status(error: ServiceError, code: grpc.StatusCode, request_id: str) -> gr
 
 def extra_trailers(error: ServiceError) -> tuple[tuple[str, str], ...]:
     """Return the trailing metadata of `error` other than its details."""
-    never = isinstance(error, LimitReached) and error.retry_after is None
-    if never or isinstance(error, NO_RETRY):
+    if _never_succeeds(error):
         return ((PUSHBACK, "-1"),)
     if error.retry_after is not None:
         return ((PUSHBACK, str(min(_milliseconds(error.retry_after), MAX_PUSHBACK_MS))),)
@@ -61,6 +58,13 @@ def without_retry(error: ServiceError) -> tuple[tuple[str, str], ...]:
     down there is none: another instance may answer.
     """
     return () if isinstance(error, ServerShuttingDown) else ((PUSHBACK, "-1"),)
+
+
+def _never_succeeds(error: ServiceError) -> bool:
+    """Return whether a retry does not help, although the code of `error` allows one."""
+    if isinstance(error, LimitReached) and error.retry_after is None:
+        return True
+    return not error.retryable and code_of(type(error)) in RETRIED
 
 
 def _milliseconds(seconds: float) -> int:

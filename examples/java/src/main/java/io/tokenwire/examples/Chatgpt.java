@@ -2,6 +2,8 @@ package io.tokenwire.examples;
 
 import io.grpc.CallOptions;
 import io.grpc.Channel;
+import io.grpc.ClientInterceptor;
+import io.grpc.ClientInterceptors;
 import io.grpc.MethodDescriptor;
 import io.grpc.MethodDescriptor.MethodType;
 import io.grpc.protobuf.ProtoUtils;
@@ -26,6 +28,11 @@ final class Chatgpt {
   Chatgpt(Channel channel, CallOptions options) {
     this.channel = channel;
     this.options = options;
+  }
+
+  /** Returns a client whose calls pass through an interceptor. */
+  Chatgpt with(ClientInterceptor interceptor) {
+    return new Chatgpt(ClientInterceptors.intercept(channel, interceptor), options);
   }
 
   /** Streams the answer to a message. The iterator blocks until the next piece arrives. */
