@@ -10,7 +10,8 @@ To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
 change requirements.in in tools/litellm, tools/langchain-tests, tools/xai or
 benchmarks/peers and run `make lock` (tools/llama_server.py says it of llama.cpp);
-change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
+change tools/otelcol/manifest.yaml or examples/java/pom.xml; change
+examples/rust/Cargo.toml and run `cargo update` there; see
 tools/kubernetes_tools.py for those of the chart. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
 missing. The plugins of protoc are tools of gen/go/go.mod: run
@@ -37,6 +38,7 @@ PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
 XAI_LOCK = ROOT / "tools" / "xai" / "requirements.lock"
+RUST_EXAMPLE = ROOT / "examples" / "rust"
 JAVA_EXAMPLE = ROOT / "examples" / "java"
 OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 
@@ -69,6 +71,11 @@ def java_example() -> None:
     """Build the Java examples, with their dependencies beside them."""
     shutil.rmtree(JAVA_EXAMPLE / "target", ignore_errors=True)
     run("mvn", "--batch-mode", "--quiet", "compile", cwd=JAVA_EXAMPLE)
+
+
+def rust_example() -> None:
+    """Build the Rust example, without what only debuggers need."""
+    run("cargo", "build", "--quiet", "--locked", cwd=RUST_EXAMPLE, CARGO_PROFILE_DEV_DEBUG="0")
 
 
 def litellm() -> None:
@@ -167,6 +174,16 @@ def tools() -> Iterator[Tool]:
         JAVA_EXAMPLE / "target" / "classes" / "io" / "tokenwire" / "examples" / "Chat.class",
         java_example,
     )
+    yield Tool(
+        "rust-example",
+        digest(
+            *(RUST_EXAMPLE / name for name in ("Cargo.toml", "Cargo.lock", "build.rs")),
+            RUST_EXAMPLE / "src" / "main.rs",
+            proto,
+        ),
+        RUST_EXAMPLE / "target" / "debug" / "tokenwire-examples",
+        rust_example,
+    )
     for name, package in GO_TOOLS.items():
         yield Tool(name, package, BIN / name, partial(go_install, package))
 
@@ -234,6 +251,7 @@ def main() -> None:
     if not chosen:
         require_version("Node", (20,), "node", "--version")
         require_version("npm", (10,), "npm", "--version")
+        require_version("Rust", (1, 88), "cargo", "--version")
     only_by_name = from_debian("nginx", "usr/sbin/nginx")
     for tool in (*tools(), only_by_name) if chosen else tools():
         if not chosen or tool.name in chosen:
