@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from support.app import Stub
+from support.log_handlers import attached
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -151,12 +152,5 @@ class Collected(logging.Handler):
 def reload_events() -> Iterator["asyncio.Queue[logging.LogRecord]"]:
     """Collect the records of reloads."""
     handler = Collected()
-    logger = logging.getLogger("tokenwire.reload")
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
+    with attached(handler, "tokenwire.reload"):
         yield handler.records
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

@@ -1,6 +1,7 @@
 """The commands of docs/languages.md: grpcurl and buf curl, in plaintext and over TLS."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,9 @@ async def test_the_command_gets_an_answer_with_a_key_only(
     secured = "ca.crt" in command
     pair, folder = Pair(name="localhost"), tmp_path / "tls"
     folder.mkdir()
-    settings = Mount(folder).put(pair).settings if secured else {}
+    settings: dict[str, Any] = {}
+    if secured:
+        settings |= Mount(folder).put(pair).settings
     (tmp_path / "ca.crt").write_bytes(pair.authority)
     path = f"{tools}:/usr/bin:/bin"
     async with gateway_world(tmp_path, MODELS, {"one": {}}, callers=callers(), **settings) as world:

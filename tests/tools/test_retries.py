@@ -21,6 +21,7 @@ from support.examples import Examples
 from support.gateway import HELLO, gateway_world
 from support.helpers import collect, ended
 from support.limits import KEY, bearer, callers
+from support.log_handlers import attached
 from support.programs import ROOT, Outcome, run
 from support.world import within
 from tokenwire.app import App
@@ -56,15 +57,9 @@ class EndedCalls(logging.Handler):
 @contextmanager
 def ended_calls() -> Iterator[list[float]]:
     """Collect the times at which calls end, by the log."""
-    handler, log = EndedCalls(), logging.getLogger("tokenwire.call")
-    level = log.level
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)
-    try:
+    handler = EndedCalls()
+    with attached(handler, "tokenwire.call"):
         yield handler.times
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 def changed(source: Path, folder: Path, *, backoff: str = "0.01s", **entries: Any) -> Path:
