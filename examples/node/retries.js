@@ -11,7 +11,7 @@ import { Chatgpt } from './example.js';
 /** Prints the answer to a text. */
 async function chat(seconds, target, file, text, key) {
   const client = new Chatgpt(`dns:///${target}`, grpc.credentials.createInsecure(), {
-    // Retries need nothing else. A config with an error is not used.
+    // Retries need nothing else. A config with an error throws one here.
     'grpc.service_config': await readFile(file, 'utf-8'),
   });
   const metadata = new grpc.Metadata();

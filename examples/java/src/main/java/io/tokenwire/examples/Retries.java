@@ -45,7 +45,7 @@ final class Retries {
     }
     ManagedChannel channel =
         Grpc.newChannelBuilder("dns:///" + arguments[0], InsecureChannelCredentials.create())
-            // Retries need nothing else. An error in the config is an IllegalArgumentException.
+            // Retries need nothing else. A config with an error throws one in build().
             .defaultServiceConfig(read(Path.of(arguments[1])))
             .build();
     Metadata headers = new Metadata();
