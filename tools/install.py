@@ -11,7 +11,7 @@ tools/node or examples/node and run `npm install --package-lock-only` there;
 change requirements.in in tools/litellm, tools/langchain-tests, tools/xai or
 benchmarks/peers and run `make lock` (tools/llama_server.py says it of llama.cpp);
 change tools/otelcol/manifest.yaml or examples/java/pom.xml; see
-tools/kubernetes_tools.py for those of the chart. Debian decides about
+tools/kubernetes_tools.py and tools/proxy_tools.py for others. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
 missing. The plugins of protoc are tools of gen/go/go.mod: run
 `go get -tool PLUGIN@VERSION` there.
@@ -29,6 +29,7 @@ from pathlib import Path
 
 from kubernetes_tools import kubernetes_tools
 from llama_server import llama_server
+from proxy_tools import proxy_tools
 from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, run
 
 LOAD = ROOT / "benchmarks" / "load"
@@ -46,7 +47,7 @@ GO_TOOLS = {
     "grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
 }
-NOT_BUILT = {"prometheus", "chromium", "llama-server"}
+NOT_BUILT = {"prometheus", "chromium", "llama-server", "envoy"}
 """The tools whose installation does not need Go."""
 CONTAINERS = ("buildah", "podman", "runc", "debootstrap")
 
@@ -189,6 +190,7 @@ def tools() -> Iterator[Tool]:
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()
+    yield from proxy_tools(npm_ci)
     if not all(map(shutil.which, CONTAINERS)):
         # Builds and runs the image on machines without Docker.
         yield installed_by_debian("containers", Path("/usr/bin/podman"), *CONTAINERS)
