@@ -188,6 +188,7 @@ def tools() -> Iterator[Tool]:
     yield Tool("langchain-tests", standard_pin, standard_python, langchain_tests)
     yield Tool("xai-sdk", digest(XAI_LOCK, *here), TOOLS / "xai" / "bin" / "python", xai_sdk)
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
+    yield from_debian("nginx", "usr/sbin/nginx")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
     yield from kubernetes_tools()
     yield from proxy_tools(npm_ci)
@@ -236,8 +237,7 @@ def main() -> None:
     if not chosen:
         require_version("Node", (20,), "node", "--version")
         require_version("npm", (10,), "npm", "--version")
-    only_by_name = from_debian("nginx", "usr/sbin/nginx")
-    for tool in (*tools(), only_by_name) if chosen else tools():
+    for tool in tools():
         if not chosen or tool.name in chosen:
             tool.ensure()
     if not chosen:

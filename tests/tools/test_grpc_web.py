@@ -151,38 +151,32 @@ async def test_a_page_shows_an_answer_token_by_token(page: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("plan", "key", "ending"),
+    ("plan", "key", "beginning", "end"),
     [
         (
             "status 429 retry-after=7",
             KEY,
-            "ResourceExhausted (UPSTREAM_RATE_LIMITED): The upstream limits the rate of requests."
-            " Request id: * Try again in 7 s.",
+            "ResourceExhausted (UPSTREAM_RATE_LIMITED): The upstream limits the rate of requests. ",
+            " Try again in 7 s.",
         ),
         (
             "tokens 2; reset",
             KEY,
-            "Aborted (UPSTREAM_STREAM_BROKEN): The connection to the upstream broke."
-            " Request id: *",
+            "Aborted (UPSTREAM_STREAM_BROKEN): The connection to the upstream broke. ",
+            ".",
         ),
-        (
-            "",
-            "tw_nobody_1",
-            "Unauthenticated (CREDENTIALS_INVALID): The call has no credentials that this service"
-            " accepts. Request id: *",
-        ),
+        ("", "tw_nobody_1", "Unauthenticated (CREDENTIALS_INVALID): The call has no ", "."),
     ],
     ids=["before the first token", "after it", "without a valid key"],
 )
-async def test_a_page_shows_why_a_call_failed(
-    page: Path, tmp_path: Path, plan: str, key: str, ending: str
+async def test_a_page_shows_why_a_call_failed(  # noqa: PLR0913, PLR0917 - a failure by its parts
+    page: Path, tmp_path: Path, plan: str, key: str, beginning: str, end: str
 ) -> None:
     """The page reads the code, the text and the details of a failure."""
     async with browsed(page, tmp_path, plan, key=key) as (_, shown), opened(shown.origin):
         seen = await shown.until(lambda seen: seen["ending"])
-        before, _, after = ending.partition("*")
-        assert seen["ending"].startswith(before)
-        assert seen["ending"].endswith(after)
+        assert seen["ending"].startswith(beginning)
+        assert seen["ending"].endswith(end)
         assert bool(seen["answer"]) is ("tokens" in plan)
 
 
