@@ -21,30 +21,31 @@ pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
 
 HELLO = pb.Message(content="hello")
 SOON = "0.3s"
+DEADLINE = "DEADLINE_EXCEEDED"
+EITHER = {DEADLINE, "INTERNAL"}
+"""Envoy passes these limits on as the deadline, so the server may be the first to end the call."""
 RETRIES = {"retry_on": "unavailable,resource-exhausted", "num_retries": 2}
 
 
 @pytest.mark.parametrize(
-    ("changes", "before"),
+    ("changes", "before", "after"),
     [
-        ({"route": {"timeout": SOON}}, "UNAVAILABLE"),
-        ({"manager": {"stream_idle_timeout": SOON}}, "UNAVAILABLE"),
-        ({"route": {"max_stream_duration": {"max_stream_duration": SOON}}}, "DEADLINE_EXCEEDED"),
-        (
-            {"route": {"max_stream_duration": {"grpc_timeout_header_max": SOON}}},
-            "DEADLINE_EXCEEDED",
-        ),
+        ({"route": {"timeout": SOON}}, "UNAVAILABLE", {"INTERNAL"}),
+        ({"manager": {"stream_idle_timeout": SOON}}, "UNAVAILABLE", {"INTERNAL"}),
+        ({"route": {"max_stream_duration": {"max_stream_duration": SOON}}}, DEADLINE, EITHER),
+        ({"route": {"max_stream_duration": {"grpc_timeout_header_max": SOON}}}, DEADLINE, EITHER),
     ],
     ids=["timeout", "stream_idle_timeout", "max_stream_duration", "grpc_timeout_header_max"],
 )
-async def test_a_time_limit_of_envoy_ends_answers(
+async def test_a_time_limit_of_envoy_ends_answers(  # noqa: PLR0913, PLR0917 - a limit by its effects
     start_app: StartApp,
     upstream: DemoUpstream,
     tmp_path: Path,
     changes: dict[str, dict[str, Any]],
     before: str,
+    after: set[str],
 ) -> None:
-    """It ends a call without details: after the first token as INTERNAL, before it as listed."""
+    """It ends a call without details, with a code that depends on whether there was a token."""
     async with proxied(start_app, tmp_path, **changes) as world:
         found = []
         for plan in ("stall", "tokens 1; stall"):
@@ -52,7 +53,8 @@ async def test_a_time_limit_of_envoy_ends_answers(
             _, error = await failure_of(world.stub.Send(HELLO, timeout=60))
             assert "grpc-status-details-bin" not in dict(error.trailing_metadata() or ())
             found.append(error.code().name)
-        assert found == [before, "INTERNAL"]
+        assert found[0] == before
+        assert found[1] in after
         await upstream.wait_until_idle()
 
 
