@@ -190,8 +190,7 @@ def tools() -> Iterator[Tool]:
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield from_debian("nginx", "usr/sbin/nginx")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
-    yield from kubernetes_tools()
-    yield from proxy_tools(npm_ci)
+    yield from (*kubernetes_tools(), *proxy_tools(npm_ci))
     if not all(map(shutil.which, CONTAINERS)):
         # Builds and runs the image on machines without Docker.
         yield installed_by_debian("containers", Path("/usr/bin/podman"), *CONTAINERS)
