@@ -12,7 +12,7 @@ change requirements.in in tools/litellm, tools/langchain-tests, tools/xai or
 benchmarks/peers and run `make lock` (tools/llama_server.py says it of llama.cpp);
 change tools/otelcol/manifest.yaml or examples/java/pom.xml; change
 examples/rust/Cargo.toml and run `cargo update` there; see
-tools/kubernetes_tools.py for those of the chart. Debian decides about
+tools/kubernetes_tools.py and tools/proxy_tools.py for others. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
 missing. The plugins of protoc are tools of gen/go/go.mod: run
 `go get -tool PLUGIN@VERSION` there.
@@ -30,6 +30,7 @@ from pathlib import Path
 
 from kubernetes_tools import kubernetes_tools
 from llama_server import llama_server
+from proxy_tools import proxy_tools
 from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, run
 
 LOAD = ROOT / "benchmarks" / "load"
@@ -48,7 +49,7 @@ GO_TOOLS = {
     "grpc-health-probe": "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
 }
-NOT_BUILT = {"prometheus", "chromium", "llama-server"}
+NOT_BUILT = {"prometheus", "chromium", "llama-server", "envoy"}
 """The tools whose installation does not need Go."""
 CONTAINERS = ("buildah", "podman", "runc", "debootstrap")
 
@@ -204,8 +205,9 @@ def tools() -> Iterator[Tool]:
     yield Tool("langchain-tests", standard_pin, standard_python, langchain_tests)
     yield Tool("xai-sdk", digest(XAI_LOCK, *here), TOOLS / "xai" / "bin" / "python", xai_sdk)
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
+    yield from_debian("nginx", "usr/sbin/nginx")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
-    yield from kubernetes_tools()
+    yield from (*kubernetes_tools(), *proxy_tools(npm_ci))
     if not all(map(shutil.which, CONTAINERS)):
         # Builds and runs the image on machines without Docker.
         yield installed_by_debian("containers", Path("/usr/bin/podman"), *CONTAINERS)
@@ -252,8 +254,7 @@ def main() -> None:
         require_version("Node", (20,), "node", "--version")
         require_version("npm", (10,), "npm", "--version")
         require_version("Rust", (1, 88), "cargo", "--version")
-    only_by_name = from_debian("nginx", "usr/sbin/nginx")
-    for tool in (*tools(), only_by_name) if chosen else tools():
+    for tool in tools():
         if not chosen or tool.name in chosen:
             tool.ensure()
     if not chosen:

@@ -74,11 +74,12 @@ if __name__ == "__main__":
         # The client's dependencies have the versions that its other tests run with.
         *("--constraint", "requirements-dev.lock"),
     )
-    lock(
-        "tools/xai/requirements.in",
-        "tools/xai/requirements.lock",
-        *("--python-version", "3.11"),
-    )
+    for tool in ("xai", "envoy"):
+        lock(
+            f"tools/{tool}/requirements.in",
+            f"tools/{tool}/requirements.lock",
+            *("--python-version", "3.11"),
+        )
     lock(
         "tools/kubernetes/requirements.in",
         "tools/kubernetes/requirements.lock",

@@ -1,9 +1,11 @@
 """Runs Debian's Chromium without a window."""
 
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.programs import run
+from support.programs import run, started
 
 OPTIONS = (
     "--headless",
@@ -33,6 +35,15 @@ async def screenshot(
     budget = f"--virtual-time-budget={milliseconds}"
     size = f"--window-size={width},{height}"
     await _chromium(budget, size, f"--screenshot={into}", url)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[None]:
+    """Show a page in real time until the block ends."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = ("chromium", *OPTIONS, f"--user-data-dir={profile}", url)
+        async with started(*command, env={"HOME": profile}):
+            yield
 
 
 async def _chromium(*arguments: str) -> str:

@@ -4,21 +4,17 @@ import asyncio
 import json
 from asyncio.subprocess import Process
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import grpc
 import pytest
 
 from support.app import StartApp
-from support.helpers import collect
+from support.held import held
 from support.programs import ROOT, Outcome, run, started
 from test_load_balancing_doc import IN_CALLS, STREAMED, without_delay
 from tokenwire.app import App
-from tokenwire.v1 import chatgpt_pb2 as pb
-from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(180)]
@@ -33,20 +29,6 @@ SECONDS = 90
 
 Calls: TypeAlias = "Counter[tuple[str, str]]"
 """The number of calls by server and status code."""
-
-
-@asynccontextmanager
-async def held(upstream: DemoUpstream, server: App, slots: int) -> AsyncIterator[None]:
-    """Hold slots of a server with calls of another client for the duration of the block."""
-    upstream.script(*["barrier hold; answer"] * slots)
-    async with grpc.aio.insecure_channel(server.address) as channel:
-        stub: chatgpt_pb2_grpc.ChatgptAsyncStub = chatgpt_pb2_grpc.ChatgptStub(channel)
-        message = pb.Message(content="hello")
-        calls = [asyncio.create_task(collect(stub.Send(message))) for _ in range(slots)]
-        await upstream.barrier("hold").reached(slots)
-        yield
-        upstream.barrier("hold").release()
-        await asyncio.gather(*calls)
 
 
 async def latest(client: Process, enough: Callable[[Calls], bool]) -> Calls:
