@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from tokenwire.api.encrypted_content import ANSWER, decode_states
 from tokenwire.api.xai.contents import to_content
-from tokenwire.api.xai.encrypted_content import ANSWER, decode_states
 from tokenwire.api.xai.fields import MessagePlaces
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
