@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenwire.api.aiplatform.body import check_count, decode_body
-from tokenwire.api.aiplatform.fields import field_name
+from tokenwire.api.aiplatform.fields import FIELDS
 from tokenwire.api.aiplatform.merging import merge
 from tokenwire.api.aiplatform.request import to_request
 from tokenwire.api.chatgpt.catalog import Defaults
@@ -59,7 +59,7 @@ def convert(data: bytes) -> None:
         asked = to_request(asyncio.run(decode_body(data, 16)), len(data), 16, 4_096)
         to_chat_request(asked.message, Defaults("m")).with_body(asked.body)
     except InvalidField as error:
-        field = field_name(error.field)
+        field = FIELDS.field_name(error.field)
     except ServiceError:
         pass
     assert not field.startswith(("params.", "history", "parts"))

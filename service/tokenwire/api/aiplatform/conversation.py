@@ -5,11 +5,12 @@ from typing import Any, Final
 import msgspec
 
 from tokenwire.api.aiplatform.contents import Contents
-from tokenwire.api.aiplatform.fields import MessageIndexes
+from tokenwire.api.aiplatform.fields import FIELDS
 from tokenwire.api.aiplatform.members import JsonMembers, shown
 from tokenwire.api.aiplatform.untranslated import Untranslated
 from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS
 from tokenwire.api.encrypted_content import ANSWER, decode_states
+from tokenwire.api.field_names import MessagePlaces
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
 
@@ -38,7 +39,7 @@ class MessageConverter:
         self._untranslated = untranslated
         self.contents = Contents(untranslated)
 
-    def add(self, messages: list[Any], to: chatgpt_pb2.Message) -> MessageIndexes:
+    def add(self, messages: list[Any], to: chatgpt_pb2.Message) -> MessagePlaces:
         """Add the messages to a message of the service's contract.
 
         A system or developer message at the beginning becomes the system prompt, and a user message
@@ -70,7 +71,7 @@ class MessageConverter:
             first = 1
             to.system = turns.pop(0).content
         to.history.extend(turns)
-        return MessageIndexes(first, last)
+        return MessagePlaces(FIELDS, first, last)
 
     def _turn(self, message: JsonMembers) -> chatgpt_pb2.Turn:
         name = message.text("role")

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenwire.api.aiplatform.conversation import MessageConverter
-from tokenwire.api.aiplatform.fields import MessageIndexes
 from tokenwire.api.aiplatform.members import MAX_LONG, JsonMembers
 from tokenwire.api.aiplatform.sampling import add_sampling
 from tokenwire.api.aiplatform.tools import add_format, add_tools
 from tokenwire.api.aiplatform.untranslated import Untranslated
+from tokenwire.api.field_names import MessagePlaces
 from tokenwire.core.domain import ChatBody
 from tokenwire.core.errors import EmptyPrompt, InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
@@ -41,14 +41,14 @@ class BodyRequest:
     Attributes:
         message: The message that asks for the same, as far as it can be translated.
         body: The body, for upstreams that take it.
-        indexes: Where the messages are in `message`.
+        places: Where the messages are in `message`.
         streams: Whether the answer is sent in chunks.
         with_usage: Whether the chunks end with the usage.
     """
 
     message: chatgpt_pb2.Message
     body: ChatBody
-    indexes: MessageIndexes
+    places: MessagePlaces
     streams: bool
     with_usage: bool
 
@@ -83,7 +83,7 @@ def to_request(decoded: dict[str, Any], size: int, max_turns: int, max_text: int
         description = f"must hold at most {max_turns + OUTSIDE_OF_HISTORY} items"
         raise InvalidParameter("messages", description)
     conversation = MessageConverter(untranslated)
-    indexes = conversation.add(messages, message)
+    places = conversation.add(messages, message)
     if size - conversation.contents.inline_bytes > max_text:
         raise InvalidParameter("http_body.data", f"must be at most {max_text} bytes besides data")
     add_sampling(body, message.params, untranslated)
@@ -97,9 +97,9 @@ def to_request(decoded: dict[str, Any], size: int, max_turns: int, max_text: int
         decoded,
         tuple(untranslated.paths),
         untranslated.set_by_caller,
-        has_system=indexes.first > 0,
+        has_system=places.first > 0,
     )
-    return BodyRequest(message, made, indexes, streams, with_usage)
+    return BodyRequest(message, made, places, streams, with_usage)
 
 
 def _with_usage(body: JsonMembers, untranslated: Untranslated, *, streams: bool) -> bool:

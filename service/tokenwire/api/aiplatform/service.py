@@ -10,7 +10,7 @@ from tokenwire.aiplatform.v1beta1 import prediction_service_pb2 as pb
 from tokenwire.api.aiplatform.body import decode_body
 from tokenwire.api.aiplatform.chunks import WrittenCompletion, WrittenDelta, in_chunks
 from tokenwire.api.aiplatform.endpoint_name import model_of
-from tokenwire.api.aiplatform.fields import field_name
+from tokenwire.api.aiplatform.fields import FIELDS
 from tokenwire.api.aiplatform.parsing import CONTENT_TYPE, parse, request_limits
 from tokenwire.api.aiplatform.request import to_request
 from tokenwire.api.aiplatform.whole import as_a_whole
@@ -58,7 +58,7 @@ class AiplatformService:
                 encode=to_body,
                 encode_finish=to_finish,
                 encode_last=to_last,
-                field_name=field_name,
+                field_name=FIELDS.field_name,
             )
         ]
 
@@ -82,7 +82,7 @@ class AiplatformService:
             await next_step()
         is_named = bool(asked.message.params.model)
         asked.message.params.model = asked.message.params.model or model
-        streams, with_usage, indexes = asked.streams, asked.with_usage, asked.indexes
+        streams, with_usage, places = asked.streams, asked.with_usage, asked.places
         try:
             answering = self.chat.send(asked.message, call, asked.body)
             # Both are large, and an answer can take minutes.
@@ -90,7 +90,7 @@ class AiplatformService:
             answer = await answering
         except InvalidField as error:
             named_by_endpoint = model and not is_named and error.field == MODEL
-            error.field = "endpoint" if named_by_endpoint else indexes.field_name(error.field)
+            error.field = "endpoint" if named_by_endpoint else places.field_name(error.field)
             raise
         if streams:
             return in_chunks(answer, call, with_usage=with_usage)

@@ -9,7 +9,7 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.xai import key_info, models
 from tokenwire.api.xai.answers import to_chunk, to_finish_chunk, to_last_chunk, to_response
 from tokenwire.api.xai.field_limits import completion_limits
-from tokenwire.api.xai.fields import field_name
+from tokenwire.api.xai.fields import FIELDS
 from tokenwire.api.xai.models import LanguageModels
 from tokenwire.api.xai.request import to_message
 from tokenwire.api.xai.unserved import served
@@ -59,7 +59,7 @@ class XaiService:
                 encode=to_chunk,
                 encode_finish=to_finish_chunk,
                 encode_last=to_last_chunk,
-                field_name=field_name,
+                field_name=FIELDS.field_name,
                 clients_retry=True,
             ),
             Endpoint(
@@ -68,7 +68,7 @@ class XaiService:
                 parse=parse,
                 handle=self.complete,
                 serialize=pb.GetChatCompletionResponse.SerializeToString,
-                field_name=field_name,
+                field_name=FIELDS.field_name,
                 clients_retry=True,
             ),
             *LanguageModels(self.chat.catalog).endpoints(),
