@@ -52,17 +52,21 @@ class MessagePlaces:
         fields: The names of the other fields.
         first: The index of the message that is the first turn of the history.
         last: The index of the message that is the content; None if there is none.
+        has_parts: Whether that message has images, audio or files.
     """
 
     fields: FieldNames
     first: int
     last: int | None
+    has_parts: bool
 
     def field_name(self, path: str) -> str:
         """Return the name of a field, with the index of the message."""
         if turn := IN_TURN.fullmatch(path):
             return f"messages[{int(turn[1]) + self.first}].{_in_message(turn[2] or 'content')}"
-        if self.last is not None and (path == "content" or path.startswith("parts")):
+        # An upstream that rejects `parts` can mean those of the history.
+        is_in_last = path == "content" or (self.has_parts and path.startswith("parts"))
+        if self.last is not None and is_in_last:
             return f"messages[{self.last}].content"
         return self.fields.field_name(path)
 

@@ -71,7 +71,7 @@ class MessageConverter:
             first = 1
             to.system = turns.pop(0).content
         to.history.extend(turns)
-        return MessagePlaces(FIELDS, first, last)
+        return MessagePlaces(FIELDS, first, last, has_parts=bool(to.parts))
 
     def _turn(self, message: JsonMembers) -> chatgpt_pb2.Turn:
         name = message.text("role")

@@ -55,7 +55,7 @@ def add_conversation(messages: Sequence[pb.Message], to: chatgpt_pb2.Message) ->
         first = 1
         to.system = turns.pop(0).content
     to.history.extend(turns)
-    return MessagePlaces(FIELDS, first, last)
+    return MessagePlaces(FIELDS, first, last, has_parts=bool(to.parts))
 
 
 def _turns(messages: Iterable[pb.Message]) -> list[chatgpt_pb2.Turn]:
