@@ -18,6 +18,10 @@ OpenProtocols: TypeAlias = "Callable[..., Awaitable[ProtocolWorld]]"
 """Starts a server with all protocols and the given settings."""
 
 
+MOST_REQUESTS = 4
+"""More requests than one call makes."""
+
+
 class ProtocolWorld:
     """A world whose server has all protocols.
 
@@ -47,8 +51,8 @@ class ProtocolWorld:
         """Make a call; a plan applies to every request of it."""
         upstream = self.world.upstream
         if plan:
-            # Twice, for a request that is repeated.
-            upstream.script(plan, plan)
+            # For a request that is repeated, and sent again on another connection.
+            upstream.script(*[plan] * MOST_REQUESTS)
         try:
             return await call(self.world.channel, method, wanted, **options)
         finally:
