@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from protocols.calls import assert_fails, begin, result_of, send
-from protocols.drivers import METHODS
+from protocols.drivers import ANSWERS, METHODS
 from protocols.drivers.base import ProtocolMethod, Wanted
 from protocols.world import OpenProtocols, ProtocolWorld
 from support import http2
@@ -76,6 +76,24 @@ async def without_message(
     async with http2.connect(address) as caller:
         await caller.send(http2.call(1, method.path, end=end))
         await caller.status(code.value[0])
+
+
+UNSUPPORTED = 'status 400 message="does not support images, canary"'
+REJECTED = {"temperature": Wanted(temperature=1), "image": Wanted(image=True)}
+PLANS = {"temperature": "status 400 param=temperature message=canary", "image": UNSUPPORTED}
+
+
+@pytest.mark.parametrize("field", REJECTED)
+async def test_row_10_what_the_upstream_rejects(protocols: OpenProtocols, field: str) -> None:
+    """A field of the caller that the upstream rejects has the same name as before the request."""
+    world = await protocols()
+    made = []
+    for method in ANSWERS:
+        result = await world.call(method, PLANS[field], REJECTED[field])
+        made.append((method, result.ending))
+        with world.subtests.test(method=str(method)):
+            assert_fails(method, result, INVALID, fields=[method.fields[field]])
+    await world.check(made)
 
 
 NO_MESSAGE: dict[str, tuple[bool, grpc.StatusCode, dict[str, float]]] = {

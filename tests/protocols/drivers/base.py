@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from support.world import PROMPT
 
+IMAGE_URL = "https://x/a.png"
+
 
 class Role(enum.Enum):
     """What a method does with the upstream."""
@@ -31,6 +33,7 @@ class Wanted:
         stops: The number of texts at which the answer ends.
         turns: The number of turns before the user's message.
         tools: The number of tools.
+        image: Whether the user's message has an image.
     """
 
     content: str = PROMPT
@@ -39,6 +42,7 @@ class Wanted:
     stops: int = 0
     turns: int = 0
     tools: int = 0
+    image: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from protocols.drivers.base import ProtocolMethod, Role, Wanted
+from protocols.drivers.base import IMAGE_URL, ProtocolMethod, Role, Wanted
 from support import methods
 from support.world import SYSTEM
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -16,6 +16,7 @@ FIELDS: Final = {
     "stops": "params.stop",
     "turns": "history",
     "tools": "tools",
+    "image": "parts",
 }
 
 
@@ -30,6 +31,7 @@ def message(wanted: Wanted) -> bytes:
         params=params,
         history=[pb.Turn(role=pb.ROLE_USER, content="x")] * wanted.turns,
         tools=[pb.Tool(name=f"tool-{number}") for number in range(wanted.tools)],
+        parts=[pb.Part(url=IMAGE_URL)] * wanted.image,
     )
     return request.SerializeToString()
 

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from protocols.drivers.base import ProtocolMethod, Role, Wanted
+from protocols.drivers.base import IMAGE_URL, ProtocolMethod, Role, Wanted
 from support.app import MODEL
 from support.world import SYSTEM
-from support.xai import asked, function, said
+from support.xai import asked, function, image, said
 from tokenwire.xai.v1 import xai_pb2 as pb
 
 CHAT: Final = "xai_api.Chat"
@@ -17,6 +17,7 @@ FIELDS: Final = {
     "stops": "stop",
     "turns": "messages",
     "tools": "tools",
+    "image": "messages[1].content",
 }
 FINISHES: Final = {
     pb.REASON_INVALID: "",
@@ -29,8 +30,10 @@ FINISHES: Final = {
 def request(wanted: Wanted) -> bytes:
     """Return a GetCompletionsRequest."""
     system = said(SYSTEM, role=pb.ROLE_SYSTEM)
+    last = said(wanted.content)
+    last.content.extend([image(IMAGE_URL)] * wanted.image)
     asking = asked(
-        *[system, *[said("x")] * wanted.turns, said(wanted.content)],
+        *[system, *[said("x")] * wanted.turns, last],
         model=wanted.model,
         temperature=wanted.temperature,
         stop=["x"] * wanted.stops,
