@@ -7,7 +7,7 @@ from protocols.calls import assert_fails
 from protocols.drivers import ANSWERS, ASKING
 from protocols.world import OpenProtocols, ProtocolWorld
 
-SECONDS = 0.2
+SECONDS = 0.4
 
 
 async def test_row_1_unreachable(protocols: OpenProtocols) -> None:

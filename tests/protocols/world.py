@@ -56,7 +56,8 @@ class ProtocolWorld:
         try:
             return await call(self.world.channel, method, wanted, **options)
         finally:
-            upstream.clear()
+            if plan:
+                upstream.clear()
 
     async def check(self, calls: Iterable[tuple[ProtocolMethod, tuple[str, str]]]) -> None:
         """Check that nothing is left of these calls but what is counted, logged and recorded."""
