@@ -194,7 +194,7 @@ async def test_abilities(tmp_path: Path) -> None:
             ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "tools"),
             ({"response_format": {"type": "json_object"}}, "response_format"),
             ({"reasoning_effort": "low"}, "reasoning_effort"),
-            ({"messages": [{"role": "user", "content": [image]}]}, "messages"),
+            ({"messages": [{"role": "user", "content": [image]}]}, "messages[0].content"),
         ):
             error = await error_of(stub.chunks(**body))
             assert reason_of(error) == "UNSUPPORTED_BY_MODEL"

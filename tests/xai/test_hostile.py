@@ -8,7 +8,7 @@ from support.app import StartApp
 from support.helpers import reason_of, violated_fields_of
 from support.unary import error_of
 from support.xai import asked, image, said, xai_stubs
-from tokenwire.api.xai.encrypted_content import MAX_ENTRIES, decode_states, encode_states
+from tokenwire.api.encrypted_content import MAX_ENTRIES, decode_states, encode_states
 from tokenwire.api.xai.request import to_message
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.xai.v1 import xai_pb2 as pb

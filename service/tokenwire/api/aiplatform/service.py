@@ -1,6 +1,6 @@
 """The service, which answers as openai.Chatgpt does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +16,9 @@ from tokenwire.api.aiplatform.request import to_request
 from tokenwire.api.aiplatform.whole import as_a_whole
 from tokenwire.api.chatgpt.service import ChatgptService
 from tokenwire.api.endpoint import Endpoint
+from tokenwire.api.field_names import MessagePlaces
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream, Completion, Delta
-from tokenwire.core.errors import InvalidField
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import CHAT, Method, MethodType
 
@@ -80,21 +80,23 @@ class AiplatformService:
         del data, decoded
         if is_large:
             await next_step()
-        is_named = bool(asked.message.params.model)
-        asked.message.params.model = asked.message.params.model or model
-        streams, with_usage, places = asked.streams, asked.with_usage, asked.places
-        try:
-            answering = self.chat.send(asked.message, call, asked.body)
-            # Both are large, and an answer can take minutes.
-            del asked
-            answer = await answering
-        except InvalidField as error:
-            named_by_endpoint = model and not is_named and error.field == MODEL
-            error.field = "endpoint" if named_by_endpoint else places.field_name(error.field)
-            raise
+        params, places = asked.message.params, asked.places
+        names_model = bool(model) and not params.model
+        call.field_name = _with_endpoint(places) if names_model else places.field_name
+        params.model = params.model or model
+        streams, with_usage = asked.streams, asked.with_usage
+        answering = self.chat.send(asked.message, call, asked.body)
+        # Both are large, and an answer can take minutes.
+        del asked, params
+        answer = await answering
         if streams:
             return in_chunks(answer, call, with_usage=with_usage)
         return as_a_whole(answer, call)
+
+
+def _with_endpoint(places: MessagePlaces) -> Callable[[str], str]:
+    """Return a function that names the fields of a request whose endpoint names the model."""
+    return lambda path: "endpoint" if path == MODEL else places.field_name(path)
 
 
 def to_body(event: Delta, call: CallRecord) -> httpbody_pb2.HttpBody:
