@@ -5,15 +5,15 @@ from typing import Final
 
 import pytest
 
-from protocols.drivers import chatgpt, xai
+from protocols.drivers import aiplatform, chatgpt, xai
 from protocols.drivers.base import ProtocolMethod, Role
 
-METHODS: Final = (*chatgpt.METHODS, *xai.METHODS)
+METHODS: Final = (*chatgpt.METHODS, *xai.METHODS, *aiplatform.METHODS)
 ASKING: Final = tuple(each for each in METHODS if each.role is not Role.LOCAL)
 """The methods that ask the upstream."""
 ANSWERS: Final = tuple(each for each in METHODS if each.role is Role.ANSWER)
 """The methods that return an answer of a model."""
-SETTINGS: Final = {"protocols": "xai", **chatgpt.SETTINGS}
+SETTINGS: Final = {"protocols": "xai,aiplatform", **chatgpt.SETTINGS}
 """The settings with which a server has all methods."""
 
 
