@@ -58,6 +58,7 @@ async def test_row_34_a_slow_reader(protocols: OpenProtocols, method: ProtocolMe
     call = begin(world.world.channel, method)
     await visit.reached()
     await visit.seconds_open_after(0)
-    result = await result_of(method, call)
-    assert result.ending == ("RESOURCE_EXHAUSTED", "SLOW_CONSUMER")
-    await world.check([(method, result.ending)])
+    slow = ("RESOURCE_EXHAUSTED", "SLOW_CONSUMER")
+    await world.ledger.check([(method, slow)])
+    # gRPC may reset a stream whose status a caller does not take.
+    assert (await result_of(method, call)).ending in (slow, ("CANCELLED", ""))
