@@ -17,6 +17,7 @@ from google.protobuf.descriptor_pb2 import (
 
 import tokenwire.v1
 import tokenwire_client.v1
+from generate import google_protos
 
 ROOT = Path(__file__).resolve().parent.parent
 STUBS = Path("client") / "tokenwire_client" / "v1"
@@ -27,6 +28,7 @@ def compiled(folder: Path, name: str, output: Path) -> FileDescriptorProto:
     subprocess.run(
         [
             *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}"),
+            f"--proto_path={google_protos()}",
             *("--include_source_info", f"--descriptor_set_out={output}", name),
         ],
         check=True,
@@ -150,6 +152,10 @@ def element_paths(file: FileDescriptorProto) -> Paths:
     [
         ("tokenwire/v1/chatgpt.proto", {"Message.content", "Role.ROLE_USER", "Chatgpt.Send"}),
         ("tokenwire/xai/v1/xai.proto", {"Message.content", "ToolMode.TOOL_MODE_AUTO", "Chat"}),
+        (
+            "tokenwire/aiplatform/v1beta1/prediction_service.proto",
+            {"ChatCompletionsRequest.http_body", "PredictionService.ChatCompletions"},
+        ),
     ],
 )
 def test_everything_is_commented(name: str, some: set[str], tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from support.exposed import read
 from support.helpers import reason_of
 from support.otlp import Collector
 from tokenwire import app
+from tokenwire.aiplatform.v1beta1 import prediction_service_pb2
+from tokenwire.api.chatgpt import service
 from tokenwire.api.chatgpt.service import METHODS, ChatgptService
 from tokenwire.api.codes import CODES
 from tokenwire.api.endpoint import Endpoint
-from tokenwire.api.xai.service import METHODS as XAI_METHODS
+from tokenwire.api.protocols import ServedProtocols
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import EmptyPrompt, UpstreamUnreachable
 from tokenwire.core.method import Method, MethodType
@@ -48,7 +50,7 @@ def add_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: Endpoint) -> None:
     """Add an endpoint of `ECHO` to the method table."""
     endpoints = ChatgptService.endpoints
     monkeypatch.setattr(ChatgptService, "endpoints", lambda self: [*endpoints(self), endpoint])
-    monkeypatch.setattr(app, "METHODS", (*METHODS, ECHO))
+    monkeypatch.setattr(service, "METHODS", (*METHODS, ECHO))
 
 
 @pytest.fixture
@@ -150,7 +152,16 @@ async def test_a_unary_method_can_free_its_request(
     assert (await call_echo(server.address, "hello")).content == "freed"
 
 
-@pytest.mark.parametrize("protocols", ["", "xai"])
+CONTRACTS = {
+    "": (),
+    "xai": (xai_pb2,),
+    "aiplatform": (prediction_service_pb2,),
+    "aiplatform,xai": (prediction_service_pb2, xai_pb2),
+}
+"""The contracts by what the setting names."""
+
+
+@pytest.mark.parametrize("protocols", CONTRACTS)
 async def test_every_registered_method_is_covered(
     monkeypatch: pytest.MonkeyPatch, start_app: StartApp, protocols: str
 ) -> None:
@@ -179,10 +190,13 @@ async def test_every_registered_method_is_covered(
     monkeypatch.setattr(Entry, "handler", note_made)
     await start_app(protocols=protocols)
     entered = {path for path, each in registered.items() if each in made}
-    methods = (*METHODS, *XAI_METHODS) if protocols else METHODS
-    assert entered == {method.path for method in methods}
-    of_contract = list(pb.DESCRIPTOR.services_by_name.values())
-    of_contract += xai_pb2.DESCRIPTOR.services_by_name.values() if protocols else []
+    served = ServedProtocols(protocols.split(",") if protocols else ())
+    assert entered == {method.path for method in served.methods}
+    of_contract = [
+        each
+        for contract in (pb, *CONTRACTS[protocols])
+        for each in contract.DESCRIPTOR.services_by_name.values()
+    ]
     assert entered == {
         f"/{service.full_name}/{each.name}" for service in of_contract for each in service.methods
     }

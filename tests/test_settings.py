@@ -84,6 +84,7 @@ VARIABLES: list[tuple[str, str, str, object]] = [
     ("TOKENWIRE_CHANNELZ_LISTEN", "[::1]:50052", "channelz_listen", "[::1]:50052"),
     ("TOKENWIRE_CHANNELZ_LISTEN", "localhost:50052", "channelz_listen", "localhost:50052"),
     ("TOKENWIRE_PROTOCOLS", " xai, ", "protocols", frozenset({"xai"})),
+    ("TOKENWIRE_PROTOCOLS", "xai,aiplatform", "protocols", frozenset({"aiplatform", "xai"})),
     ("TOKENWIRE_REFLECTION", "callers", "reflection", "callers"),
     ("TOKENWIRE_STATUS_TOKEN", " secret\n", "status_token", pydantic.SecretStr("secret")),
     ("OPENAI_ORG_ID", "org-1", "organization", "org-1"),

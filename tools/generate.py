@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from google.api import httpbody_pb2
+
 from chart import chart
 from dashboards import dashboards
 from errors_doc import errors_doc
@@ -24,7 +26,11 @@ from tool import ROOT
 
 PROTO = "tokenwire/v1/chatgpt.proto"
 ORCA = ("tokenwire/xds/orca_load_report.proto", "tokenwire/xds/orca_service.proto")
-XAI_PROTO = "tokenwire/xai/v1/xai.proto"
+OTHER_PROTOS = (
+    "tokenwire/xai/v1/xai.proto",
+    "tokenwire/aiplatform/v1beta1/prediction_service.proto",
+)
+"""The contracts of others, of which the service serves a part."""
 PYTHON_PACKAGE = re.compile(r"(?<![\w.])tokenwire\.v1\b")
 """In stubs. Behind a dot it is Java's package."""
 VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
@@ -39,15 +45,22 @@ def stubs(root: Path) -> None:
         write_stub(root / "client" / "tokenwire_client" / "v1" / name, renamed)
 
 
-def xai_stubs(root: Path) -> None:
-    """Write the Python stubs of the API of xAI, which only the service uses."""
-    for name, text in compiled(XAI_PROTO):
-        write_stub((root / "service" / XAI_PROTO).parent / name, text)
+def other_stubs(root: Path) -> None:
+    """Write the Python stubs of the contracts of others, which only the service uses."""
+    for proto in OTHER_PROTOS:
+        for name, text in compiled(proto):
+            write_stub((root / "service" / proto).parent / name, text)
+
+
+def google_protos() -> Path:
+    """Return the folder of Google's common protos, which the package of their stubs has."""
+    return Path(httpbody_pb2.__file__).parent.parent.parent
 
 
 def compiled(proto: str) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each Python stub of a file under proto/."""
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'proto'}"]
+    protoc += [f"--proto_path={google_protos()}"]
     with tempfile.TemporaryDirectory() as made:
         subprocess.run(
             [
@@ -125,7 +138,7 @@ def fill(root: Path, document: str, parts: dict[str, str]) -> None:
 GENERATORS: tuple[Callable[[Path], None], ...] = (
     stubs,
     orca_stubs,
-    xai_stubs,
+    other_stubs,
     versions,
     demo_upstream,
     settings_table,

@@ -8,10 +8,10 @@ succeeds, so a second run does nothing and a failed installation is repeated.
 
 To move to other versions: change GO_TOOLS here; change package.json in
 tools/node or examples/node and run `npm install --package-lock-only` there;
-change requirements.in in tools/litellm, tools/langchain-tests, tools/xai or
-benchmarks/peers and run `make lock` (tools/llama_server.py says it of llama.cpp);
-change tools/otelcol/manifest.yaml or examples/java/pom.xml; change
-examples/rust/Cargo.toml and run `cargo update` there; see
+change requirements.in in tools/litellm, tools/langchain-tests, tools/xai,
+tools/aiplatform or benchmarks/peers and run `make lock` (tools/llama_server.py
+says it of llama.cpp); change tools/otelcol/manifest.yaml or examples/java/pom.xml;
+change examples/rust/Cargo.toml and run `cargo update` there; see
 tools/kubernetes_tools.py and tools/proxy_tools.py for others. Debian decides about
 Prometheus, nginx, Redis and Chromium, and about Maven and the JDK where they are
 missing. The plugins of protoc are tools of gen/go/go.mod: run
@@ -40,6 +40,7 @@ LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
 XAI_LOCK = ROOT / "tools" / "xai" / "requirements.lock"
 RUST_EXAMPLE = ROOT / "examples" / "rust"
+AIPLATFORM_LOCK = ROOT / "tools" / "aiplatform" / "requirements.lock"
 JAVA_EXAMPLE = ROOT / "examples" / "java"
 OTELCOL_MANIFEST = ROOT / "tools" / "otelcol" / "manifest.yaml"
 
@@ -93,6 +94,11 @@ def langchain_tests() -> None:
 def xai_sdk() -> None:
     """Install the official client of xAI's API."""
     environment(TOOLS / "xai", XAI_LOCK)
+
+
+def aiplatform() -> None:
+    """Install Google's generated client of Vertex AI."""
+    environment(TOOLS / "aiplatform", AIPLATFORM_LOCK)
 
 
 def bench_peers() -> None:

@@ -81,6 +81,11 @@ if __name__ == "__main__":
             *("--python-version", "3.11"),
         )
     lock(
+        "tools/aiplatform/requirements.in",
+        "tools/aiplatform/requirements.lock",
+        *("--python-version", "3.11"),
+    )
+    lock(
         "tools/kubernetes/requirements.in",
         "tools/kubernetes/requirements.lock",
         *("--python-version", "3.11"),

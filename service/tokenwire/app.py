@@ -10,12 +10,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tokenwire.api.chatgpt.embeddings import EmbeddingService
 from tokenwire.api.chatgpt.field_limits import FieldLimits
 from tokenwire.api.chatgpt.models import ModelList
-from tokenwire.api.chatgpt.service import METHODS, SERVICE, ChatgptService
+from tokenwire.api.chatgpt.service import ChatgptService
 from tokenwire.api.chatgpt.token_counts import TokenCounts
 from tokenwire.api.codes import failure_outcomes
-from tokenwire.api.xai.service import METHODS as XAI_METHODS
-from tokenwire.api.xai.service import SERVICES as XAI_SERVICES
-from tokenwire.api.xai.service import XaiService
+from tokenwire.api.protocols import ServedProtocols
 from tokenwire.config import Settings, SettingsError, cannot_listen
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.observability.event_loop_lag import EventLoopLagMonitor
@@ -90,9 +88,9 @@ class App:
     ) -> None:
         self._settings = settings
         self._stopped = False
-        self._serves_xai = "xai" in settings.protocols
-        self._methods = (*METHODS, *XAI_METHODS) if self._serves_xai else METHODS
-        self._services = (SERVICE, *XAI_SERVICES) if self._serves_xai else (SERVICE,)
+        self._protocols = ServedProtocols(settings.protocols)
+        self._methods = self._protocols.methods
+        self._services = self._protocols.services
         self.offer = offer = build_offer(settings, model)
         self.metrics = Metrics(
             self._methods,
@@ -214,10 +212,7 @@ class App:
             self._spans.start,
             [each.endpoint() for each in others],
         )
-        endpoints = service.endpoints()
-        if self._serves_xai:
-            xai = XaiService(service, settings.max_turns, settings.max_text_bytes)
-            endpoints += xai.endpoints()
+        endpoints = self._protocols.endpoints(service, settings.max_turns, settings.max_text_bytes)
         interceptors = (
             # Outermost, so that the logs and metrics of the call belong to its span.
             TracingInterceptor(self._telemetry.provider),

@@ -1,12 +1,11 @@
 """Fixtures for the tests of the failure table's rows, each of which gets its own world."""
 
-import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from support.world import World, open_world, save_up
+from support.world import World, open_world, restored_logging, save_up
 
 FOLDER = Path(__file__).parent
 
@@ -21,11 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
     """Undo the server's changes to the logging of the process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with restored_logging():
+        yield
 
 
 @pytest.fixture

@@ -9,24 +9,16 @@ import grpc
 import pytest
 
 from support.clients import ATTEMPTS, attempts, retrying_stub
-from support.helpers import failure_of, retry_delay_of
+from support.helpers import failure_of, pushback_of, retry_delay_of
 from support.world import PROMPT, World, open_world, save_up
 from tokenwire.v1 import chatgpt_pb2 as pb
 
-PUSHBACK = "grpc-retry-pushback-ms"
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 REASON = "UPSTREAM_RATE_LIMITED"
 
 LONGEST_DELAY = 365 * 86_400
 """The limit of a delay, in seconds."""
-
-
-def pushback_of(error: grpc.aio.AioRpcError) -> str | None:
-    """Return the pushback for gRPC's own retry policy."""
-    return next(
-        (str(value) for key, value in error.trailing_metadata() or () if key == PUSHBACK), None
-    )
 
 
 async def limited(world: World, retry_after: str) -> float | None:

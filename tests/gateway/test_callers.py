@@ -71,7 +71,9 @@ REFUSED: dict[str, tuple[tuple[tuple[str, str], ...], tuple[str, str]]] = {
     "the hash itself": (bearer(hash_of(TEAM)), INVALID),
     "another scheme": ((("authorization", f"Basic {TEAM}"),), INVALID),
     "without a scheme": ((("authorization", TEAM),), INVALID),
-    "the first header counts": ((("authorization", "Bearer x"), ("x-api-key", TEAM)), INVALID),
+    "authorization counts": ((("authorization", "Bearer x"), ("x-api-key", TEAM)), INVALID),
+    "wherever it stands": ((("x-goog-api-key", TEAM), ("authorization", "Bearer x")), INVALID),
+    "or else the first": ((("x-goog-api-key", "x"), ("x-api-key", TEAM)), INVALID),
     "huge": (bearer("x" * 6_000), INVALID),
     "expired": (bearer(OLD), EXPIRED),
 }

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from support.gateway import HELLO, GatewayWorld, gateway_world
-from support.helpers import collect, failure_of, next_of, reason_of, retry_delay_of
+from support.helpers import collect, failure_of, next_of, pushback_of, reason_of, retry_delay_of
 from support.limits import OTHER_KEY, bearer, callers, limit_of, used_by_team
 from support.unary import error_of
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -45,13 +45,6 @@ async def refused(world: GatewayWorld, message: pb.Message = HELLO) -> grpc.aio.
     assert world.seen() == before
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     return error
-
-
-def pushback_of(error: grpc.aio.AioRpcError) -> str | None:
-    """Return gRPC's trailer for retries."""
-    trailers = dict(error.trailing_metadata() or ())
-    value = trailers.get("grpc-retry-pushback-ms")
-    return None if value is None else str(value)
 
 
 async def test_row_61_requests(tmp_path: Path) -> None:

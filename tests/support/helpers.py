@@ -87,6 +87,12 @@ def retry_delay_of(error: grpc.aio.AioRpcError) -> float | None:
     return float(retry.retry_delay.ToMilliseconds()) / 1000
 
 
+def pushback_of(error: grpc.aio.AioRpcError) -> str | None:
+    """Return what a failure tells gRPC's own retry policy."""
+    value = dict(error.trailing_metadata() or ()).get("grpc-retry-pushback-ms")
+    return None if value is None else str(value)
+
+
 def violated_fields_of(error: grpc.aio.AioRpcError) -> list[str]:
     """Return the fields in the failure's google.rpc.BadRequest."""
     return [violation.field for violation in violations_of(error)]

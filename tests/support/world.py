@@ -5,8 +5,8 @@ import io
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +231,16 @@ async def within(seconds: float, promise: str, condition: Callable[[], bool]) ->
         assert time.monotonic() < end, f"not within {seconds} s: {promise}"
         # Polling is necessary: tasks and descriptors have no event to wait for.
         await asyncio.sleep(0.002)
+
+
+@contextmanager
+def restored_logging() -> Iterator[None]:
+    """Undo a server's changes to the logging of the process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @asynccontextmanager

@@ -67,15 +67,3 @@ def called(id_: str, name: str = "lookup", arguments: str = "{}") -> pb.ToolCall
 def image(url: str, **fields: Any) -> pb.Content:
     """Return an image by its address or with its data."""
     return pb.Content(image_url=pb.ImageUrlContent(image_url=url, **fields))
-
-
-def pushback_of(error: grpc.aio.AioRpcError) -> str | None:
-    """Return what an error tells gRPC's retry policy."""
-    trailers: dict[str, Any] = dict(error.trailing_metadata() or ())
-    return trailers.get("grpc-retry-pushback-ms")
-
-
-async def read_rest(call: Any) -> None:
-    """Read a stream that fails to its end; none of its chunks has a usage."""
-    while (chunk := await call.read()) is not grpc.aio.EOF:
-        assert not chunk.HasField("usage")

@@ -8,7 +8,7 @@ import pytest
 
 from support.app import StartApp
 from support.xai import XaiStubs, asked, function, said, xai_stubs
-from tokenwire.api.xai.encrypted_content import ANSWER, decode_states, encode_states
+from tokenwire.api.encrypted_content import ANSWER, decode_states, encode_states
 from tokenwire.api.xai.usage import to_sampling_usage
 from tokenwire.core.domain import Usage
 from tokenwire.xai.v1 import xai_pb2 as pb

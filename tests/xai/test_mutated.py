@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.xai import asked, called, function, image, said
 from tokenwire.api.chatgpt.catalog import Defaults
 from tokenwire.api.chatgpt.wire import to_request
-from tokenwire.api.xai.encrypted_content import END, decode_states, encode_states
+from tokenwire.api.encrypted_content import END, decode_states, encode_states
 from tokenwire.api.xai.field_limits import completion_limits
 from tokenwire.api.xai.request import to_message
 from tokenwire.api.xai.unserved import served

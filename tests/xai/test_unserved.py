@@ -6,6 +6,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.internal.encoder import TagBytes
 
+from support.app import StartApp
 from support.gateway import gateway_world
 from support.helpers import reason_of, violated_fields_of
 from support.unary import error_of
@@ -122,6 +123,30 @@ async def test_what_an_upstream_rejects_is_named(xai: XaiStubs, upstream: DemoUp
             "INVALID_PARAMETER",
             ["temperature"],
         )
+
+
+async def test_what_an_upstream_rejects_is_named_by_its_message(
+    start_app: StartApp, upstream: DemoUpstream
+) -> None:
+    """Both methods name the message whose content the upstream does not take."""
+    app = await start_app(protocols="xai", dialect="responses")
+    system, hello = said("s", role=pb.ROLE_SYSTEM), said("hello")
+    seen = pb.Message(role=pb.ROLE_USER, content=[image("https://x/a.png")])
+    audio = pb.FileContent(url="https://x/a.wav", mime_type="audio/wav")
+    heard = pb.Message(role=pb.ROLE_USER, content=[pb.Content(file=audio)])
+    plan = 'status 400 message="does not support images"'
+    async with xai_stubs(app.address) as stubs:
+        for request, field in (
+            (asked(system, hello, seen), "messages[2].content"),
+            (asked(system, heard, hello), "messages[1].content"),
+            (asked(system, seen, hello), "messages"),
+        ):
+            for call in (stubs.chat.GetCompletion, stubs.stream):
+                upstream.script(plan)
+                error = await error_of(call(request))
+                upstream.clear()
+                assert reason_of(error) == "INVALID_PARAMETER"
+                assert violated_fields_of(error) == [field]
 
 
 async def test_an_unusual_encoding_is_no_unknown_field(xai: XaiStubs) -> None:

@@ -33,8 +33,8 @@ class Endpoint:
         serialize: Serializes a response message.
         encode: Converts an event of a streaming method, except the Completion, to a message; None
             for a unary method.
-        encode_finish: Converts the Completion to a message before the last one; None if the method
-            has no such message.
+        encode_finish: Converts the Completion to a message before the last one, or returns None if
+            the answer has no such message; None if no answer of the method has.
         encode_last: Converts the Completion to the last message; None for a unary method.
         late_error: Returns the message that reports a failure's reason within a stream, for
             clients that ignore the status; None if the method has no such clients.
@@ -49,7 +49,7 @@ class Endpoint:
     handle: EndpointHandler
     serialize: Callable[[Any], bytes]
     encode: Callable[[Any, CallRecord], Message] | None = None
-    encode_finish: Callable[[Completion, CallRecord], Message] | None = None
+    encode_finish: Callable[[Completion, CallRecord], Message | None] | None = None
     encode_last: Callable[[Completion, CallRecord], Message] | None = None
     late_error: Callable[[str, CallRecord], Message] | None = None
     field_name: Callable[[str], str] | None = None

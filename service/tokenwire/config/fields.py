@@ -89,7 +89,8 @@ class Settings(SourcedSettings):
     protocols: Protocols = Field(
         frozenset(),
         description="Further protocols to serve on the gRPC port, separated by commas: `xai`, the "
-        "API of xAI for clients such as `xai-sdk` (docs/clients.md). Empty: `openai.Chatgpt` "
+        "API of xAI for clients such as `xai-sdk`, and `aiplatform`, OpenAI's JSON over gRPC for "
+        "the generated clients of Google's Vertex AI (docs/clients.md). Empty: `openai.Chatgpt` "
         "alone.",
     )
     reflection: Literal["open", "callers", "off"] = Field(

@@ -120,7 +120,7 @@ ProviderName = Annotated[Name, BeforeValidator(lambda value: PROVIDERS.get(value
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 """Names, separated by commas."""
 
-Protocols = Annotated[frozenset[Literal["xai"]], NoDecode, BeforeValidator(_split)]
+Protocols = Annotated[frozenset[Literal["aiplatform", "xai"]], NoDecode, BeforeValidator(_split)]
 """Names of protocols, separated by commas."""
 
 LowerCase = Annotated[str, StringConstraints(to_lower=True, strip_whitespace=True)]

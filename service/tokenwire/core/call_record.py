@@ -29,6 +29,8 @@ class CallRecord:
         attempts: The upstream requests of the call.
         labels: The caller's labels, for the log line.
         caller: The caller, if the gateway file has callers.
+        field_name: Returns the contract's name of a field of this request, as `field_name` of the
+            endpoint does; None if that one is as good.
         model: The requested model; empty until the request is parsed.
         price: The price of the model's tokens; None if unknown.
         started: When the server began to handle the call.
@@ -69,6 +71,7 @@ class CallRecord:
     attempts: Attempts = field(default_factory=Attempts)
     labels: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
+    field_name: Callable[[str], str] | None = None
     model: str = ""
     price: Price | None = None
     started: float = field(default_factory=time.monotonic)

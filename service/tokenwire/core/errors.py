@@ -284,6 +284,7 @@ class UpstreamRejectedRequest(UpstreamError):
     Args:
         fields: Paths of the request's fields that the upstream's error names, such as
             `params.temperature`, whether or not the caller set them.
+        members: Names in the error that may be those of further members of a ChatBody.
     """
 
     reason = "UPSTREAM_REJECTED_REQUEST"
@@ -291,9 +292,10 @@ class UpstreamRejectedRequest(UpstreamError):
     retryable = False
     blame = "service"
 
-    def __init__(self, *, fields: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, fields: tuple[str, ...] = (), members: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.fields = fields
+        self.members = members
 
 
 class UpstreamAuthRejected(UpstreamError):

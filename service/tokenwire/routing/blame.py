@@ -31,4 +31,7 @@ def attribute(failure: ServiceError, set_by_caller: frozenset[str]) -> ServiceEr
             for field in (found, found.removeprefix(PARAMS)):
                 if field in set_by_caller:
                     return InvalidParameter(field, REJECTED_VALUE)
+        for name in failure.members:
+            if name in set_by_caller:
+                return InvalidParameter(name, REJECTED_VALUE)
     return failure

@@ -104,11 +104,13 @@ def _by_certificate(callers: Callers, context: Context) -> Caller:
 
 
 def _key_of(metadata: Metadata) -> str | None:
+    """Return the key or token of a call. `authorization` counts before the other headers."""
+    key = None
     for name, value in metadata:
         if name == AUTHORIZATION and isinstance(value, str):
             if value[: len(BEARER)].lower() != BEARER:
                 raise CredentialsInvalid
             return value[len(BEARER) :].strip()
-        if name in KEY_HEADERS and isinstance(value, str):
-            return value.strip()
-    return None
+        if name in KEY_HEADERS and isinstance(value, str) and key is None:
+            key = value.strip()
+    return key

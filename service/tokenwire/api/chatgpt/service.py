@@ -19,7 +19,7 @@ from tokenwire.api.chatgpt.wire import to_request
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
-from tokenwire.core.domain import AnswerStream, ChatRequest, Completion, ToolCall
+from tokenwire.core.domain import AnswerStream, ChatBody, ChatRequest, Completion, ToolCall
 from tokenwire.core.errors import UpstreamResponseTooLarge
 from tokenwire.core.method import CHAT, Method, MethodType
 from tokenwire.core.token_counter import estimate
@@ -79,8 +79,15 @@ class ChatgptService:
             *self.others,
         ]
 
-    async def send(self, message: pb.Message, call: CallRecord) -> AnswerStream:
+    async def send(
+        self, message: pb.Message, call: CallRecord, body: ChatBody | None = None
+    ) -> AnswerStream:
         """Return the model's answer to `message` as a stream.
+
+        Args:
+            message: The message.
+            call: The record of the call.
+            body: The request as the caller wrote it, if that was in another form.
 
         Raises:
             ServiceError: The request is invalid.
@@ -89,6 +96,8 @@ class ChatgptService:
             call.labels = to_labels(message.labels)
         catalog = self.catalog()
         request = to_request(message, catalog.defaults_of(call.caller))
+        if body:
+            request = request.with_body(body)
         call.model = request.model
         check_allowed(call.caller, request.model, "params.model")
         call.price = catalog.prices.get(request.model)

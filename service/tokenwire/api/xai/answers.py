@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tokenwire.api.xai.encrypted_content import ANSWER, encode_states
+from tokenwire.api.encrypted_content import ANSWER, encode_states
 from tokenwire.api.xai.usage import to_sampling_usage
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import Completion, Delta, FinishReason

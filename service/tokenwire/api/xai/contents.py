@@ -5,17 +5,19 @@ from base64 import b64decode
 from collections.abc import Iterable
 from typing import Final
 
-from tokenwire.api.chatgpt.parts import KINDS, MEDIA_TYPES
+from tokenwire.api.chatgpt.parts import KINDS, MAX_URL_BYTES, MEDIA_TYPES
 from tokenwire.core.domain import PartKind
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
 from tokenwire.xai.v1 import xai_pb2 as pb
 
 DATA: Final = "data:"
-IMAGE_DATA: Final = re.compile(r"data:([\w.+/-]+);base64,")
+SCHEMES: Final = ("http://", "https://")
+IMAGE_DATA: Final = re.compile(r"data:([\w.+/-]{1,100});base64,")
+"""The length of the type is limited because the address can have megabytes."""
 IMAGE_RULE: Final = (
-    "must be an http or https URL, or an image as data:TYPE;base64,DATA of one of the types "
-    + ", ".join(MEDIA_TYPES[PartKind.IMAGE])
+    f"must be an http or https URL of at most {MAX_URL_BYTES} bytes, or an image as "
+    "data:TYPE;base64,DATA of one of the types " + ", ".join(MEDIA_TYPES[PartKind.IMAGE])
 )
 DETAILS: Final = {
     pb.DETAIL_INVALID: chatgpt_pb2.DETAIL_UNSPECIFIED,
@@ -57,7 +59,7 @@ def _image(image: pb.ImageUrlContent, field: str) -> chatgpt_pb2.Part:
     detail = DETAILS[image.detail]
     url = image.image_url
     if not url.startswith(DATA):
-        if not url.lower().startswith(("http://", "https://")):
+        if len(url) > MAX_URL_BYTES or not url.lower().startswith(SCHEMES):
             raise InvalidParameter(f"{field}.image_url", IMAGE_RULE)
         return chatgpt_pb2.Part(url=url, detail=detail)
     head = IMAGE_DATA.match(url)

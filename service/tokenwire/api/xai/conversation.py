@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from tokenwire.api.encrypted_content import ANSWER, decode_states
+from tokenwire.api.field_names import MessagePlaces
 from tokenwire.api.xai.contents import to_content
-from tokenwire.api.xai.encrypted_content import ANSWER, decode_states
-from tokenwire.api.xai.fields import MessagePlaces
+from tokenwire.api.xai.fields import FIELDS
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
 from tokenwire.xai.v1 import xai_pb2 as pb
@@ -54,7 +55,7 @@ def add_conversation(messages: Sequence[pb.Message], to: chatgpt_pb2.Message) ->
         first = 1
         to.system = turns.pop(0).content
     to.history.extend(turns)
-    return MessagePlaces(first, last)
+    return MessagePlaces(FIELDS, first, last, has_parts=bool(to.parts))
 
 
 def _turns(messages: Iterable[pb.Message]) -> list[chatgpt_pb2.Turn]:

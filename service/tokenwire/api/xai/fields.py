@@ -1,74 +1,21 @@
-"""Names the fields of requests in errors, by the names that xAI's API has for them."""
+"""The names of fields in xAI's API."""
 
-import re
-from dataclasses import dataclass
 from typing import Final
 
-NAMES: Final = {
-    "content": "messages",
-    "parts": "messages",
-    "history": "messages",
-    "system": "messages",
-    "format": "response_format",
-    "format.json_schema.schema": "response_format.schema",
-    "reasoning.effort": "reasoning_effort",
-    "reasoning.show": "reasoning_effort",
-    "tool_choice.name": "tool_choice.function_name",
-    "tool_choice.parallel": "parallel_tool_calls",
-}
-"""The fields by their paths in openai.Message."""
-NAMES_IN_MESSAGE: Final = {
-    "parts": "content",
-    "reasoning": "reasoning_content",
-    "state": "encrypted_content",
-}
-"""The fields of a message by their names in openai.Turn."""
-PARAMS: Final = "params."
-IN_MESSAGES: Final = re.compile(r"(?:parts|history)\[.*")
-IN_TURN: Final = re.compile(r"history\[(\d+)\](?:\.(.+))?")
-IN_TOOL: Final = re.compile(r"(tools\[\d+\])\.(name|description|parameters|strict)")
-IN_CALL: Final = re.compile(r"(tool_calls\[\d+\])\.(name|arguments|state)")
+from tokenwire.api.field_names import FieldNames
 
-
-def field_name(path: str) -> str:
-    """Return the name of a field of a request.
-
-    Args:
-        path: Its path in openai.Message, or a name of xAI's API, which is returned unchanged.
-    """
-    if path in NAMES:
-        return NAMES[path]
-    if IN_MESSAGES.fullmatch(path):
-        return "messages"
-    if tool := IN_TOOL.fullmatch(path):
-        return f"{tool[1]}.function.{tool[2]}"
-    return path.removeprefix(PARAMS)
-
-
-@dataclass(frozen=True, slots=True)
-class MessagePlaces:
-    """Where the messages of one request are in the openai.Message that is made of it.
-
-    Attributes:
-        first: The index of the message that is the first turn of the history.
-        last: The index of the message that is the content; None if there is none.
-    """
-
-    first: int
-    last: int | None
-
-    def field_name(self, path: str) -> str:
-        """Return the name of a field, with the index of the message."""
-        if turn := IN_TURN.fullmatch(path):
-            return f"messages[{int(turn[1]) + self.first}].{_in_message(turn[2] or 'content')}"
-        if self.last is not None and (path == "content" or path.startswith("parts")):
-            return f"messages[{self.last}].content"
-        return field_name(path)
-
-
-def _in_message(path: str) -> str:
-    if call := IN_CALL.fullmatch(path):
-        name = call[2]
-        return "encrypted_content" if name == "state" else f"{call[1]}.function.{name}"
-    head = path.partition("[")[0]
-    return NAMES_IN_MESSAGE.get(head, path)
+FIELDS: Final = FieldNames(
+    {
+        "content": "messages",
+        "parts": "messages",
+        "history": "messages",
+        "system": "messages",
+        "format": "response_format",
+        "format.json_schema.schema": "response_format.schema",
+        "reasoning.effort": "reasoning_effort",
+        "reasoning.show": "reasoning_effort",
+        "tool_choice.name": "tool_choice.function_name",
+        "tool_choice.parallel": "parallel_tool_calls",
+    }
+)
+"""The names that differ, by their paths in openai.Message."""

@@ -7,6 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from tokenwire.api.chatgpt.catalog import NO_FACTS, Catalog, Catalogs, Defaults
 from tokenwire.api.chatgpt.field_limits import FieldCounts
+from tokenwire.api.chatgpt.sampling import check_name
 from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.xai.unserved import served
 from tokenwire.core.call_record import CallRecord
@@ -68,9 +69,11 @@ class LanguageModels:
         """Return a model by its name or an alias of it.
 
         Raises:
+            InvalidParameter: The name is too long or not printable.
             UnknownModel: A request may not name it.
             ModelNotAllowed: The caller may not use it.
         """
+        check_name("name", request.name)
         catalog = self.catalog()
         defaults = catalog.defaults_of(call.caller)
         name = defaults.aliases.get(request.name, request.name)

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from tokenwire.api.field_names import MessagePlaces
 from tokenwire.api.xai.conversation import add_conversation
-from tokenwire.api.xai.fields import MessagePlaces
 from tokenwire.core.errors import InvalidParameter
 from tokenwire.v1 import chatgpt_pb2
 from tokenwire.xai.v1 import xai_pb2 as pb

@@ -9,15 +9,15 @@ from tokenwire.api.endpoint import Endpoint
 from tokenwire.api.xai import key_info, models
 from tokenwire.api.xai.answers import to_chunk, to_finish_chunk, to_last_chunk, to_response
 from tokenwire.api.xai.field_limits import completion_limits
-from tokenwire.api.xai.fields import field_name
+from tokenwire.api.xai.fields import FIELDS
 from tokenwire.api.xai.models import LanguageModels
 from tokenwire.api.xai.request import to_message
 from tokenwire.api.xai.unserved import served
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.domain import AnswerStream
-from tokenwire.core.errors import InvalidField
 from tokenwire.core.large_work import next_step
 from tokenwire.core.method import CHAT, Method, MethodType
+from tokenwire.v1 import chatgpt_pb2
 from tokenwire.xai.v1 import xai_pb2 as pb
 
 CHAT_SERVICE: Final = pb.DESCRIPTOR.services_by_name["Chat"].full_name
@@ -59,7 +59,7 @@ class XaiService:
                 encode=to_chunk,
                 encode_finish=to_finish_chunk,
                 encode_last=to_last_chunk,
-                field_name=field_name,
+                field_name=FIELDS.field_name,
                 clients_retry=True,
             ),
             Endpoint(
@@ -68,7 +68,7 @@ class XaiService:
                 parse=parse,
                 handle=self.complete,
                 serialize=pb.GetChatCompletionResponse.SerializeToString,
-                field_name=field_name,
+                field_name=FIELDS.field_name,
                 clients_retry=True,
             ),
             *LanguageModels(self.chat.catalog).endpoints(),
@@ -81,15 +81,9 @@ class XaiService:
         Raises:
             ServiceError: The request is invalid.
         """
-        message, places = to_message(request)
-        if len(request.messages) > LARGE:
-            await next_step()
+        message = await _to_message(request, call)
         del request
-        try:
-            return await self.chat.send(message, call)
-        except InvalidField as error:
-            error.field = places.field_name(error.field)
-            raise
+        return await self.chat.send(message, call)
 
     async def complete(
         self, request: pb.GetCompletionsRequest, call: CallRecord
@@ -99,15 +93,18 @@ class XaiService:
         Raises:
             ServiceError: The request is invalid, or the answer cannot be completed.
         """
-        message, places = to_message(request)
-        if len(request.messages) > LARGE:
-            await next_step()
+        message = await _to_message(request, call)
         del request
-        try:
-            asking = self.chat.ask(message, call)
-            # The message is large, and an answer can take minutes.
-            del message
-            return to_response(await asking, call)
-        except InvalidField as error:
-            error.field = places.field_name(error.field)
-            raise
+        asking = self.chat.ask(message, call)
+        # The message is large, and an answer can take minutes.
+        del message
+        return to_response(await asking, call)
+
+
+async def _to_message(request: pb.GetCompletionsRequest, call: CallRecord) -> chatgpt_pb2.Message:
+    """Convert a request, so that errors of the call name its fields."""
+    message, places = to_message(request)
+    call.field_name = places.field_name
+    if len(request.messages) > LARGE:
+        await next_step()
+    return message

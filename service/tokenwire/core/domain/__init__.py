@@ -11,6 +11,14 @@ from tokenwire.core.domain.answers import (
     TopLogprob,
     Usage,
 )
+from tokenwire.core.domain.chat_bodies import (
+    NO_MEMBERS,
+    ChatBody,
+    ChunkCompletion,
+    ChunkDelta,
+    ChunkMembers,
+    Members,
+)
 from tokenwire.core.domain.formats import (
     Choices,
     Format,
@@ -40,9 +48,14 @@ from tokenwire.core.domain.turns import (
 )
 
 __all__ = [
+    "NO_MEMBERS",
     "AnswerStream",
+    "ChatBody",
     "ChatRequest",
     "Choices",
+    "ChunkCompletion",
+    "ChunkDelta",
+    "ChunkMembers",
     "Citation",
     "Completion",
     "Delta",
@@ -53,6 +66,7 @@ __all__ = [
     "Grammar",
     "JsonObject",
     "JsonSchema",
+    "Members",
     "Part",
     "PartKind",
     "Reasoning",

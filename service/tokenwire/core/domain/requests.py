@@ -2,10 +2,11 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Final
 
+from tokenwire.core.domain.chat_bodies import ChatBody
 from tokenwire.core.domain.formats import Format
 from tokenwire.core.domain.turns import Part, Turn
 
@@ -124,6 +125,8 @@ class ChatRequest:
         show_progress: Whether the answer reports its stages.
         set_by_caller: Paths of the parameters that the caller set, such as
             `params.temperature`. A model that the settings list does not count.
+        body: The request as the caller wrote it, if that was in OpenAI's JSON. The other fields
+            express it as far as they can.
     """
 
     content: str
@@ -139,6 +142,7 @@ class ChatRequest:
     stream_tool_calls: bool = False
     show_progress: bool = False
     set_by_caller: frozenset[str] = frozenset()
+    body: ChatBody | None = None
 
     def with_model(self, model: str) -> "ChatRequest":
         """Return this request with another model.
@@ -146,6 +150,10 @@ class ChatRequest:
         This runs for each request on a route; `dataclasses.replace` takes twice the time.
         """
         return ChatRequest(self.content, model, *_after_model(self))
+
+    def with_body(self, body: ChatBody) -> "ChatRequest":
+        """Return this request with the form in which the caller wrote it."""
+        return replace(self, body=body, set_by_caller=self.set_by_caller | body.set_by_caller)
 
 
 _after_model: Final = attrgetter(*[each.name for each in fields(ChatRequest)[2:]])

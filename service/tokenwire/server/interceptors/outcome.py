@@ -141,8 +141,9 @@ class OutcomeInterceptor:
         if late:
             # For clients of the original contract, which ignore the status.
             await context.write(late(failure.reason, call))
-        if endpoint.field_name and isinstance(failure, InvalidField):
-            failure.field = endpoint.field_name(failure.field)
+        field_name = call.field_name or endpoint.field_name
+        if field_name and isinstance(failure, InvalidField):
+            failure.field = field_name(failure.field)
         extra = extra_trailers(failure)
         if endpoint.clients_retry and code is grpc.StatusCode.UNAVAILABLE:
             extra = extra or without_retry(failure)

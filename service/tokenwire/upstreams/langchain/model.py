@@ -17,6 +17,7 @@ from tokenwire.upstreams.langchain.failures import failure_of
 from tokenwire.upstreams.langchain.generic import GenericBackend
 from tokenwire.upstreams.progress_report import StageReports
 from tokenwire.upstreams.progress_timer import ProgressTimer, Timeouts
+from tokenwire.upstreams.translated import check_translated
 
 USAGE_SECONDS: Final = 2.0
 """How long usage and the end of the stream may arrive after the finish reason."""
@@ -44,6 +45,7 @@ class LangChainModel:
 
     async def stream(self, request: ChatRequest, call: CallRecord) -> AnswerStream:
         """Stream the answer to `request`; see `chat_model.ChatModel`."""
+        check_translated(request.body)
         answering = await self._backend.ask(request, call.attempts)
         exchange = answering.exchange
         reader = LangChainReader(

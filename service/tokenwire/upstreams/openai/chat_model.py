@@ -58,6 +58,11 @@ class StreamingChatOpenAI(ChatOpenAI):
         return dict(zip(kinds, empty, strict=True))
 
     @property
+    def max_tokens_parameter(self) -> str:
+        """The name of the upstream's parameter for the limit of output tokens."""
+        return self._max_tokens_parameter
+
+    @property
     def codec(self) -> StateCodec:
         """Encodes what the upstream needs back."""
         return self._codec

@@ -3,14 +3,17 @@
 from typing import Any, Protocol
 
 from tokenwire.core.domain import ChatRequest
+from tokenwire.upstreams.openai.body_payload import BodyForm
 from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.chunks import ChunkReader
+from tokenwire.upstreams.openai.member_chunks import MemberReader
 from tokenwire.upstreams.openai.reader import AnswerReader
 from tokenwire.upstreams.openai.request_form import RequestForm
 from tokenwire.upstreams.openai.responses.items import input_items
 from tokenwire.upstreams.openai.responses.reader import ResponsesReader
 from tokenwire.upstreams.openai.responses.request import check_support, request_fields
 from tokenwire.upstreams.prompt import to_drafts, to_parameters
+from tokenwire.upstreams.translated import check_translated
 
 
 class Dialect(Protocol):
@@ -58,6 +61,12 @@ class ChatDialect:
     def __init__(self, chat_model: StreamingChatOpenAI, form: RequestForm) -> None:
         self.chat_model = chat_model
         self._form = form
+        self._body_form = BodyForm(
+            form,
+            chat_model.max_tokens_parameter,
+            stream_usage=bool(chat_model.stream_usage),
+            codec=chat_model.codec,
+        )
 
     def check(self, request: ChatRequest) -> None:
         """Reject what the upstream does not support; see `Dialect`."""
@@ -65,6 +74,8 @@ class ChatDialect:
 
     def payload(self, request: ChatRequest) -> dict[str, Any]:
         """Return the body of a request; see `Dialect`."""
+        if request.body:
+            return self._body_form.payload(request, request.body)
         fields = self._form.fields(request)
         payload = self.chat_model.payload(
             to_drafts(request), list(request.sampling.stop) or None, to_parameters(request)
@@ -73,7 +84,8 @@ class ChatDialect:
 
     def reader(self, request: ChatRequest) -> ChunkReader:
         """Return a reader of the answer; see `Dialect`."""
-        return ChunkReader(
+        kind = MemberReader if request.body else ChunkReader
+        return kind(
             self.chat_model.codec if request.tools else None,
             with_logprobs=request.sampling.top_logprobs is not None,
             in_pieces=request.stream_tool_calls,
@@ -96,6 +108,7 @@ class ResponsesDialect:
 
     def check(self, request: ChatRequest) -> None:
         """Reject what the API does not have; see `Dialect`."""
+        check_translated(request.body)
         check_support(request)
 
     def payload(self, request: ChatRequest) -> dict[str, Any]:

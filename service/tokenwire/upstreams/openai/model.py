@@ -17,6 +17,7 @@ from tokenwire.core.large_work import next_step
 from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.openai.deltas import read_deltas
 from tokenwire.upstreams.openai.dialect import Dialect
+from tokenwire.upstreams.openai.member_chunks import MemberReader, read_chunks
 from tokenwire.upstreams.openai.reader import AnswerReader
 from tokenwire.upstreams.openai.response_events import ResponseEvents
 from tokenwire.upstreams.openai.upstream import Upstream
@@ -62,13 +63,14 @@ class OpenAIModel:
             show_reasoning = request.reasoning.show
             stages = StageReports(call, show=request.show_progress)
             reader = self.dialect.reader(request)
+            read = read_chunks if isinstance(reader, MemberReader) else read_deltas
             call.usage_so_far = lambda: reader.usage
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others
-                    deltas, failure = read_deltas(
+                    deltas, failure = read(
                         reader, batch, merge=self._merge_tokens, show_reasoning=show_reasoning
                     )
                     has_text = reader.texts > texts

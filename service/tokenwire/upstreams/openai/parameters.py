@@ -86,6 +86,8 @@ HISTORY: Final = re.compile(
 """What upstreams call the order of the turns of a prompt and its tool calls."""
 SCHEMA: Final = re.compile(r"\bjson.?schema\b|\bgrammar\b", re.IGNORECASE)
 """What upstreams call the form of an answer, or of the arguments of a tool call."""
+BODY: Final = re.compile(r"^(?:body|request)\.")
+"""How paths of parameters begin at some upstreams."""
 QUOTED: Final = re.compile(r"['\"`]([A-Za-z][\w.\[\]]*)['\"`]")
 
 
@@ -109,6 +111,16 @@ def rejected_fields(body: ErrorBody) -> tuple[str, ...]:
     if _names_prompt(body) or (not fields and HISTORY.search(body.text)):
         others += ("history",)
     return fields + others
+
+
+def named_members(body: ErrorBody) -> tuple[str, ...]:
+    """Return the names of members of a request that an error may be about.
+
+    They are the first names of paths in its parameter keys, and then those that its text quotes.
+    """
+    paths = [*body.parameters, *QUOTED.findall(body.text)]
+    names = (BODY.sub("", path).partition(".")[0].partition("[")[0] for path in paths)
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def _is_about_parts(body: ErrorBody) -> bool:

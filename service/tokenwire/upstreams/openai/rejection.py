@@ -76,7 +76,9 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> errors.Se
     may_be_transient = wait is not None or words.is_transient(content)
     if may_be_transient and not parameters.named_fields(content):
         return errors.UpstreamError(retry_after=wait)
-    return errors.UpstreamRejectedRequest(fields=parameters.rejected_fields(content))
+    return errors.UpstreamRejectedRequest(
+        fields=parameters.rejected_fields(content), members=parameters.named_members(content)
+    )
 
 
 def is_error(value: object) -> bool:

@@ -10,12 +10,15 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from tokenwire.api.chatgpt.tools import MAX_TOOL_CALLS
 from tokenwire.core.errors import InvalidParameter
 
 END: Final = "."
 """Ends an entry; base64 does not have it."""
 ANSWER: Final = ""
 """In place of a tool call's id: the entry belongs to the whole answer."""
+MAX_ENTRIES: Final = MAX_TOOL_CALLS + 1
+"""The most entries of a text: one for each tool call of an answer, and one for the answer."""
 RULE: Final = "must be the `encrypted_content` of an answer, unchanged"
 
 Entry: TypeAlias = tuple[str, bytes]
@@ -44,6 +47,8 @@ def decode_states(text: str, field: str) -> Mapping[str, bytes]:
     Raises:
         InvalidParameter: The text is not one that `encode_states` has returned.
     """
+    if text.count(END) > MAX_ENTRIES:
+        raise InvalidParameter(field, RULE)
     *entries, rest = text.split(END)
     if rest:
         raise InvalidParameter(field, RULE)

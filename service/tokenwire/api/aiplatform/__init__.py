@@ -1,0 +1,1 @@
+"""The service google.cloud.aiplatform.v1beta1.PredictionService."""
