@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from support.mutation import in_pieces, mutated
 from support.raw_upstream import ANSWER
-from tokenwire.upstreams.http.sse import Event, EventReader
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.sse import EventReader
 
 NEVER = b"\r"
 """Never the data of an event, because CR ends a line and lines are joined by LF."""

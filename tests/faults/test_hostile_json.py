@@ -9,7 +9,7 @@ import pytest
 from support.helpers import text_of
 from support.world import World
 from tokenwire.core import errors
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.openai import chunks
 
 NAME_BYTES = 256

@@ -16,7 +16,7 @@ from tokenwire.core.errors import (
     UpstreamProtocolError,
     UpstreamTruncated,
 )
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.langchain.aws_event_stream import AwsEventStream
 from tokenwire.upstreams.langchain.framing import MAX_EVENT_BYTES
 

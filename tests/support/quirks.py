@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from support.app import MODEL
+from support.event_runs import assert_runs_change_nothing
 from support.helpers import reason_of, text_of
 from support.raw_upstream import Piece, RawUpstream, raw_upstream
 from tokenwire import config
@@ -103,7 +104,12 @@ class Player:
         self._model = model
 
     async def play(self, pieces: Iterable[Piece], message: pb.Message | None = None) -> Got:
-        """Play a response to each request of one call; return what the caller received."""
+        """Play a response to each request of one call; return what the caller received.
+
+        Also checks that reading runs of alike events changes nothing about it.
+        """
+        pieces = list(pieces)
+        assert_runs_change_nothing(pieces)
         for _ in range(RETRY_COST):
             self._model._budget.deposit()
         self.upstream.pieces = pieces

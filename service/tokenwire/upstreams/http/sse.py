@@ -13,19 +13,16 @@ from tokenwire.core.errors import (
     UpstreamResponseTooLarge,
     UpstreamTruncated,
 )
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import END, Run, Template, Templates
 
 BOM = b"\xef\xbb\xbf"
 FIELDS = (b"data", b"event", b"id", b"retry", b"error")
 """The field names with which a line of an event begins."""
 SILENCE_FACTOR: Final = 16
 """The most bytes that may arrive without completing an event, as a multiple of the event limit."""
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event: its name (empty for the default) and its raw data."""
-
-    name: bytes
-    data: bytes
+MAX_MISSES: Final = 3
+"""After so many events in a row that belong to no run, the rest of a read is not searched."""
 
 
 class EventReader:
@@ -39,11 +36,13 @@ class EventReader:
     Attributes:
         ended: Whether `last` has arrived.
         failure: The reason why reading has stopped, or None.
+        templates: Finds runs of alike events; None if each event is returned on its own.
     """
 
     def __init__(self, max_event_bytes: int, last: bytes) -> None:
         self.ended = False
         self.failure: ServiceError | None = None
+        self.templates: Templates | None = None
         self._last = last
         self._max_event_bytes = max_event_bytes
         self._max_bytes_without_event = SILENCE_FACTOR * max_event_bytes
@@ -59,12 +58,16 @@ class EventReader:
         return bytes(self._pending)
 
     def feed(self, data: bytes) -> list[Event]:
+        """Return the events that `data` completes, each on its own; see `feed_runs`."""
+        return [event for event in self.feed_runs(data) if isinstance(event, Event)]
+
+    def feed_runs(self, data: bytes) -> list[Event | Run]:
         """Return the events that `data` completes. The caller must check `failure` afterwards."""
         if self.ended or self.failure:
             return []
         data = self._normalize(data)
         self._bytes_without_event += len(data)
-        events: list[Event] = []
+        events: list[Event | Run] = []
         if self._in_large_line:
             if b"\n" in data:
                 self.failure = UpstreamEventTooLarge()
@@ -86,7 +89,8 @@ class EventReader:
         Raises:
             UpstreamTruncated: The stream ends inside an event.
         """
-        events = self.feed(b"\n\n")
+        self.templates = None
+        events = self.feed(END)
         for event in events:
             if event.name != b"error":
                 try:
@@ -95,7 +99,7 @@ class EventReader:
                     raise UpstreamTruncated from None
         return events
 
-    def _split(self, data: bytes, events: list[Event]) -> None:
+    def _split(self, data: bytes, events: list[Event | Run]) -> None:
         """Append the events that `data` completes to `events`."""
         if self._pending:
             seen = len(self._pending) - 1
@@ -107,21 +111,49 @@ class EventReader:
                 return
             data = bytes(self._pending)
             self._pending.clear()
-        *blocks, pending = data.split(b"\n\n")
+        template = self.templates.current if self.templates else None
+        if template is not None and len(data) < self._max_event_bytes:
+            data = self._cut_runs(template, data, events)
+            if self.ended or self.failure:
+                return
+        *blocks, pending = data.split(END)
         self._pending += pending
-        for block in filter(None, blocks):
+        if self._add_blocks(blocks, events):
+            self._check_pending()
+
+    def _cut_runs(self, template: Template, data: bytes, events: list[Event | Run]) -> bytes:
+        """Append the events up to the end of the last run to `events`; return what follows."""
+        start = misses = 0
+        while misses < MAX_MISSES:
+            run = template.cut(data, start)
+            if run:
+                events.append(run)
+                start = run.end
+                misses = 0
+            end = data.find(END, start)
+            if end < 0 or not self._add_blocks([data[start:end]], events):
+                break
+            start = end + len(END)
+            misses += 1
+        return data[start:]
+
+    def _add_blocks(self, blocks: list[bytes], events: list[Event | Run]) -> bool:
+        """Append the events in `blocks` to `events`; return False if reading must stop."""
+        for block in blocks:
+            if not block:
+                continue
             if len(block) > self._max_event_bytes:
                 is_event = block.lstrip(b"\n").startswith(FIELDS)
                 self.failure = UpstreamEventTooLarge() if is_event else UpstreamResponseTooLarge()
-                return
+                return False
             event = _parse(block)
             if event is None:
                 continue
             if event.data == self._last:
                 self.ended = True
-                return
+                return False
             events.append(event)
-        self._check_pending()
+        return True
 
     def _check_pending(self) -> None:
         if len(self._pending) <= self._max_event_bytes:

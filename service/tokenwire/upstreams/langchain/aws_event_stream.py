@@ -18,7 +18,7 @@ from tokenwire.core.errors import (
     UpstreamProtocolError,
     UpstreamTruncated,
 )
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.langchain.framing import MAX_EVENT_BYTES, decode_event
 from tokenwire.upstreams.openai.rejection import error_in_answer, rejection
 

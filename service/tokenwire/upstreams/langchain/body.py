@@ -11,9 +11,9 @@ import aiohttp
 from tokenwire.core import errors
 from tokenwire.upstreams.http.causes import stream_broken
 from tokenwire.upstreams.http.connections import UpstreamConnection
+from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
-from tokenwire.upstreams.http.sse import Event
 from tokenwire.upstreams.langchain.exchange import ProviderExchange
 from tokenwire.upstreams.langchain.framing import Framing
 

@@ -14,7 +14,8 @@ from tokenwire.core.errors import (
     UpstreamProtocolError,
     UpstreamTruncated,
 )
-from tokenwire.upstreams.http.sse import Event, EventReader
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.sse import EventReader
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
 

@@ -20,7 +20,8 @@ from tokenwire.core.errors import (
     UpstreamTruncated,
 )
 from tokenwire.upstreams.answer_names import name_of
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run
 from tokenwire.upstreams.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.chat_state import StateCollector
 from tokenwire.upstreams.openai.chunk import Chunk, MessageDelta
@@ -30,6 +31,7 @@ from tokenwire.upstreams.openai.finish_reasons import finish_reason
 from tokenwire.upstreams.openai.irregular_chunks import decode_irregular, reasoning_of
 from tokenwire.upstreams.openai.logprobs import read_logprobs
 from tokenwire.upstreams.openai.rejection import MAX_ERROR_BYTES, error_in_answer, is_error
+from tokenwire.upstreams.openai.text_templates import TextTemplate, TextTemplates, decode_texts
 from tokenwire.upstreams.openai.tool_call_pieces import tool_call_pieces
 from tokenwire.upstreams.openai.usage import read_usage
 from tokenwire.upstreams.tool_call_assembler import ToolCallAssembler
@@ -115,6 +117,7 @@ class ChunkReader:
         self.others = 0
         self.reasoning = ""
         self.deferred_error: ServiceError | None = None
+        self.templates = None if with_logprobs else TextTemplates()
         self._tool_calls: ToolCallAssembler | None = None
         self._tool_error: ServiceError | None = None
         self._citations: CitationReader | None = None
@@ -176,6 +179,22 @@ class ChunkReader:
         if choice.finish_reason:
             self._finish_reason = choice.finish_reason
             self.complete = True
+        return text
+
+    def add_run(self, run: Run) -> str | None:
+        """Add a run of events and return their text; see `reader.AnswerReader`."""
+        template = run.template
+        if self.complete or self._blank.holding or not isinstance(template, TextTemplate):
+            return None
+        text = decode_texts(run)
+        if text is None:
+            return None
+        self._model = template.model or self._model
+        self._id = template.id or self._id
+        self.reasoning = ""
+        self.logprobs = ()
+        self.calls = ()
+        self.texts += len(run.values)
         return text
 
     def _add_tool_calls(self, delta: MessageDelta) -> None:

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from tokenwire.core.domain import Delta, ToolCall, join_pieces
 from tokenwire.core.errors import ServiceError
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run
 from tokenwire.upstreams.openai.reader import AnswerReader
+from tokenwire.upstreams.openai.text_templates import RUN_EVENTS
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class _Merger:
         reasonings: The reasoning that is not in a delta yet.
         texts: The texts after it.
         calls: The pieces of tool calls; only if there are no reasoning and no texts.
+        joined: How many more events than texts there are: the texts of a run are one.
     """
 
     merge: bool
@@ -27,6 +30,7 @@ class _Merger:
     reasonings: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
+    joined: int = 0
 
     def add(self, text: str, reader: AnswerReader) -> None:
         """Add what the reader found in an event."""
@@ -47,6 +51,29 @@ class _Merger:
                 self.flush()
             self.calls += reader.calls
 
+    def add_run(self, run: Run, reader: AnswerReader) -> ServiceError | None:
+        """Add the texts of a run; return the failure that ended them, or None."""
+        text = reader.add_run(run)
+        if text is None:
+            return self._add_events(run.events(), reader)
+        if self.calls:
+            self.flush()
+        self.texts.append(text)
+        self.joined += len(run.values) - 1
+        return None
+
+    def _add_events(self, events: list[Event], reader: AnswerReader) -> ServiceError | None:
+        for event in events:
+            try:
+                text = reader.add(event)
+            except ServiceError as error:
+                if not reader.complete:
+                    return error
+                reader.deferred_error = reader.deferred_error or error
+            else:
+                self.add(text, reader)
+        return None
+
     def flush(self) -> None:
         """Make deltas of what is not in one yet."""
         reasonings, texts, calls = self.reasonings, self.texts, self.calls
@@ -55,21 +82,28 @@ class _Merger:
             self.deltas += [Delta(each) for each in texts]
             self.deltas += [Delta("", tool_calls=(each,)) for each in calls]
         elif texts or reasonings:
-            delta = Delta("".join(texts), len(texts) + len(reasonings), "".join(reasonings))
-            self.deltas.append(delta)
+            tokens = len(texts) + self.joined + len(reasonings)
+            self.deltas.append(Delta("".join(texts), tokens, "".join(reasonings)))
         elif calls:
             self.deltas.append(Delta("", len(calls), tool_calls=tuple(join_pieces(calls))))
-        self.reasonings, self.texts, self.calls = [], [], []
+        self.reasonings, self.texts, self.calls, self.joined = [], [], [], 0
 
 
 def read_deltas(
-    reader: AnswerReader, batch: list[Event], *, merge: bool, show_reasoning: bool
+    reader: AnswerReader, batch: list[Event | Run], *, merge: bool, show_reasoning: bool
 ) -> tuple[list[Delta], ServiceError | None]:
     """Decode and clear `batch`; return its deltas and the failure that ended them, or None."""
     merger = _Merger(merge, show_reasoning)
     texts = merger.texts
+    texts_before = reader.texts
     failure = None
     for event in batch:
+        if isinstance(event, Run):
+            failure = merger.add_run(event, reader)
+            if failure:
+                break
+            texts = merger.texts
+            continue
         try:
             text = reader.add(event)
         except ServiceError as error:
@@ -83,10 +117,12 @@ def read_deltas(
             texts = merger.texts
         elif text:
             texts.append(text)
+    if reader.templates and reader.texts >= texts_before + RUN_EVENTS:
+        reader.templates.learn(batch)
     # Frees the events: the caller's frame refers to the list while it waits for its reader.
     batch.clear()
     if len(texts) == 1 and not merger.reasonings:
-        merger.deltas.append(Delta(texts[0]))
+        merger.deltas.append(Delta(texts[0], 1 + merger.joined))
     else:
         merger.flush()
     return merger.deltas, failure

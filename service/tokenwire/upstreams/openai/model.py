@@ -14,7 +14,8 @@ from tokenwire.core.errors import (
     UpstreamRateLimited,
 )
 from tokenwire.core.large_work import next_step
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run
 from tokenwire.upstreams.openai.deltas import read_deltas
 from tokenwire.upstreams.openai.dialect import Dialect
 from tokenwire.upstreams.openai.member_chunks import MemberReader, read_chunks
@@ -67,6 +68,7 @@ class OpenAIModel:
             call.usage_so_far = lambda: reader.usage
             # Frees the prompt for the rest of the answer, which can take minutes.
             del request
+            events.find_runs(reader.templates if self._merge_tokens else None)
             with events:
                 while (batch := await _next(events, reader, timer)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others
@@ -111,7 +113,7 @@ class OpenAIModel:
 
 async def _next(
     events: ResponseEvents, reader: AnswerReader, timer: ProgressTimer
-) -> list[Event] | None:
+) -> list[Event | Run] | None:
     """Return the next events, or None at the end of the stream.
 
     After the text is complete, a stream that breaks or stalls counts as ended.
@@ -126,7 +128,7 @@ async def _next(
         return None
     try:
         with timer:
-            return await events.read()
+            return await events.read_runs()
     except UpstreamEventTooLarge:
         raise
     except ServiceError:

@@ -4,7 +4,9 @@ from typing import Protocol
 
 from tokenwire.core.domain import Completion, Delta, Stage, TokenLogprob, ToolCall, Usage
 from tokenwire.core.errors import ServiceError
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run
+from tokenwire.upstreams.openai.text_templates import TextTemplates
 
 
 class AnswerReader(Protocol):
@@ -35,12 +37,24 @@ class AnswerReader(Protocol):
     logprobs: tuple[TokenLogprob, ...]
     deferred_error: ServiceError | None
 
+    @property
+    def templates(self) -> TextTemplates | None:
+        """Finds runs of events that differ only in their text; None if events never do."""
+        ...
+
     def add(self, event: Event) -> str:
         """Add an event and return its text, which may be empty.
 
         Raises:
             ServiceError: The event reports an error or cannot be decoded, or it has text and
                 follows an event that could not be decoded.
+        """
+        ...
+
+    def add_run(self, run: Run) -> str | None:
+        """Add a run of events that `templates` found and return their text.
+
+        None means that nothing was added: its events must be added one by one.
         """
         ...
 

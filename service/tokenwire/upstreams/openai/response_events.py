@@ -11,9 +11,11 @@ import aiohttp
 from tokenwire.core.attempts import Attempts
 from tokenwire.upstreams.http.causes import stream_broken
 from tokenwire.upstreams.http.connections import UpstreamConnection
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run, Templates
 from tokenwire.upstreams.http.inflate import inflater
 from tokenwire.upstreams.http.pool import Response
-from tokenwire.upstreams.http.sse import Event, EventReader
+from tokenwire.upstreams.http.sse import EventReader
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
 
@@ -62,6 +64,15 @@ class ResponseEvents:
         self._response.close()
 
     async def read(self) -> list[Event] | None:
+        """Return the events, each on its own; see `read_runs`."""
+        batch = await self.read_runs()
+        return None if batch is None else [event for event in batch if isinstance(event, Event)]
+
+    def find_runs(self, templates: Templates | None) -> None:
+        """From now on, return runs of the events that match a template of `templates`."""
+        self._reader.templates = templates
+
+    async def read_runs(self) -> list[Event | Run] | None:
         """Return the events that have arrived since the last read, or None at the end.
 
         The list is empty if no event is complete.
@@ -82,7 +93,7 @@ class ResponseEvents:
             if part is not None:
                 # Data with a high compression ratio must not block the event loop.
                 await asyncio.sleep(0)
-                return reader.feed(part)
+                return reader.feed_runs(part)
         try:
             data = await self._body.read(READ_BYTES)
         except aiohttp.ClientError as error:
@@ -97,11 +108,11 @@ class ResponseEvents:
             return self._last()
         self.read_at = time.monotonic()
         if self._inflate is None:
-            return reader.feed(data)
+            return reader.feed_runs(data)
         self._parts = self._inflate(data)
-        return reader.feed(next(self._parts, b""))
+        return reader.feed_runs(next(self._parts, b""))
 
-    def _last(self) -> list[Event]:
+    def _last(self) -> list[Event | Run]:
         """Return the events that the end of the body completes.
 
         Some upstreams write an error object into the body in place of an event, and some do not
@@ -113,7 +124,7 @@ class ResponseEvents:
             raise error_in_answer(pending)
         if isinstance(value, dict):
             return [Event(b"", pending)]
-        return self._reader.end()
+        return [*self._reader.end()]
 
     async def finish(self) -> None:
         """Read the end of the body, so that the connection can be reused.

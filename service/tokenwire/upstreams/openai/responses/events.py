@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from tokenwire.core.errors import UpstreamProtocolError
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.openai.chunks import EMPTY_ERRORS
 from tokenwire.upstreams.openai.error_body import decode_json
 from tokenwire.upstreams.openai.irregular_chunks import encoded_name, text_and_reasoning

@@ -22,7 +22,8 @@ from tokenwire.core.errors import (
     UpstreamTruncated,
 )
 from tokenwire.upstreams.answer_names import name_of
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run
 from tokenwire.upstreams.leading_blank import LeadingBlank
 from tokenwire.upstreams.openai.chunks import EMPTY_ERRORS
 from tokenwire.upstreams.openai.citations import CitationReader
@@ -74,6 +75,9 @@ class ResponsesReader:
         with_logprobs: Whether the request asks for log probabilities.
         in_pieces: Whether the request asks for pieces of tool calls.
     """
+
+    templates: None = None
+    """Each event has a number of its own, so none is like another."""
 
     def __init__(
         self,
@@ -127,6 +131,10 @@ class ResponsesReader:
         if text:
             self.texts += 1
         return text
+
+    def add_run(self, run: Run) -> None:
+        """Add nothing; see `reader.AnswerReader`."""
+        del run
 
     def _add_other(self, event: ResponsesEvent) -> str:
         """Add an event other than a delta of text, and return its text."""
