@@ -17,7 +17,7 @@ WITH_HEALTH: Final = {key: DOCUMENTED[key] for key in ("loadBalancingConfig", "h
 # The default of gRPC's Core, which the Python client of this repository changes.
 DEFAULT_RESOLUTION: Final = {"grpc.dns_min_time_between_resolutions_ms": 30_000}
 CLIENTS: Final[dict[str, dict[str, Any]]] = {
-    "own": {"language": "python", "streams": 20, "service_config": WITH_RETRIES},
+    "own": {"language": "python", "streams": 20},
     "python": {
         "language": "python",
         "streams": 10,

@@ -1,10 +1,11 @@
 """Keeps answers running and checks each one: load.py CONFIGURATION.
 
 CONFIGURATION is JSON: `target`; `streams`, the number of answers at once; `tokens`, the least and
-the most tokens of an answer, which come at 20 tokens/s; `service_config` of gRPC; and optionally
-`options` of the channel. A line on standard input is answered by one line of JSON: the answers
-since the beginning that were complete, those that run, and the failures. After the line `end`, the
-running answers finish, and the last line of JSON follows. load.go and load.js are the same.
+the most tokens of an answer, which come at 20 tokens/s; `service_config` of gRPC, without which
+load.py has that of its client; and optionally `options` of the channel. A line on standard input is
+answered by one line of JSON: the answers since the beginning that were complete, those that run, and
+the failures. After the line `end`, the running answers finish, and the last line of JSON follows.
+load.go and load.js are the same.
 """
 
 import asyncio
@@ -29,15 +30,10 @@ class Load:
     def __init__(self, configuration: dict[str, Any]) -> None:
         self._streams: int = configuration["streams"]
         self._least, self._most = configuration["tokens"]
-        self._client = Client(
-            configuration["target"],
-            options=[
-                ("grpc.service_config", json.dumps(configuration["service_config"])),
-                # Channels of one process with equal options would share connections.
-                ("grpc.use_local_subchannel_pool", 1),
-                *configuration.get("options", {}).items(),
-            ],
-        )
+        options = dict(configuration.get("options", {}))
+        if config := configuration.get("service_config"):
+            options["grpc.service_config"] = json.dumps(config)
+        self._client = Client(configuration["target"], options=list(options.items()))
         self._ending = asyncio.Event()
         self._complete = 0
         self._begun: set[int] = set()
