@@ -5,31 +5,32 @@ Each test file here has the marker `cluster`. `namespace` is a fresh namespace f
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from support.kube import RESTRICTED, Namespace, command
-from support.no_skip import (
-    pytest_make_collect_report,  # noqa: F401 - pytest finds this hook by name
+from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
 )
 from support.programs import ROOT
 
 LOGS: Final = ROOT / "build" / "cluster-logs"
 
 
-def name_of(node: pytest.Item | pytest.Collector) -> str:
-    """Return the name of a test or file as the name of a namespace."""
-    name = re.sub(r"[^a-z0-9]+", "-", node.name.removesuffix(".py").lower())
-    return name.removeprefix("test-")[:50].strip("-")
+def object_name(name: str) -> str:
+    """Return the name of a test or file as the name of an object of Kubernetes."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.removesuffix(".py").lower())
+    return words.removeprefix("test-")[:50].strip("-")
 
 
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """A fresh namespace."""
-    created = Namespace(name_of(request.node))
+    created = Namespace(object_name(request.node.name))
     created.create(RESTRICTED)
     yield created
     created.delete()
@@ -38,26 +39,18 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
 @pytest.fixture(scope="module")
 def kept_namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """A namespace for all tests of a file."""
-    created = Namespace(name_of(request.node))
+    created = Namespace(object_name(request.node.name))
     created.create(RESTRICTED)
     yield created
     created.delete()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that is skipped, and keep what tells why a test failed."""
-    report = yield
-    if report.skipped:
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} was skipped; run it by `make test-cluster`"
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what tells why a test has failed."""
     if report.failed:
-        folder = LOGS / f"{name_of(item)}-{report.when}"
+        folder = LOGS / f"{object_name(report.nodeid.rpartition('::')[2])}-{report.when}"
         keep(folder)
         report.sections.append(("logs of the cluster", str(folder)))
-    return report
 
 
 def keep(folder: Path) -> None:

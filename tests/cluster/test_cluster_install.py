@@ -81,7 +81,7 @@ def test_the_page_installs_word_for_word() -> None:
 def test_the_plain_manifests_serve(namespace: Namespace) -> None:
     """The demo of deploy/k8s serves in a namespace that enforces the restricted profile."""
     namespace.kubectl("apply", "--kustomize", "deploy/k8s/demo")
-    namespace.rolled_out()
+    namespace.wait_until_ready(2)
     answer = namespace.kubectl("exec", "deployment/tokenwire", "--", "tokenwire", "chat", "hello")
     assert ANSWER in answer
 
@@ -98,15 +98,15 @@ def definitions() -> Iterator[None]:
 
 @pytest.mark.usefixtures("definitions")
 @pytest.mark.parametrize("values", CI, ids=CI_NAMES)
-def test_the_api_server_accepts_every_object(values: Any, namespace: Namespace) -> None:
+def test_the_api_server_accepts_every_object(values: Any, kept_namespace: Namespace) -> None:
     """The API server accepts every object of each values file, without a warning.
 
     The pod template fits the restricted profile of the namespace, of which it would warn.
     """
-    text = rendering(values).replace("namespace: models", f"namespace: {namespace.name}")
+    text = rendering(values).replace("namespace: models", f"namespace: {kept_namespace.name}")
     # Without its account, the pod of `helm test` would be rejected.
     if accounts := of_kind(text, "ServiceAccount"):
-        namespace.apply(*accounts)
+        kept_namespace.apply(*accounts)
     done = command("kubectl", "apply", "--dry-run=server", "--filename", "-", stdin=text)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == len(objects(text))

@@ -48,7 +48,8 @@ def release(kept_namespace: Namespace, nodes: list[str]) -> Namespace:
     """The namespace with a release of two pods in front of the simulated upstream."""
     kept_namespace.apply(*simulator(kept_namespace.name, nodes[0]))
     kept_namespace.kubectl("wait", "--for=condition=Ready", f"pod/{SIMULATOR}", "--timeout=60s")
-    kept_namespace.install(**VALUES)
+    kept_namespace.upgrade(**VALUES)
+    kept_namespace.wait_until_ready(2)
     create_clients(kept_namespace, nodes[0])
     return kept_namespace
 
@@ -67,16 +68,6 @@ def loads(release: Namespace) -> Iterator[Loads]:
 def names(release: Namespace) -> set[str]:
     """Return the names of the pods that are not told to end."""
     return {pod["metadata"]["name"] for pod in release.pods()}
-
-
-def ready(release: Namespace) -> set[str]:
-    """Return the names of those pods that are ready."""
-    return {
-        pod["metadata"]["name"]
-        for pod in release.pods()
-        for each in pod["status"].get("conditions", ())
-        if (each["type"], each["status"]) == ("Ready", "True")
-    }
 
 
 def wait_until_gone(release: Namespace, pods: set[str]) -> None:
@@ -102,7 +93,7 @@ def test_an_upgrade_and_a_rollback(release: Namespace, loads: Loads) -> None:
     before = names(release)
     settings = VALUES["settings"] | {"TOKENWIRE_LOG_LEVEL": "debug"}
     release.upgrade(**VALUES | {"settings": settings})
-    [new] = until(lambda: ready(release) - before, "a pod of the upgrade is ready")
+    [new] = until(lambda: release.ready_pods() - before, "a pod of the upgrade is ready")
     variables = release.kubectl("exec", new, "--", "python", "-c", "import os; print(os.environ)")
     assert "'TOKENWIRE_LOG_LEVEL': 'debug'" in variables
     release.helm("rollback", "tokenwire")
@@ -118,7 +109,7 @@ def test_up_and_down(release: Namespace, loads: Loads) -> None:
     has at least half of a fair share.
     """
     release.kubectl("scale", "deployment/tokenwire", "--replicas=4")
-    four = until(lambda: pods if len(pods := ready(release)) == 4 else None, "four pods are ready")
+    four = release.wait_until_ready(4)
     within = AGE_SECONDS * 1.1 + RESOLUTION_SECONDS + TOKENS[1] / 20
     share = STREAMS / 4
     until(lambda: all(in_flight(release, pod) >= share / 2 for pod in four), "a fair share", within)
@@ -126,7 +117,7 @@ def test_up_and_down(release: Namespace, loads: Loads) -> None:
     left = until(lambda: pods if len(pods := names(release)) == 1 else None, "one pod is left")
     release.kubectl("scale", "deployment/tokenwire", "--replicas=2")
     wait_until_gone(release, four - left)
-    assert len(ready(release)) == 2
+    assert len(release.ready_pods()) == 2
     assert loads.failures() == {}
 
 
@@ -143,7 +134,7 @@ def test_a_deleted_pod(release: Namespace, loads: Loads) -> None:
     """`kubectl delete pod` fails no call."""
     pod = min(names(release))
     release.kubectl("delete", "pod", pod, within=120)
-    assert len(ready(release)) == 2
+    assert len(release.ready_pods()) == 2
     assert loads.failures() == {}
 
 
@@ -155,7 +146,7 @@ def test_a_drained_node(release: Namespace, loads: Loads, nodes: list[str]) -> N
     try:
         command(*doc.words(line.replace("NODE", node)), within=150)
         assert {pod["spec"]["nodeName"] for pod in release.pods()} == {nodes[0]}
-        assert len(ready(release)) == 2
+        assert len(release.ready_pods()) == 2
     finally:
         kubectl("uncordon", node)
     assert loads.failures() == {}

@@ -107,18 +107,13 @@ class Namespace:
         """Run helm in this namespace and return its output."""
         return command("helm", "--namespace", self.name, *words, stdin=stdin, within=within).stdout
 
-    def install(self, release: str = "tokenwire", **values: Any) -> None:
-        """Install or upgrade the chart with exactly these values, and wait until it is rolled out.
+    def upgrade(self, release: str = "tokenwire", **values: Any) -> None:
+        """Install or upgrade the chart with exactly these values.
 
         Args:
             release: The name of the release.
             values: The values, by their top-level names.
         """
-        self.upgrade(release, **values)
-        self.rolled_out(release)
-
-    def upgrade(self, release: str = "tokenwire", **values: Any) -> None:
-        """Install or upgrade the chart with exactly these values."""
         words = ("upgrade", "--install", release, CHART, "--values", "-")
         self.helm(*words, stdin=yaml.safe_dump(values))
 
@@ -136,6 +131,25 @@ class Namespace:
         label = f"app.kubernetes.io/instance={release},app.kubernetes.io/component!=test"
         pods = self.get("pods", "--selector", label)["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready_pods(self, release: str = "tokenwire") -> set[str]:
+        """Return the names of those pods of a release that are ready."""
+        return {
+            pod["metadata"]["name"]
+            for pod in self.pods(release)
+            for each in pod["status"].get("conditions", ())
+            if (each["type"], each["status"]) == ("Ready", "True")
+        }
+
+    def wait_until_ready(self, count: int, release: str = "tokenwire") -> set[str]:
+        """Wait until this number of pods is ready, and return their names.
+
+        This is faster than `rolled_out` by `minReadySeconds`.
+        """
+        return until(
+            lambda: pods if len(pods := self.ready_pods(release)) == count else None,
+            f"{count} pods of {release} are ready",
+        )
 
     def rolled_out(self, name: str = "tokenwire", within: float = 180) -> None:
         """Wait until a Deployment has only pods of its last template, which are all available."""

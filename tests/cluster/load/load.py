@@ -3,9 +3,9 @@
 CONFIGURATION is JSON: `target`; `streams`, the number of answers at once; `tokens`, the least and
 the most tokens of an answer, which come at 20 tokens/s; `service_config` of gRPC, without which
 load.py has that of its client; and optionally `options` of the channel. A line on standard input is
-answered by one line of JSON: the answers since the beginning that were complete, those that run, and
-the failures. After the line `end`, the running answers finish, and the last line of JSON follows.
-load.go and load.js are the same.
+answered by one line of JSON: the answers since the beginning that were complete, those that run,
+and the failures. After the line `end`, the running answers finish, and the last line of JSON
+follows. load.go and load.js are the same.
 """
 
 import asyncio
