@@ -10,34 +10,22 @@ from support.kube_load import RunningLoad
 
 TOKENS: Final = (200, 400)
 """The least and the most tokens of an answer, which takes 10 s to 20 s."""
-[DOCUMENTED] = map(json.loads, fenced(doc.TEXT, "json"))
+[SERVICE_CONFIG] = map(json.loads, fenced(doc.TEXT, "json"))
 """The service config of docs/kubernetes.md."""
-WITH_RETRIES: Final = {key: DOCUMENTED[key] for key in ("loadBalancingConfig", "methodConfig")}
-WITH_HEALTH: Final = {key: DOCUMENTED[key] for key in ("loadBalancingConfig", "healthCheckConfig")}
 # The default of gRPC's Core, which the Python client of this repository changes.
 DEFAULT_RESOLUTION: Final = {"grpc.dns_min_time_between_resolutions_ms": 30_000}
 CLIENTS: Final[dict[str, dict[str, Any]]] = {
-    "own": {"language": "python", "streams": 20},
+    "own": {"language": "python", "streams": 15},
     "python": {
         "language": "python",
-        "streams": 10,
-        "service_config": WITH_RETRIES,
+        "streams": 15,
+        "service_config": SERVICE_CONFIG,
         "options": DEFAULT_RESOLUTION,
     },
-    "go": {"language": "go", "streams": 10, "service_config": WITH_RETRIES},
-    "node": {"language": "node", "streams": 10, "service_config": WITH_RETRIES},
-    "python-health": {
-        "language": "python",
-        "streams": 5,
-        "service_config": WITH_HEALTH,
-        "options": DEFAULT_RESOLUTION,
-    },
-    "go-health": {"language": "go", "streams": 5, "service_config": WITH_HEALTH},
+    "go": {"language": "go", "streams": 15, "service_config": SERVICE_CONFIG},
+    "node": {"language": "node", "streams": 15, "service_config": SERVICE_CONFIG},
 }
-"""60 answers at once: clients with retries, and clients without them that watch the health of pods.
-
-All but the first have the default time between two resolutions of a name.
-"""
+"""60 answers at once. All clients but the first have the default time between two resolutions."""
 STREAMS: Final = sum(client["streams"] for client in CLIENTS.values())
 
 

@@ -17,7 +17,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/health" // for healthCheckConfig
 	"google.golang.org/grpc/status"
 
 	tokenwirev1 "example.com/tokenwire/gen/go/tokenwire/v1"
