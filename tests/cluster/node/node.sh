@@ -64,12 +64,13 @@ start_node() {
         exec setsid unshare --mount --net --pid --ipc --uts --cgroup --fork --kill-child --mount-proc \
             bash "$HERE/init.sh" "$n" </dev/null >"$STATE/node-$n/init.log" 2>&1
     ) &
-    local parent=$!
-    until [[ $(ps -o pid= --ppid "$parent") ]]; do
+    local parent=$! child
+    # By its arguments: before unshare, the subshell has other children.
+    until child=$(ps -o pid=,args= --ppid "$parent" | awk '/init\.sh/ {print $1}') && [[ $child ]]; do
         kill -0 "$parent" 2>/dev/null || fail "node-$n did not start: $(cat "$STATE/node-$n/init.log")"
         sleep 0.1
     done
-    ps -o pid= --ppid "$parent" | tr -d ' ' >"$STATE/node-$n/pid"
+    echo "$child" >"$STATE/node-$n/pid"
     if ((n > 1)); then
         until in_network 1 ip link show lan >/dev/null 2>&1; do sleep 0.1; done
         in_network 1 ip link add "node-$n" type veth peer name lan netns "$(pid "$n")"
@@ -116,7 +117,11 @@ down() {
             while alive "$n"; do sleep 0.1; done
         fi
         while read -r group; do
-            [[ ! -d $group ]] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+            # A group is busy until the last of its processes has been reaped.
+            for _ in {1..50}; do
+                [[ -d $group ]] || break
+                find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
+            done
         done <"$STATE/node-$n/groups"
     done
     rm -rf "$STATE"
