@@ -27,11 +27,11 @@ test: .venv/.ready ## format, lint, types and every fast test, in about three mi
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow and not tools"
+	$(BIN)/pytest -m "not slow and not tools and not cluster"
 
 .PHONY: test-all
 test-all: test ## the same, and every other test that needs only Python: faults, chaos, timing
-	$(BIN)/pytest -m "slow and not tools"
+	$(BIN)/pytest -m "slow and not tools and not cluster"
 
 .PHONY: tools
 tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinned versions
@@ -40,6 +40,13 @@ tools: .venv/.ready ## bring the tools from outside Python into .tools, at pinne
 .PHONY: test-tools
 test-tools: tools ## every test that needs a tool from outside Python; none may skip
 	$(BIN)/pytest -m tools
+
+# KUBECONFIG names a cluster to use, of two nodes that pods may run on. LOAD is then the command that
+# loads an archive of images onto its nodes, such as `kind load image-archive`. Without KUBECONFIG, it
+# starts a cluster of its own, which needs root on Debian 12: tests/cluster/node/node.sh.
+.PHONY: test-cluster
+test-cluster: .venv/.ready ## every test of the chart on a Kubernetes cluster (KUBECONFIG, LOAD, ENGINE=docker)
+	$(BIN)/python tools/cluster_tests.py $(TESTS)
 
 .PHONY: chaos
 chaos: .venv/.ready ## mixed faults, drawn by fresh seeds (ROUNDS=10)
@@ -129,6 +136,12 @@ REVISION_LABEL = --label org.opencontainers.image.revision=$(REVISION)
 image: $(if $(filter local,$(ENGINE)),.venv/.ready) ## build the image as tokenwire:VERSION and :local, and with the simulator as :VERSION-demo and :local-demo (ENGINE=docker)
 	$(BUILD) $(REVISION_LABEL) --tag tokenwire:$(VERSION) --tag tokenwire:local .
 	$(BUILD) $(REVISION_LABEL) --target demo --tag tokenwire:$(VERSION)-demo --tag tokenwire:local-demo .
+
+ARCHIVE = dist/tokenwire-$(VERSION).tar
+
+.PHONY: image-archive
+image-archive: image ## write both images into one archive, for the nodes of a cluster (ENGINE=docker)
+	python3 tools/image_archive.py $(ENGINE) $(ARCHIVE) tokenwire:$(VERSION) tokenwire:$(VERSION)-demo
 
 .PHONY: sbom
 sbom: $(if $(filter local,$(ENGINE)),.venv/.ready) ## write the image's software bill of materials into dist/

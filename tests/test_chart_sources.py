@@ -3,7 +3,6 @@
 import json
 import re
 
-import pytest
 import yaml
 
 from chart import CHART, DASHBOARDS, SET_BY_THE_CHART, rule_files
@@ -14,6 +13,8 @@ from tokenwire.config.files import names_of
 from tokenwire.config.providers import PROVIDER_SETTINGS
 
 FILES = ROOT / CHART / "files"
+RESOLUTION_SECONDS = 30
+"""The time for which gRPC's clients do not resolve a name again, by default."""
 
 
 def test_the_chart_has_the_projects_version() -> None:
@@ -52,12 +53,18 @@ def test_every_address_of_a_provider_is_a_value() -> None:
         assert f'"{provider}" "{key}"' in helpers
 
 
-@pytest.mark.parametrize("name", ["TOKENWIRE_DRAIN_SECONDS", "TOKENWIRE_GRACE_SECONDS"])
-def test_the_values_default_is_the_services(name: str) -> None:
-    """The chart's defaults of drain and grace equal those of the service."""
+def test_the_default_of_the_grace_period_is_the_services() -> None:
+    """The chart's default of the grace period equals that of the service."""
     values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text("utf-8"))
-    field = name.removeprefix("TOKENWIRE_").lower()
-    assert values["settings"][name] == Settings.model_fields[field].default
+    default = Settings.model_fields["grace_seconds"].default
+    assert values["settings"]["TOKENWIRE_GRACE_SECONDS"] == default
+
+
+def test_pods_stay_for_longer_than_clients_keep_addresses() -> None:
+    """A pod drains, and a rollout waits, for longer than gRPC takes to resolve a name again."""
+    values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text("utf-8"))
+    assert values["settings"]["TOKENWIRE_DRAIN_SECONDS"] > RESOLUTION_SECONDS
+    assert values["minReadySeconds"] > RESOLUTION_SECONDS
 
 
 def test_no_registry_is_named() -> None:

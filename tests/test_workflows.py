@@ -51,7 +51,7 @@ def test_an_action_has_one_version() -> None:
 def test_ci_runs_what_must_hold() -> None:
     """CI runs the targets of `.ci/run`, and the targets that build the released artifacts."""
     ours = targets((ROOT / ".ci" / "run").read_text("utf-8"))
-    assert ours == {"test", "test-all", "test-tools"}
+    assert ours == {"test", "test-all", "test-tools", "test-cluster"}
     assert targets(commands("ci.yml")) == ours | {"image", "sbom", "chart"}
 
 

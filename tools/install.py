@@ -35,6 +35,7 @@ from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, 
 
 LOAD = ROOT / "benchmarks" / "load"
 BALANCING = ROOT / "tests" / "tools" / "balancing"
+CLUSTER_LOAD = ROOT / "tests" / "cluster" / "load"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
@@ -158,6 +159,11 @@ def balancing() -> None:
     run("go", "build", "-o", BIN / "balancing", ".", cwd=BALANCING)
 
 
+def cluster_load() -> None:
+    """Build the Go client of the tests on a cluster, which also runs where there is no libc."""
+    run("go", "build", "-o", BIN / "cluster-load", ".", cwd=CLUSTER_LOAD, CGO_ENABLED="0")
+
+
 def tools() -> Iterator[Tool]:
     """Yield every tool that tests need, the fastest to install first."""
     npm_files = ("package.json", "package-lock.json")
@@ -200,6 +206,9 @@ def tools() -> Iterator[Tool]:
 
     sources = [*sorted(BALANCING.glob("*.go")), BALANCING / "go.mod", BALANCING / "go.sum", *stubs]
     yield Tool("balancing", digest(*sources), BIN / "balancing", balancing)
+
+    own = (CLUSTER_LOAD / name for name in ("load.go", "go.mod", "go.sum"))
+    yield Tool("cluster-load", digest(*own, *stubs), BIN / "cluster-load", cluster_load)
 
     here = (sys.version, str(ROOT))
     peers_python = TOOLS / "bench-peers" / "bin" / "python"

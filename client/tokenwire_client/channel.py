@@ -94,6 +94,9 @@ def _default_options(max_attempts: int) -> dict[str, str | int]:
         # grpc.keepalive_timeout_ms is not enough: Core also waits for this timeout,
         # whose default is one minute.
         "grpc.http2.ping_timeout_ms": 20_000,
+        # By default, Core resolves a name again after 30 s at the earliest. A client whose
+        # servers have all been replaced meanwhile would fail its calls until then.
+        "grpc.dns_min_time_between_resolutions_ms": 1_000,
         # Many servers close connections that ping without a call.
         "grpc.keepalive_permit_without_calls": 0,
         # A client sends no data during an answer. By default, Core stops after two

@@ -1,6 +1,6 @@
-"""Hooks that fail skipped tests, since `make test-tools` installs every tool.
+"""Hooks that fail skipped tests: `make test-tools` and `make test-cluster` install every tool.
 
-tests/tools/conftest.py imports them, so they apply to every test in that folder.
+The conftest.py of tests/tools and tests/cluster import them, so they apply to every test there.
 Expected failures fail too, since they would hide a missing tool as well.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-HINT = "nothing may skip here; run it by `make test-tools`, which brings every tool"
+HINT = "nothing may skip here; `make test-tools` and `make test-cluster` bring what it needs"
 
 
 # First and therefore outermost, so that it sees the report after pytest has handled skips

@@ -68,7 +68,7 @@ def test_every_kind_is_made_once_at_least() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("terminationGracePeriodSeconds: 60", "terminationGracePeriodSecond: 60"),
+        ("terminationGracePeriodSeconds: 90", "terminationGracePeriodSecond: 90"),
         ("secretStoreRef:", "secretStore:"),
         ("maxReplicas: 8", "maxReplicas: many"),
         ("    - port: metrics\n      interval", "    - port: metrics\n      intervall"),
