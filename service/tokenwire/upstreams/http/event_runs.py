@@ -6,6 +6,7 @@ same but for that value. See docs/adr/0048-runs-of-alike-events.md.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import Final, Protocol
 
@@ -97,3 +98,9 @@ class Templates(Protocol):
     def current(self) -> Template | None:
         """The template of the events that are expected; None if there is none."""
         ...
+
+
+def one_by_one(batch: Iterable[Event | Run]) -> Iterator[Event]:
+    """Yield each event, also of runs."""
+    for each in batch:
+        yield from each.events() if isinstance(each, Run) else (each,)

@@ -96,6 +96,8 @@ class ChunkReader:
 
     ended = False
     """The stream's last event, which is not a chunk, is found by `ResponseEvents`."""
+    finds_runs = True
+    """Whether chunks that differ only in their text may be read in runs."""
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class ChunkReader:
         self.others = 0
         self.reasoning = ""
         self.deferred_error: ServiceError | None = None
-        self.templates = None if with_logprobs else TextTemplates()
+        self.templates = TextTemplates() if self.finds_runs and not with_logprobs else None
         self._tool_calls: ToolCallAssembler | None = None
         self._tool_error: ServiceError | None = None
         self._citations: CitationReader | None = None

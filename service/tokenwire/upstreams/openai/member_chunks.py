@@ -14,7 +14,8 @@ from tokenwire.core.domain import (
     Members,
 )
 from tokenwire.core.errors import ServiceError
-from tokenwire.upstreams.http.sse import Event
+from tokenwire.upstreams.http.event import Event
+from tokenwire.upstreams.http.event_runs import Run, one_by_one
 from tokenwire.upstreams.openai.chunk import MessageDelta
 from tokenwire.upstreams.openai.chunks import ChunkReader
 from tokenwire.upstreams.openai.reader import AnswerReader
@@ -46,6 +47,7 @@ class MemberReader(ChunkReader):
         is_refusal: Whether the latest chunk's text is a refusal.
     """
 
+    finds_runs = False
     members = ChunkMembers()
     is_refusal = False
     _waiting = ChunkMembers()
@@ -124,7 +126,7 @@ class MemberReader(ChunkReader):
 
 
 def read_chunks(
-    reader: AnswerReader, batch: list[Event], *, merge: bool, show_reasoning: bool
+    reader: AnswerReader, batch: list[Event | Run], *, merge: bool, show_reasoning: bool
 ) -> tuple[list[Delta], ServiceError | None]:
     """Decode and clear `batch`; return a delta for each chunk that has a part of the answer.
 
@@ -137,7 +139,7 @@ def read_chunks(
     assert isinstance(reader, MemberReader)  # noqa: S101 - for the type checker
     deltas: list[Delta] = []
     failure = None
-    for event in batch:
+    for event in one_by_one(batch):
         try:
             text = reader.add(event)
         except ServiceError as error:
