@@ -74,7 +74,13 @@ async def call(
     return await result_of(method, begin(channel, method, wanted, **options))
 
 
-NO_RETRY = frozenset({"UPSTREAM_QUOTA_EXHAUSTED", "CALLER_BUDGET_EXHAUSTED"})
+NO_RETRY = frozenset(
+    {
+        *("UPSTREAM_QUOTA_EXHAUSTED", "CALLER_BUDGET_EXHAUSTED"),
+        *("STREAM_DURATION_LIMIT", "REQUEST_TIMEOUT", "SLOW_CONSUMER"),
+    }
+)
+"""The same call fails again."""
 
 
 def assert_fails(  # noqa: PLR0913 - each detail by its own name

@@ -21,6 +21,8 @@ WITHOUT_RECORD: Final = frozenset(
     {"CREDENTIALS_MISSING", "CREDENTIALS_INVALID", "CREDENTIALS_EXPIRED"}
 )
 """The reasons with which a call has no usage record."""
+RECORD_SECONDS: Final = 20
+"""How long the disk may take for what was written before a record."""
 
 
 class Ledger(logging.Handler):
@@ -56,12 +58,16 @@ class Ledger(logging.Handler):
         recorded = +Counter(
             {each: n for each, n in expected.items() if each[2] not in WITHOUT_RECORD}
         )
-        await within(1, "each call has a record", lambda: self._fresh_records() == recorded)
+        await within(
+            RECORD_SECONDS, "each call has a record", lambda: self._fresh_records() == recorded
+        )
         self._records += recorded.total()
 
     async def last_record(self) -> UsageRecord:
         """Return the record of the last call."""
-        await within(1, "the call has a record", lambda: bool(self._records_since_check()))
+        await within(
+            RECORD_SECONDS, "the call has a record", lambda: bool(self._records_since_check())
+        )
         return self._records_since_check()[-1]
 
     def _is_idle(self) -> bool:
