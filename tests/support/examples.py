@@ -21,8 +21,8 @@ class Examples:
 
     program: Callable[[str], tuple[str | Path, ...]]
     """The command of a program: chat, tools, image, structured, cancel or retries."""
-    timeout_of_a_second: str | None
-    """The option that sets the timeout; None if there is none."""
+    timeout_of_a_second: str
+    """The option that sets the timeout; in Java of retries alone."""
     invalid_argument: str
     unavailable: str
     deadline_exceeded: str
@@ -78,7 +78,7 @@ def java_examples() -> Examples:
     classes = "target/classes:target/dependency/*".replace("target", str(JAVA / "target"))
     return Examples(
         program=lambda name: ("java", "-cp", classes, f"io.tokenwire.examples.{name.title()}"),
-        timeout_of_a_second=None,
+        timeout_of_a_second="--timeout=1",
         invalid_argument="INVALID_ARGUMENT",
         unavailable="UNAVAILABLE",
         deadline_exceeded="DEADLINE_EXCEEDED",

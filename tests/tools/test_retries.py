@@ -73,10 +73,12 @@ def changed(source: Path, folder: Path, *, backoff: str = "0.01s", **entries: An
 
 
 async def retries(
-    examples: Examples, address: str, config: Path, text: str = "hello", *key: str
+    examples: Examples, address: str, config: Path, text: str = "hello", *key: str, option: str = ""
 ) -> Outcome:
     """Run the example of retries to its end."""
-    return await run(*examples.program("retries"), address, config, text, *key, within=60)
+    options = (option,) if option else ()
+    program = examples.program("retries")
+    return await run(*program, *options, address, config, text, *key, within=60)
 
 
 @asynccontextmanager
@@ -116,6 +118,26 @@ async def test_row_14_comes_back_when_told(
     starts = [request.started for request in upstream.requests]
     assert len(starts) == 3
     assert all(later - earlier >= TOLD for earlier, later in pairwise(starts))
+
+
+@pytest.mark.parametrize(
+    ("plan", "outcome"),
+    [("tokens 2; stall", "client gone"), (LATER.replace("700", "60000"), "complete")],
+    ids=["during the answer", "during a wait"],
+)
+async def test_the_deadline_ends_all_attempts(
+    examples: Examples, app: App, upstream: DemoUpstream, plan: str, outcome: str
+) -> None:
+    """The caller's deadline ends the call, in the midst of an answer or before the next attempt."""
+    upstream.script(plan)
+    begun = time.monotonic()
+    option = examples.timeout_of_a_second
+    done = await retries(examples, app.address, BATCH, option=option)
+    assert time.monotonic() - begun >= 1
+    assert done.code == 1
+    assert f"{examples.deadline_exceeded}: " in done.stderr
+    await within(10, "the upstream's request has ended", lambda: bool(upstream.requests[0].outcome))
+    assert [request.outcome for request in upstream.requests] == [outcome]
 
 
 async def test_row_15_is_not_repeated(

@@ -23,6 +23,7 @@ import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -32,15 +33,21 @@ import java.util.concurrent.TimeUnit;
  * failed call all details of its status.
  */
 final class Retries {
-  private static final long TIMEOUT_SECONDS = 60;
+  private static final String TIMEOUT = "--timeout=";
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private Retries() {}
 
   public static void main(String[] arguments) throws Exception {
+    long timeoutSeconds = 60;
+    if (arguments.length > 0 && arguments[0].startsWith(TIMEOUT)) {
+      timeoutSeconds = Long.parseLong(arguments[0].substring(TIMEOUT.length()));
+      arguments = Arrays.copyOfRange(arguments, 1, arguments.length);
+    }
     if (arguments.length != 3 && arguments.length != 4) {
-      System.err.println("usage: Retries HOST:PORT SERVICE_CONFIG_FILE TEXT [KEY]");
+      System.err.println(
+          "usage: Retries [--timeout=SECONDS] HOST:PORT SERVICE_CONFIG_FILE TEXT [KEY]");
       System.exit(2);
     }
     ManagedChannel channel =
@@ -55,7 +62,7 @@ final class Retries {
     // The deadline is that of the call, with all of its attempts and waits.
     CallOptions options =
         CallOptions.DEFAULT
-            .withDeadlineAfter(TIMEOUT_SECONDS, TimeUnit.SECONDS)
+            .withDeadlineAfter(timeoutSeconds, TimeUnit.SECONDS)
             .withStreamTracerFactory(new Attempts());
     int code = 0;
     try {
