@@ -219,6 +219,8 @@ def tools() -> Iterator[Tool]:
     standard_pin = digest(LANGCHAIN_TESTS_LOCK, *here)
     yield Tool("langchain-tests", standard_pin, standard_python, langchain_tests)
     yield Tool("xai-sdk", digest(XAI_LOCK, *here), TOOLS / "xai" / "bin" / "python", xai_sdk)
+    aiplatform_python = TOOLS / "aiplatform" / "bin" / "python"
+    yield Tool("aiplatform", digest(AIPLATFORM_LOCK, *here), aiplatform_python, aiplatform)
     yield from_debian("prometheus", "usr/bin/prometheus", "usr/bin/promtool")
     yield from_debian("nginx", "usr/sbin/nginx")
     yield Tool("otelcol", digest(OTELCOL_MANIFEST), BIN / "otelcol", otelcol)
