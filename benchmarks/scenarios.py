@@ -104,6 +104,14 @@ def _paced(report: LoadReport) -> Figures:
     }
 
 
+def _crowd(report: LoadReport) -> Figures:
+    return {
+        **_paced(report),
+        "running_late_p99_ms": report["running_lateness_ms"]["p99"],
+        "running_late_max_ms": report["running_lateness_ms"]["max"],
+    }
+
+
 def _parked(report: LoadReport) -> Figures:
     idle, grown = report["idle_bytes"], report["parked_bytes"] - report["idle_bytes"]
     figures: Figures = {"idle_mb": idle / 1e6, "errors": report["errors"]}
@@ -175,6 +183,13 @@ SCENARIOS = (
         _paced,
     ),
     Scenario(
+        "scattered",
+        "40 streams of 25 tokens/s each, whose tokens come one after the other",
+        # All begin within the time between two tokens of a stream, so evenly spread over it.
+        lambda effort: _options("paced", streams=40, rate=25, ramp=1 / 25, seconds=effort.seconds),
+        _paced,
+    ),
+    Scenario(
         "swift",
         "8 streams of 1,000 tokens/s each, as the fastest models write",
         lambda effort: _options("paced", streams=8, rate=1_000, ramp=0.5, seconds=effort.seconds),
@@ -191,6 +206,19 @@ SCENARIOS = (
             seconds=2 * effort.seconds,
         ),
         _paced,
+        max_rounds=3,
+    ),
+    Scenario(
+        "crowd",
+        "1,000 streams of 20 tokens/s each that begin at once, while 40 others run",
+        lambda effort: _options(
+            "crowd",
+            streams=min(1_000, effort.most_streams),
+            running=40,
+            rate=20,
+            seconds=effort.seconds,
+        ),
+        _crowd,
         max_rounds=3,
     ),
     Scenario(

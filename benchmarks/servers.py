@@ -255,6 +255,6 @@ SERVERS = (
     ),
 )
 DEFAULT_SERVERS = (
-    *("tokenwire", "tokenwire-unmerged", "tokenwire-unobserved"),
+    *("tokenwire", "tokenwire-callers", "tokenwire-unmerged", "tokenwire-unobserved"),
     *("floor", "astream", "article"),
 )

@@ -31,11 +31,16 @@ class Column:
 COLUMNS = (
     Column("burst, µs/token", "burst", "cpu_us_per_token", "{:.1f}", spread=True),
     Column("paced, µs/token", "paced", "cpu_us_per_token", "{:.0f}", spread=True),
+    Column("scattered, µs/token", "scattered", "cpu_us_per_token", "{:.0f}", spread=True),
     Column("swift, µs/token", "swift", "cpu_us_per_token", "{:.1f}", spread=True),
     Column("swift in time, %", "swift", "in_time_percent", "{:.0f}"),
     Column("carried in time, %", "carried", "in_time_percent", "{:.0f}", spread=True),
     Column("delivered, %", "carried", "delivered_percent", "{:.0f}"),
     Column("Jain", "carried", "jain", "{:.3f}"),
+    Column("crowd first token p50, ms", "crowd", "first_token_p50_ms", "{:.0f}", spread=True),
+    Column("p99, ms", "crowd", "first_token_p99_ms", "{:.0f}", spread=True),
+    Column("in time, %", "crowd", "in_time_percent", "{:.0f}"),
+    Column("running late, ms", "crowd", "running_late_max_ms", "{:.0f}"),
     Column("first token p50, +ms", "ttft", "added_p50_ms", "{:.2f}", spread=True),
     Column("p99, +ms", "ttft", "added_p99_ms", "{:.2f}", spread=True),
     Column("call, µs", "percall", "cpu_us_per_call", "{:.0f}", spread=True),
@@ -47,6 +52,7 @@ COLUMNS = (
 RATIOS = (
     ("burst", "cpu_us_per_token"),
     ("paced", "cpu_us_per_token"),
+    ("scattered", "cpu_us_per_token"),
     ("swift", "cpu_us_per_token"),
     ("percall", "cpu_us_per_call"),
 )

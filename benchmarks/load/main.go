@@ -23,6 +23,7 @@ var commands = map[string]func(arguments []string) error{
 	"collector": serveCollector,
 	"closed":    measure(closed),
 	"paced":     measure(paced),
+	"crowd":     measure(crowd),
 	"parked":    measure(parked),
 	"blocked":   measure(blocked),
 }
@@ -31,7 +32,7 @@ func main() {
 	// Trades memory for fewer garbage collections, because the core is shared.
 	debug.SetGCPercent(400)
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load upstream|collector|closed|paced|parked|blocked [-h]")
+		fmt.Fprintln(os.Stderr, "usage: load upstream|collector|closed|paced|crowd|parked|blocked [-h]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

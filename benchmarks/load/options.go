@@ -14,6 +14,7 @@ type options struct {
 	target      string
 	key         string
 	streams     int
+	running     int
 	connections int
 	tokens      int
 	rate        float64
@@ -33,6 +34,7 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.target, "target", "", "HOST:PORT for grpc, else a URL")
 	flags.StringVar(&o.key, "key", "", "the key of gRPC calls")
 	flags.IntVar(&o.streams, "streams", 1, "answers at a time")
+	flags.IntVar(&o.running, "running", 0, "crowd: answers that run already when the crowd comes")
 	flags.IntVar(&o.connections, "connections", 0, "gRPC connections; 0: one for each 100 streams")
 	flags.IntVar(&o.tokens, "tokens", 1, "tokens of an answer, where its time does not decide")
 	flags.Float64Var(&o.rate, "rate", 0, "tokens a second of a stream; 0: as fast as possible")
@@ -50,7 +52,7 @@ func parse(arguments []string) (options, error) {
 		return o, fmt.Errorf("want -target, and at least one stream and token")
 	}
 	if o.connections == 0 {
-		o.connections = (o.streams + 99) / 100
+		o.connections = (o.streams + o.running + 99) / 100
 	}
 	return o, nil
 }

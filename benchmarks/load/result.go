@@ -8,26 +8,28 @@ import (
 // result is the outcome of a measurement. Times are in seconds unless the name
 // has another unit; CPU times cover only the counted window.
 type result struct {
-	Seconds       float64 `json:"seconds"`
-	Answers       int     `json:"answers"`
-	Tokens        int     `json:"tokens"`
-	Messages      int     `json:"messages"`
-	Errors        int     `json:"errors"`
-	FirstError    string  `json:"first_error,omitempty"`
-	ServerCPU     float64 `json:"server_cpu"`
-	UpstreamCPU   float64 `json:"upstream_cpu"`
-	GeneratorCPU  float64 `json:"generator_cpu"`
-	FirstToken    spread  `json:"first_token_ms"`
-	PerToken      spread  `json:"per_token_ms"`
-	StreamTokens  []int   `json:"stream_tokens"`
-	Jain          float64 `json:"jain"`
-	Due           int     `json:"due"`
-	InTime        int     `json:"in_time"`
-	Lateness      *spread `json:"lateness_ms,omitempty"`
-	IdleBytes     int64   `json:"idle_bytes"`
-	ParkedBytes   int64   `json:"parked_bytes"`
-	ProbeIdle     *spread `json:"probe_idle_ms,omitempty"`
-	ProbeMeantime *spread `json:"probe_meantime_ms,omitempty"`
+	Seconds      float64 `json:"seconds"`
+	Answers      int     `json:"answers"`
+	Tokens       int     `json:"tokens"`
+	Messages     int     `json:"messages"`
+	Errors       int     `json:"errors"`
+	FirstError   string  `json:"first_error,omitempty"`
+	ServerCPU    float64 `json:"server_cpu"`
+	UpstreamCPU  float64 `json:"upstream_cpu"`
+	GeneratorCPU float64 `json:"generator_cpu"`
+	FirstToken   spread  `json:"first_token_ms"`
+	PerToken     spread  `json:"per_token_ms"`
+	StreamTokens []int   `json:"stream_tokens"`
+	Jain         float64 `json:"jain"`
+	Due          int     `json:"due"`
+	InTime       int     `json:"in_time"`
+	Lateness     *spread `json:"lateness_ms,omitempty"`
+	// Of the streams that ran when a crowd came.
+	RunningLateness *spread `json:"running_lateness_ms,omitempty"`
+	IdleBytes       int64   `json:"idle_bytes"`
+	ParkedBytes     int64   `json:"parked_bytes"`
+	ProbeIdle       *spread `json:"probe_idle_ms,omitempty"`
+	ProbeMeantime   *spread `json:"probe_meantime_ms,omitempty"`
 }
 
 // charge records the CPU time between two readings.
