@@ -1,5 +1,6 @@
 """Merges what arrives from the upstream together."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tokenwire.core.domain import Delta, ToolCall, join_pieces
@@ -55,23 +56,11 @@ class _Merger:
         """Add the texts of a run; return the failure that ended them, or None."""
         text = reader.add_run(run)
         if text is None:
-            return self._add_events(run.events(), reader)
+            return add_each(reader, run.events(), lambda text: self.add(text, reader))
         if self.calls:
             self.flush()
         self.texts.append(text)
         self.joined += len(run.values) - 1
-        return None
-
-    def _add_events(self, events: list[Event], reader: AnswerReader) -> ServiceError | None:
-        for event in events:
-            try:
-                text = reader.add(event)
-            except ServiceError as error:
-                if not reader.complete:
-                    return error
-                reader.deferred_error = reader.deferred_error or error
-            else:
-                self.add(text, reader)
         return None
 
     def flush(self) -> None:
@@ -89,6 +78,26 @@ class _Merger:
         self.reasonings, self.texts, self.calls, self.joined = [], [], [], 0
 
 
+def add_each(
+    reader: AnswerReader, events: Iterable[Event], use: Callable[[str], None]
+) -> ServiceError | None:
+    """Add events to `reader` and call `use` with the text of each.
+
+    Returns:
+        The failure that ended them, or None. After the text is complete, a failure is deferred.
+    """
+    for event in events:
+        try:
+            text = reader.add(event)
+        except ServiceError as error:
+            if not reader.complete:
+                return error
+            reader.deferred_error = reader.deferred_error or error
+        else:
+            use(text)
+    return None
+
+
 def read_deltas(
     reader: AnswerReader, batch: list[Event | Run], *, merge: bool, show_reasoning: bool
 ) -> tuple[list[Delta], ServiceError | None]:
@@ -97,6 +106,7 @@ def read_deltas(
     texts = merger.texts
     texts_before = reader.texts
     failure = None
+    # As `add_each`, without its calls: this runs once per token.
     for event in batch:
         if isinstance(event, Run):
             failure = merger.add_run(event, reader)

@@ -18,6 +18,7 @@ from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.http.event_runs import Run, one_by_one
 from tokenwire.upstreams.openai.chunk import MessageDelta
 from tokenwire.upstreams.openai.chunks import ChunkReader
+from tokenwire.upstreams.openai.deltas import add_each
 from tokenwire.upstreams.openai.reader import AnswerReader
 
 OF_CHUNK: Final = frozenset(
@@ -138,18 +139,12 @@ def read_chunks(
     del merge, show_reasoning
     assert isinstance(reader, MemberReader)  # noqa: S101 - for the type checker
     deltas: list[Delta] = []
-    failure = None
-    for event in one_by_one(batch):
-        try:
-            text = reader.add(event)
-        except ServiceError as error:
-            if not reader.complete:
-                failure = error
-                break
-            reader.deferred_error = reader.deferred_error or error
-            continue
+
+    def add(text: str) -> None:
         if delta := reader.delta(text):
             deltas.append(delta)
+
+    failure = add_each(reader, one_by_one(batch), add)
     batch.clear()
     return deltas, failure
 
