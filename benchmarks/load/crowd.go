@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -18,10 +17,8 @@ func crowd(o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	begin := time.Now()
-	from := begin.Add(o.ramp + settle)
-	counted := window{from, from.Add(o.seconds), o.late}
-	ctx, cancel := context.WithDeadline(context.Background(), counted.end.Add(o.late+100*time.Millisecond))
+	counted := windowAfterRamp(o)
+	ctx, cancel := counted.withDeadline()
 	defer cancel()
 
 	running, arriving := make([]follower, o.running), make([]follower, o.streams)

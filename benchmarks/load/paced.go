@@ -41,10 +41,8 @@ func paced(o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	begin := time.Now()
-	from := begin.Add(o.ramp + settle)
-	counted := window{from, from.Add(o.seconds), o.late}
-	ctx, cancel := context.WithDeadline(context.Background(), counted.end.Add(o.late+100*time.Millisecond))
+	counted := windowAfterRamp(o)
+	ctx, cancel := counted.withDeadline()
 	defer cancel()
 
 	followers := make([]follower, o.streams)
@@ -153,6 +151,18 @@ func (f *follower) count(counted window, begin, now time.Time, rate float64, fir
 			f.inTime++
 		}
 	}
+}
+
+// windowAfterRamp returns a window that begins when all streams run, if the
+// first one begins now.
+func windowAfterRamp(o options) window {
+	from := time.Now().Add(o.ramp + settle)
+	return window{from, from.Add(o.seconds), o.late}
+}
+
+// withDeadline returns a context that ends when no token can be in time any more.
+func (w window) withDeadline() (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.Background(), w.end.Add(w.late+100*time.Millisecond))
 }
 
 func (w window) holds(at time.Time) bool {
