@@ -31,15 +31,16 @@ class Ledger(logging.Handler):
     Args:
         app: The server.
         usage_file: The file of its usage records.
+        earlier: How many records earlier calls have. They may not be in the file yet.
     """
 
-    def __init__(self, app: App, usage_file: Path) -> None:
+    def __init__(self, app: App, usage_file: Path, earlier: int) -> None:
         super().__init__()
         self._app = app
         self._usage_file = usage_file
         self._lines: list[tuple[str, str, str]] = []
         self._before = Exposed(list(app.metrics.registry.collect()))
-        self._records = len(usage_file.read_bytes().splitlines()) if usage_file.exists() else 0
+        self._records = earlier
 
     def emit(self, record: logging.LogRecord) -> None:
         """Collect the line of a call."""
@@ -117,14 +118,21 @@ class Ledger(logging.Handler):
         )
 
     def _records_since_check(self) -> list[UsageRecord]:
-        lines = self._usage_file.read_bytes().splitlines()[self._records :]
-        return [msgspec.json.decode(line, type=UsageRecord) for line in lines]
+        # The last line may be half written.
+        *lines, _ = self._usage_file.read_bytes().split(b"\n")
+        return [msgspec.json.decode(line, type=UsageRecord) for line in lines[self._records :]]
 
 
 @contextmanager
-def keep_ledger(app: App, usage_file: Path) -> Iterator[Ledger]:
-    """Begin to compare what a server leaves behind; no call may be running."""
-    ledger = Ledger(app, usage_file)
+def keep_ledger(app: App, usage_file: Path, earlier: int = 0) -> Iterator[Ledger]:
+    """Begin to compare what a server leaves behind; no call may be running.
+
+    Args:
+        app: See `Ledger`.
+        usage_file: See `Ledger`.
+        earlier: See `Ledger`.
+    """
+    ledger = Ledger(app, usage_file, earlier)
     logger = logging.getLogger("tokenwire.call")
     level = logger.level
     logger.setLevel(logging.INFO)
