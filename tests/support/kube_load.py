@@ -20,14 +20,16 @@ UNPACK: Final = (
 )
 PROGRAMS: Final = {
     "python": ("python", "/load/load.py"),
+    "ask": ("python", "/load/ask.py"),
     "go": ("/load/cluster-load",),
     "node": ("/load/node", "/load/load.js", "/load/proto"),
 }
-"""The command of each language's client, without its configuration."""
+"""The command of each language's client, without its configuration; `ask` asks one by one."""
+PYTHON: Final = ("load.py", "ask.py")
 
 
-def manifest(namespace: str, node: str) -> dict[str, Any]:
-    """Return the pod of the clients, which waits for `kubectl exec`, on a node."""
+def manifest(namespace: str, node: str | None) -> dict[str, Any]:
+    """Return the pod of the clients, which waits for `kubectl exec`, on a node or on any."""
     container = {
         "name": POD,
         "image": DEMO,
@@ -36,7 +38,7 @@ def manifest(namespace: str, node: str) -> dict[str, Any]:
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
     }
     spec = {
-        "nodeSelector": {"kubernetes.io/hostname": node},
+        "nodeSelector": {"kubernetes.io/hostname": node} if node else {},
         "securityContext": POD_SECURITY | {"fsGroup": 65532},
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
@@ -49,20 +51,29 @@ def manifest(namespace: str, node: str) -> dict[str, Any]:
 
 def create_clients(namespace: Namespace, node: str) -> None:
     """Create the pod of the clients on a node, with their programs."""
+    _create(namespace, node, programs())
+
+
+def create_python_clients(namespace: Namespace) -> None:
+    """Create the pod of the clients on any node, with the programs in Python alone."""
+    _create(namespace, None, {name: SOURCES / name for name in PYTHON})
+
+
+def _create(namespace: Namespace, node: str | None, files: dict[str, Path]) -> None:
     namespace.apply(manifest(namespace.name, node))
     namespace.kubectl("wait", "--for=condition=Ready", f"pod/{POD}", "--timeout=60s", within=65)
     unpack = ("exec", "--stdin", POD, "--", "python", "-c", UNPACK)
     subprocess.run(
-        ["kubectl", "--namespace", namespace.name, *unpack], input=programs(), check=True
+        ["kubectl", "--namespace", namespace.name, *unpack], input=archive(files), check=True
     )
 
 
-def programs() -> bytes:
-    """Return a tar of the programs, with what they need that the image does not have."""
+def programs() -> dict[str, Path]:
+    """Return the programs and what they need that the image does not have, by name in the pod."""
     node = shutil.which("node")
     assert node, "node is not on PATH"
-    files = {
-        "load.py": SOURCES / "load.py",
+    return {
+        **{name: SOURCES / name for name in PYTHON},
         "load.js": SOURCES / "load.js",
         "package.json": ROOT / "examples" / "node" / "package.json",
         "node_modules": ROOT / "examples" / "node" / "node_modules",
@@ -70,6 +81,10 @@ def programs() -> bytes:
         "cluster-load": BIN / "cluster-load",
         "node": Path(os.path.realpath(node)),
     }
+
+
+def archive(files: dict[str, Path]) -> bytes:
+    """Return a tar of files and folders."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, path in files.items():
@@ -87,7 +102,7 @@ class RunningLoad:
     """
 
     def __init__(self, namespace: Namespace, language: str, **configuration: Any) -> None:
-        self.streams: int = configuration["streams"]
+        self.streams: int = configuration.get("streams", 1)
         words = (*PROGRAMS[language], json.dumps(configuration))
         self._process = subprocess.Popen(
             ["kubectl", "--namespace", namespace.name, "exec", "--stdin", POD, "--", *words],
@@ -97,7 +112,7 @@ class RunningLoad:
         )
 
     def report(self) -> dict[str, Any]:
-        """Return the numbers of `complete` and `running` answers, and the `failures`."""
+        """Return the program's line of JSON."""
         self._write("report")
         return self._read()
 

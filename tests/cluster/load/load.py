@@ -5,7 +5,8 @@ the most tokens of an answer, which come at 20 tokens/s; `service_config` of gRP
 load.py has that of its client; and optionally `options` of the channel. A line on standard input is
 answered by one line of JSON: the answers since the beginning that were complete, those that run,
 and the failures. After the line `end`, the running answers finish, and the last line of JSON
-follows. load.go and load.js are the same.
+follows. load.go and load.js are the same, but only load.py has `key`, the key of the caller, and
+`tls`, in PEM: `ca`, the authority of the server, and `certificate` and `key` of the client.
 """
 
 import asyncio
@@ -15,9 +16,30 @@ import sys
 import time
 from typing import Any
 
+import grpc
+
 from tokenwire_client import ChatError, Client
 
 TOKENS_PER_SECOND = 20
+
+
+def client_of(configuration: dict[str, Any]) -> Client:
+    """Return the client that a configuration describes."""
+    options = dict(configuration.get("options", {}))
+    if config := configuration.get("service_config"):
+        options["grpc.service_config"] = json.dumps(config)
+    credentials = None
+    if tls := configuration.get("tls"):
+        pem = {name: text.encode() for name, text in tls.items()}
+        credentials = grpc.ssl_channel_credentials(
+            pem["ca"], pem.get("key"), pem.get("certificate")
+        )
+    return Client(
+        configuration["target"],
+        credentials=credentials,
+        key=configuration.get("key"),
+        options=list(options.items()),
+    )
 
 
 class Load:
@@ -30,10 +52,7 @@ class Load:
     def __init__(self, configuration: dict[str, Any]) -> None:
         self._streams: int = configuration["streams"]
         self._least, self._most = configuration["tokens"]
-        options = dict(configuration.get("options", {}))
-        if config := configuration.get("service_config"):
-            options["grpc.service_config"] = json.dumps(config)
-        self._client = Client(configuration["target"], options=list(options.items()))
+        self._client = client_of(configuration)
         self._ending = asyncio.Event()
         self._complete = 0
         self._begun: set[int] = set()
@@ -83,7 +102,12 @@ class Load:
             self._begun.discard(number)
 
     def _fail(self, what: str) -> None:
-        self._failures.append(f"{time.strftime('%X', time.gmtime())} {what}")
+        self._failures.append(time_stamped(what))
+
+
+def time_stamped(what: str) -> str:
+    """Return a line that begins with the time."""
+    return f"{time.strftime('%X', time.gmtime())} {what}"
 
 
 async def main() -> None:

@@ -91,6 +91,8 @@ lifecycle:
     sleep:
       seconds: {{ .Values.preStopSeconds }}
 {{- end }}
+# A server that cannot start says why in its last line: `kubectl describe pod` then shows it.
+terminationMessagePolicy: FallbackToLogsOnError
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
 securityContext:
