@@ -28,7 +28,7 @@ def commands(name: str) -> str:
 
 def targets(text: str) -> set[str]:
     """Return the targets of all lines that run make."""
-    lines = re.findall(r"^make ([\w -]+)$", text, re.MULTILINE)
+    lines = re.findall(r"^make ([\w -]+?)(?: &)?$", text, re.MULTILINE)
     return {target for line in lines for target in line.split()}
 
 
@@ -49,10 +49,10 @@ def test_an_action_has_one_version() -> None:
 
 
 def test_ci_runs_what_must_hold() -> None:
-    """CI runs the targets of `.ci/run`, the tests on a cluster, and what builds the artifacts."""
+    """CI runs the targets of `.ci/run`, and what builds the artifacts."""
     ours = targets((ROOT / ".ci" / "run").read_text("utf-8"))
-    assert ours == {"test", "test-all", "test-tools"}
-    assert targets(commands("ci.yml")) == ours | {"test-cluster", "image", "sbom", "chart"}
+    assert ours == {"test", "test-all", "test-tools", "test-cluster"}
+    assert targets(commands("ci.yml")) == ours | {"image", "sbom", "chart"}
 
 
 def test_a_release_follows_the_tests_and_ships_the_same() -> None:

@@ -2,12 +2,14 @@
 
 Arguments are those of pytest. With KUBECONFIG, the tests use that cluster; LOAD is the command that
 loads an archive of images onto its nodes, and without it the images must be there. Without
-KUBECONFIG, a cluster of two nodes is started for the tests and stopped after them.
+KUBECONFIG, a cluster of two nodes is started for the tests and stopped after them, also when this
+process is killed.
 """
 
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +30,12 @@ STATE: Final = Path(os.environ.get("KUBE_STATE", f"/tmp/tokenwire-cluster-{os.ge
 
 def main() -> None:
     """Build what the tests need, run them, and exit with pytest's code."""
+    # An exception, so that the cluster is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("make test-cluster: terminated"))
     shutil.rmtree(LOGS, ignore_errors=True)
     step(sys.executable, ROOT / "tools" / "install.py", *TOOLS)
     if "KUBECONFIG" not in os.environ:
+        step(NODE, "check")
         step("make", "image-archive", "ENGINE=local")
         sys.exit(tests_on_own_cluster())
     if load := os.environ.get("LOAD"):
@@ -48,13 +53,14 @@ def tests() -> list[str | Path]:
 def tests_on_own_cluster() -> int:
     """Run the tests on a cluster of two nodes; return pytest's exit code."""
     environment = {**os.environ, "KUBE_STATE": str(STATE)}
-    path = f"{BIN}:{os.environ['PATH']}"
+    # In a session of its own, which neither an interrupt of this one nor its end reaches.
+    subprocess.Popen(
+        [NODE, "down-after", str(os.getpid())], env=environment, start_new_session=True
+    )
     try:
         for command in (("up", "2"), ("load", ARCHIVE)):
             subprocess.run([NODE, *command], env=environment, check=True)
-        code = subprocess.run(
-            [NODE, "run", *tests()], env={**environment, "PATH": path}, check=False
-        ).returncode
+        code = tests_in_node(environment)
         if code:
             keep_logs()
     except subprocess.CalledProcessError as error:
@@ -62,8 +68,25 @@ def tests_on_own_cluster() -> int:
         print(f"make test-cluster: {error}", file=sys.stderr)
         return 1
     finally:
-        subprocess.run([NODE, "down"], env=environment, check=True)
+        subprocess.run([NODE, "down"], env=environment, check=True, start_new_session=True)
     return code
+
+
+def tests_in_node(environment: dict[str, str]) -> int:
+    """Run the tests in a node's network, and after an interrupt wait until they have ended."""
+    running = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "INT", NODE, "run", *tests()],
+        env={**environment, "PATH": f"{BIN}:{os.environ['PATH']}"},
+    )
+    try:
+        return running.wait()
+    except KeyboardInterrupt:  # the tests have it too
+        running.wait()
+        raise
+    except SystemExit:
+        running.send_signal(signal.SIGINT)
+        running.wait()
+        raise
 
 
 def keep_logs() -> None:
@@ -85,4 +108,7 @@ def step(*command: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("make test-cluster: interrupted")

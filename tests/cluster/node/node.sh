@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Kubernetes cluster on one machine, without Docker and without a registry:
 #
+#   node.sh check            tell why a cluster cannot run on this machine, if so
 #   node.sh build            compile what is missing in the cache
 #   node.sh up [NODES]       build and start it, with one node by default, two for drains
 #   node.sh load ARCHIVE...  load images, from archives of `make image-archive`, onto every node
@@ -8,6 +9,7 @@
 #   node.sh run COMMAND...   run a command in node 1's network, with KUBECONFIG and kubectl
 #   node.sh enter N COMMAND  run a command on node N as root, such as `ctr --namespace k8s.io ...`
 #   node.sh down             stop it and remove its state; the cache stays
+#   node.sh down-after PID   do so when this process has ended, even if it was killed
 #
 # Each node is a process tree in namespaces of its own. Its network reaches only the other node, so
 # a port forwarded by `run` is open only to commands of `run`. Needs root, Debian 12 and Go 1.26.
@@ -27,10 +29,13 @@ alive() { [[ -s $STATE/node-$1/pid ]] && kill -0 "$(pid "$1")" 2>/dev/null; }
 nodes() { local folder; for folder in "$STATE"/node-*/; do [[ ! -d $folder ]] || basename "$folder" | cut -d- -f2; done; }
 
 in_network() { local n=$1; shift; nsenter --target "$(pid "$n")" --net "$@"; }
-run() {
+# become COMMAND...: runs it as `run` does, in place of this process.
+become() {
     alive 1 || fail "no cluster runs in $STATE; start one: node.sh up"
-    KUBECONFIG=$STATE/admin.kubeconfig PATH=$CACHE/bin:$PATH in_network 1 "$@"
+    export KUBECONFIG=$STATE/admin.kubeconfig PATH=$CACHE/bin:$PATH
+    exec nsenter --target "$(pid 1)" --net "$@"
 }
+run() { (become "$@"); }
 enter() {
     local n=$1
     shift
@@ -45,6 +50,20 @@ control_groups() {
     done </proc/self/cgroup
 }
 
+check() {
+    local command group
+    for command in apt-get dpkg go; do
+        hash "$command" 2>/dev/null || fail "needs $command: a cluster runs on Debian 12 with Go 1.26"
+    done
+    [[ $(control_groups) ]] || fail "needs control groups of version 1, and this machine has only version 2"
+    for group in $(control_groups); do
+        mkdir "$group/check-$$" 2>/dev/null && rmdir "$group/check-$$" ||
+            fail "cannot make a control group in $group; in a container, mount /sys/fs/cgroup writable"
+    done
+    unshare --mount --net --pid --ipc --uts --cgroup --fork true 2>/dev/null ||
+        fail "cannot make Linux namespaces; in a container, run it as a privileged one"
+}
+
 start_node() {
     local n=$1 group own
     configure_node "$n"
@@ -52,13 +71,13 @@ start_node() {
     (
         for group in $(control_groups); do
             own=$group/$(basename "$STATE")-$n
+            echo "$own" >>"$STATE/node-$n/groups"
             mkdir -p "$own"
             if [[ -e $own/cpuset.cpus ]]; then
                 cat "$group/cpuset.cpus" >"$own/cpuset.cpus"
                 cat "$group/cpuset.mems" >"$own/cpuset.mems"
             fi
             echo "$BASHPID" >"$own/cgroup.procs"
-            echo "$own" >>"$STATE/node-$n/groups"
         done
         export KUBE_CACHE=$CACHE KUBE_STATE=$STATE
         exec setsid unshare --mount --net --pid --ipc --uts --cgroup --fork --kill-child --mount-proc \
@@ -90,6 +109,7 @@ wait_for() {
 
 up() {
     local count=${1:-1} n
+    check
     build
     [[ -e $STATE/admin.kubeconfig ]] || configure
     for n in $(seq 1 "$count"); do alive "$n" || { log "starting node-$n"; start_node "$n"; }; done
@@ -116,10 +136,13 @@ down() {
             kill -KILL "$(pid "$n")"
             while alive "$n"; do sleep 0.1; done
         fi
+        # An interrupted start leaves processes of which only the groups are known, or not even these.
+        [[ -e $STATE/node-$n/groups ]] || continue
         while read -r group; do
             # A group is busy until the last of its processes has been reaped.
             for _ in {1..50}; do
                 [[ -d $group ]] || break
+                find "$group" -name cgroup.procs -exec cat {} + | xargs --no-run-if-empty kill -KILL 2>/dev/null || true
                 find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
             done
         done <"$STATE/node-$n/groups"
@@ -127,9 +150,16 @@ down() {
     rm -rf "$STATE"
 }
 
-[[ $EUID == 0 ]] || fail "needs root"
+down-after() {
+    tail --pid="$1" --follow /dev/null
+    [[ ! -e $STATE ]] || down
+}
+
+[[ $EUID == 0 ]] ||
+    fail "needs root to make a cluster; \`make test-cluster KUBECONFIG=FILE\` uses one that exists"
 case ${1-} in
-build | up | load | run | enter | down) "$@" ;;
-kubectl) run "$@" ;;
+check | build | up | load | enter | down | down-after) "$@" ;;
+run) become "${@:2}" ;;
+kubectl) become "$@" ;;
 *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | sed '/^set/d'; exit 2 ;;
 esac
