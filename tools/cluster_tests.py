@@ -59,7 +59,9 @@ def tests_on_own_cluster() -> int:
     )
     try:
         for command in (("up", "2"), ("load", ARCHIVE)):
-            subprocess.run([NODE, *command], env=environment, check=True)
+            # With this process, so that no node is started after `down-after`.
+            with_this = ("setpriv", "--pdeathsig", "KILL")
+            subprocess.run([*with_this, NODE, *command], env=environment, check=True)
         code = tests_in_node(environment)
         if code:
             keep_logs()
@@ -91,11 +93,10 @@ def tests_in_node(environment: dict[str, str]) -> int:
 
 def keep_logs() -> None:
     """Copy the logs of the nodes' programs beside those of the failed tests."""
-    for log in STATE.glob("node-*/**/*.log"):
-        if "pods" not in log.parts and "containers" not in log.parts:
-            place = LOGS / log.relative_to(STATE)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(log, place)
+    for log in (*STATE.glob("node-*/*.log"), *STATE.glob("node-*/log/*.log")):
+        place = LOGS / log.relative_to(STATE)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, place)
     print(f"make test-cluster: the logs are in {LOGS}", file=sys.stderr)
 
 
