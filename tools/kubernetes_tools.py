@@ -59,6 +59,10 @@ DEFINITIONS = {
         "github.com/external-secrets/external-secrets@v1.3.2",
         "config/crds/bases/external-secrets.io_externalsecrets.yaml",
     ),
+    "inferencepool": (
+        "sigs.k8s.io/gateway-api-inference-extension@v1.5.0",
+        "config/crd/bases/inference.networking.k8s.io_inferencepools.yaml",
+    ),
 }
 
 

@@ -17,6 +17,7 @@ CUSTOM = {
     "Certificate",
     "ExternalSecret",
     "GRPCRoute",
+    "InferencePool",
     "PodMonitor",
     "PrometheusRule",
     "ScaledObject",
