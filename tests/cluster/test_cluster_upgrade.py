@@ -51,13 +51,6 @@ def manifests() -> list[dict[str, Any]]:
     return objects
 
 
-def test_the_plain_manifests_of_the_server_serve(space: Namespace) -> None:
-    """The server of deploy/k8s answers, with the key of its Secret and an upstream."""
-    space.wait_until_ready(2)
-    pod = min(space.ready_pods())
-    assert "demo model" in space.kubectl("exec", pod, "--", "tokenwire", "chat", "hello")
-
-
 def test_reused_values_of_the_first_chart_are_refused(space: Namespace) -> None:
     """`--reuse-values`, which would lack the values that are new, is rejected with what to do."""
     words = ("helm", "upgrade", FIRST, CHART, "--reuse-values", "--namespace", space.name)
@@ -79,3 +72,10 @@ def test_an_upgrade_from_the_first_chart(space: Namespace) -> None:
 def pod_is(space: Namespace, name: str) -> bool:
     """Return whether a pod exists, even if it is told to end."""
     return bool(space.kubectl("get", "pod", name, "--ignore-not-found"))
+
+
+def test_the_plain_manifests_of_the_server_serve(space: Namespace) -> None:
+    """The server of deploy/k8s answers, with the key of its Secret and an upstream."""
+    space.wait_until_ready(2)
+    pod = min(space.ready_pods())
+    assert "demo model" in space.kubectl("exec", pod, "--", "tokenwire", "chat", "hello")

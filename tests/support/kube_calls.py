@@ -16,7 +16,7 @@ answers = 0
 print("begun", flush=True)
 with SyncClient(sys.argv[1]) as client:
     while not select.select([sys.stdin], [], [], 0.1)[0]:
-        assert client.ask("hello").text
+        assert client.ask("hello").content
         answers += 1
 print(answers)
 """
