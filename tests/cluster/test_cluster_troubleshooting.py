@@ -118,8 +118,10 @@ def test_no_pod_is_created(block: int, release: str, space: Namespace, small: Na
 
 
 def test_an_upgrade_does_not_finish(space: Namespace) -> None:
-    """An upgrade to an image that is not there ends in time, the old pod serves, and the new one
-    shows why; the page's rollback returns to before."""
+    """An upgrade to an image that is not there ends in time, and the page's rollback undoes it.
+
+    Meanwhile the old pod serves, and the new one shows why it is not ready.
+    """
     before = space.wait_until_ready(1, "image")
     words = ("upgrade", "image", CHART, "--reuse-values", "--set", "image.tag=9.9.9")
     waiting = ("--wait", "--timeout", "3s", "--namespace", space.name)

@@ -42,9 +42,9 @@ RELEASES: Final[dict[str, dict[str, Any]]] = {
     | {"listenHost": "127.0.0.1", "probes": {"startup": {"failureThreshold": 5}}},
 }
 """The values of each release, which come after those of FAST."""
-MENDED: Final[dict[str, dict[str, Any]]] = {
-    name: DEMO_MODEL for name in ("setting", "security", "room", "memory", "probes")
-}
+MENDED: Final[dict[str, dict[str, Any]]] = dict.fromkeys(
+    ("setting", "security", "room", "memory", "probes"), DEMO_MODEL
+)
 """The values with which each release that an upgrade mends has no problem any more."""
 
 
@@ -97,9 +97,7 @@ def certificate(namespace: str, name: str) -> dict[str, Any]:
     pair = Pair(name=name)
     chain = pair.certificate + pair.authority
     data = {"tls.crt": chain.decode(), "tls.key": pair.key.decode()}
-    return an_object(
-        namespace, "Secret", "certificate", type="kubernetes.io/tls", stringData=data
-    )
+    return an_object(namespace, "Secret", "certificate", type="kubernetes.io/tls", stringData=data)
 
 
 def quota(namespace: str, memory: str) -> dict[str, Any]:

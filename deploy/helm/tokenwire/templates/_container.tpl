@@ -2,8 +2,6 @@
 name: tokenwire
 image: {{ include "tokenwire.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-# So that `kubectl describe pod` shows why a start has failed: its error is on one line.
-terminationMessagePolicy: FallbackToLogsOnError
 command:
   - tokenwire
   - serve
