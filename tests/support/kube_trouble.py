@@ -42,16 +42,6 @@ RELEASES: Final[dict[str, dict[str, Any]]] = {
     | {"listenHost": "127.0.0.1", "probes": {"startup": {"failureThreshold": 5}}},
 }
 """The values of each release, which come after those of FAST."""
-MENDED: Final[dict[str, dict[str, Any]]] = dict.fromkeys(
-    ("setting", "security", "room", "memory", "probes"), DEMO_MODEL
-)
-"""The values with which each release that an upgrade mends has no problem any more."""
-
-
-def install(namespace: Namespace, releases: dict[str, dict[str, Any]]) -> None:
-    """Install or upgrade releases, several at once."""
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda item: namespace.upgrade(item[0], **FAST | item[1]), releases.items()))
 
 
 def provoke(namespace: Namespace, small: Namespace, node: str) -> None:
@@ -64,8 +54,14 @@ def provoke(namespace: Namespace, small: Namespace, node: str) -> None:
     """
     namespace.apply(*simulator(namespace.name, node), routes(namespace.name))
     namespace.apply(certificate(namespace.name, CERTIFIED), quota(small.name, QUOTA))
-    install(namespace, RELEASES)
-    small.upgrade("quota", **FAST | DEMO_MODEL)
+    with ThreadPoolExecutor(4) as pool:
+        started = [
+            pool.submit(namespace.upgrade, name, **FAST | values)
+            for name, values in RELEASES.items()
+        ]
+        started.append(pool.submit(small.upgrade, "quota", **FAST | DEMO_MODEL))
+        for each in started:
+            each.result()
 
 
 def routes(namespace: str, upstream: str = SIMULATOR) -> dict[str, Any]:
