@@ -19,7 +19,10 @@ from kubernetes_tools import DEFINITIONS
 from tokenwire import __version__
 from tool import BIN, ROOT
 
-TOOLS: Final = ("helm", "cluster-load", "node-example", *(f"crd-{kind}" for kind in DEFINITIONS))
+TOOLS: Final = (
+    *("helm", "cluster-load", "node-example", "prometheus", "prometheus-adapter"),
+    *(f"crd-{kind}" for kind in DEFINITIONS),
+)
 ARCHIVE: Final = ROOT / "dist" / f"tokenwire-{__version__}.tar"
 LOGS: Final = ROOT / "build" / "cluster-logs"
 """The logs of failed tests and of the nodes."""

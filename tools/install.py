@@ -36,6 +36,7 @@ from tool import BIN, ROOT, TOOLS, Tool, digest, environment, go_install, link, 
 LOAD = ROOT / "benchmarks" / "load"
 BALANCING = ROOT / "tests" / "tools" / "balancing"
 CLUSTER_LOAD = ROOT / "tests" / "cluster" / "load"
+ADAPTER = ROOT / "tests" / "cluster" / "adapter"
 PEERS_LOCK = ROOT / "benchmarks" / "peers" / "requirements.lock"
 LITELLM_LOCK = ROOT / "tools" / "litellm" / "requirements.lock"
 LANGCHAIN_TESTS_LOCK = ROOT / "tools" / "langchain-tests" / "requirements.lock"
@@ -164,6 +165,13 @@ def cluster_load() -> None:
     run("go", "build", "-o", BIN / "cluster-load", ".", cwd=CLUSTER_LOAD, CGO_ENABLED="0")
 
 
+def prometheus_adapter() -> None:
+    """Build prometheus-adapter from packages most of which tests/cluster/node compiles too."""
+    # Flags of packages as in tests/cluster/node/programs.sh, so that Go's cache has them.
+    flags = ("-p", "2", "-trimpath", "-ldflags=-s -w", "-o", BIN / "prometheus-adapter")
+    run("go", "build", *flags, ".", cwd=ADAPTER, CGO_ENABLED="0", GOWORK="off")
+
+
 def tools() -> Iterator[Tool]:
     """Yield every tool that tests need, the fastest to install first."""
     npm_files = ("package.json", "package-lock.json")
@@ -209,6 +217,10 @@ def tools() -> Iterator[Tool]:
 
     own = (CLUSTER_LOAD / name for name in ("load.go", "go.mod", "go.sum"))
     yield Tool("cluster-load", digest(*own, *stubs), BIN / "cluster-load", cluster_load)
+
+    own = (ADAPTER / name for name in ("main.go", "go.mod", "go.sum"))
+    proof = BIN / "prometheus-adapter"
+    yield Tool(proof.name, digest(*own), proof, prometheus_adapter)
 
     here = (sys.version, str(ROOT))
     peers_python = TOOLS / "bench-peers" / "bin" / "python"

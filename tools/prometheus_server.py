@@ -44,6 +44,7 @@ class Prometheus:
         rules: The files of rules.
         interval: The interval of scrapes and of rule evaluations, in seconds.
         listen: HOST:PORT to listen on.
+        scrape_configs: Further entries of `scrape_configs`.
 
     Attributes:
         url: The base URL of the server.
@@ -51,19 +52,22 @@ class Prometheus:
 
     url: str
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent options, most with defaults
         self,
         folder: Path,
         targets: Mapping[str, Sequence[str]],
         rules: Sequence[Path] = (),
         interval: float = 0.2,
         listen: str = "127.0.0.1:0",
+        *,
+        scrape_configs: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._folder = folder
         self._targets = targets
         self._rules = rules
         self._interval = f"{interval * 1000:.0f}ms"
         self._listen = listen
+        self._scrape_configs = scrape_configs
 
     async def __aenter__(self) -> Self:
         config = self._folder / "prometheus.yml"
@@ -164,7 +168,8 @@ class Prometheus:
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
                 for job, addresses in self._targets.items()
-            ],
+            ]
+            + [dict(config) for config in self._scrape_configs],
         }
 
     async def _started(self) -> None:

@@ -11,12 +11,13 @@ from typing import Final
 
 import pytest
 
-from support.kube import RESTRICTED, Namespace, command
+from support.kube import RESTRICTED, Namespace, command, kubectl
 from support.no_skip import (  # noqa: F401 - pytest finds these hooks by name
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
 from support.programs import ROOT
+from tool import TOOLS
 
 LOGS: Final = ROOT / "build" / "cluster-logs"
 
@@ -43,6 +44,16 @@ def kept_namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
     created.create(RESTRICTED)
     yield created
     created.delete()
+
+
+@pytest.fixture(scope="session")
+def definitions() -> Iterator[None]:
+    """The custom resources of the operators that the chart supports."""
+    folder = TOOLS / "crds"
+    kubectl("apply", "--server-side", "--filename", folder)
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", folder)
+    yield
+    kubectl("delete", "--wait=false", "--filename", folder)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -15,7 +15,6 @@ from support.fenced import fenced
 from support.helm import CI, CI_NAMES, objects, of_kind, rendering
 from support.kube import Namespace, command, kubectl
 from support.programs import ROOT
-from tool import TOOLS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
@@ -84,16 +83,6 @@ def test_the_plain_manifests_serve(namespace: Namespace) -> None:
     namespace.wait_until_ready(2)
     answer = namespace.kubectl("exec", "deployment/tokenwire", "--", "tokenwire", "chat", "hello")
     assert ANSWER in answer
-
-
-@pytest.fixture(scope="module")
-def definitions() -> Iterator[None]:
-    """The custom resources of the operators that the chart supports."""
-    folder = TOOLS / "crds"
-    kubectl("apply", "--server-side", "--filename", folder)
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", folder)
-    yield
-    kubectl("delete", "--wait=false", "--filename", folder)
 
 
 @pytest.mark.usefixtures("definitions")

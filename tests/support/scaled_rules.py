@@ -5,6 +5,7 @@ Ranges, offsets and `for` are rewritten; the rest of expressions and thresholds 
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,11 +17,11 @@ SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 def scaled_rules(folder: Path) -> list[Path]:
     """Write the rules into `folder`, with all durations divided by 100."""
-    return [_scaled(source, folder / source.name) for source in RULES]
+    return [scaled(yaml.safe_load(source.read_text()), folder / source.name) for source in RULES]
 
 
-def _scaled(source: Path, target: Path) -> Path:
-    content = yaml.safe_load(source.read_text())
+def scaled(content: dict[str, Any], target: Path) -> Path:
+    """Write the content of a file of rules to `target`, with all durations divided by 100."""
     for group in content["groups"]:
         for rule in group["rules"]:
             rule["expr"] = re.sub(
