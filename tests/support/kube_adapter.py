@@ -1,7 +1,6 @@
 """prometheus-adapter beside a cluster, as the API `custom.metrics.k8s.io`."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from support.kube import kubectl
+from support.kube import command, kubectl
 from support.ports import free_port
 from tool import BIN
 
@@ -75,10 +74,8 @@ def _own_address() -> str:
     [node, *_] = [
         each["address"] for each in nodes[0]["status"]["addresses"] if each["type"] == "InternalIP"
     ]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((node, 1))
-        address: str = probe.getsockname()[0]
-    return address
+    [route] = json.loads(command("ip", "-json", "route", "get", node).stdout)
+    return str(route["prefsrc"])
 
 
 def _registration(address: str, port: int) -> list[dict[str, Any]]:
