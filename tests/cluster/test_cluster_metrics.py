@@ -51,7 +51,7 @@ AUTOSCALING: Final = {
     "hpa": {"enabled": True, "targetStreams": 1},
     "behavior": {"scaleUp": AT_ONCE, "scaleDown": AT_ONCE},
 }
-KEDA: Final = ("--set", "autoscaling.keda.enabled=true")
+KEDA: Final = ("--set", "demo.enabled=true,autoscaling.keda.enabled=true")
 INSTANCE: Final = 'instance=~"$instance"'
 DOWN: Final = "TokenwireInstanceDown"
 
@@ -158,8 +158,8 @@ async def test_pods_follow_the_answers_in_flight(
         assert values_of_pods.keys() == release.ready_pods()
         release.upgrade(**values(), autoscaling=AUTOSCALING)
         assert release.get("deployment/tokenwire")["spec"]["replicas"] == 2
-        query = of_kind(release.helm("template", "tokenwire", CHART, *KEDA), "ScaledObject")
-        [trigger] = query[0]["spec"]["triggers"]
+        scaled = of_kind(release.helm("template", "tokenwire", CHART, *KEDA), "ScaledObject")
+        [trigger] = scaled[0]["spec"]["triggers"]
         await prometheus.until(f"({trigger['metadata']['query']}) > 0")
         release.wait_until_ready(MOST)
         load.close()

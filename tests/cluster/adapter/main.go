@@ -8,12 +8,9 @@ import (
 	"os"
 	"time"
 
-	openapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	apiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/klog/v2"
-	metrics "sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/cmd"
-	generated "sigs.k8s.io/custom-metrics-apiserver/pkg/generated/openapi/custommetrics"
 	"sigs.k8s.io/prometheus-adapter/pkg/client"
 	"sigs.k8s.io/prometheus-adapter/pkg/config"
 	provider "sigs.k8s.io/prometheus-adapter/pkg/custom-provider"
@@ -35,9 +32,6 @@ func main() {
 }
 
 func run(adapter *cmd.AdapterBase, prometheus, file string, relist, age time.Duration) error {
-	namer := openapi.NewDefinitionNamer(metrics.Scheme)
-	adapter.OpenAPIConfig = apiserver.DefaultOpenAPIConfig(generated.GetOpenAPIDefinitions, namer)
-	adapter.OpenAPIV3Config = apiserver.DefaultOpenAPIV3Config(generated.GetOpenAPIDefinitions, namer)
 	address, err := url.Parse(prometheus)
 	if err != nil {
 		return err
