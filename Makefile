@@ -86,8 +86,25 @@ flame: .venv/.ready ## draw where the time of a token goes: docs/images/flame.sv
 	$(BIN)/python -m benchmarks.flame
 
 .PHONY: bench-doc
-bench-doc: .venv/.ready ## write the latest figures into docs/performance.md and README.md
+bench-doc: .venv/.ready ## write the latest figures into docs/performance.md, capacity.md and README.md
 	$(BIN)/python -m benchmarks.doc $(JSON)
+
+.PHONY: capacity
+capacity: .venv/.ready ## pods, cores and connections for STREAMS=... of RATE=... tokens/s
+	$(BIN)/python -m benchmarks.capacity --streams $(STREAMS) $(if $(RATE),--rate $(RATE)) $(CAPACITY)
+
+.PHONY: bench-capacity
+bench-capacity: CAPACITY_JSON := benchmarks/results/capacity.json
+bench-capacity: .venv/.ready ## measure what docs/capacity.md is made from, and write its tables
+	$(BIN)/python tools/install.py load
+	$(BIN)/python -m benchmarks --who tokenwire-callers $(BENCH_EFFORT) $(BENCH) \
+		--only burst,scattered,carried,crowd,percall,parked,unread --json $(CAPACITY_JSON)
+	$(BIN)/python -m benchmarks.capacity.store $(CAPACITY_JSON)
+	$(BIN)/python -m benchmarks.capacity.doc $(CAPACITY_JSON)
+
+.PHONY: capacity-doc
+capacity-doc: .venv/.ready ## write the tables of docs/capacity.md, from JSON=... or the figures it has
+	$(BIN)/python -m benchmarks.capacity.doc $(JSON)
 
 .PHONY: observe
 observe: .venv/.ready ## the demo model with traffic, under a real Prometheus, until Ctrl-C

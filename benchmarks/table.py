@@ -135,7 +135,7 @@ def as_text(run: Run) -> str:
     parts = []
     for title, table in tables(run):
         parts.append(f"{title}:\n{aligned(table)}")
-    return "\n\n".join([*parts, _machine(run)])
+    return "\n\n".join([*parts, described(run)])
 
 
 def aligned(table: Table) -> str:
@@ -149,26 +149,26 @@ def aligned(table: Table) -> str:
 
 def as_markdown(run: Run) -> str:
     """Return all tables as Markdown, for docs/performance.md."""
-    parts = [
-        f"{title[0].upper()}{title[1:]}:\n\n{_markdown(table)}" for title, table in tables(run)
-    ]
-    return "\n\n".join([*parts, _machine(run)])
+    parts = [f"{title[0].upper()}{title[1:]}:\n\n{markdown(table)}" for title, table in tables(run)]
+    return "\n\n".join([*parts, described(run)])
 
 
 def headline(run: Run) -> str:
     """Return the table of README.md as Markdown."""
     variants = f"{TOKENWIRE}-"
     servers = [server for server in run.titles if not server.startswith(variants)]
-    return _markdown(_figures(run, HEADLINE, servers))
+    return markdown(_figures(run, HEADLINE, servers))
 
 
-def _markdown(table: Table) -> str:
+def markdown(table: Table) -> str:
+    """Return one table as Markdown."""
     head, *rows = table
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _machine(run: Run) -> str:
+def described(run: Run) -> str:
+    """Return the machine, the versions and the effort of a run in one line."""
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     packages: dict[str, str] = {}
     for of_server in run.versions.values():

@@ -1,0 +1,1 @@
+"""What a server can carry, from measured costs: docs/capacity.md."""
