@@ -1,7 +1,6 @@
 """Writes the tables of docs/capacity.md: `make capacity-doc`, also run by `make bench-doc`."""
 
 import argparse
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,10 +66,11 @@ def with_tables(page: str, parts: Mapping[str, str]) -> str:
     """
     for name, text in parts.items():
         begin, end = (f"<!-- capacity: {name} {which} -->" for which in ("begin", "end"))
-        between = re.compile(f"{begin}.*?{end}", re.DOTALL)
-        if not between.search(page):
+        head, found, rest = page.partition(begin)
+        _, ended, tail = rest.partition(end)
+        if not found or not ended:
             raise ValueError(f"the page needs the lines {begin} and {end}")
-        page = between.sub(lambda _, new=f"{begin}\n\n{text}\n\n{end}": new, page)
+        page = f"{head}{begin}\n\n{text}\n\n{end}{tail}"
     return page
 
 

@@ -55,8 +55,8 @@ class Facts:
     drain_seconds: float
     base_descriptors: int = BASE_DESCRIPTORS
     start_seconds: float = 5.0
-    series_per_pod: int = 1_000
-    call_line_bytes: int = 700
+    series_per_pod: int = 870
+    call_line_bytes: int = 550
     scrape_seconds: float = 15.0
     ephemeral_ports: int = 28_232
     open_files: int = 1_048_576
