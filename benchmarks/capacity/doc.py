@@ -45,12 +45,12 @@ def write_page(run: Run) -> None:
 
 def blocks(run: Run) -> dict[str, str]:
     """Return the generated parts of the page, by name."""
-    costs = costs_of(run)
+    costs, note = costs_of(run), remark(run)
     plans = [plan_of(run, Demand(streams)) for streams in SCALES]
     return {
-        "costs": f"{markdown(costs_table(run))}\n\n{described(run)}",
+        "costs": f"{markdown(costs_table(run))}\n\n{described(run)}\n\n{note}",
         "facts": markdown(facts_table()),
-        "check": f"{markdown(check_table(run))}\n\n{remark(run)}",
+        "check": f"{markdown(check_table(run))}\n\n{note}",
         "crowds": markdown(crowds_table(costs)),
         "steady": markdown(steady_table(costs)),
         "plan": markdown(plan_table(plans)),

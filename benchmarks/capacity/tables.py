@@ -84,16 +84,15 @@ def check_table(run: Run) -> Table:
 
 def remark(run: Run) -> str:
     """Return whether the measured crowd had the core that the simulation has."""
-    effort = run.effort
     got = figure(run, "crowd", "server_cores")
     wanted = _simulated_crowd(run)["server_cores"]
-    took = f"The run had {effort['rounds']:g} rounds of {effort['seconds']:g} s."
     if got >= LEAST_SHARE * wanted:
-        return f"{took} The server had the core that the simulation needs."
+        return "In the measured crowd, the server had the core that the simulation needs."
     return (
-        f"{took} The server got {got:.2f} of a core where the simulation uses {wanted:.2f}: other "
-        "programs used its core, so this run does not test the simulation, and its costs are too "
-        "high. Measure on a machine with nothing else to do."
+        f"**These figures are of a busy machine.** In the measured crowd, the server got {got:.2f} "
+        f"of a core where the simulation uses {wanted:.2f}: other programs used its core. So the "
+        "run does not test the simulation, and its costs are higher than those of a machine with "
+        "nothing else to do, such as the one in [performance.md](performance.md)."
     )
 
 
