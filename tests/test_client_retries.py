@@ -15,6 +15,10 @@ from tokenwire_client import Answer, AnswerStream, ChatError, Client
 from tokenwire_client.v1.chatgpt_pb2 import Message
 
 
+STREAMS = 100
+"""The calls of a connection, TOKENWIRE_MAX_STREAMS_PER_CONNECTION by default."""
+
+
 async def drain(stream: AnswerStream) -> None:
     async for _ in stream:
         pass
@@ -36,6 +40,24 @@ async def test_retries_unavailable_before_the_first_token() -> None:
         answers = [answer.content async for answer in client.send("hi")]
     assert answers == ["at last", ""]
     assert attempts == 3
+
+
+async def test_retries_although_an_instance_is_lost() -> None:
+    """A call without a token is sent again although all 100 answers of a connection have failed."""
+    abort = fails(grpc.StatusCode.UNAVAILABLE, "connection reset", after=("a token",))
+    refuse = fails(grpc.StatusCode.UNAVAILABLE, "connection reset")
+    scripts = iter((*[abort] * STREAMS, refuse, says("at last")))
+
+    async def script(request: Message, context: Context) -> AsyncIterator[Answer]:
+        async for answer in next(scripts)(request, context):
+            yield answer
+
+    async with ScriptedServer(script) as server, Client(server.address) as client:
+        for _ in range(STREAMS):
+            with pytest.raises(ChatError):
+                await drain(client.send("hi"))
+        answers = [answer.content async for answer in client.send("hi")]
+    assert answers == ["at last", ""]
 
 
 @pytest.mark.parametrize(("pushback", "expected"), [("300", 2), ("-1", 1)])

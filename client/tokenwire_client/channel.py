@@ -123,6 +123,8 @@ def _service_config(max_attempts: int) -> dict[str, object]:
                 },
             }
         ]
-        # Stops retries while many calls fail, because they would add to the overload.
-        config["retryThrottling"] = {"maxTokens": 10, "tokenRatio": 0.1}
+        # Stops retries while many calls fail, because they would add to the overload. The 100
+        # answers of a connection fail at once if its server is killed, and each takes a token;
+        # calls are still sent again while more than half of the tokens are left.
+        config["retryThrottling"] = {"maxTokens": 250, "tokenRatio": 0.1}
     return config

@@ -10,7 +10,7 @@ import pytest
 
 from support.kube import Namespace, command, until
 from support.kube_load import RunningLoad, create_python_clients
-from support.kube_pods import container, flood, stop_server
+from support.kube_pods import container, flood, in_flight, stop_server
 
 log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -18,16 +18,23 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 STREAMS: Final = 12
 TOKENS: Final = (200, 300)
 """The least and the most tokens of an answer, which takes 10 s to 15 s."""
+SHORT: Final = (20, 300)
 CUT_OFF: Final = (800, 900)
-"""The same of an answer that a pod's end cuts off."""
+"""The same of answers that change pods sooner, and of those that a pod's end cuts off."""
+# A restart after about 14 s. The defaults take 75 s.
+LIVENESS: Final = {
+    "periodSeconds": 3,
+    "timeoutSeconds": 3,
+    "failureThreshold": 3,
+    "terminationGracePeriodSeconds": 2,
+}
 VALUES: Final[dict[str, Any]] = {
     "demo": {"enabled": True},
     "replicas": 3,
     "minReadySeconds": 0,
     # Too little for 30 requests of 4 MB at once, each of which takes several times its bytes.
     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-    # A restart after about 12 s. The defaults take 75 s.
-    "probes": {"liveness": {"periodSeconds": 3, "timeoutSeconds": 3, "failureThreshold": 3}},
+    "probes": {"liveness": LIVENESS},
     "settings": {"TOKENWIRE_DRAIN_SECONDS": 35, "TOKENWIRE_GRACE_SECONDS": 30},
 }
 SHARED: Final = {"spec": {"replicas": 3, "template": {"spec": {"shareProcessNamespace": True}}}}
@@ -55,10 +62,15 @@ def load(release: Namespace, target: str, tokens: tuple[int, int] = TOKENS) -> R
 
 @pytest.fixture(scope="module")
 def service_load(release: Namespace) -> Iterator[RunningLoad]:
-    """Answers by the Service's name, at all times."""
-    started = load(release, f"dns:///tokenwire.{release.name}.svc:50051")
-    yield started
-    started.kill()
+    """Answers by the Service's name, at all times, of each pod."""
+    started = load(release, f"dns:///tokenwire.{release.name}.svc:50051", SHORT)
+    pods = release.ready_pods()
+    try:
+        # The first answers are all of the pod to which the client has connected first.
+        until(lambda: all(in_flight(release, pod) for pod in pods), "each pod answers")
+        yield started
+    finally:
+        started.kill()
 
 
 def events(release: Namespace, pod: str) -> str:
@@ -81,8 +93,7 @@ def begun(failure: str) -> int:
 def test_a_stopped_and_an_out_of_memory_pod(release: Namespace, service_load: RunningLoad) -> None:
     """Liveness restarts a stopped process, and the kernel kills one without memory.
 
-    Only answers of these two pods fail, with UNAVAILABLE. A client of the Service loses only
-    answers that had begun.
+    Only answers of these two pods fail, with UNAVAILABLE.
     """
     stopped, killed, spared = release.pods()
     loads = [
@@ -105,15 +116,20 @@ def test_a_stopped_and_an_out_of_memory_pod(release: Namespace, service_load: Ru
     for report in (of_stopped, of_killed):
         assert len(report["failures"]) == STREAMS
         assert all(begun(failure) for failure in report["failures"])
+    log.info("answers cut off: %s", of_stopped["failures"] + of_killed["failures"])
+
+
+def test_both_pods_serve_again(release: Namespace, service_load: RunningLoad) -> None:
+    """Both pods are ready again after one restart, and kubectl shows why they were restarted.
+
+    A client of the Service has lost no other answers than those that had begun.
+    """
+    until(lambda: sum(container(pod)["restartCount"] for pod in release.pods()) == 2, "restarts")
+    release.wait_until_ready(3)
     failures = service_load.report()["failures"]
-    log.info("answers cut off: %s", of_stopped["failures"] + of_killed["failures"] + failures)
+    log.info("answers of the Service cut off: %s", failures)
     assert 0 < len(failures) <= STREAMS
     assert all(begun(failure) for failure in failures)
-
-
-def test_both_pods_serve_again(release: Namespace) -> None:
-    """Both pods are ready again after one restart, and kubectl shows why they were restarted."""
-    release.wait_until_ready(3)
     pods = {
         container(pod)["lastState"]["terminated"]["reason"]: pod
         for pod in release.pods()

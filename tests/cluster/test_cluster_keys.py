@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pytest
 
-from support.kube import Namespace, kubectl, until
+from support.kube import Namespace, until
 from support.kube_echo import BASE_URL, ECHO, echo
 from support.kube_load import RunningLoad, create_python_clients
-from support.kube_pods import container
+from support.kube_pods import container, metrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -109,8 +109,7 @@ def restarts(space: Namespace, release: str) -> dict[str, int]:
 
 def calls(space: Namespace, pod: str) -> float:
     """Return the calls that a pod has answered."""
-    path = f"/api/v1/namespaces/{space.name}/pods/{pod}:9464/proxy/metrics"
-    lines = kubectl("get", "--raw", path).splitlines()
+    lines = metrics(space, pod).splitlines()
     return sum(float(each.split()[-1]) for each in lines if each.startswith(CALLS))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,6 +12,7 @@ from support import kubernetes_doc as doc
 from support.kube import Namespace, command, kubectl, until
 from support.kube_clients import STREAMS, TOKENS, Loads
 from support.kube_load import create_clients
+from support.kube_pods import in_flight
 from support.kube_simulator import SIMULATOR, simulator
 
 log = logging.getLogger(__name__)
@@ -119,15 +119,6 @@ def test_up_and_down(release: Namespace, loads: Loads) -> None:
     wait_until_gone(release, four - left)
     assert len(release.ready_pods()) == 2
     assert loads.failures() == {}
-
-
-def in_flight(release: Namespace, pod: str) -> float:
-    """Return the answers in flight of a pod."""
-    path = f"/api/v1/namespaces/{release.name}/pods/{pod}:9464/proxy/metrics"
-    [value] = re.findall(
-        r"^tokenwire_streams_in_flight (\S+)$", kubectl("get", "--raw", path), re.MULTILINE
-    )
-    return float(value)
 
 
 def test_a_deleted_pod(release: Namespace, loads: Loads) -> None:

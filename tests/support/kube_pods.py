@@ -1,9 +1,10 @@
 """What tests do to single pods of a cluster, and what they read of them."""
 
 import json
+import re
 from typing import Any, Final
 
-from support.kube import Namespace
+from support.kube import Namespace, kubectl
 from support.kube_load import POD
 
 STOP: Final = """
@@ -46,6 +47,19 @@ def flood(namespace: Namespace, address: str) -> list[str]:
     words = ("exec", POD, "--", "python", "-c", FLOOD, address)
     statuses: list[str] = json.loads(namespace.kubectl(*words, within=90))
     return statuses
+
+
+def metrics(namespace: Namespace, pod: str) -> str:
+    """Return the metrics of a pod."""
+    path = f"/api/v1/namespaces/{namespace.name}/pods/{pod}:9464/proxy/metrics"
+    return kubectl("get", "--raw", path)
+
+
+def in_flight(namespace: Namespace, pod: str) -> float:
+    """Return the answers in flight of a pod."""
+    text = metrics(namespace, pod)
+    [value] = re.findall(r"^tokenwire_streams_in_flight (\S+)$", text, re.MULTILINE)
+    return float(value)
 
 
 def container(pod: dict[str, Any]) -> dict[str, Any]:
