@@ -10,7 +10,7 @@ import pytest
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.exceptions import ContextOverflowError, ModelError, ModelRateLimitError
 from langchain_core.language_models import BaseChatModel, GenericFakeChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
@@ -25,7 +25,6 @@ from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.domain import ChatRequest, Completion, Delta, FinishReason, Sampling, Usage
 from tokenwire.upstreams.build import build_model, build_openai
 from tokenwire.upstreams.langchain import LangChainModel
-from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
 from tokenwire.upstreams.openai.model import OpenAIModel
 from tokenwire.upstreams.progress_timer import Timeouts
 from tokenwire.v1 import chatgpt_pb2 as pb
@@ -42,11 +41,6 @@ async def model(upstream: DemoUpstream) -> AsyncIterator[OpenAIModel]:
     await built.aclose()
 
 
-@pytest.fixture
-def chat_model(model: OpenAIModel) -> StreamingChatOpenAI:
-    return model.dialect.chat_model
-
-
 async def stream(model: ChatModel, request: ChatRequest) -> tuple[str, Completion]:
     """Return the text and the completion of an answer."""
     text = ""
@@ -57,37 +51,6 @@ async def stream(model: ChatModel, request: ChatRequest) -> tuple[str, Completio
             if isinstance(event, Delta):
                 text += event.text
     raise AssertionError("no completion")
-
-
-async def test_our_model_is_an_ordinary_langchain_model(
-    model: OpenAIModel, chat_model: StreamingChatOpenAI
-) -> None:
-    """`astream` and `ainvoke` return the same text, usage and finish reason as `stream`."""
-    text, completion = await stream(model, ChatRequest("Why is the sky blue?", MODEL))
-    messages = [HumanMessage("Why is the sky blue?")]
-    streamed = AIMessageChunk(content="")
-    async for chunk in chat_model.astream(messages):
-        streamed += chunk
-    invoked = await chat_model.ainvoke(messages)
-    for message in (streamed, invoked):
-        assert isinstance(message, AIMessage)
-        assert message.text == text
-        assert message.usage_metadata
-        assert completion.usage
-        assert message.usage_metadata["input_tokens"] == completion.usage.input_tokens
-        assert message.usage_metadata["output_tokens"] == completion.usage.output_tokens
-        assert message.response_metadata["finish_reason"] == "stop"
-
-
-async def test_our_model_fails_alike_in_both_ways(
-    model: OpenAIModel, chat_model: StreamingChatOpenAI, upstream: DemoUpstream
-) -> None:
-    """A truncated answer raises the same failure from `stream` and from `astream`."""
-    upstream.script("tokens 2; done", "tokens 2; done")
-    with pytest.raises(errors.UpstreamTruncated):
-        await stream(model, ChatRequest("hello", MODEL))
-    with pytest.raises(errors.UpstreamTruncated):
-        _ = [chunk async for chunk in chat_model.astream("hello")]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +65,7 @@ def test_the_limit_of_tokens_has_the_upstreams_name(base_url: str | None, parame
     """OpenAI and Azure receive max_completion_tokens, all other upstreams max_tokens."""
     loaded = config.load(api_key="k", base_url=base_url, model=MODEL, dialect="chat")
     built = build_openai(loaded)
-    payload = built.dialect.chat_model._get_request_payload("hello", max_tokens=5)
+    payload = built.dialect.payload(ChatRequest("hello", MODEL, sampling=Sampling(max_tokens=5)))
     assert payload[parameter] == 5
     assert len({"max_tokens", "max_completion_tokens"} & payload.keys()) == 1
 

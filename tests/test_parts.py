@@ -7,15 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
-from support.app import MODEL, Stub
+from support.app import Stub
 from support.helpers import violated_fields_of
 from support.quirks import STOP, Got, Player, player, response, text
 from support.unary import error_of
-from tokenwire import config
-from tokenwire.core.domain import ChatRequest, Part, PartKind, Role, ToolCall, Turn
-from tokenwire.core.json_pieces import encode
-from tokenwire.upstreams.build import build_openai
-from tokenwire.upstreams.prompt import to_drafts, to_messages
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream
 
@@ -212,27 +207,3 @@ async def test_more_text_than_allowed_beside_data() -> None:
             assert got == Got("", "INVALID_PARAMETER", INVALID_ARGUMENT, requests=0)
             assert upstream.error is not None
             assert violated_fields_of(upstream.error) == ["message"]
-
-
-async def test_langchain_makes_the_same_messages() -> None:
-    """LangChain's messages, which other providers receive, have the same parts in OpenAI's form."""
-    parts = (
-        Part(PartKind.IMAGE, "image/png", data=PNG),
-        Part(PartKind.IMAGE, "", url=URL),
-        Part(PartKind.AUDIO, "audio/wav", data=PNG),
-        Part(PartKind.FILE, "application/pdf", data=PNG, name="a.pdf"),
-    )
-    history = (
-        Turn(Role.USER, "", parts=parts),
-        Turn(Role.ASSISTANT, "", (ToolCall("a", "get_map", "{}"),)),
-        Turn(Role.TOOL, "map", tool_call_id="a", parts=parts[:2]),
-    )
-    request = ChatRequest("hello", MODEL, history=history, parts=parts)
-    model = build_openai(config.load(base_url="http://127.0.0.1:1/v1", model=MODEL))
-    try:
-        ours = model.dialect.chat_model.payload(to_drafts(request), None, {})["messages"]
-        messages = await to_messages(to_drafts(request))
-        theirs = model.dialect.chat_model._get_request_payload(messages)["messages"]
-    finally:
-        await model.aclose()
-    assert json.loads(encode(ours)) == theirs

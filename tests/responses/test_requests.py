@@ -11,11 +11,8 @@ from support.helpers import violated_fields_of
 from support.quirks import Got, Player, response
 from support.response_events import call, call_events, completed, event, responses_player, text
 from tokenwire import config
-from tokenwire.core.domain import ChatRequest, Part, PartKind, Role, ToolCall, Turn
-from tokenwire.core.json_pieces import encode
 from tokenwire.upstreams.build import build_openai
 from tokenwire.upstreams.openai.dialect import ChatDialect, ResponsesDialect
-from tokenwire.upstreams.prompt import to_drafts, to_messages
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
@@ -211,37 +208,6 @@ async def test_what_the_upstream_rejects(subtests: pytest.Subtests) -> None:
                 assert got == Got("", "INVALID_PARAMETER", INVALID_ARGUMENT)
                 assert upstream.error is not None
                 assert violated_fields_of(upstream.error) == [field]
-
-
-async def test_langchain_makes_the_same_items() -> None:
-    """Each message has the items that LangChain's ChatOpenAI makes of it."""
-    image = Part(PartKind.IMAGE, "image/png", data=b"abc")
-    parts = (
-        image,
-        Part(PartKind.IMAGE, "", url="https://example.com/a.png"),
-        Part(PartKind.FILE, "application/pdf", data=b"abc", name="a.pdf"),
-    )
-    calls = (ToolCall("a", "get_map", "{}"), ToolCall("b", "get_time", '{"city": "Oslo"}'))
-    history = (
-        Turn(Role.USER, "Hi"),
-        Turn(Role.ASSISTANT, "Hello"),
-        Turn(Role.SYSTEM, "Be kind."),
-        Turn(Role.USER, "", parts=parts),
-        Turn(Role.ASSISTANT, "Let me look.", calls),
-        Turn(Role.TOOL, "a map", tool_call_id="a"),
-        Turn(Role.TOOL, "", tool_call_id="b"),
-    )
-    request = ChatRequest("hello", MODEL, system="Be brief.", history=history, parts=parts)
-    model = build_openai(
-        config.load(base_url="http://127.0.0.1:1/v1", model=MODEL, dialect="responses")
-    )
-    try:
-        ours = json.loads(encode(model.dialect.payload(request)["input"]))
-        messages = await to_messages(to_drafts(request))
-        theirs = model.dialect.chat_model._get_request_payload(messages, store=False)["input"]
-    finally:
-        await model.aclose()
-    assert ours == theirs
 
 
 DIALECTS = [

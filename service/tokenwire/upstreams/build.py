@@ -1,24 +1,21 @@
 """Builds what the settings describe: the model, its embeddings, and what counts its tokens."""
 
-import functools
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import openai
 from pydantic import HttpUrl
 
 from tokenwire.config import Settings
 from tokenwire.config.providers import PROVIDER_SETTINGS
 from tokenwire.core.chat_model import ChatModel
+from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.embeddings import EmbeddingModel
 from tokenwire.core.token_counter import Estimator, TokenCounter
 from tokenwire.upstreams.http.client import HttpClient
-from tokenwire.upstreams.langchain.startup import build_langchain, build_provider
-from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter
-from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
+from tokenwire.upstreams.openai.chat_payload import ChatForm
 from tokenwire.upstreams.openai.dialect import ChatDialect, Dialect, ResponsesDialect
 from tokenwire.upstreams.openai.embeddings import OpenAIEmbeddings
 from tokenwire.upstreams.openai.endpoint import CHAT_PATH, RESPONSES_PATH, Credentials
@@ -74,17 +71,21 @@ def build_models(settings: Settings, extra: Extra = NO_EXTRA) -> Models:
         SettingsError: See `build_langchain`.
     """
     if settings.provider != "openai":
+        # Imported here, as in `build_provider_models`, because LangChain takes 40 MB and a second,
+        # and upstreams of the provider `openai` do not need it.
+        from tokenwire.upstreams.langchain.startup import build_langchain  # noqa: PLC0415
+        from tokenwire.upstreams.langchain.token_counter import (  # noqa: PLC0415
+            LangChainTokenCounter,
+        )
+
         model = build_langchain(settings, timeouts_of(settings))
         return Models(model, LangChainTokenCounter(model))
     chat, upstream = _build_openai(settings, extra)
     requests = JsonRequests(upstream, timeouts_of(settings))
     tokenizer = None
     if settings.tokenizer != "none":
-        chat_model = chat.dialect.chat_model
-        if chat_model.use_responses_api:
-            # The tokenizer takes the messages of chat completions, whatever the dialect.
-            chat_model = _chat_model(settings, upstream, uses_responses=False)
-        tokenizer = Tokenizer(chat_model, _form(settings), upstream, requests)
+        # The tokenizer takes the messages of chat completions, whatever the dialect.
+        tokenizer = Tokenizer(_chat_form(settings), _form(settings), upstream, requests)
     return Models(
         chat,
         OpenAITokenCounter(chat.dialect, tokenizer),
@@ -103,6 +104,10 @@ def build_provider_models(settings: Settings, address: str | None, extra: Extra)
     Raises:
         SettingsError: The provider's package is not installed.
     """
+    # See `build_models`.
+    from tokenwire.upstreams.langchain.startup import build_provider  # noqa: PLC0415
+    from tokenwire.upstreams.langchain.token_counter import LangChainTokenCounter  # noqa: PLC0415
+
     fields: dict[str, Any] = {"api_key": settings.api_key}
     if address:
         fields["base_url"] = HttpUrl(address)
@@ -142,42 +147,24 @@ def _build_openai(settings: Settings, extra: Extra) -> tuple[OpenAIModel, Upstre
         _http_client(settings, extra),
         RESPONSES_PATH if uses_responses else CHAT_PATH,
     )
-    chat_model = _chat_model(settings, upstream, uses_responses=uses_responses)
-    dialect: Dialect = ChatDialect(chat_model, _form(settings))
+    dialect: Dialect
     if uses_responses:
-        dialect = ResponsesDialect(chat_model)
+        dialect = ResponsesDialect(StateCodec(_base_url(settings), "responses"))
+    else:
+        dialect = ChatDialect(_chat_form(settings), _form(settings))
     model = OpenAIModel(
         dialect, upstream, timeouts_of(settings), merge_tokens=settings.merge_tokens
     )
     return model, upstream
 
 
-def _chat_model(
-    settings: Settings, upstream: Upstream, *, uses_responses: bool
-) -> StreamingChatOpenAI:
-    return StreamingChatOpenAI(
-        upstream=upstream,
-        max_tokens_parameter=_max_tokens_parameter(settings),
-        model=settings.model,
-        base_url=_base_url(settings),
-        # ChatOpenAI requires a key, but only Upstream sends requests.
-        api_key=settings.api_key or "none",
-        stream_usage=settings.stream_usage,
-        use_responses_api=uses_responses,
-        max_retries=0,
-        # The default clients read proxies and certificates from the environment, and some values
-        # there raise at startup. The service sends no requests through these clients.
-        openai_proxy=None,
-        http_client=openai.DefaultHttpxClient(trust_env=False, verify=_authorities()),
-        http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False, verify=_authorities()),
-        http_socket_options=(),
+def _chat_form(settings: Settings) -> ChatForm:
+    return ChatForm(
+        settings.model,
+        _max_tokens_parameter(settings),
+        settings.stream_usage,
+        StateCodec(_base_url(settings), "chat"),
     )
-
-
-@functools.cache
-def _authorities() -> ssl.SSLContext:
-    """Return the system's authorities; each upstream would take 40 ms to load them again."""
-    return ssl.create_default_context()
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

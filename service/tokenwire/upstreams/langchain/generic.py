@@ -9,9 +9,10 @@ from langchain_core.language_models import BaseChatModel
 from tokenwire.core.attempts import Attempts
 from tokenwire.core.domain import ChatRequest
 from tokenwire.upstreams.langchain.backend import Answering, Chunks
+from tokenwire.upstreams.langchain.messages import to_messages
 from tokenwire.upstreams.langchain.support import check_support, not_supported
 from tokenwire.upstreams.openai.tool_fields import tool_fields
-from tokenwire.upstreams.prompt import to_drafts, to_messages, to_parameters
+from tokenwire.upstreams.prompt import to_drafts, to_parameters
 
 FIELDS: Final = frozenset(
     {

@@ -8,9 +8,10 @@ from tokenwire.upstreams.http.client import HttpClient
 from tokenwire.upstreams.langchain.backend import Answering, Chunks
 from tokenwire.upstreams.langchain.exchange import EXCHANGE, ProviderExchange
 from tokenwire.upstreams.langchain.failures import failure_of
+from tokenwire.upstreams.langchain.messages import to_messages
 from tokenwire.upstreams.langchain.provider import Provider, ProviderDialect
 from tokenwire.upstreams.langchain.support import check_support
-from tokenwire.upstreams.prompt import to_drafts, to_messages
+from tokenwire.upstreams.prompt import to_drafts
 
 
 class ProviderBackend:

@@ -102,7 +102,7 @@ class OpenAIModel:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self.dialect.aclose()
+        await self._upstream.aclose()
 
     async def _open(self, request: ChatRequest, call: CallRecord) -> ResponseEvents:
         if len(request.history) > MESSAGES_PER_STEP:

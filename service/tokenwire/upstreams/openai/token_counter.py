@@ -8,7 +8,7 @@ from tokenwire.core.errors import UpstreamProtocolError
 from tokenwire.core.large_work import next_step
 from tokenwire.core.token_counter import TokenCount, estimate
 from tokenwire.upstreams.http.value_cutter import ValueCutter
-from tokenwire.upstreams.openai.chat_model import StreamingChatOpenAI
+from tokenwire.upstreams.openai.chat_payload import ChatForm
 from tokenwire.upstreams.openai.dialect import Dialect
 from tokenwire.upstreams.openai.json_request import MAX_REST_BYTES, JsonRequests
 from tokenwire.upstreams.openai.request_form import RequestForm
@@ -26,7 +26,7 @@ class Tokenizer:
     https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#tokenizer-api
 
     Args:
-        chat_model: Builds the messages.
+        chat_form: Writes the messages.
         form: The names of the upstream's parameters.
         upstream: The upstream.
         requests: Sends the requests.
@@ -34,19 +34,19 @@ class Tokenizer:
 
     def __init__(
         self,
-        chat_model: StreamingChatOpenAI,
+        chat_form: ChatForm,
         form: RequestForm,
         upstream: Upstream,
         requests: JsonRequests,
     ) -> None:
-        self._chat_model = chat_model
+        self._chat_form = chat_form
         self._form = form
         self._upstream = upstream
         self._requests = requests
 
     async def count(self, request: ChatRequest, call: CallRecord) -> TokenCount:
         """Return the number of tokens; see `token_counter.TokenCounter`."""
-        payload = self._chat_model.payload(to_drafts(request), None, {"model": request.model})
+        payload = self._chat_form.payload(to_drafts(request), {"model": request.model})
         payload.update(self._form.fields(request))
         prompt = {name: payload[name] for name in PROMPT_FIELDS if name in payload}
         cutter = ValueCutter("tokens", None, max_value_bytes=0, max_rest_bytes=MAX_REST_BYTES)

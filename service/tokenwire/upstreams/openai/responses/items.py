@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, HumanMessage
-
 from tokenwire.core.conversation_state import StateCodec
 from tokenwire.core.domain import Part, PartKind, Role, Turn
 from tokenwire.core.json_pieces import Base64
 from tokenwire.upstreams.openai.chat_messages import audio_format
 from tokenwire.upstreams.openai.responses.state import reasoning_items
-from tokenwire.upstreams.prompt import MessageDraft
+from tokenwire.upstreams.prompt import Draft
 
 
-def input_items(drafts: Sequence[MessageDraft], codec: StateCodec) -> list[dict[str, Any]]:
+def input_items(drafts: Sequence[Draft], codec: StateCodec) -> list[dict[str, Any]]:
     """Return the items of a conversation.
 
     Args:
@@ -21,14 +19,13 @@ def input_items(drafts: Sequence[MessageDraft], codec: StateCodec) -> list[dict[
         codec: Decodes the state of turns.
     """
     items: list[dict[str, Any]] = []
-    for kind, content, turn in drafts:
+    for role, content, turn in drafts:
         if turn is not None:
             items.extend(_items(turn, codec))
-        elif kind is AIMessage:
+        elif role is Role.ASSISTANT:
             items.append(_answer(content))
         else:
-            role = "user" if kind is HumanMessage else "system"
-            items.append({"content": content, "role": role, "type": "message"})
+            items.append({"content": content, "role": role.value, "type": "message"})
     return items
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tokenwire.core.domain import (
     ChatRequest,
     Choices,
+    Format,
     Grammar,
     Part,
     PartKind,
@@ -66,16 +67,13 @@ def _check_parts(parts: Sequence[Part], path: str) -> None:
 
 
 def request_fields(request: ChatRequest) -> dict[str, Any]:
-    """Return the fields, in the form of chat completions where LangChain converts them."""
+    """Return the fields."""
     fields: dict[str, Any] = {
         # The conversation belongs to the caller.
         "store": False,
-        **format_fields(request.format, "none"),
-        **tool_fields(request),
+        **_text(request.format),
+        **_tools(request),
     }
-    for tool in fields.get("tools", ()):
-        # Without it, this API makes tools strict.
-        tool["function"].setdefault("strict", False)
     if reasoning := _reasoning(request.reasoning, request.model):
         fields["reasoning"] = reasoning
     reasons = bool(request.reasoning.effort) or REASONING_MODEL.search(request.model)
@@ -84,6 +82,30 @@ def request_fields(request: ChatRequest) -> dict[str, Any]:
         include.append(LOGPROBS)
     if include:
         fields["include"] = include
+    return fields
+
+
+def _text(form: Format | None) -> dict[str, Any]:
+    """Return the fields for a format, which chat completions have in another form."""
+    fields = format_fields(form, "none")
+    if not fields:
+        return {}
+    chosen = dict(fields["response_format"])
+    schema = chosen.pop("json_schema", {})
+    return {"text": {"format": chosen | schema}}
+
+
+def _tools(request: ChatRequest) -> dict[str, Any]:
+    """Return the fields for tools, which chat completions have one level deeper."""
+    fields = tool_fields(request)
+    if "tools" in fields:
+        # Without `strict`, this API makes tools strict.
+        fields["tools"] = [
+            {"type": "function", "strict": False, **tool["function"]} for tool in fields["tools"]
+        ]
+    choice = fields.get("tool_choice")
+    if isinstance(choice, dict):
+        fields["tool_choice"] = {"type": "function", **choice["function"]}
     return fields
 
 
