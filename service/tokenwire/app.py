@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -29,7 +29,6 @@ from tokenwire.reload import GatewayReloader, reloader
 from tokenwire.server.accept_probe import AcceptProbe
 from tokenwire.server.authentication import Authenticator
 from tokenwire.server.auxiliary_services import AuxiliaryServices
-from tokenwire.server.channelz import ChannelzServer
 from tokenwire.server.endpoints import serve_endpoints
 from tokenwire.server.entry import Entry
 from tokenwire.server.grpc_server import make_server
@@ -44,13 +43,15 @@ from tokenwire.server.load_meter import LoadMeter
 from tokenwire.server.load_reports import SERVICE as LOAD_REPORTS
 from tokenwire.server.load_reports import LoadReportServicer
 from tokenwire.server.options import server_options
-from tokenwire.server.reflection import enable_reflection
 from tokenwire.server.relay import Relay
 from tokenwire.server.request_reader import RequestReader
 from tokenwire.server.shedding import LoadShedder
 from tokenwire.server.tls import server_credentials
 from tokenwire.server.undelivered import UndeliveredStatuses
 from tokenwire.status import StatusSource
+
+if TYPE_CHECKING:
+    from tokenwire.server.channelz import ChannelzServer
 
 log = logging.getLogger(__name__)
 
@@ -155,9 +156,7 @@ class App:
         )
         self._serve_endpoints()
         self._serve_auxiliary()
-        self.channelz: ChannelzServer | None = None
-        if settings.channelz_listen:
-            self.channelz = ChannelzServer(settings.channelz_listen)
+        self.channelz = _channelz_server(settings)
         self.address = settings.listen
         self.metrics_address = settings.metrics_listen
 
@@ -253,6 +252,9 @@ class App:
             names.append(LOAD_REPORTS)
         if self._settings.reflection == "off":
             return
+        # See `_channelz_server`.
+        from tokenwire.server.reflection import enable_reflection  # noqa: PLC0415
+
         authorize = self._authorize if self._settings.reflection == "callers" else None
         enable_reflection(names, registrar, self.metrics.set_reflection_streams, authorize)
 
@@ -379,3 +381,12 @@ class App:
             await self.channelz.stop()
         await asyncio.to_thread(self._metrics_server.stop)
         log.info("stopped")
+
+
+def _channelz_server(settings: Settings) -> "ChannelzServer | None":
+    if not settings.channelz_listen:
+        return None
+    # Imported here, as reflection is where it is enabled, because few servers have it.
+    from tokenwire.server.channelz import ChannelzServer  # noqa: PLC0415
+
+    return ChannelzServer(settings.channelz_listen)

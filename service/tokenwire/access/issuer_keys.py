@@ -5,13 +5,16 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tokenwire.access.key_fetch import KeyFetchError, fetch_keys
 from tokenwire.config.gateway.issuer_files import LoadedIssuer
 from tokenwire.core.errors import CredentialsInvalid, IssuerUnavailable
-from tokenwire.core.public_keys import Key, PublicKeys
+from tokenwire.core.public_keys import PublicKeys
 from tokenwire.observability.metrics.labels import IssuerFetchResult
+
+if TYPE_CHECKING:
+    from tokenwire.core.signatures import Key
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ class IssuerKeys:
             self._fetch.cancel()
             await asyncio.wait((self._fetch,))
 
-    async def key_of(self, name: str | None, algorithm: str) -> Key:
+    async def key_of(self, name: str | None, algorithm: str) -> "Key":
         """Return the key for a token, which may be fetched first.
 
         Args:

@@ -1,17 +1,16 @@
 """Reads the parts of a JSON Web Token, and verifies its signature and its claims."""
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwa import JWSAlgModel
 from joserfc.util import urlsafe_b64decode
 
 from tokenwire.core.errors import CredentialsExpired, CredentialsInvalid
-from tokenwire.core.public_keys import ALGORITHMS, Key
+from tokenwire.core.public_keys import ALGORITHMS
+
+if TYPE_CHECKING:
+    from tokenwire.core.signatures import Key
 
 MAX_TOKEN_BYTES: Final = 8_192
 """A longer token is refused before anything of it is read. One of a Kubernetes service account has
@@ -61,16 +60,6 @@ class TokenClaims(msgspec.Struct):
     nbf: float | None = None
 
 
-class _Signatures(jws.JWSRegistry):
-    """The algorithms of signatures, without a warning at each signature by EdDSA's older name."""
-
-    def get_alg(self, name: str) -> JWSAlgModel:
-        return self.algorithms[name]
-
-
-SIGNATURES: Final = _Signatures(algorithms=ALGORITHMS, strict_check_header=False)
-
-
 class UnverifiedToken:
     """A token whose signature is not verified yet.
 
@@ -96,19 +85,20 @@ class UnverifiedToken:
         if self.header.alg not in ALGORITHMS or self.header.is_extended:
             raise CredentialsInvalid
 
-    def claims(self, key: Key) -> TokenClaims:
+    def claims(self, key: "Key") -> TokenClaims:
         """Return the claims.
 
         Raises:
             CredentialsInvalid: The key has not signed it, or a claim is missing.
         """
+        # Imported when the key was read.
+        from tokenwire.core.signatures import signed_payload  # noqa: PLC0415
+
         try:
             # The key was chosen by the algorithm, so its type fits.
-            signed = jws.deserialize_compact(
-                self._text, key, [self.header.alg], registry=SIGNATURES
-            )
-            return msgspec.json.decode(signed.payload or b"", type=TokenClaims)
-        except (*MALFORMED, JoseError, UnsupportedAlgorithm):
+            payload = signed_payload(self._text, key, self.header.alg)
+            return msgspec.json.decode(payload, type=TokenClaims)
+        except MALFORMED:
             raise CredentialsInvalid from None
 
 

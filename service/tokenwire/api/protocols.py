@@ -3,10 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from tokenwire.api.aiplatform import service as aiplatform
 from tokenwire.api.chatgpt import service as chatgpt
 from tokenwire.api.endpoint import Endpoint
-from tokenwire.api.xai import service as xai
 from tokenwire.core.method import Method
 
 
@@ -20,10 +18,21 @@ class _Further(NamedTuple):
     make: Callable[[chatgpt.ChatgptService, int, int], _Endpoints]
 
 
-FURTHER: Final = {
-    "aiplatform": _Further(aiplatform.SERVICES, aiplatform.METHODS, aiplatform.AiplatformService),
-    "xai": _Further(xai.SERVICES, xai.METHODS, xai.XaiService),
-}
+# Imported in functions because the messages and converters of a protocol take memory that servers
+# without it do not need.
+def _aiplatform() -> _Further:
+    from tokenwire.api.aiplatform import service  # noqa: PLC0415
+
+    return _Further(service.SERVICES, service.METHODS, service.AiplatformService)
+
+
+def _xai() -> _Further:
+    from tokenwire.api.xai import service  # noqa: PLC0415
+
+    return _Further(service.SERVICES, service.METHODS, service.XaiService)
+
+
+FURTHER: Final = {"aiplatform": _aiplatform, "xai": _xai}
 """The protocols by their names in the settings."""
 
 
@@ -39,7 +48,7 @@ class ServedProtocols:
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        self._further = [FURTHER[name] for name in sorted(names)]
+        self._further = [FURTHER[name]() for name in sorted(names)]
         self.services = [
             chatgpt.SERVICE,
             *(name for each in self._further for name in each.services),

@@ -3,23 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from joserfc import jwk
-from joserfc.errors import JoseError
-from joserfc.util import base64_to_int
-
-Key: TypeAlias = jwk.RSAKey | jwk.ECKey | jwk.OKPKey
+if TYPE_CHECKING:
+    from tokenwire.core.signatures import Key
 
 MAX_KEYS: Final = 256
-MIN_RSA_BITS: Final = 2_048
-MAX_RSA_BITS: Final = 8_192
-"""A larger key makes each verification slow."""
-CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512")
-MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
-ALGORITHMS: Final = frozenset({*RSA_ALGORITHMS, *CURVES.values(), "EdDSA"})
+ALGORITHMS: Final = frozenset({"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"})
 """The algorithms of signatures that are accepted. `none` and HS* are not: with HS* whoever knows
 the public key could sign."""
 
@@ -36,7 +26,9 @@ class PublicKeys:
         digest: What tells the document apart from another one.
     """
 
-    def __init__(self, keys: list[tuple[str | None, tuple[str, ...], Key]], digest: bytes) -> None:
+    def __init__(
+        self, keys: list[tuple[str | None, tuple[str, ...], "Key"]], digest: bytes
+    ) -> None:
         self._keys = keys
         self._digest = digest
         self._by_id: dict[tuple[str, str], Key] = {}
@@ -79,7 +71,7 @@ class PublicKeys:
     def __hash__(self) -> int:
         return hash(self._digest)
 
-    def find(self, name: str | None, algorithm: str) -> Key | None:
+    def find(self, name: str | None, algorithm: str) -> "Key | None":
         """Return the key for a token; None if there is none, or without an id several.
 
         Args:
@@ -98,7 +90,7 @@ class PublicKeys:
         return any(algorithm in algorithms for _, algorithms, _ in self._keys)
 
 
-def _usable(entry: Any) -> Iterator[tuple[str | None, tuple[str, ...], Key]]:
+def _usable(entry: Any) -> Iterator[tuple[str | None, tuple[str, ...], "Key"]]:
     if not isinstance(entry, dict):
         return
     operations = entry.get("key_ops")
@@ -107,39 +99,13 @@ def _usable(entry: Any) -> Iterator[tuple[str | None, tuple[str, ...], Key]]:
     if isinstance(operations, list) and "verify" not in operations:
         return
     name, stated = entry.get("kid"), entry.get("alg")
-    found = _key(entry)
+    # Imported here because only servers with issuers need it; see the module.
+    from tokenwire.core.signatures import read_key  # noqa: PLC0415
+
+    found = read_key(entry)
     if found is None or not isinstance(name, str | None):
         return
     key, possible = found
     algorithms = tuple(each for each in possible if stated in (None, each))
     if algorithms:
         yield name, algorithms, key
-
-
-def _key(entry: dict[str, Any]) -> tuple[Key, tuple[str, ...]] | None:
-    """Return a key and the algorithms that its type permits; None if it is of no use."""
-    # Only the public numbers: the rest of the entry decides nothing here, and some issuers have
-    # members in it that the library refuses.
-    public: dict[str, Any] = {name: entry[name] for name in MEMBERS if name in entry}
-    kind, curve = public.get("kty"), public.get("crv")
-    try:
-        if (
-            kind == "RSA"
-            and MIN_RSA_BITS <= base64_to_int(public["n"]).bit_length() <= MAX_RSA_BITS
-        ):
-            modulus = jwk.RSAKey.import_key(public)
-            assert modulus.public_key  # noqa: S101 - as below
-            return modulus, RSA_ALGORITHMS
-        if kind == "EC" and curve in CURVES:
-            elliptic = jwk.ECKey.import_key(public)
-            # An invalid point is noticed when the key is made, which is at its first use.
-            assert elliptic.public_key  # noqa: S101 - makes it
-            return elliptic, (CURVES[curve],)
-        if kind == "OKP" and curve in ("Ed25519", "Ed448"):
-            edwards = jwk.OKPKey.import_key(public)
-            assert edwards.public_key  # noqa: S101 - makes it
-            return edwards, ("EdDSA",)
-    # Whatever is wrong with one key, the others are used.
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
-        return None
-    return None
