@@ -20,6 +20,7 @@ from tokenwire.offer import GatewayOffer
 from tokenwire.routing.gateway import Gateway
 from tokenwire.routing.routes import Route
 from tokenwire.server.health import HealthServicer
+from tokenwire.upstreams.build import import_packages
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,9 @@ class GatewayReloader:
                 # In a thread, because a file system can block, and parsing takes time.
                 loaded = await asyncio.to_thread(self._changes.changed, at_once=asked)
                 if loaded:
+                    sections = loaded.file.upstreams.values()
+                    # In a thread too, because the first upstream of a provider imports its package.
+                    await asyncio.to_thread(import_packages, [each.provider for each in sections])
                     self._replace(loaded)
                 elif asked:
                     log.info("gateway file has not changed")

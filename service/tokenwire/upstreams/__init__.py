@@ -1,4 +1,4 @@
-"""Language models: LangChain chat models as `chat_model.ChatModel`.
+"""Language models as `chat_model.ChatModel`.
 
 This package yields domain events and imports no gRPC code.
 """

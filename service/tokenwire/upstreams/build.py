@@ -1,7 +1,8 @@
 """Builds what the settings describe: the model, its embeddings, and what counts its tokens."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import HttpUrl
 
 from tokenwire.config import Settings
+from tokenwire.config.environment import hidden_variables
 from tokenwire.config.providers import PROVIDER_SETTINGS
 from tokenwire.core.chat_model import ChatModel
 from tokenwire.core.conversation_state import StateCodec
@@ -117,6 +119,22 @@ def build_provider_models(settings: Settings, address: str | None, extra: Extra)
     client = _http_client(settings, extra)
     model = build_provider(own, settings.provider, settings.model, client, timeouts_of(settings))
     return Models(model, LangChainTokenCounter(model))
+
+
+def import_packages(providers: Iterable[str]) -> None:
+    """Import what upstreams of these providers need, which can take a second.
+
+    A package that is not installed is left for `build_provider_models` to name.
+    """
+    others = {*providers} - {"openai"}
+    if not others:
+        return
+    from tokenwire.upstreams.langchain.provider import PROVIDERS  # noqa: PLC0415 - as above
+
+    for name in others:
+        # As `build_provider` imports them.
+        with suppress(ImportError), hidden_variables():
+            PROVIDERS[name].load()
 
 
 def _http_client(settings: Settings, extra: Extra) -> HttpClient:
