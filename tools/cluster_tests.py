@@ -20,10 +20,11 @@ from tokenwire import __version__
 from tool import BIN, ROOT
 
 TOOLS: Final = (
-    *("helm", "cluster-load", "node-example", "prometheus", "prometheus-adapter"),
+    *("helm", "redis", "cluster-load", "node-example", "prometheus", "prometheus-adapter"),
     *(f"crd-{kind}" for kind in DEFINITIONS),
 )
 ARCHIVE: Final = ROOT / "dist" / f"tokenwire-{__version__}.tar"
+REDIS: Final = ROOT / "dist" / "redis.tar"
 LOGS: Final = ROOT / "build" / "cluster-logs"
 """The logs of failed tests and of the nodes."""
 
@@ -37,13 +38,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("make test-cluster: terminated"))
     shutil.rmtree(LOGS, ignore_errors=True)
     step(sys.executable, ROOT / "tools" / "install.py", *TOOLS)
+    REDIS.parent.mkdir(exist_ok=True)
+    step(sys.executable, ROOT / "tools" / "redis_image.py", REDIS)
     if "KUBECONFIG" not in os.environ:
         step(NODE, "check")
         step("make", "image-archive", "ENGINE=local")
         sys.exit(tests_on_own_cluster())
     if load := os.environ.get("LOAD"):
         step("make", "image-archive")
-        step(*shlex.split(load), ARCHIVE)
+        for archive in (ARCHIVE, REDIS):
+            step(*shlex.split(load), archive)
     sys.exit(subprocess.run(tests(), check=False).returncode)
 
 
@@ -61,7 +65,7 @@ def tests_on_own_cluster() -> int:
         [NODE, "down-after", str(os.getpid())], env=environment, start_new_session=True
     )
     try:
-        for command in (("up", "2"), ("load", ARCHIVE)):
+        for command in (("up", "2"), ("load", ARCHIVE, REDIS)):
             # With this process, so that no node is started after `down-after`.
             with_this = ("setpriv", "--pdeathsig", "KILL")
             subprocess.run([*with_this, NODE, *command], env=environment, check=True)

@@ -42,12 +42,13 @@ configure() {
 
 configure_node() {
     local n=$1 folder=$STATE/node-$1
+    # No bridge: the node routes also what one of its pods sends another, so that policies see it.
     mkdir -p "$folder"/{lib/etcd,log,net.d}
     certificate "node-$n" "/O=system:nodes/CN=system:node:node-$n" "DNS:node-$n,IP:$LAN.1$n"
     kubeconfig "node-$n"
     cat >"$folder/net.d/10-pods.conflist" <<END
 {"cniVersion": "1.0.0", "name": "pods", "plugins": [
-  {"type": "bridge", "bridge": "pods0", "isGateway": true, "hairpinMode": true,
+  {"type": "ptp",
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "$PODS.$n.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 END
     cat >"$folder/containerd.toml" <<END

@@ -1,6 +1,9 @@
-"""Writes a container image of one program, as `docker save` would: image.py NAME ARCHIVE PROGRAM.
+"""Writes a container image of one program, as `docker save` would.
 
-The image has no other file, and runs the program as user 65535.
+    image.py NAME ARCHIVE PROGRAM [FILE...]
+
+The image has the program in its root folder, and each FILE, such as a library, at its own path. It
+runs the program as user 65535.
 """
 
 import hashlib
@@ -28,13 +31,18 @@ def archive(files: dict[str, tuple[bytes, int]]) -> bytes:
 
 def main() -> None:
     """Write the image."""
-    name, out, program = sys.argv[1:]
+    name, out, program, *files = sys.argv[1:]
     path = Path(program)
-    layer = archive({path.name: (path.read_bytes(), 0o755)})
+    paths = {path.name: path} | {file.lstrip("/"): Path(file) for file in files}
+    layer = archive({each: (place.read_bytes(), 0o755) for each, place in paths.items()})
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Entrypoint": [f"/{path.name}"], "User": "65535:65535"},
+        "config": {
+            "Entrypoint": [f"/{path.name}"],
+            "Env": ["PATH=/"],
+            "User": "65535:65535",
+        },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
         "history": [{"created_by": "image.py"}],
     }

@@ -90,6 +90,20 @@ start_control_plane() {
     keep kube-scheduler kube-scheduler --kubeconfig "$STATE/kube-scheduler.kubeconfig" --leader-elect=false
 }
 
+# Sends the first packet of each connection of a pod to the policies, once it is known where it goes.
+# Without them, and from this node's own programs such as the kubelet, it is let through.
+queue_connections() {
+    local direction
+    iptables -t mangle -A POSTROUTING -m owner --uid-owner 0 -j RETURN
+    for direction in --source --destination; do
+        iptables -t mangle -A POSTROUTING "$direction" "$PODS.0.0/16" -m conntrack --ctstate NEW \
+            -j NFQUEUE --queue-num 100 --queue-bypass
+    done
+    # Also to the API server, if it is on the same node.
+    iptables -t mangle -A INPUT --source "$PODS.0.0/16" -m conntrack --ctstate NEW \
+        -j NFQUEUE --queue-num 100 --queue-bypass
+}
+
 start_node_programs() {
     local archive
     keep containerd containerd --config "$folder/containerd.toml"
@@ -98,6 +112,8 @@ start_node_programs() {
     keep kubelet kubelet --config "$folder/kubelet.yaml" --kubeconfig "$STATE/node-$n.kubeconfig" \
         --hostname-override "node-$n" --node-ip "$LAN.1$n"
     keep kube-proxy kube-proxy --config "$folder/proxy.yaml"
+    queue_connections
+    keep policies policies --kubeconfig "$STATE/admin.kubeconfig" --node "node-$n" --queue 100
 }
 
 hostname "node-$n"

@@ -59,5 +59,6 @@ build() {
     for name in "${PROGRAMS[@]}"; do ln -sf kube "$CACHE/bin/$name"; done
     go_build pause
     go_build coredns
+    go_build policies
     exec {lock}>&-
 }

@@ -9,12 +9,27 @@
 {{- end }}
 {{- end }}
 
+{{/* The gateway file as JSON, with what `serviceAccounts` and `redis` add. */}}
+{{- define "tokenwire.gatewayContent" -}}
+{{- $content := deepCopy .Values.gatewayFile.content }}
+{{- include "tokenwire.addServiceAccounts" (dict "content" $content "context" .) }}
+{{- with include "tokenwire.redisUrl" . }}
+{{- $_ := set $content "limits" (set (get $content "limits" | default dict) "store" .) }}
+{{- end }}
+{{- $content | toPrettyJson }}
+{{- end }}
+
+{{/* The Secrets that are mounted for the gateway file, as JSON. */}}
+{{- define "tokenwire.gatewaySecrets" -}}
+{{- concat .Values.gatewayFile.secrets (list .Values.redis.existingSecret.name | compact) | toJson }}
+{{- end }}
+
 {{- define "tokenwire.gatewayMounts" -}}
 - name: gateway-file
   # A folder: the kubelet never replaces a file that is mounted by subPath.
   mountPath: /etc/tokenwire-gateway
   readOnly: true
-{{- range $index, $name := .Values.gatewayFile.secrets }}
+{{- range $index, $name := include "tokenwire.gatewaySecrets" . | fromJsonArray }}
 - name: gateway-secret-{{ $index }}
   mountPath: /etc/tokenwire-secrets/{{ $name }}
   readOnly: true
@@ -33,7 +48,7 @@
     items:
       - key: {{ ternary .Values.gatewayFile.existingConfigMap.key "gateway.yaml" (not (empty .Values.gatewayFile.existingConfigMap.name)) }}
         path: gateway.yaml
-{{- range $index, $name := .Values.gatewayFile.secrets }}
+{{- range $index, $name := include "tokenwire.gatewaySecrets" . | fromJsonArray }}
 - name: gateway-secret-{{ $index }}
   secret:
     secretName: {{ $name }}

@@ -1,15 +1,16 @@
 {{/* Kubernetes service accounts as callers: what gatewayFile.serviceAccounts adds. */}}
 
-{{/* The gateway file as JSON, with the cluster as an issuer, and a caller for each namespace. */}}
-{{- define "tokenwire.gatewayContent" -}}
-{{- $content := deepCopy .Values.gatewayFile.content }}
-{{- with .Values.gatewayFile.serviceAccounts }}
+{{/* Adds the cluster as an issuer, and a caller for each namespace, to a gateway file. */}}
+{{- define "tokenwire.addServiceAccounts" -}}
+{{- $content := .content }}
+{{- $release := .context.Release }}
+{{- with .context.Values.gatewayFile.serviceAccounts }}
 {{- if .enabled }}
 {{- $cluster := dict "audience" .audience "jwks_url" .jwksUrl "ca_file" "/etc/tokenwire-cluster/ca.crt" "token_file" "/etc/tokenwire-cluster/token" }}
 {{- $issuers := get $content "issuers" | default dict }}
 {{- $_ := set $content "issuers" (merge $issuers (dict "kubernetes" $cluster)) }}
 {{- $callers := get $content "callers" | default dict }}
-{{- range $namespace := concat (list $.Release.Namespace) .namespaces | uniq }}
+{{- range $namespace := concat (list $release.Namespace) .namespaces | uniq }}
 {{- $caller := get $callers $namespace | default dict }}
 {{- $token := dict "issuer" "kubernetes" "subject" (printf "system:serviceaccount:%s:*" $namespace) }}
 {{- $_ := set $caller "tokens" (append (get $caller "tokens" | default list) $token) }}
@@ -18,7 +19,6 @@
 {{- $_ := set $content "callers" $callers }}
 {{- end }}
 {{- end }}
-{{- $content | toPrettyJson }}
 {{- end }}
 
 {{- define "tokenwire.clusterMount" -}}

@@ -25,6 +25,7 @@
 {{- end }}
 {{- include "tokenwire.validateGatewayFile" . }}
 {{- include "tokenwire.validateServiceAccounts" . }}
+{{- include "tokenwire.validateRedis" . }}
 {{- $other := ne (get .Values.settings "TOKENWIRE_PROVIDER" | default "openai") "openai" }}
 {{- if not (or .Values.demo.enabled $file $keys .Values.settings.OPENAI_BASE_URL $other .Values.extraEnvFrom) }}
 {{- fail "no upstream: set apiKey.existingSecret.name to a Secret with the upstream's key, or settings.OPENAI_BASE_URL to an upstream that needs none, or gatewayFile to several upstreams, or demo.enabled=true for the built-in demo model" }}
