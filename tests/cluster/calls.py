@@ -37,7 +37,7 @@ class Call:
                 if answer.content and not self.began.done():
                     self.began.set_result("answered")
         except ChatError as error:
-            outcome = f"{error.code.name} {error.reason}"
+            outcome = f"{error.code.name} {error.reason}".rstrip()
         except Exception as error:  # noqa: BLE001 - an outcome that no test expects
             outcome = repr(error)
         else:

@@ -184,7 +184,11 @@ class HeldCalls:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.began = self._read()
+        try:
+            self.began = self._read()
+        except ValueError:
+            self.kill()
+            raise
 
     def _read(self) -> Outcomes:
         assert self._process.stdout is not None
