@@ -14,7 +14,6 @@ from support.scripted_server import (
 from tokenwire_client import Answer, AnswerStream, ChatError, Client
 from tokenwire_client.v1.chatgpt_pb2 import Message
 
-
 STREAMS = 100
 """The calls of a connection, TOKENWIRE_MAX_STREAMS_PER_CONNECTION by default."""
 
