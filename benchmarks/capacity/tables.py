@@ -14,15 +14,15 @@ from benchmarks.goals import FULL
 from benchmarks.table import Table
 
 SCALES = (1_000, 100_000, 10_000_000)
-CROWDS = (100, 250, 500, 1_000, 2_000)
+CROWDS = (100, 500, 1_000, 2_000)
 CROWD_SECONDS = 5.0
 MOST_STREAMS_OF_A_CROWD = 1_000
 """As in the benchmark's scenario `crowd`, unless fewer were measured."""
 LEAST_SHARE = 0.8
 """The share of the core that the simulation uses, below which a run did not have its core."""
-LOADS = (0.5, 0.75, 1.0, 1.5, 2.0)
+LOADS = (0.5, 1.0, 1.5, 2.0)
 RATE = 20.0
-STEADY_SECONDS = 2.0
+STEADY_SECONDS = 1.0
 MICRO, GIGA = 1e6, 1e9
 HOUR = 3_600
 
