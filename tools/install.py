@@ -167,18 +167,10 @@ def cluster_load() -> None:
 
 def prometheus_adapter() -> None:
     """Build prometheus-adapter from packages most of which tests/cluster/node compiles too."""
-    # As in tests/cluster/node/programs.sh, so that Go's cache has the packages, and with its reasons.
+    # As in tests/cluster/node/programs.sh, and for its reasons; then Go's cache has the packages.
     compiler = ("-gcflags", "all=-dwarf=false -l", "-gcflags", "std=-dwarf=false")
-    flags = (
-        "-p",
-        "2",
-        "-trimpath",
-        *compiler,
-        "-ldflags",
-        "-s -w",
-        "-o",
-        BIN / "prometheus-adapter",
-    )
+    out = ("-ldflags", "-s -w", "-o", BIN / "prometheus-adapter")
+    flags = ("-p", "2", "-trimpath", *compiler, *out)
     memory = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
     run("go", "build", *flags, ".", cwd=ADAPTER, CGO_ENABLED="0", GOWORK="off", **memory)
 
