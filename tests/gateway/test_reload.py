@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from support.helpers import collect, text_of
 from support.unary import ending_of
 from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.reload import GatewayReloader
+from tokenwire.upstreams.langchain.provider import PROVIDERS, ProviderDialectClass
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 FAST = {"fast": {"routes": ["one/a"]}}
@@ -213,3 +216,23 @@ async def test_a_reload_at_the_end(tmp_path: Path) -> None:
         reloader.check_now()
         async with asyncio.timeout(5):
             await reloader.stop()
+
+
+async def test_the_package_of_a_provider_is_imported_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload that adds the first upstream of a provider does not hold up calls to import it."""
+    provider = PROVIDERS["ollama"]
+    in_event_loop: list[bool] = []
+
+    def load() -> ProviderDialectClass:
+        in_event_loop.append(threading.current_thread() is threading.main_thread())
+        return provider.load()
+
+    monkeypatch.setitem(PROVIDERS, "ollama", replace(provider, load=load))
+    async with gateway_world(tmp_path, FAST, UPSTREAMS) as world:
+        world.write(
+            FAST | {"new": {"routes": "two/b"}}, UPSTREAMS | {"two": {"provider": "ollama"}}
+        )
+        assert (await world.reloaded()).getMessage() == "gateway file reloaded"
+    assert in_event_loop[0] is False
