@@ -221,7 +221,7 @@ def tools() -> Iterator[Tool]:
     own = (CLUSTER_LOAD / name for name in ("load.go", "go.mod", "go.sum"))
     yield Tool("cluster-load", digest(*own, *stubs), BIN / "cluster-load", cluster_load)
 
-    own = (ADAPTER / name for name in ("main.go", "go.mod", "go.sum"))
+    own = (ADAPTER / "main.go", ADAPTER.parent / "go.mod", ADAPTER.parent / "go.sum")
     proof = BIN / "prometheus-adapter"
     yield Tool(proof.name, digest(*own), proof, prometheus_adapter)
 

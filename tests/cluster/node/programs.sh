@@ -1,6 +1,6 @@
 # The programs of a cluster: from Debian's packages, and compiled from Go modules into $CACHE.
 
-VERSION=v1.34.4 # of Kubernetes; also in kube/go.mod
+VERSION=v1.34.4 # of Kubernetes; also in ../go.mod
 EXTRACTED=(etcd-server containerd containernetworking-plugins)
 INSTALLED=(runc nftables iptables conntrack openssl iproute2 procps util-linux)
 COMMANDS=(runc nft iptables conntrack openssl ip ps nsenter)
@@ -34,7 +34,7 @@ COMPILER=(-gcflags "all=-dwarf=false -l" -gcflags "std=-dwarf=false")
 # go_build FOLDER [LDFLAGS]: compiles again only after a change of its sources, its flags or Go.
 go_build() {
     local out=$CACHE/bin/$1 pin
-    pin=$(cat "$HERE/$1"/*.go "$HERE/$1"/go.* <(echo "${COMPILER[@]}" "${2-}"; go env GOVERSION) | sha256sum)
+    pin=$(cat "$HERE"/../go.* "$HERE/$1"/* <(echo "${COMPILER[@]}" "${2-}"; go env GOVERSION) | sha256sum)
     [[ -x $out && $(cat "$out.pin" 2>/dev/null) == "$pin" ]] && return
     log "compiling $1"
     # The compiler collects its garbage only when it has taken much memory, which saves a fifth.
