@@ -26,7 +26,7 @@ from tokenwire.core.errors import (
     ServiceError,
     clear_references,
 )
-from tokenwire.observability.logs import frames_of
+from tokenwire.observability.logs.exceptions import frames_of
 from tokenwire.server import client_deadline
 from tokenwire.server.interceptors.base import CallHandler, Context
 from tokenwire.server.load_meter import LoadMeter
