@@ -81,6 +81,11 @@ class ChatSpans:
         self._start(call.method.operation, model, call).set_attributes(attributes)
 
     def _start(self, operation: str, model: str, call: CallRecord) -> trace.Span:
+        parent = trace.get_current_span()
+        if parent.get_span_context().is_valid and not parent.is_recording():
+            # No sampler records a span whose parent is not recorded in the same process.
+            call.attempts.span = parent
+            return parent
         # Set at the start, because a sampler may use them.
         identity = {
             "gen_ai.operation.name": operation,

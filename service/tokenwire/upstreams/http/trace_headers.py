@@ -1,21 +1,17 @@
-"""The headers that propagate a trace to an upstream."""
+"""The headers that propagate a trace to an upstream, as of https://www.w3.org/TR/trace-context/."""
 
-from typing import Final
-
-from opentelemetry.trace import Span, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-# Not the configured propagators, which would send the caller's baggage to the upstream.
-PROPAGATOR: Final = TraceContextTextMapPropagator()
+from opentelemetry.trace import Span
 
 
 def trace_headers(span: Span | None) -> dict[str, str]:
     """Return the headers that make the upstream's spans children of `span`.
 
-    They are empty if `span` is missing or invalid.
+    They are empty if `span` is missing or invalid. The caller's baggage is not among them.
     """
-    if span is None or not span.get_span_context().is_valid:
+    context = span.get_span_context() if span is not None else None
+    if context is None or not context.is_valid:
         return {}
-    headers: dict[str, str] = {}
-    PROPAGATOR.inject(headers, set_span_in_context(span))
-    return headers
+    traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    if not context.trace_state:
+        return {"traceparent": traceparent}
+    return {"traceparent": traceparent, "tracestate": context.trace_state.to_header()}
