@@ -221,9 +221,9 @@ def tools() -> Iterator[Tool]:
     own = (CLUSTER_LOAD / name for name in ("load.go", "go.mod", "go.sum"))
     yield Tool("cluster-load", digest(*own, *stubs), BIN / "cluster-load", cluster_load)
 
-    own = (ADAPTER / "main.go", ADAPTER.parent / "go.mod", ADAPTER.parent / "go.sum")
+    module = (ADAPTER.parent / name for name in ("go.mod", "go.sum"))
     proof = BIN / "prometheus-adapter"
-    yield Tool(proof.name, digest(*own), proof, prometheus_adapter)
+    yield Tool(proof.name, digest(ADAPTER / "main.go", *module), proof, prometheus_adapter)
 
     here = (sys.version, str(ROOT))
     peers_python = TOOLS / "bench-peers" / "bin" / "python"
