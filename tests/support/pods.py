@@ -34,7 +34,7 @@ SECRETS: Final[dict[str, dict[str, bytes]]] = {
     "callers": {"authority.pem": CA.cert_pem.bytes()},
     "probe-certificate": _tls_secret("probe"),
     # Nothing listens there, so that the server counts for itself.
-    "redis": {"url": b"rediss://127.0.0.1:1/0\n"},
+    "redis": {"redis-url": b"rediss://127.0.0.1:1/0\n"},
 }
 
 
@@ -62,7 +62,9 @@ class Pod:
     def __init__(self, values: Path, kind: str, folder: Path) -> None:
         self._text = rendering(values)
         [self.spec] = [
-            spec for name, spec in pod_specs(self._text).items() if name.startswith(f"{kind}/")
+            spec
+            for name, spec in pod_specs(self._text).items()
+            if name.startswith(f"{kind}/") and not name.endswith("-redis")
         ]
         volumes = self.spec.get("volumes", [])
         self._folders = {each["name"]: folder / kind / each["name"] for each in volumes}
