@@ -164,6 +164,6 @@ def test_one_address_stands_for_the_repository() -> None:
     assert all(url.startswith(f"https://{place}") for url in PROJECT["urls"].values())
     contract = (ROOT / "proto/tokenwire/v1/chatgpt.proto").read_text("utf-8")
     modules = [path.read_text("utf-8") for path in ROOT.glob("*/*/go.mod")]
-    assert len(modules) == 3
+    assert len(modules) == 4
     for text in (contract, *modules):
         assert re.search(rf'^(?:module |option go_package = "){place}/', text, re.MULTILINE)

@@ -1,4 +1,4 @@
-module cluster
+module example.com/tokenwire/tests/cluster
 
 go 1.24.0
 

@@ -13,6 +13,8 @@ BASE_URL: Final = f"http://{SIMULATOR}:8080/v1"
 CERTIFIED: Final = "other.example.com"
 """The name in the certificate of the release `tls`."""
 CONFIG_MAP: Final = "routes"
+DENIED: Final = "denied"
+DENIED_PORT: Final = 8082
 QUOTA: Final = "512Mi"
 DEMO_MODEL: Final = {"demo": {"enabled": True}}
 FAST: Final[dict[str, Any]] = {
@@ -30,6 +32,7 @@ RELEASES: Final[dict[str, dict[str, Any]]] = {
     "setting": DEMO_MODEL | {"extraEnv": [{"name": "TOKENWIRE_MAX_STREAMS", "value": "many"}]},
     "routes": {
         "replicas": 2,
+        "settings": FAST["settings"] | {"TOKENWIRE_CONNECT_TIMEOUT_SECONDS": 1},
         "service": {"headless": False},
         "gatewayFile": {"existingConfigMap": {"name": CONFIG_MAP}},
     },
@@ -52,7 +55,8 @@ def provoke(namespace: Namespace, small: Namespace, node: str) -> None:
         small: Another one, which gets a quota that is too small for a pod.
         node: The node of the simulated upstream.
     """
-    namespace.apply(*simulator(namespace.name, node), routes(namespace.name))
+    namespace.apply(*simulator(namespace.name, node), *too_tight(namespace.name))
+    namespace.apply(routes(namespace.name))
     namespace.apply(certificate(namespace.name, CERTIFIED), quota(small.name, QUOTA))
     with ThreadPoolExecutor(4) as pool:
         started = [
@@ -76,16 +80,31 @@ def routes(namespace: str, upstream: str = SIMULATOR) -> dict[str, Any]:
             SIMULATOR: {"base_url": BASE_URL},
             "dns": {"base_url": "http://no-such-service:8080/v1"},
             "refused": {"base_url": f"http://{SIMULATOR}:8081/v1"},
+            "denied": {"base_url": f"http://{DENIED}:{DENIED_PORT}/v1"},
         },
         "models": {
             "demo": {"routes": f"{upstream}/demo"},
             "dns": {"routes": "dns/demo"},
             "connection_refused": {"routes": "refused/demo"},
+            "connect_timeout": {"routes": "denied/demo"},
         },
         "default_model": "demo",
     }
     text = yaml.safe_dump(content, sort_keys=False)
     return an_object(namespace, "ConfigMap", CONFIG_MAP, data={"gateway.yaml": text})
+
+
+def too_tight(namespace: str) -> list[dict[str, Any]]:
+    """Return a NetworkPolicy of the upstream, and a Service whose port it does not allow."""
+    labels = {"app": SIMULATOR}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": DENIED, "namespace": namespace},
+        "spec": {"podSelector": {"matchLabels": labels}, "ingress": [{"ports": [{"port": 8080}]}]},
+    }
+    spec = {"selector": labels, "ports": [{"port": DENIED_PORT}]}
+    return [policy, an_object(namespace, "Service", DENIED, spec=spec)]
 
 
 def certificate(namespace: str, name: str) -> dict[str, Any]:
