@@ -72,7 +72,7 @@ def test_every_kind_is_made_once_at_least() -> None:
         ("terminationGracePeriodSeconds: 90", "terminationGracePeriodSecond: 90"),
         ("secretStoreRef:", "secretStore:"),
         ("maxReplicas: 8", "maxReplicas: many"),
-        ("    - port: metrics\n      interval", "    - port: metrics\n      intervall"),
+        ("  endpoints:\n    - port: metrics", "  endpoints:\n    - prot: metrics"),
     ],
     ids=["Deployment", "ExternalSecret", "HorizontalPodAutoscaler", "ServiceMonitor"],
 )
