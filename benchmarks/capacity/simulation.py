@@ -9,11 +9,12 @@ from typing import Final
 
 from benchmarks.capacity.costs import Costs
 from benchmarks.capacity.simulated_loop import SimulatedLoop, simulate
+from tokenwire.server.grpc_server import OUTSTANDING
 from tokenwire.server.write_pacer import WritePacer
 
-TURNS_BETWEEN_CALLS: Final = 5
-"""The iterations of the event loop from one accepted call to the next: gRPC's event, the task that
-has waited for it, the main loop, the task that asks for the next call, and gRPC's answer."""
+TURNS_BETWEEN_CALLS: Final = 3
+"""The iterations of the event loop from one accepted call to the next of the same task: gRPC's
+event, the task that has waited for it and asks for the next call, and gRPC's answer."""
 TURNS_OF_A_CALL: Final = 10
 """The iterations over which the work of a call is spread: its request, its upstream connection, the
 request to the upstream and the head of the response wait for the kernel."""
@@ -81,7 +82,7 @@ class Simulated:
 
 
 class _Server:
-    """The server: accepts one call at a time, and writes at the pace of the real write pacer.
+    """The server: accepts `OUTSTANDING` calls at a time, and writes as the real write pacer allows.
 
     Args:
         loop: The event loop.
@@ -92,7 +93,7 @@ class _Server:
         self._loop, self._costs = loop, costs
         self._pacer = WritePacer()
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._accepting: asyncio.Task[None] | None = None
+        self._accepting: set[asyncio.Task[None]] = set()
         self._idle_seen = loop.idle
 
     async def relay(self, answer: SimulatedAnswer) -> None:
@@ -104,14 +105,16 @@ class _Server:
             loop.spend(costs.call / TURNS_OF_A_CALL)
             await asyncio.sleep(0)
         asked = loop.time()
+        turn = self._pacer.turn()
         while (sent := len(answer.arrivals)) < call.tokens:
             await _until(loop, asked + sent / call.rate)
+            if turn.must_wait():
+                await turn.wait()
             # All tokens that wait leave in one Answer.
             available = 1 + math.floor((loop.time() - asked) * call.rate + 1e-9)
             ready = min(call.tokens, available) - sent
             loop.spend(ready * costs.token + self._wake_cost())
-            if self._pacer.must_wait():
-                await self._pacer.wait()
+            turn.taken = False
             loop.spend(costs.answer)
             answer.messages.append(loop.time())
             answer.arrivals.extend([loop.time()] * ready)
@@ -122,8 +125,10 @@ class _Server:
         """Wait until gRPC has handed over all calls that came before."""
         accepted = self._loop.create_future()
         self._waiting.append(accepted)
-        if self._accepting is None:
-            self._accepting = self._loop.create_task(self._accept_waiting())
+        if len(self._accepting) < OUTSTANDING:
+            accepting = self._loop.create_task(self._accept_waiting())
+            self._accepting.add(accepting)
+            accepting.add_done_callback(self._accepting.discard)
         await accepted
 
     async def _accept_waiting(self) -> None:
@@ -134,7 +139,6 @@ class _Server:
             accepted.set_result(None)
             for _ in range(TURNS_BETWEEN_CALLS):
                 await asyncio.sleep(0)
-        self._accepting = None
 
     def _wake_cost(self) -> float:
         woken = self._loop.idle > self._idle_seen

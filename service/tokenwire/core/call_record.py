@@ -12,6 +12,7 @@ from tokenwire.core.caller import Caller
 from tokenwire.core.domain import Completion, Delta, Stage, ToolCall, Usage
 from tokenwire.core.method import Method
 from tokenwire.core.prices import Price
+from tokenwire.core.write_turn import WriteTurn
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class CallRecord:
         deadline: Ends the call when a time limit passes.
         callers_deadline: The caller's own deadline, in seconds on the event loop's clock.
         attempts: The upstream requests of the call.
+        turn: The turn to write the next message of a stream; None if messages never wait.
         labels: The caller's labels, for the log line.
         caller: The caller, if the gateway file has callers.
         field_name: Returns the contract's name of a field of this request, as `field_name` of the
@@ -69,6 +71,7 @@ class CallRecord:
     deadline: CallDeadline
     callers_deadline: float = math.inf
     attempts: Attempts = field(default_factory=Attempts)
+    turn: WriteTurn | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
     field_name: Callable[[str], str] | None = None

@@ -1,6 +1,6 @@
 """Measures how long calls wait in gRPC before the server accepts them.
 
-gRPC passes one call at a time to the server. The others wait in its core in FIFO order, and no
+gRPC passes a few calls at a time to the server. The others wait in its core in FIFO order, and no
 handler or interceptor can read how long. Therefore the process sends probe calls to itself. When
 the server accepts a call while a probe is still waiting, the call was queued before the probe and
 has waited at least as long.

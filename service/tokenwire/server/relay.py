@@ -43,12 +43,12 @@ class Relay:
             return unary
 
         async def stream(call: CallRecord, request: object, context: Context) -> None:
+            turn = call.turn = self._write_pacer.turn()
             answer = await endpoint.handle(request, call)
             # Frees the request for the rest of the answer, which can take minutes. The model
             # drops its own reference when the answer begins.
             del request
             deadline = call.deadline
-            write_pacer = self._write_pacer
             async with aclosing(answer) as events:
                 async for event in events:
                     if isinstance(event, Completion):
@@ -57,8 +57,9 @@ class Relay:
                         break
                     # Recorded before the write, which fails if the caller disconnects.
                     call.add_delta(event)
-                    if write_pacer.must_wait():
-                        await write_pacer.wait()
+                    if not turn.taken and turn.must_wait():
+                        await turn.wait()
+                    turn.taken = False
                     deadline.begin_write(self._reader_seconds)
                     # Counted before the write: gRPC may deliver it even if the write fails.
                     call.answers_sent += 1
@@ -82,8 +83,9 @@ class Relay:
         self, message: Message, call: CallRecord, context: Context, before: Message | None = None
     ) -> None:
         """Write the last message, and another one before it if there is one."""
-        if self._write_pacer.must_wait():
-            await self._write_pacer.wait()
+        turn = call.turn or self._write_pacer.turn()
+        if turn.must_wait():
+            await turn.wait()
         # The answer is complete: the time limit only ends the wait and does not fail the call.
         call.deadline.begin_write(self._reader_seconds)
         call.answers_sent += 1

@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class LoadShedder:
     """Rejects calls that waited too long in gRPC or that admission would reject.
 
-    gRPC passes one call at a time to the server, so the cost of each rejection delays all calls
-    behind it. A shed call therefore has no span and no log line of its own, and its message is
-    not read. The metrics count it like any other call.
+    One event loop handles all calls, so the cost of each rejection delays all calls behind it. A
+    shed call therefore has no span and no log line of its own, and its message is not read. The
+    metrics count it like any other call.
 
     Args:
         probe: Measures how long calls wait in gRPC.

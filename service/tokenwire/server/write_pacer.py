@@ -31,6 +31,10 @@ class WritePacer:
         self._turn_started = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    def turn(self) -> "Turn":
+        """Return the turn of a new call. It is taken, because a first message never waits."""
+        return Turn(self)
+
     def must_wait(self) -> bool:
         """Admit a write and return False, or return True if the caller must await `wait`."""
         if not self._active:
@@ -68,3 +72,29 @@ class WritePacer:
                 admitted.set_result(None)
                 self._admitted += 1
         self._loop.call_soon(self._end_turn)
+
+
+class Turn:
+    """The turn of one call; see `write_turn.WriteTurn`.
+
+    Args:
+        pacer: Admits the writes.
+    """
+
+    __slots__ = ("_pacer", "taken")
+
+    def __init__(self, pacer: WritePacer) -> None:
+        self._pacer = pacer
+        self.taken = True
+
+    def must_wait(self) -> bool:
+        """Take the turn and return False, or return True if the call must await `wait`."""
+        if self.taken:
+            return False
+        self.taken = not self._pacer.must_wait()
+        return not self.taken
+
+    async def wait(self) -> None:
+        """Wait for the turn and take it."""
+        await self._pacer.wait()
+        self.taken = True

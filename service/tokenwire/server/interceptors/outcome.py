@@ -156,7 +156,7 @@ class OutcomeInterceptor:
     async def reject_new_calls(self, has_backlog: Callable[[], bool]) -> None:
         """Reject new calls with ServerShuttingDown; return when none has arrived for QUIET_SECONDS.
 
-        gRPC passes one call at a time to the server, and cancels those that still wait when the
+        gRPC passes a few calls at a time to the server, and cancels those that still wait when the
         listener closes. Clients do not retry a cancelled call.
 
         Args:

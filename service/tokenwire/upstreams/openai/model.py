@@ -14,6 +14,7 @@ from tokenwire.core.errors import (
     UpstreamRateLimited,
 )
 from tokenwire.core.large_work import next_step
+from tokenwire.core.write_turn import WriteTurn
 from tokenwire.upstreams.http.event import Event
 from tokenwire.upstreams.http.event_runs import Run
 from tokenwire.upstreams.openai.deltas import read_deltas
@@ -70,7 +71,7 @@ class OpenAIModel:
             del request
             events.find_runs(reader.templates if self._merge_tokens else None)
             with events:
-                while (batch := await _next(events, reader, timer)) is not None:
+                while (batch := await _next(events, reader, timer, call.turn)) is not None:
                     was_complete, texts, others = reader.complete, reader.texts, reader.others
                     deltas, failure = read(
                         reader, batch, merge=self._merge_tokens, show_reasoning=show_reasoning
@@ -112,9 +113,12 @@ class OpenAIModel:
 
 
 async def _next(
-    events: ResponseEvents, reader: AnswerReader, timer: ProgressTimer
+    events: ResponseEvents, reader: AnswerReader, timer: ProgressTimer, turn: WriteTurn | None
 ) -> list[Event | Run] | None:
     """Return the next events, or None at the end of the stream.
+
+    If others write at the moment, the events are those that have arrived when the turn comes, so
+    that one message has them all.
 
     After the text is complete, a stream that breaks or stalls counts as ended.
 
@@ -128,13 +132,17 @@ async def _next(
         return None
     try:
         with timer:
-            return await events.read_runs()
+            batch = await events.read_runs()
     except UpstreamEventTooLarge:
         raise
     except ServiceError:
         if reader.complete:
             return None
         raise
+    if batch and turn is not None and not turn.taken and turn.must_wait():
+        await turn.wait()
+        batch += events.read_arrived()
+    return batch
 
 
 def _late(failure: ServiceError) -> ServiceError:

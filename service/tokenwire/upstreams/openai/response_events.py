@@ -53,6 +53,7 @@ class ResponseEvents:
         self._reader = EventReader(max_event_bytes, last=DONE)
         self._inflate = inflater(response.headers.get("content-encoding", "identity"))
         self._parts: Iterator[bytes] | None = None
+        self._room = 0
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -108,9 +109,25 @@ class ResponseEvents:
             return self._last()
         self.read_at = time.monotonic()
         if self._inflate is None:
+            self._room = READ_BYTES - len(data)
             return reader.feed_runs(data)
         self._parts = self._inflate(data)
         return reader.feed_runs(next(self._parts, b""))
+
+    def read_arrived(self) -> list[Event | Run]:
+        """Return the events that have arrived since `read_runs`, without waiting for others.
+
+        Both together read at most `READ_BYTES`. What has gone wrong is left to the next read.
+        """
+        reader, body = self._reader, self._body
+        if self._ended or reader.ended or reader.failure or self._room <= 0 or body.exception():
+            return []
+        data = body.read_nowait(self._room)
+        self._room = 0
+        if not data:
+            return []
+        self.read_at = time.monotonic()
+        return reader.feed_runs(data)
 
     def _last(self) -> list[Event | Run]:
         """Return the events that the end of the body completes.

@@ -1,0 +1,147 @@
+"""A call takes its turn to write before it reads the tokens of the message."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp.streams import StreamReader
+
+from support.world import World, open_world
+from tokenwire.server.write_pacer import WritePacer
+from tokenwire.v1 import chatgpt_pb2 as pb
+
+
+class HeldPacer(WritePacer):
+    """A pacer whose turn can be kept full.
+
+    Attributes:
+        waited: Set when a write waits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = asyncio.Event()
+
+    async def wait(self) -> None:
+        self.waited.set()
+        await super().wait()
+
+    def hold(self) -> None:
+        """Admit no write until `release`, as in the pause after a full turn."""
+        assert not self._active
+        self._active, self._admitted = True, self._per_turn
+
+    def release(self) -> None:
+        """End the pause."""
+        self._begin_turn()
+
+
+@pytest.fixture
+def pacers(monkeypatch: pytest.MonkeyPatch) -> list[HeldPacer]:
+    """The pacers of the servers that the test starts."""
+    made: list[HeldPacer] = []
+
+    def make() -> HeldPacer:
+        made.append(HeldPacer())
+        return made[-1]
+
+    monkeypatch.setattr("tokenwire.server.relay.WritePacer", make)
+    return made
+
+
+async def reach(world: World, name: str) -> None:
+    """Let the upstream go on once it has come to a barrier."""
+    await world.upstream.barrier(name).reached()
+    world.upstream.barrier(name).release()
+
+
+async def test_tokens_that_arrive_during_the_wait_leave_in_one_answer(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
+) -> None:
+    """An Answer has all text that arrived until the turn came, not only what was read first."""
+    fed = asyncio.Event()
+    feed = StreamReader.feed_data
+
+    def feed_data(self: StreamReader, data: bytes, *more: Any) -> Any:
+        if b'"c"' in data:
+            fed.set()
+        return feed(self, data, *more)
+
+    monkeypatch.setattr(StreamReader, "feed_data", feed_data)
+    async with open_world(monkeypatch) as world:
+        [pacer] = pacers
+        world.upstream.script(
+            "text a; barrier b; text b; barrier c; text c; barrier end; finish; done"
+        )
+        call = world.send()
+        answers = aiter(call)
+        assert (await anext(answers)).content == "a"
+        pacer.hold()
+        await reach(world, "b")
+        await pacer.waited.wait()
+        await reach(world, "c")
+        await fed.wait()
+        pacer.release()
+        assert (await anext(answers)).content == "bc"
+        await reach(world, "end")
+        assert [answer async for answer in answers][-1].finish_reason == pb.FINISH_REASON_STOP
+
+
+async def test_a_first_message_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
+) -> None:
+    """The first Answer of a call leaves at once, whatever others write; the next one waits."""
+    async with open_world(monkeypatch) as world:
+        [pacer] = pacers
+        world.upstream.script("text a; barrier b; text b; finish; done")
+        pacer.hold()
+        call = world.send()
+        answers = aiter(call)
+        assert (await anext(answers)).content == "a"
+        assert not pacer.waited.is_set()
+        await reach(world, "b")
+        await pacer.waited.wait()
+        pacer.release()
+        assert "".join([answer.content async for answer in answers]) == "b"
+
+
+async def test_a_wait_for_the_turn_is_not_the_upstreams(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
+) -> None:
+    """A call that waits for its turn longer than the idle timeout does not fail."""
+    async with open_world(monkeypatch, idle_timeout_seconds=0.05) as world:
+        [pacer] = pacers
+        world.upstream.script("text a; barrier b; text b; finish; done")
+        call = world.send()
+        answers = aiter(call)
+        assert (await anext(answers)).content == "a"
+        pacer.hold()
+        await reach(world, "b")
+        await pacer.waited.wait()
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+        loop.call_later(0.1, over.set_result, None)
+        await over
+        pacer.release()
+        assert "".join([answer.content async for answer in answers]) == "b"
+
+
+async def test_a_caller_that_leaves_while_it_waits_for_its_turn(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
+) -> None:
+    """Its call ends at once, and the turns go on for others."""
+    async with open_world(monkeypatch) as world:
+        [pacer] = pacers
+        world.upstream.script("text a; barrier b; text b; stall")
+        call = world.send()
+        answers = aiter(call)
+        assert (await anext(answers)).content == "a"
+        pacer.hold()
+        await reach(world, "b")
+        await pacer.waited.wait()
+        call.cancel()
+        await world.upstream.wait_until_idle()
+        pacer.release()
+        others, error = await world.ended(world.send())
+        assert error is None
+        assert others[-1].finish_reason == pb.FINISH_REASON_STOP
