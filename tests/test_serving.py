@@ -41,7 +41,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         await failing.wait()
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(grpc_server._Core, "_refuse_unknown", fail)
+    monkeypatch.setattr(grpc_server._Core, "_request_call", fail)
     return failing.set
 
 

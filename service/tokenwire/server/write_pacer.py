@@ -31,9 +31,9 @@ class WritePacer:
         self._turn_started = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def turn(self) -> "Turn":
+    def turn(self) -> "PacedTurn":
         """Return the turn of a new call. It is taken, because a first message never waits."""
-        return Turn(self)
+        return PacedTurn(self)
 
     def must_wait(self) -> bool:
         """Admit a write and return False, or return True if the caller must await `wait`."""
@@ -74,7 +74,7 @@ class WritePacer:
         self._loop.call_soon(self._end_turn)
 
 
-class Turn:
+class PacedTurn:
     """The turn of one call; see `write_turn.WriteTurn`.
 
     Args:
