@@ -18,7 +18,7 @@ from tokenwire.api.status import RETRIED
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
-from tokenwire_client.channel import _service_config
+from tokenwire_client.channel import DEFAULT_ATTEMPTS, _service_config
 from tokenwire_demo import DemoUpstream
 
 CONFIGS = ROOT / "examples" / "retries"
@@ -43,7 +43,7 @@ def policies(path: Path) -> dict[str, dict[str, Any]]:
 
 def test_the_policy_of_the_python_client_is_the_interactive_one() -> None:
     """What the Python client has built in is what interactive.json says."""
-    config = _service_config(3)
+    config = _service_config(DEFAULT_ATTEMPTS)
     file = json.loads(INTERACTIVE.read_text("utf-8"))
     assert config["methodConfig"] == file["methodConfig"][:1]
     assert config["retryThrottling"] == file["retryThrottling"]

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from tokenwire_client.caller_credentials import CallerCredentials
-from tokenwire_client.channel import Option, check_attempts, open_channel
+from tokenwire_client.channel import DEFAULT_ATTEMPTS, Option, check_attempts, open_channel
 from tokenwire_client.errors import ChatError, Metadatum
 from tokenwire_client.request import RequestOptions, build_embed_request, build_message
 from tokenwire_client.stream import AnswerStream
@@ -62,7 +62,7 @@ class Client:
         key: str | None = None,
         token_file: str | Path | None = None,
         metadata: Sequence[Metadatum] = (),
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_ATTEMPTS,
         options: Sequence[Option] = (),
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:

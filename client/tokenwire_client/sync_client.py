@@ -10,6 +10,7 @@ from google.protobuf.message import Message as AnyMessage
 
 from tokenwire_client.caller_credentials import CallerCredentials
 from tokenwire_client.channel import (
+    DEFAULT_ATTEMPTS,
     Option,
     SyncInterceptor,
     check_attempts,
@@ -56,7 +57,7 @@ class SyncClient:
         key: str | None = None,
         token_file: str | Path | None = None,
         metadata: Sequence[Metadatum] = (),
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_ATTEMPTS,
         options: Sequence[Option] = (),
         interceptors: Sequence[SyncInterceptor] = (),
     ) -> None:

@@ -11,7 +11,7 @@ from langchain_core.utils import secret_from_env
 from pydantic import ConfigDict, Field, SecretStr
 from typing_extensions import override
 
-from tokenwire_client.channel import MAX_ATTEMPTS, Option, SyncInterceptor
+from tokenwire_client.channel import DEFAULT_ATTEMPTS, MAX_ATTEMPTS, Option, SyncInterceptor
 from tokenwire_client.errors import Metadatum
 from tokenwire_client.langchain.answers import PROVIDER
 from tokenwire_client.langchain.parameters import PARAMETERS
@@ -39,7 +39,7 @@ class ChatTokenwireSettings(BaseChatModel):
     call_metadata: Sequence[Metadatum] = ()
     """gRPC metadata of every call."""
 
-    max_retries: int = Field(default=2, ge=0, lt=MAX_ATTEMPTS)
+    max_retries: int = Field(default=DEFAULT_ATTEMPTS - 1, ge=0, lt=MAX_ATTEMPTS)
     """How often gRPC may repeat a call that fails before the model has begun to answer, 0 to 4.
     It waits as long as the server says."""
 

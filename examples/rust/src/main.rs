@@ -24,7 +24,7 @@ mod openai {
 /// The longest time that all attempts may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The most attempts of one call.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 4;
 /// The wait before the second attempt where the server says none; it doubles with each attempt.
 const BACKOFF: Duration = Duration::from_millis(100);
 

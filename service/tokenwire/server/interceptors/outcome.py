@@ -36,10 +36,11 @@ BUG_EXCEPTIONS: Final = (Exception, BaseExceptionGroup, asyncio.CancelledError, 
 """Exceptions that indicate a bug. If they reached gRPC, some would expose their text to the caller,
 some would end the call without a status, and SystemExit would end the process."""
 
-MAX_REFUSE_SECONDS: Final = 1.0
+MAX_REFUSE_SECONDS: Final = 0.3
 MAX_REFUSE_BACKLOG_SECONDS: Final = 5.0
 """The longest time for which new calls are rejected before the listener closes; the second value
-applies while calls wait in gRPC."""
+applies while calls wait in gRPC. The first is shorter than the waits of a client that tries a call
+three times with gRPC's usual backoff, which may meet this server each time."""
 QUIET_SECONDS: Final = 0.1
 """The time without a new call after which no call is assumed to wait in gRPC."""
 QUIET_SLEEPS: Final = 5
