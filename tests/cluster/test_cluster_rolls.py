@@ -10,7 +10,7 @@ import pytest
 
 from support import kubernetes_doc as doc
 from support.kube import Namespace, command, kubectl, until
-from support.kube_clients import STREAMS, TOKENS, Loads
+from support.kube_clients import CLIENTS, SHORT, STREAMS, TOKENS, Loads
 from support.kube_load import create_clients
 from support.kube_pods import in_flight
 from support.kube_simulator import SIMULATOR, simulator
@@ -56,7 +56,7 @@ def release(kept_namespace: Namespace, nodes: list[str]) -> Namespace:
 
 @pytest.fixture(scope="module")
 def loads(release: Namespace) -> Iterator[Loads]:
-    """60 answers, at all times."""
+    """60 long answers and 12 short ones, at all times."""
     started = Loads(release)
     try:
         until(started.all_run, "every answer has begun")
@@ -161,11 +161,15 @@ def test_a_new_gateway_file(release: Namespace, loads: Loads) -> None:
 
 
 def test_every_answer_was_whole(loads: Loads) -> None:
-    """At least 1,000 answers ran during all that, and each was complete, token by token, once."""
+    """At least 1,000 long answers ran during all that, and 10,000 short ones.
+
+    Each was complete, token by token, once.
+    """
     reports = loads.finish()
     complete = {name: report["complete"] for name, report in reports.items()}
     log.info("complete answers: %s", complete)
     assert {
         name: report["failures"] for name, report in reports.items() if report["failures"]
     } == {}
-    assert sum(complete.values()) >= 1_000
+    assert sum(complete[name] for name in CLIENTS) >= 1_000
+    assert sum(complete[name] for name in SHORT) >= 10_000

@@ -89,7 +89,8 @@ class Namespace:
         self.name = name
 
     def create(self, labels: dict[str, str]) -> None:
-        """Create it with labels."""
+        """Create it with labels, once an earlier one of this name is gone."""
+        kubectl("delete", "namespace", self.name, "--ignore-not-found", within=180)
         metadata = {"name": self.name, "labels": labels}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 

@@ -27,6 +27,10 @@ CLIENTS: Final[dict[str, dict[str, Any]]] = {
 }
 """60 answers at once. All clients but the first have the default time between two resolutions."""
 STREAMS: Final = sum(client["streams"] for client in CLIENTS.values())
+SHORT: Final[dict[str, dict[str, Any]]] = {
+    "short": {"language": "python", "streams": 12, "tokens": (1, 3)}
+}
+"""Short answers, one after the other: many calls begin in the moment in which a pod stops."""
 
 
 class Loads:
@@ -35,8 +39,8 @@ class Loads:
     def __init__(self, namespace: Namespace) -> None:
         target = f"dns:///tokenwire.{namespace.name}.svc:50051"
         self._loads = {
-            name: RunningLoad(namespace, target=target, tokens=TOKENS, **client)
-            for name, client in CLIENTS.items()
+            name: RunningLoad(namespace, target=target, **{"tokens": TOKENS, **client})
+            for name, client in {**CLIENTS, **SHORT}.items()
         }
 
     def reports(self) -> dict[str, dict[str, Any]]:
@@ -47,11 +51,9 @@ class Loads:
         return {name: each["failures"] for name, each in self.reports().items() if each["failures"]}
 
     def all_run(self) -> bool:
-        """Whether every answer has begun."""
+        """Whether every long answer has begun."""
         reports = self.reports()
-        return all(
-            reports[name]["running"] >= load.streams * 0.8 for name, load in self._loads.items()
-        )
+        return all(reports[name]["running"] >= self._loads[name].streams * 0.8 for name in CLIENTS)
 
     def finish(self) -> dict[str, dict[str, Any]]:
         """Let the running answers finish, and return the last report of each client."""
