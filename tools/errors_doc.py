@@ -47,7 +47,11 @@ does, have no message for a failure, and the trailer `grpc-retry-pushback-ms` of
 also where a call is UNAVAILABLE for an unknown time, unless the server stops.
 
 Two codes have no reason of tokenwire's: CANCELLED means that the caller left, and
-DEADLINE_EXCEEDED that the caller's own deadline passed.
+DEADLINE_EXCEEDED that the caller's own deadline passed. There is one exception: a call that begins
+in the very moment in which a stopping server closes its listener can end with CANCELLED, without a
+token, although its caller has not left. gRPC's core cancels calls that it has accepted and not
+handed over. Such a call has not reached the upstream, so it can be repeated; a retry policy for
+UNAVAILABLE does not do so.
 """
 
 HEAD: Final = (
