@@ -95,8 +95,9 @@ def log(namespace: Namespace, release: str) -> str:
 
 
 def test_a_secret_is_missing(space: Namespace) -> None:
-    """The pod waits for its Secret, which the page's command creates."""
+    """The pods wait for their Secret, which the page's command creates."""
     assert_shown("A Secret is missing", lambda: described(space, "secret"))
+    assert_shown("A Secret is missing", lambda: described(space, "gateway"), 1)
     [create] = page.commands(page.SECTIONS["A Secret is missing"])
     run(create, "secret", space)  # the last test waits for the pod: the kubelet looks again later
 
@@ -116,7 +117,7 @@ def test_what_kubectl_describe_shows(title: str, release: str, space: Namespace)
     mend(space, release)
 
 
-@pytest.mark.parametrize(("block", "release"), [(0, "security"), (1, "quota")])
+@pytest.mark.parametrize(("block", "release"), [(0, "security"), (1, "quota"), (2, "priority")])
 def test_no_pod_is_created(block: int, release: str, space: Namespace, small: Namespace) -> None:
     """The events of the ReplicaSet show which rule of the namespace rejects the pod."""
     namespace = small if release == "quota" else space
@@ -240,7 +241,7 @@ def test_one_pod_gets_all_the_calls(space: Namespace) -> None:
 
 def test_all_of_them_are_mended(space: Namespace, small: Namespace) -> None:
     """With what the page says to do, all releases get ready."""
-    for release in ("secret", "room", "memory", "probes", "setting", "security"):
+    for release in set(trouble.RELEASES) - {"image", "routes", "tls"}:
         space.rolled_out(f"{release}-tokenwire")
     small.rolled_out("quota-tokenwire")
     assert "demo model" in chat(space, "secret", "hello")

@@ -15,6 +15,7 @@ CERTIFIED: Final = "other.example.com"
 CONFIG_MAP: Final = "routes"
 DENIED: Final = "denied"
 DENIED_PORT: Final = 8082
+KEY_FILE: Final = "/etc/tokenwire-secrets/openai/OPENAI_API_KEY"
 QUOTA: Final = "512Mi"
 DEMO_MODEL: Final = {"demo": {"enabled": True}}
 FAST: Final[dict[str, Any]] = {
@@ -29,6 +30,15 @@ RELEASES: Final[dict[str, dict[str, Any]]] = {
         "apiKey": {"existingSecret": {"name": "openai"}},
         "settings": FAST["settings"] | {"OPENAI_BASE_URL": BASE_URL},
     },
+    "gateway": {
+        "gatewayFile": {
+            "secrets": ["openai"],
+            "content": {
+                "upstreams": {SIMULATOR: {"base_url": BASE_URL, "keys": [f"file:{KEY_FILE}"]}},
+                "models": {"demo": {"routes": f"{SIMULATOR}/demo"}},
+            },
+        },
+    },
     "setting": DEMO_MODEL | {"extraEnv": [{"name": "TOKENWIRE_MAX_STREAMS", "value": "many"}]},
     "routes": {
         "replicas": 2,
@@ -38,6 +48,7 @@ RELEASES: Final[dict[str, dict[str, Any]]] = {
     },
     "tls": DEMO_MODEL | {"tls": {"enabled": True, "existingSecret": "certificate"}},
     "security": DEMO_MODEL | {"securityContext": {"allowPrivilegeEscalation": True}},
+    "priority": DEMO_MODEL | {"priorityClassName": "serving"},
     "room": DEMO_MODEL | {"resources": {"requests": {"cpu": "10000"}}},
     "memory": DEMO_MODEL
     | {"resources": {"requests": {"memory": "40Mi"}, "limits": {"memory": "40Mi"}}},
