@@ -33,6 +33,7 @@ OTHER_PROTOS = (
 """The contracts of others, of which the service serves a part."""
 PYTHON_PACKAGE = re.compile(r"(?<![\w.])tokenwire\.v1\b")
 """In stubs. Behind a dot it is Java's package."""
+SIMULATOR = "examples/kubernetes/simulator.yaml"
 VERSIONS = ("client/tokenwire_client/version.py", "demo/tokenwire_demo/version.py")
 
 
@@ -122,6 +123,14 @@ def dockerfile(root: Path) -> None:
     (root / "Dockerfile").write_text(text, "utf-8")
 
 
+def simulator_manifest(root: Path) -> None:
+    """Write the project's version into examples/kubernetes/simulator.yaml."""
+    text = (ROOT / SIMULATOR).read_text("utf-8")
+    text = re.sub(r"(?<=image: tokenwire:).*(?=-demo$)", __version__, text, flags=re.MULTILINE)
+    (root / SIMULATOR).parent.mkdir(parents=True, exist_ok=True)
+    (root / SIMULATOR).write_text(text, "utf-8")
+
+
 def fill(root: Path, document: str, parts: dict[str, str]) -> None:
     """Replace the text between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
     text = (ROOT / document).read_text(encoding="utf-8")
@@ -148,6 +157,7 @@ GENERATORS: tuple[Callable[[Path], None], ...] = (
     dashboards,
     chart,
     dockerfile,
+    simulator_manifest,
 )
 
 

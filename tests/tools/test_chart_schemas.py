@@ -103,3 +103,11 @@ def test_the_plain_manifests_build_and_fit(name: str, schemas: tuple[str, str]) 
     assert len(objects(built.stdout)) == len(list(folder.iterdir())) - 1
     done = kubeconform(built.stdout, schemas)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_simulator_as_an_upstream_fits(schemas: tuple[str, str]) -> None:
+    """The manifest of the simulator in examples/kubernetes has only valid objects."""
+    text = (ROOT / "examples" / "kubernetes" / "simulator.yaml").read_text("utf-8")
+    done = kubeconform(text, schemas)
+    assert done.returncode == 0, done.stdout
+    assert f"Valid: {len(objects(text))}, Invalid: 0, Errors: 0, Skipped: 0" in done.stdout

@@ -1,6 +1,5 @@
 """Each command of docs/kubernetes.md is run, or checked against the rendered chart."""
 
-import functools
 import re
 import subprocess
 import sys
@@ -13,26 +12,13 @@ import yaml
 from support import kubernetes_doc as doc
 from support.app import StartApp
 from support.certificates import Mount, Pair
-from support.helm import CHART, helm, objects, pod_specs
+from support.helm import CHART, helm, objects, of_kind, pod_specs
 from support.programs import ROOT, run
 from tokenwire.app import App
 from tokenwire.config.gateway.limits import is_store_url
 from tool import BIN
 
 pytestmark = pytest.mark.tools
-
-DEMO = "helm install tokenwire deploy/helm/tokenwire --set demo.enabled=true"
-
-
-@functools.cache
-def rendered(command: str) -> str:
-    """Return the manifests that an installation command would send to the cluster."""
-    options = doc.rendering_options(command)
-    shown = next((text for name, text in doc.VALUES.items() if name in options), "")
-    options = ["-" if each in doc.VALUES else each for each in options]
-    done = helm("template", doc.RELEASE, "deploy/helm/tokenwire", *options, stdin=shown)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
@@ -46,14 +32,14 @@ def test_every_installation_renders(command: str) -> None:
     """Each installation has the release's name and namespace, and renders a Deployment."""
     assert doc.RELEASE in doc.words(command)
     assert f"--namespace {doc.NAMESPACE}" in command
-    assert "Deployment/tokenwire" in pod_specs(rendered(command))
+    assert "Deployment/tokenwire" in pod_specs(doc.rendered(command))
 
 
 def test_installations_do_what_the_page_says() -> None:
     """The options of each installation change the rendered manifests."""
-    plain = rendered(DEMO)
+    plain = doc.rendered(doc.DEMO)
     for command in doc.INSTALLS[1:]:
-        assert rendered(command) != plain, command
+        assert doc.rendered(command) != plain, command
 
 
 @pytest.mark.parametrize("command", doc.RELEASES)
@@ -65,7 +51,7 @@ def test_commands_on_the_release_are_ones_that_helm_has(command: str) -> None:
     assert release == doc.RELEASE
     assert all(option in known for option in options if option.startswith("--"))
     if subcommand == "test":
-        assert "helm.sh/hook: test" in rendered(DEMO)
+        assert "helm.sh/hook: test" in doc.rendered(doc.DEMO)
 
 
 @pytest.mark.parametrize("command", doc.OBJECTS)
@@ -74,14 +60,16 @@ def test_commands_on_objects_name_ones_that_are_made(command: str) -> None:
     [(kind, name)] = re.findall(r" (\w+)/(\w+)", command)
     found: list[dict[str, Any]] = [
         each
-        for each in objects(rendered(DEMO))
+        for each in objects(doc.rendered(doc.DEMO))
         if each["kind"].lower() == kind and each["metadata"]["name"] == name
     ]
     assert found
     assert f"--namespace {doc.NAMESPACE}" in command
     if "port-forward" in command:
         [pod] = [
-            pod for at, pod in pod_specs(rendered(DEMO)).items() if at == "Deployment/tokenwire"
+            pod
+            for at, pod in pod_specs(doc.rendered(doc.DEMO)).items()
+            if at == "Deployment/tokenwire"
         ]
         ports = [port["containerPort"] for port in pod["containers"][0]["ports"]]
         assert int(doc.words(command)[3]) in ports
@@ -92,7 +80,9 @@ def test_the_secret_is_the_one_that_is_mounted(command: str) -> None:
     """The command creates the Secret name and key that the installation with an API key mounts."""
     name = doc.words(command)[4]
     [install] = [each for each in doc.INSTALLS if f"apiKey.existingSecret.name={name} " in each]
-    [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
+    [(_, pod)] = [
+        item for item in pod_specs(doc.rendered(install)).items() if "Deployment" in item[0]
+    ]
     [secret] = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
     assert f"secret generic {secret['secretName']} " in command
     [item] = secret["items"]
@@ -111,20 +101,28 @@ def test_the_store_is_the_entry_of_its_secret() -> None:
     key, url = literal.removeprefix("--from-literal=").split("=", 1)
     assert is_store_url(url)
     [install] = [each for each in doc.INSTALLS if "limits.yaml" in each]
-    [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
+    [(_, pod)] = [
+        item for item in pod_specs(doc.rendered(install)).items() if "Deployment" in item[0]
+    ]
     [volume] = [each for each in pod["volumes"] if each.get("secret", {}).get("secretName") == name]
     [mount] = [
         each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]
     ]
-    content = yaml.safe_load(doc.VALUES["limits.yaml"])["gatewayFile"]["content"]
-    assert content["limits"]["store"] == f"file:{mount['mountPath']}/{key}"
+    [text] = [
+        each["data"]["gateway.yaml"]
+        for each in objects(doc.rendered(install))
+        if each["kind"] == "ConfigMap" and "gateway.yaml" in each["data"]
+    ]
+    assert yaml.safe_load(text)["limits"]["store"] == f"file:{mount['mountPath']}/{key}"
 
 
 def test_the_certificate_is_the_one_that_is_served() -> None:
     """The TLS Secret is the one that the installation mounts, with the keys from kubectl."""
     [command] = doc.TLS_SECRETS
     [install] = [each for each in doc.INSTALLS if "tls.existingSecret" in each]
-    [(_, pod)] = [item for item in pod_specs(rendered(install)).items() if "Deployment" in item[0]]
+    [(_, pod)] = [
+        item for item in pod_specs(doc.rendered(install)).items() if "Deployment" in item[0]
+    ]
     [volume] = [each["projected"] for each in pod["volumes"] if "projected" in each]
     [source] = volume["sources"]
     assert f"secret tls {source['secret']['name']} --namespace {doc.NAMESPACE} " in command
@@ -158,17 +156,41 @@ def test_the_plain_manifests_build(command: str) -> None:
         check=True,
     )
     assert "Deployment/tokenwire" in pod_specs(built.stdout)
-    [namespace] = doc.NAMESPACES
-    assert namespace == f"kubectl create namespace {doc.NAMESPACE}"
+    assert f"kubectl create namespace {doc.NAMESPACE}" in doc.NAMESPACES
     assert f"--namespace {doc.NAMESPACE}" in command
 
 
 @pytest.mark.parametrize("command", doc.NODES)
 def test_draining_a_node_needs_its_options(command: str) -> None:
     """The pods have an emptyDir, so that draining a node needs the option for it."""
-    [pod] = [pod for name, pod in pod_specs(rendered(DEMO)).items() if "Deployment" in name]
+    [pod] = [pod for name, pod in pod_specs(doc.rendered(doc.DEMO)).items() if "Deployment" in name]
     assert any("emptyDir" in volume for volume in pod["volumes"])
     assert "--delete-emptydir-data" in command
+
+
+def test_a_drained_node_is_freed() -> None:
+    """The node that is drained gets pods again."""
+    [drained], [freed] = doc.NODES, doc.FREED_NODES
+    assert doc.words(freed) == ["kubectl", "uncordon", doc.words(drained)[2]]
+
+
+@pytest.mark.parametrize("command", doc.PODS)
+def test_the_listed_pods_are_those_of_the_release(command: str) -> None:
+    """The selector is a label of the pods."""
+    key, value = doc.words(command)[-1].split("=")
+    [deployment] = of_kind(doc.rendered(doc.DEMO), "Deployment")
+    assert deployment["spec"]["template"]["metadata"]["labels"][key] == value
+    assert f"--namespace {doc.NAMESPACE} --selector" in command
+
+
+def test_the_pod_that_an_uninstallation_leaves_is_deleted() -> None:
+    """The pod that is deleted is that of `helm test`, which Helm keeps until the next one."""
+    [command] = doc.LEFT_PODS
+    [pod] = of_kind(doc.rendered(doc.DEMO), "Pod")
+    assert doc.words(command)[3] == pod["metadata"]["name"]
+    assert f"--namespace {doc.NAMESPACE}" in command
+    policy = pod["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+    assert policy == "before-hook-creation"
 
 
 @pytest.mark.parametrize("command", doc.CLIENTS)
