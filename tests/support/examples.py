@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from support.programs import ROOT
 
@@ -15,14 +16,18 @@ GO_ENVIRONMENT = {"GOPROXY": "off", "GOTOOLCHAIN": "local"}
 """Keeps the go command from the network."""
 
 
+SHORT_TIMEOUT: Final = 4
+"""In seconds; long enough for a busy machine to begin a call."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """The examples of one language, and the status codes as this language writes them."""
 
     program: Callable[[str], tuple[str | Path, ...]]
     """The command of a program: chat, tools, image, structured, cancel or retries."""
-    timeout_of_a_second: str
-    """The option that sets the timeout; in Java of retries alone."""
+    short_timeout: str
+    """The option that sets the timeout to SHORT_TIMEOUT; in Java of retries alone."""
     invalid_argument: str
     unavailable: str
     deadline_exceeded: str
@@ -51,7 +56,7 @@ def go_examples(programs: Path) -> Examples:
     (programs / "examples").rename(programs / "chat")
     return Examples(
         program=lambda name: (programs / name,),
-        timeout_of_a_second="-timeout=1s",
+        short_timeout=f"-timeout={SHORT_TIMEOUT}s",
         invalid_argument="InvalidArgument",
         unavailable="Unavailable",
         deadline_exceeded="DeadlineExceeded",
@@ -64,7 +69,7 @@ def node_examples() -> Examples:
     """Return the Node examples."""
     return Examples(
         program=lambda name: ("node", NODE / f"{'main' if name == 'chat' else name}.js"),
-        timeout_of_a_second="--timeout=1",
+        short_timeout=f"--timeout={SHORT_TIMEOUT}",
         invalid_argument="INVALID_ARGUMENT",
         unavailable="UNAVAILABLE",
         deadline_exceeded="DEADLINE_EXCEEDED",
@@ -78,7 +83,7 @@ def java_examples() -> Examples:
     classes = "target/classes:target/dependency/*".replace("target", str(JAVA / "target"))
     return Examples(
         program=lambda name: ("java", "-cp", classes, f"io.tokenwire.examples.{name.title()}"),
-        timeout_of_a_second="--timeout=1",
+        short_timeout=f"--timeout={SHORT_TIMEOUT}",
         invalid_argument="INVALID_ARGUMENT",
         unavailable="UNAVAILABLE",
         deadline_exceeded="DEADLINE_EXCEEDED",

@@ -65,7 +65,7 @@ async def test_gives_up_at_its_deadline(
     """An answer that does not end is cancelled at the deadline; its text so far remains."""
     upstream.script("tokens 1; stall")
 
-    done = await run(*examples.program("chat"), examples.timeout_of_a_second, app.address, "Hello")
+    done = await run(*examples.program("chat"), examples.short_timeout, app.address, "Hello")
 
     assert done.code == 1
     assert done.stdout.strip()
