@@ -34,6 +34,7 @@ SECRETS: Final[dict[str, dict[str, bytes]]] = {
     "callers": {"authority.pem": CA.cert_pem.bytes()},
     "probe-certificate": _tls_secret("probe"),
     # Nothing listens there, so that the server counts for itself.
+    "team-a": {"caller-key": b"test\n"},
     "redis": {"redis-url": b"rediss://127.0.0.1:1/0\n"},
 }
 

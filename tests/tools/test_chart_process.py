@@ -103,7 +103,7 @@ async def test_a_mounted_gateway_file_is_valid(tmp_path: Path, upstream: DemoUps
     assert "25%     internal/mini" in checked.stdout
 
 
-@pytest.mark.parametrize("name", ["demo", "tls", "mtls", SERVICE_ACCOUNTS])
+@pytest.mark.parametrize("name", ["demo", "tls", "mtls", SERVICE_ACCOUNTS, "limits"])
 async def test_helm_test_gets_its_answer(
     name: str, tmp_path: Path, upstream: DemoUpstream, cluster: IssuerServer
 ) -> None:
@@ -117,12 +117,36 @@ async def test_helm_test_gets_its_answer(
             program, *arguments = pod.command(container, container["command"])
             assert program == "tokenwire"
             assert "--address=dns:///llm-tokenwire.models.svc:50051" in arguments
-            there = [
-                f"--address={server.address}" if each.startswith("--address=") else each
-                for each in arguments
-            ]
-            done = await run_tokenwire(*there)
+            done = await run_tokenwire(*at(server, arguments))
             assert done.code == 0, done.stderr
+
+
+async def test_helm_test_without_a_key_checks_health(
+    tmp_path: Path, upstream: DemoUpstream
+) -> None:
+    """Where callers need a key and it has none, its pod succeeds and says which value gives one."""
+    env = environment_of(Pod(ci("redis"), "Deployment", tmp_path), upstream)
+    pod = Pod(ci("redis"), "Pod", tmp_path)
+    [health] = pod.spec["initContainers"]
+    [answer] = pod.spec["containers"]
+    async with ServerProcess(env=env) as server:
+        done = await run_tokenwire(*at(server, health["command"][1:]))
+        assert done.code == 0, done.stderr
+        program, *arguments = answer["command"]
+        assert program == "python"
+        said = await run(sys.executable, *arguments)
+    assert (said.code, said.stderr) == (0, "")
+    [line] = said.stdout.splitlines()
+    assert line.startswith("No answer was requested, because callers need a key")
+    assert "helmTest.callerKey.existingSecret.name" in line
+
+
+def at(server: ServerProcess, arguments: list[str]) -> list[str]:
+    """Return the arguments of a command, with the address of a server of this machine."""
+    return [
+        f"--address={server.address}" if each.startswith("--address=") else each
+        for each in arguments
+    ]
 
 
 @pytest.mark.parametrize("name", ["everything", "tls", "mtls"])

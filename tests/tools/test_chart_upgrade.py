@@ -14,7 +14,9 @@ pytestmark = pytest.mark.tools
 FIXED = {"Deployment": ("selector",), "Service": ("clusterIP", "type")}
 
 
-@pytest.mark.parametrize("name", ["tls", "gatewayFile", "gatewayFile.serviceAccounts"])
+@pytest.mark.parametrize(
+    "name", ["tls", "gatewayFile", "gatewayFile.serviceAccounts", "helmTest.callerKey"]
+)
 def test_values_of_an_earlier_chart_are_refused_by_name(name: str) -> None:
     """Values without a group that is new, as `--reuse-values` passes them, are rejected."""
     done = helm("template", "llm", CHART, "--values", ci("demo"), "--set", f"{name}=null")

@@ -209,7 +209,7 @@ def test_every_value_that_the_page_names_is_one() -> None:
     """Every chart value that the page names is in the chart's README."""
     readme = (CHART / "README.md").read_text("utf-8")
     named = re.findall(
-        r"`((?:apiKey|autoscaling|certificate|grpcRoute|image|monitoring|networkPolicy|redis(?=\.)|service|tls|topologySpread)[.\w]*)",
+        r"`((?:apiKey|autoscaling|certificate|grpcRoute|helmTest|image|monitoring|networkPolicy|redis(?=\.)|service|tls|topologySpread)[.\w]*)",
         doc.TEXT,
     )
     assert named

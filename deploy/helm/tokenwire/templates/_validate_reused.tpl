@@ -1,7 +1,7 @@
 {{/* `helm upgrade --reuse-values` takes the values of the earlier chart for defaults, so values that
 this chart has added are missing, and templates would fail with a nil pointer or do without. */}}
 {{- define "tokenwire.validateReused" -}}
-{{- range list "tls" "gatewayFile" "gatewayFile.serviceAccounts" "minReadySeconds" }}
+{{- range list "tls" "gatewayFile" "gatewayFile.serviceAccounts" "helmTest.callerKey" "minReadySeconds" }}
 {{- $part := $.Values }}
 {{- range splitList "." . }}
 {{- $part = index $part . }}
