@@ -19,6 +19,7 @@ from support.kube_callers import (
     caller,
     reachable,
     values,
+    values_with_keys,
 )
 from support.kube_simulator import SIMULATOR, simulator
 
@@ -223,6 +224,21 @@ def test_without_redis_calls_are_refused_or_counted_by_each_pod(release: Release
 
     release.namespace.kubectl(*redis, "--replicas=1")
     until(lambda: sum(answered(STREAMS)) == STREAMS, "the pods count together")
+
+
+def test_helm_test_calls_with_the_key_of_a_caller(release: Release) -> None:
+    """`helm test` succeeds where callers need a key: without one it requests no answer."""
+    space, name = release.namespace, "keyed"
+    test = ("test", name, "--logs")
+    space.upgrade(name, **values_with_keys())
+    space.wait_until_ready(1, name)
+    assert "No answer was requested, because callers need a key" in space.helm(*test)
+
+    space.kubectl("create", "secret", "generic", "team", f"--from-literal=key={KEY}")
+    space.upgrade(name, **values_with_keys(callerKey={"existingSecret": {"name": "team"}}))
+    answered = space.helm(*test)
+    assert "built-in demo model" in answered
+    assert "No answer was requested" not in answered
 
 
 def replace_in_file(namespace: Namespace, old: str, new: str) -> None:

@@ -81,6 +81,28 @@ def values(other: str, without_store: str) -> dict[str, Any]:
     }
 
 
+def values_with_keys(**helm_test: Any) -> dict[str, Any]:
+    """Return the values of a release of one pod, whose only callers have keys.
+
+    Args:
+        helm_test: The values of `helmTest`.
+    """
+    return {
+        "replicas": 1,
+        "minReadySeconds": 0,
+        "settings": {"TOKENWIRE_DRAIN_SECONDS": 0, "TOKENWIRE_GRACE_SECONDS": 1},
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "gatewayFile": {
+            "content": {
+                "upstreams": {"simulator": {"base_url": f"http://{SIMULATOR}:8080/v1"}},
+                "models": {"demo": {"routes": "simulator/demo"}},
+                "callers": {"team": {"keys": [hash_of(KEY)]}},
+            },
+        },
+        "helmTest": helm_test,
+    }
+
+
 def named(namespace: str) -> dict[str, Any]:
     """Return a selector of a namespace."""
     return {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
