@@ -32,8 +32,8 @@ def adapted(line: str, release: str, namespace: str) -> list[str]:
             words[at] = release
         elif word.endswith((f"deployment/{RELEASE}", f"service/{RELEASE}")):
             words[at] = f"{word.removesuffix(RELEASE)}{release}-{RELEASE}"
-        elif word == f"app.kubernetes.io/instance={RELEASE}":
-            words[at] = f"app.kubernetes.io/instance={release}"
+        elif word.split(",")[0] == f"app.kubernetes.io/instance={RELEASE}":
+            words[at] = word.replace(RELEASE, release, 1)
         elif word == NAMESPACE and words[at - 1] == "--namespace":
             words[at] = namespace
     return words
