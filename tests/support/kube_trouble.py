@@ -53,7 +53,10 @@ RELEASES: Final[dict[str, dict[str, Any]]] = {
     "memory": DEMO_MODEL
     | {"resources": {"requests": {"memory": "40Mi"}, "limits": {"memory": "40Mi"}}},
     "probes": DEMO_MODEL
-    | {"listenHost": "127.0.0.1", "probes": {"startup": {"failureThreshold": 5}}},
+    | {
+        "listenHost": "127.0.0.1",
+        "probes": {"startup": {"timeoutSeconds": 5, "failureThreshold": 5}},
+    },
 }
 """The values of each release, which come after those of FAST."""
 
