@@ -1,14 +1,19 @@
 """A call takes its turn to write before it reads the tokens of the message."""
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
+import grpc
 import pytest
 from aiohttp.streams import StreamReader
 
 from support.world import World, open_world
 from tokenwire.server.write_pacer import WritePacer
 from tokenwire.v1 import chatgpt_pb2 as pb
+
+Call: TypeAlias = "grpc.aio.UnaryStreamCall[Any, Any]"
 
 
 class HeldPacer(WritePacer):
@@ -55,6 +60,25 @@ async def reach(world: World, name: str) -> None:
     world.upstream.barrier(name).release()
 
 
+@asynccontextmanager
+async def begun(
+    monkeypatch: pytest.MonkeyPatch, plan: str, **settings: Any
+) -> AsyncIterator[tuple[World, Call, AsyncIterator[pb.Answer]]]:
+    """Start a server and a call that has got its first Answer, `a`."""
+    async with open_world(monkeypatch, **settings) as world:
+        world.upstream.script(plan)
+        call = world.send()
+        answers = aiter(call)
+        assert (await anext(answers)).content == "a"
+        yield world, call, answers
+
+
+async def wait_for_turn(world: World, pacer: HeldPacer) -> None:
+    """Let the upstream send `b`, which then waits for its turn to be written."""
+    await reach(world, "b")
+    await pacer.waited.wait()
+
+
 async def test_tokens_that_arrive_during_the_wait_leave_in_one_answer(
     monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
 ) -> None:
@@ -68,17 +92,11 @@ async def test_tokens_that_arrive_during_the_wait_leave_in_one_answer(
         return feed(self, data, *more)
 
     monkeypatch.setattr(StreamReader, "feed_data", feed_data)
-    async with open_world(monkeypatch) as world:
+    plan = "text a; barrier b; text b; barrier c; text c; barrier end; finish; done"
+    async with begun(monkeypatch, plan) as (world, _, answers):
         [pacer] = pacers
-        world.upstream.script(
-            "text a; barrier b; text b; barrier c; text c; barrier end; finish; done"
-        )
-        call = world.send()
-        answers = aiter(call)
-        assert (await anext(answers)).content == "a"
         pacer.hold()
-        await reach(world, "b")
-        await pacer.waited.wait()
+        await wait_for_turn(world, pacer)
         await reach(world, "c")
         await fed.wait()
         pacer.release()
@@ -99,8 +117,7 @@ async def test_a_first_message_does_not_wait(
         answers = aiter(call)
         assert (await anext(answers)).content == "a"
         assert not pacer.waited.is_set()
-        await reach(world, "b")
-        await pacer.waited.wait()
+        await wait_for_turn(world, pacer)
         pacer.release()
         assert "".join([answer.content async for answer in answers]) == "b"
 
@@ -109,15 +126,11 @@ async def test_a_wait_for_the_turn_is_not_the_upstreams(
     monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
 ) -> None:
     """A call that waits for its turn longer than the idle timeout does not fail."""
-    async with open_world(monkeypatch, idle_timeout_seconds=0.05) as world:
+    plan = "text a; barrier b; text b; finish; done"
+    async with begun(monkeypatch, plan, idle_timeout_seconds=0.05) as (world, _, answers):
         [pacer] = pacers
-        world.upstream.script("text a; barrier b; text b; finish; done")
-        call = world.send()
-        answers = aiter(call)
-        assert (await anext(answers)).content == "a"
         pacer.hold()
-        await reach(world, "b")
-        await pacer.waited.wait()
+        await wait_for_turn(world, pacer)
         loop = asyncio.get_running_loop()
         over = loop.create_future()
         loop.call_later(0.1, over.set_result, None)
@@ -130,15 +143,11 @@ async def test_a_caller_that_leaves_while_it_waits_for_its_turn(
     monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer]
 ) -> None:
     """Its call ends at once, and the turns go on for others."""
-    async with open_world(monkeypatch) as world:
+    plan = "text a; barrier b; text b; stall"
+    async with begun(monkeypatch, plan) as (world, call, _):
         [pacer] = pacers
-        world.upstream.script("text a; barrier b; text b; stall")
-        call = world.send()
-        answers = aiter(call)
-        assert (await anext(answers)).content == "a"
         pacer.hold()
-        await reach(world, "b")
-        await pacer.waited.wait()
+        await wait_for_turn(world, pacer)
         call.cancel()
         await world.upstream.wait_until_idle()
         pacer.release()

@@ -16,10 +16,10 @@ LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|\[::1\]|ipv4:127(\.\d{1,3}){3}|ipv6:\[
 """The loopback hosts in gRPC targets."""
 
 MAX_ATTEMPTS = 5
+"""The limit of gRPC Core, which reduces larger values without an error."""
 DEFAULT_ATTEMPTS = 4
 """The default. The waits in between take more than a second together, in which a server that stops
 rejects calls and closes its connections."""
-"""The limit of gRPC Core, which reduces larger values without an error."""
 
 
 def open_channel(

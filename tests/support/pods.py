@@ -33,8 +33,8 @@ SECRETS: Final[dict[str, dict[str, bytes]]] = {
     "server-certificate": _tls_secret("answers.internal"),
     "callers": {"authority.pem": CA.cert_pem.bytes()},
     "probe-certificate": _tls_secret("probe"),
-    # Nothing listens there, so that the server counts for itself.
     "team-a": {"caller-key": b"test\n"},
+    # Nothing listens there, so that the server counts for itself.
     "redis": {"redis-url": b"rediss://127.0.0.1:1/0\n"},
 }
 

@@ -83,9 +83,8 @@ class Relay:
         self, message: Message, call: CallRecord, context: Context, before: Message | None = None
     ) -> None:
         """Write the last message, and another one before it if there is one."""
-        turn = call.turn or self._write_pacer.turn()
-        if turn.must_wait():
-            await turn.wait()
+        if call.turn and call.turn.must_wait():
+            await call.turn.wait()
         # The answer is complete: the time limit only ends the wait and does not fail the call.
         call.deadline.begin_write(self._reader_seconds)
         call.answers_sent += 1
