@@ -64,7 +64,7 @@ async def test_a_short_body_is_broken() -> None:
         assert await ending_of(server.stub.CountTokens(HELLO)) == BROKEN
 
 
-TIMEOUTS = {"first_token_timeout_seconds": 0.3, "idle_timeout_seconds": 0.3}
+TIMEOUTS = {"first_token_timeout_seconds": 0.5, "idle_timeout_seconds": 0.5}
 SPACES: list[Piece] = [b" ", Pause(0.1)] * 9
 TIMED_OUT = ("UNAVAILABLE", "UPSTREAM_TIMEOUT")
 

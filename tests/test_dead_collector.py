@@ -114,7 +114,7 @@ async def test_what_does_not_fit_is_counted(
         await make_calls(app, 2)
         await slow.asked.wait()
         await make_calls(app, 8)
-        await within(1, "counted", lambda: lost(app, "queue") == 20 - 4 - 4)
+        await within(10, "counted", lambda: lost(app, "queue") == 20 - 4 - 4)
         assert [entry for entry in stream.entries if entry["event"] != "call ended"] == []
     slow.released.set()
     await app.stop(grace_seconds=0)

@@ -161,7 +161,7 @@ async def test_a_model_that_ignores_the_length() -> None:
 
 
 SPACES: list[Piece] = [b" ", Pause(0.1)] * 9
-TIMEOUTS = {"first_token_timeout_seconds": 0.3, "idle_timeout_seconds": 0.3}
+TIMEOUTS = {"first_token_timeout_seconds": 0.5, "idle_timeout_seconds": 0.5}
 TIMED_OUT = ("UNAVAILABLE", "UPSTREAM_TIMEOUT")
 
 

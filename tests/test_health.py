@@ -77,12 +77,12 @@ async def test_watches_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: S
         assert await stub.Watch(request).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (await stub.Check(request)).status == SERVING
         held.pop().cancel()
-        await within(1, "one has left", lambda: watches(app) == 1)
+        await within(10, "one has left", lambda: watches(app) == 1)
         held.append(stub.Watch(request))
         assert (await held[-1].read()).status == SERVING
         for watch in held:
             watch.cancel()
-        await within(1, "all have left", lambda: watches(app) == 0)
+        await within(10, "all have left", lambda: watches(app) == 0)
 
 
 @pytest.mark.parametrize("method", ["Check", "Watch"])

@@ -87,7 +87,7 @@ async def test_what_held_up_a_call_is_in_its_line(
             await upstream.barrier("hold").reached()
             call = stub.Send(pb.Message(content="hello"), metadata=metadata)
             length = "tokenwire_queue_length"
-            await within(1, "queued", lambda: app.metrics.registry.get_sample_value(length) == 1)
+            await within(10, "queued", lambda: app.metrics.registry.get_sample_value(length) == 1)
             upstream.barrier("hold").release()
             await first
             await collect(call)

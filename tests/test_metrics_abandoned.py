@@ -123,5 +123,5 @@ async def test_a_caller_who_does_not_read_is_no_part_of_it(
         await visit.reached(call)
         call.cancel()
         await world.upstream.wait_closed(visit.connection)
-        await within(2, "counted", lambda: '"CANCELLED"' in world.log.getvalue())
+        await within(10, "counted", lambda: '"CANCELLED"' in world.log.getvalue())
         assert await waits(world.app) == {}

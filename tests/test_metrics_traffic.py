@@ -158,7 +158,7 @@ async def test_a_full_service_is_visible(start_app: StartApp, upstream: DemoUpst
         await upstream.barrier("hold").reached()
         waiting = stub.Send(HELLO)
         length = "tokenwire_queue_length"
-        await within(1, "queued", lambda: app.metrics.registry.get_sample_value(length) == 1)
+        await within(10, "queued", lambda: app.metrics.registry.get_sample_value(length) == 1)
         await failure_of(stub.Send(HELLO))
         full = await read(app)
         upstream.barrier("hold").release()

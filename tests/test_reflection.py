@@ -137,7 +137,7 @@ async def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch, start_app: S
         for version in (V1, V1ALPHA):
             assert await open_stream(channel, version).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         held[0].cancel()
-        await within(1, "one has left", lambda: streams(app) == 1)
+        await within(10, "one has left", lambda: streams(app) == 1)
         held[0] = await answered_stream(channel, V1)
         for stream in held:
             await stream.done_writing()
@@ -150,7 +150,7 @@ async def test_a_large_request_ends_its_stream(channel: grpc.aio.Channel, app: A
     stream = open_stream(channel)
     await stream.write(pb.ServerReflectionRequest(file_by_filename="x" * 4_096))
     assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT
-    await within(1, "the stream is gone", lambda: streams(app) == 0)
+    await within(10, "the stream is gone", lambda: streams(app) == 0)
 
 
 async def answered_stream(channel: grpc.aio.Channel, version: str) -> Any:

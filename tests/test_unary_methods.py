@@ -109,7 +109,7 @@ async def test_an_upstream_that_is_silent(
     method: UnaryMethod, start_app: StartApp, upstream: DemoUpstream
 ) -> None:
     """No byte within the timeout is UPSTREAM_TIMEOUT, and the connection is closed."""
-    app = await start_app(first_token_timeout_seconds=0.2, **method.settings)
+    app = await start_app(first_token_timeout_seconds=0.5, **method.settings)
     upstream.script("stall")
     async with stub_of(app) as stub:
         assert await ending_of(method.call(stub)) == ("UNAVAILABLE", "UPSTREAM_TIMEOUT")

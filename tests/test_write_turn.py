@@ -127,13 +127,13 @@ async def test_a_wait_for_the_turn_is_not_the_upstreams(
 ) -> None:
     """A call that waits for its turn longer than the idle timeout does not fail."""
     plan = "text a; barrier b; text b; finish; done"
-    async with begun(monkeypatch, plan, idle_timeout_seconds=0.05) as (world, _, answers):
+    async with begun(monkeypatch, plan, idle_timeout_seconds=0.5) as (world, _, answers):
         [pacer] = pacers
         pacer.hold()
         await wait_for_turn(world, pacer)
         loop = asyncio.get_running_loop()
         over = loop.create_future()
-        loop.call_later(0.1, over.set_result, None)
+        loop.call_later(0.6, over.set_result, None)
         await over
         pacer.release()
         assert "".join([answer.content async for answer in answers]) == "b"

@@ -145,7 +145,7 @@ TIMEOUTS = {
 async def test_timeouts(start_app: StartApp, upstream: DemoUpstream, plan: str) -> None:
     """An upstream that is silent ends a call as it ends one of `Send`."""
     app = await start_app(
-        protocols="aiplatform", first_token_timeout_seconds=0.2, idle_timeout_seconds=0.2
+        protocols="aiplatform", first_token_timeout_seconds=0.5, idle_timeout_seconds=0.5
     )
     async with aiplatform_stub(app.address) as stub:
         for call in all_forms(stub):

@@ -19,7 +19,7 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
 
 BODY = "message=canary-body"
-LIMITS = {"first_token_timeout_seconds": 0.5, "idle_timeout_seconds": 0.5}
+LIMITS = {"first_token_timeout_seconds": 1, "idle_timeout_seconds": 1}
 
 
 @pytest.fixture(params=list(PATHS))

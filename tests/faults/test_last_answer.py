@@ -10,7 +10,7 @@ import pytest
 
 from support import http2
 from support.app import MODEL
-from support.world import World, open_world, within
+from support.world import World, count_tasks, open_world, within
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.v1 import chatgpt_pb2 as pb
 
@@ -140,13 +140,13 @@ async def test_row_34_a_reader_that_stalls_within_the_last_write_and_leaves(
 ) -> None:
     """After the call has released its slot, nothing of it is left when its caller leaves."""
     async with open_world(monkeypatch, reader_timeout_seconds=0.2) as world:
-        tasks = len(asyncio.all_tasks())
+        tasks = count_tasks()
         world.log.truncate(0)
         async with last_write(world, plan) as (caller, _):
             await ended(world)
-            assert len(asyncio.all_tasks()) > tasks
+            assert count_tasks() > tasks
             await caller.send(http2.reset(1))
-            await within(5, "nothing left", lambda: len(asyncio.all_tasks()) <= tasks)
+            await within(5, "nothing left", lambda: count_tasks() <= tasks)
         await world.check_all([OK])
 
 

@@ -106,11 +106,11 @@ async def test_rows_31_and_32_in_the_queue(
         queued = world.send(timeout=0.3 if ending is DEADLINE_EXCEEDED else None)
         registry = world.app.metrics.registry
         length = "tokenwire_queue_length"
-        await within(1, "queued", lambda: registry.get_sample_value(length) == 1)
+        await within(10, "queued", lambda: registry.get_sample_value(length) == 1)
         if ending is CANCELLED:
             queued.cancel()
         assert await queued.code() is ending
-        await within(1, "not queued", lambda: registry.get_sample_value(length) == 0)
+        await within(10, "not queued", lambda: registry.get_sample_value(length) == 0)
         assert world.upstream.requests_seen == requests
         first.cancel()
         await visit.seconds_open_after(time.monotonic())
@@ -148,7 +148,7 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
         await asyncio.sleep(0.2)
         assert count_descriptors() == before + 2
         call.cancel()
-        await within(1, "our side closed", lambda: count_descriptors() == before + 1)
+        await within(10, "our side closed", lambda: count_descriptors() == before + 1)
         over.set()
         await world.check(CANCELLED)
 

@@ -65,7 +65,7 @@ async def test_row_34_first_answer_stalls(monkeypatch: pytest.MonkeyPatch) -> No
         options = (("grpc.http2.bdp_probe", 0),)
         async with grpc.aio.insecure_channel(world.app.address, options=options) as channel:
             call = chatgpt_pb2_grpc.ChatgptStub(channel).Send(pb.Message(content=PROMPT), timeout=5)
-            await within(2, "ended", lambda: "SLOW_CONSUMER" in world.log.getvalue())
+            await within(10, "ended", lambda: "SLOW_CONSUMER" in world.log.getvalue())
             [answer], error = await ending_of(call)
         assert len(answer.content) == 900_000
         assert (error.code(), reason_of(error)) == SLOW_CONSUMER

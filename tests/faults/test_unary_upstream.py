@@ -115,7 +115,7 @@ async def test_row_2_reset(world: World, method: UnaryMethod) -> None:
 
 async def test_row_3_silence(monkeypatch: pytest.MonkeyPatch, method: UnaryMethod) -> None:
     """No response within the limit is UPSTREAM_TIMEOUT."""
-    limits = {"first_token_timeout_seconds": 0.3, "idle_timeout_seconds": 0.3}
+    limits = {"first_token_timeout_seconds": 0.5, "idle_timeout_seconds": 0.5}
     async with open_world(monkeypatch, **SETTINGS, **limits) as world:
         world.upstream.script("stall")
         ending = (UNAVAILABLE, "UPSTREAM_TIMEOUT")

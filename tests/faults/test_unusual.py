@@ -152,7 +152,7 @@ async def test_row_19_stall_after_finish_reason(
     monkeypatch: pytest.MonkeyPatch, begin: str
 ) -> None:
     """A complete answer whose usage never arrives ends soon, and succeeds after any timeout."""
-    times = {"idle_timeout_seconds": 0.3, "first_token_timeout_seconds": 0.3}
+    times = {"idle_timeout_seconds": 0.5, "first_token_timeout_seconds": 0.5}
     async with open_world(monkeypatch, **times) as world:
         started = time.monotonic()
         answers = await world.succeeds(f"{begin}; finish; stall")

@@ -52,8 +52,8 @@ class Ledger(logging.Handler):
         calls = list(calls)
         endings = [(method, code, reason or code) for method, (code, reason) in calls]
         expected = Counter((method.name, code, reason) for method, code, reason in endings)
-        await within(1, "nothing in flight", self._is_idle)
-        await within(1, "each call has a line", lambda: Counter(self._lines) == expected)
+        await within(10, "nothing in flight", self._is_idle)
+        await within(10, "each call has a line", lambda: Counter(self._lines) == expected)
         self._lines.clear()
         self._check_metrics(endings)
         recorded = +Counter(

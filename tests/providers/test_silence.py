@@ -40,13 +40,13 @@ async def test_nothing_listens(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> N
     assert (answers, error.code(), reason_of(error)) == ([], UNAVAILABLE, "UPSTREAM_UNREACHABLE")
 
 
-async def test_a_stall(wire: Wire, upstream: Player) -> None:
+async def test_a_stall(wire: Wire, impatient: Player) -> None:
     """An upstream that stalls is given up, before the headers, the first token and later."""
     forever = asyncio.Event()
     for pieces in ([forever], wire.answer(forever), wire.answer(*wire.body(), forever)):
-        got = await upstream.play(pieces)
+        got = await impatient.play(pieces)
         assert got == Got("", "UPSTREAM_TIMEOUT", UNAVAILABLE)
-    got = await upstream.play(wire.answer(*wire.body("half"), forever))
+    got = await impatient.play(wire.answer(*wire.body("half"), forever))
     assert got == Got("half", "UPSTREAM_IDLE_TIMEOUT", ABORTED)
 
 
@@ -56,17 +56,17 @@ async def test_a_stall_after_the_end(wire: Wire, upstream: Player) -> None:
     assert got == Got("all", usage=(3, 2, 0, 0))
 
 
-async def test_reasoning_is_progress(wire: Wire, upstream: Player) -> None:
+async def test_reasoning_is_progress(wire: Wire, impatient: Player) -> None:
     """Reasoning moves the time limits, is never text, and is shown on demand."""
-    pause = Pause(0.2)
+    pause = Pause(0.3)
     body = wire.answer(*[each for _ in range(5) for each in (wire.thought("hm "), pause)])
     whole = [*body, *wire.body("42"), wire.end()]
-    assert await upstream.play(whole) == Got("42", usage=(3, 2, 0, 0))
-    assert "".join(answer.reasoning for answer in upstream.answers) == ""
+    assert await impatient.play(whole) == Got("42", usage=(3, 2, 0, 0))
+    assert "".join(answer.reasoning for answer in impatient.answers) == ""
     shown = pb.Message(content="hello", reasoning=pb.Reasoning(show=True))
-    await upstream.play(whole, shown)
-    assert "".join(answer.reasoning for answer in upstream.answers) == "hm " * 5
-    got = await upstream.play([*body, asyncio.Event()])
+    await impatient.play(whole, shown)
+    assert "".join(answer.reasoning for answer in impatient.answers) == "hm " * 5
+    got = await impatient.play([*body, asyncio.Event()])
     assert got == Got("", "UPSTREAM_IDLE_TIMEOUT", ABORTED)
 
 
