@@ -28,7 +28,7 @@ def commands(name: str) -> str:
 
 def targets(text: str) -> set[str]:
     """Return the targets of all lines that run make."""
-    lines = re.findall(r"^make ([\w -]+?)(?: &)?$", text, re.MULTILINE)
+    lines = re.findall(r"^(?:run_)?make ([\w -]+?)(?: &)?$", text, re.MULTILINE)
     return {target for line in lines for target in line.split()}
 
 
