@@ -74,7 +74,7 @@ async def test_prices_are_those_of_the_settings(start_app: StartApp) -> None:
 async def test_a_model_is_not_serving_where_health_says_so(app: App) -> None:
     """`serving` follows the health service."""
     assert [model.serving for model in (await listed(app)).models] == [True]
-    app._health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
+    app.components.health.set_status(health_pb2.HealthCheckResponse.NOT_SERVING)
     assert [model.serving for model in (await listed(app)).models] == [False]
 
 

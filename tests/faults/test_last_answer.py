@@ -40,7 +40,7 @@ async def last_write(
         await world.upstream.barrier("read").reached()
         if window:
             await caller.reader.readuntil(TEXT)
-        [watchdog] = world.app._outcome._running
+        [watchdog] = world.app.components.outcome._running
         world.upstream.barrier("read").release()
         await world.upstream.wait_until_idle()
         await within(5, "the last Answer being written", lambda: watchdog.writing)
@@ -174,7 +174,7 @@ async def test_row_41_the_grace_ends_while_usage_is_waited_for(
         world.upstream.script("text a; finish; barrier usage; usage 5 7; done")
         call = asyncio.create_task(world.ended(world.send()))
         await world.upstream.barrier("usage").reached()
-        [watchdog] = world.app._outcome._running
+        [watchdog] = world.app.components.outcome._running
         stopping = asyncio.create_task(world.app.drain())
         loop = asyncio.get_running_loop()
         await within(5, "the grace is over", lambda: watchdog.end <= loop.time())

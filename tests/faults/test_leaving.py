@@ -84,7 +84,7 @@ async def test_row_31_tokens_whose_write_is_blocked(world: World) -> None:
         await world.upstream.barrier(f"token-{number}").reached()
         # Allow time to read the token, because a blocked write cannot be observed.
         await asyncio.sleep(0.1)
-        [watchdog] = world.app._outcome._running
+        [watchdog] = world.app.components.outcome._running
         if watchdog._error is SlowConsumer:
             break
         world.upstream.barrier(f"token-{number}").release()
@@ -156,7 +156,7 @@ async def test_row_31_while_the_prompt_is_sent(monkeypatch: pytest.MonkeyPatch) 
 async def test_row_31_cancel_9_s_before_a_deadline_of_15_minutes(world: World) -> None:
     """A cancellation long before the deadline is CANCELLED, however long the deadline is."""
     begun: list[CallRecord] = []
-    world.app._outcome._on_start = begun.append
+    world.app.components.outcome._on_start = begun.append
     visit = Visit(world, "mid-stream")
     call = world.send(timeout=9)
     await visit.reached(call)

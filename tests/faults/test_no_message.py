@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2
 from support import http2
 from support.helpers import reason_of, sample
 from support.world import World, open_world, within
-from tokenwire import app
+from tokenwire import components
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SEND = "/openai.Chatgpt/Send"
@@ -109,7 +109,7 @@ async def test_row_47_the_caller_leaves(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_row_47_no_more_in_all_than_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting calls are limited in number; those that have waited longest are ended first."""
-    monkeypatch.setattr(app, "MIN_HELD_CALLS", 20)
+    monkeypatch.setattr(components, "MIN_HELD_CALLS", 20)
     async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=20) as world:
         async with (
             http2.connect(world.app.address) as caller,
@@ -144,7 +144,7 @@ async def test_row_35_a_crowd_at_a_small_server(monkeypatch: pytest.MonkeyPatch)
 
 async def test_row_47_health_is_checked_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Health checks without a message do not prevent the answer to a complete one."""
-    monkeypatch.setattr(app, "MIN_HELD_CALLS", 5)
+    monkeypatch.setattr(components, "MIN_HELD_CALLS", 5)
     async with open_world(monkeypatch, request_timeout_seconds=HOUR, max_streams=5) as world:
         async with http2.connect(world.app.address) as caller:
             await caller.send(*(http2.call(each, CHECK) for each in range(1, 101, 2)))

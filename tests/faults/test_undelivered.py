@@ -10,7 +10,7 @@ from support import http2
 from support.health import SERVING, health_of
 from support.helpers import sample
 from support.world import World, count_tasks, open_world, within
-from tokenwire import app
+from tokenwire import components
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SLOW_CONSUMER = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
@@ -97,7 +97,7 @@ async def test_row_52_the_stream_alone_is_reset(monkeypatch: pytest.MonkeyPatch)
 async def test_row_52_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of undelivered statuses is limited, however long the reader's timeout is."""
     limits = {"max_streams": 5, "reader_timeout_seconds": HOUR, "stream_timeout_seconds": 1}
-    monkeypatch.setattr(app, "MIN_HELD_CALLS", 5)
+    monkeypatch.setattr(components, "MIN_HELD_CALLS", 5)
     async with open_world(monkeypatch, **limits) as world:
         async with http2.connect(world.app.address, window=0) as caller:
             plan = message("tokens 1; stall")

@@ -168,7 +168,7 @@ async def test_a_package_with_its_own_client(subtests: pytest.Subtests) -> None:
         chat_model = ChatOllama(model="m", base_url=upstream.base_url.removesuffix("/v1"))
         model = LangChainModel(chat_model, Timeouts(first_token=5, idle=5))
         async with App(loaded, model) as app, grpc.aio.insecure_channel(app.address) as channel:
-            player = Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+            player = Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app.components.model)
             for pieces, message, expected in OTHERS:
                 with subtests.test(expected=expected):
                     message.content = "hello"

@@ -48,7 +48,7 @@ async def provider_player(
             App(config.load(**(values | settings))) as app,
             grpc.aio.insecure_channel(app.address) as channel,
         ):
-            yield Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+            yield Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app.components.model)
 
 
 async def check_lacking(upstream: Player, message: pb.Message, field: str) -> None:

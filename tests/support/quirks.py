@@ -156,6 +156,6 @@ async def player(**settings: Any) -> AsyncIterator[Player]:
             App(config.load(**(values | settings))) as app,
             grpc.aio.insecure_channel(app.address) as channel,
         ):
-            player = Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app._model)
+            player = Player(upstream, chatgpt_pb2_grpc.ChatgptStub(channel), app.components.model)
             player.address = app.address
             yield player

@@ -62,7 +62,7 @@ class RawServer:
 
     def save_up(self) -> None:
         """Fill the retry budget."""
-        model: Any = self.app._model
+        model: Any = self.app.components.model
         for _ in range(RETRY_COST):
             model._budget.deposit()
 

@@ -11,7 +11,7 @@ from tokenwire_demo import DemoUpstream
 
 async def test_a_shutdown_may_be_retried_elsewhere(xai_app: App, xai: XaiStubs) -> None:
     """A call that a stopping server rejects has no trailer against a retry."""
-    xai_app._outcome.end_all()
+    xai_app.components.outcome.end_all()
     error = await error_of(xai.chat.GetCompletion(asked()))
     assert reason_of(error) == "SERVER_SHUTTING_DOWN"
     assert pushback_of(error) is None
