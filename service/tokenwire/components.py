@@ -110,7 +110,7 @@ class Components:
         self.health = HealthServicer(
             self._services,
             self.metrics.set_watches,
-            self.metrics.note_call,
+            self.metrics.calls.note_call,
         )
         self.reloader: GatewayReloader | None = None
         if offer.gateway:
@@ -130,11 +130,11 @@ class Components:
         if settings.load_reports != "off":
             self._load = LoadMeter(settings.max_streams, in_calls=settings.load_reports == "calls")
         self.outcome = OutcomeInterceptor(
-            on_start=self.metrics.start,
+            on_start=self.metrics.calls.start,
             observers=(
                 self._spans.end,
                 annotate_span,
-                self.metrics.observe,
+                self.metrics.calls.observe,
                 log_call,
                 *((self.usage.observe,) if self.usage else ()),
                 *((self._load.observe,) if self._load else ()),

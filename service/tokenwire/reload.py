@@ -139,7 +139,7 @@ def reloader(offer: GatewayOffer, metrics: Metrics, health: HealthServicer) -> G
 
     def export() -> None:
         catalog = offer.catalog
-        metrics.set_models(catalog.defaults.model_names, catalog.prices)
+        metrics.calls.set_models(catalog.defaults.model_names, catalog.prices)
         caller_metrics.set_callers({*catalog.callers.by_name} if catalog.callers else set())
         limit_metrics.set_callers(offer.caller_limits, offer.limiter.used)
         store_metrics.export(wanted=offer.loaded.store_url is not None)

@@ -103,7 +103,7 @@ class LoadShedder:
         self._admission.note_rejected(key)
         code = self._status.code
         caller = key.name if key.is_caller else None
-        self._metrics.count_shed(method, code.name, ServerOverloaded.reason, caller)
+        self._metrics.calls.count_shed(method, code.name, ServerOverloaded.reason, caller)
         if not self._unreported:
             asyncio.get_running_loop().call_later(REPORT_INTERVAL_SECONDS, self._report)
         self._unreported += 1

@@ -1,7 +1,6 @@
-"""Records the metrics: for a call once at its start and once at its end, never per token."""
+"""Counts calls: each once at its start and once at its end, never per token."""
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from tokenwire.core.attempts import Cause
@@ -12,31 +11,24 @@ from tokenwire.observability.metrics.by_method import MethodSeries
 from tokenwire.observability.metrics.by_model import ModelSeries
 from tokenwire.observability.metrics.callers import CallerMetrics
 from tokenwire.observability.metrics.declarations import Declarations
-from tokenwire.observability.metrics.issuers import IssuerMetrics
-from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase, SpanDropReason
-from tokenwire.observability.metrics.limit_store import LimitStoreMetrics
+from tokenwire.observability.metrics.labels import OTHER_MODEL, Outcome, Phase
 from tokenwire.observability.metrics.limits import LimitMetrics
 from tokenwire.observability.metrics.removed_names import RemovedNames
-from tokenwire.observability.metrics.routes import RouteMetrics
 from tokenwire.observability.metrics.tls import TlsMetrics
-from tokenwire.observability.metrics.usage import UsageMetrics
 
 OK: Final = "OK"
 
 
-class Metrics:
-    """The metrics of the process.
+class CallMetrics:
+    """The metrics of calls.
 
     Args:
+        declared: The metrics.
         methods: The methods that are served.
         endings: The status and reason of each possible failure of a call.
-        models: See `set_models`.
         provider: The provider's name in OpenTelemetry's conventions.
-        priced: See `set_models`.
 
     Attributes:
-        registry: The registry of all metrics, for exposition.
-        port: The metrics of the metrics port.
         tls: The metrics of TLS; None without TLS.
         callers: The metrics of callers; None without a gateway file.
         limits: The metrics of callers' limits; None without a gateway file.
@@ -44,15 +36,11 @@ class Metrics:
 
     def __init__(
         self,
+        declared: Declarations,
         methods: Iterable[Method],
         endings: Iterable[tuple[str, str]],
-        models: Collection[str],
-        provider: str = "openai",
-        priced: Collection[str] = (),
+        provider: str,
     ) -> None:
-        declared = Declarations()
-        self.registry = declared.registry
-        self.port = declared.port
         self._declared = declared
         self.tls: TlsMetrics | None = None
         self.callers: CallerMetrics | None = None
@@ -60,7 +48,6 @@ class Metrics:
         self._provider = provider
         self._models: dict[str, ModelSeries] = {}
         self._removed_models = RemovedNames(self._drop_model)
-        self.set_models(models, priced)
         self._other = ModelSeries(declared, OTHER_MODEL, provider)
         self._methods = {method: MethodSeries(declared, method) for method in methods}
         # Looked up now, so that every series exists at 0 before its first event.
@@ -70,9 +57,6 @@ class Metrics:
         self._cancelled = {phase: declared.cancelled.labels(phase.value) for phase in Phase}
         self._connection_failures = {
             cause: declared.connection_failures.labels(cause.value) for cause in Cause
-        }
-        self._spans_dropped = {
-            reason: declared.spans_dropped.labels(reason.value) for reason in SpanDropReason
         }
 
     def set_models(self, models: Collection[str], priced: Collection[str]) -> None:
@@ -96,91 +80,10 @@ class Metrics:
         del self._models[name]
         self._declared.remove_model(name)
 
-    def watch_tasks_of(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Export the number of tasks of `loop`, counted at each scrape."""
-        self._declared.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
-
-    def with_tls(self) -> TlsMetrics:
-        """Add and return the metrics of TLS."""
-        self.tls = TlsMetrics(self.registry)
-        return self.tls
-
-    def with_callers(self) -> CallerMetrics:
-        """Add and return the metrics of callers."""
-        self.callers = CallerMetrics(self.registry)
-        return self.callers
-
-    def with_limits(self) -> LimitMetrics:
-        """Add and return the metrics of callers' limits."""
-        self.limits = LimitMetrics(self.registry)
-        return self.limits
-
-    def with_limit_store(self) -> LimitStoreMetrics:
-        """Add and return the metrics of the store of limits."""
-        return LimitStoreMetrics(self.registry)
-
-    def with_usage(self) -> UsageMetrics:
-        """Add and return the metrics of usage records."""
-        return UsageMetrics(self.registry)
-
-    def with_issuers(self) -> IssuerMetrics:
-        """Add and return the metrics of token issuers."""
-        return IssuerMetrics(self.registry)
-
-    def with_routes(self) -> RouteMetrics:
-        """Add and return the metrics of routes."""
-        return RouteMetrics(self.registry)
-
     def note_call(self, peer: str) -> None:
         """Record a call, health checks included, on the connection of `peer`."""
         if self.tls:
             self.tls.note_call(peer)
-
-    def set_limits(self, streams: int, queued: int, request_bytes: int) -> None:
-        """Export the configured limits.
-
-        Args:
-            streams: The most concurrent answers.
-            queued: The most calls that wait for a slot.
-            request_bytes: The most bytes of all requests in flight.
-        """
-        self._declared.streams_limit.set(streams)
-        self._declared.queue_limit.set(queued)
-        self._declared.request_bytes_limit.set(request_bytes)
-
-    def watch_load(
-        self, in_flight: Callable[[], int], queued: Callable[[], int], held: Callable[[], int]
-    ) -> None:
-        """Export the current load, read at each scrape.
-
-        Args:
-            in_flight: Returns the number of answers being streamed.
-            queued: Returns the number of calls that wait for a slot.
-            held: Returns the total bytes of the requests of all calls.
-        """
-        self._declared.streams.set_function(in_flight)
-        self._declared.queue.set_function(queued)
-        self._declared.request_bytes.set_function(held)
-
-    def set_watches(self, watches: int) -> None:
-        """Set the number of open Watch calls of the health service."""
-        self._declared.watches.set(watches)
-
-    def set_reflection_streams(self, streams: int) -> None:
-        """Set the number of open streams of the reflection service."""
-        self._declared.reflection_streams.set(streams)
-
-    def set_load_report_streams(self, streams: int) -> None:
-        """Set the number of open streams of load reports."""
-        self._declared.load_report_streams.set(streams)
-
-    def watch_reserved(self, reserved: Callable[[], int]) -> None:
-        """Export the number of slots reserved for connections or callers, read at each scrape."""
-        self._declared.reserved.set_function(reserved)
-
-    def observe_accept_wait(self, seconds: float) -> None:
-        """Record the seconds that a call waited in gRPC before it was handed over."""
-        self._declared.accept_wait.observe(seconds)
 
     def count_shed(self, method: Method, status: str, reason: str, caller: str | None) -> None:
         """Count a call that was shed before any other work was done for it.
@@ -203,32 +106,6 @@ class Metrics:
         series.handling.observe(0)
         if method.operation:
             self._other.durations(method.operation, reason)[0].observe(0)
-
-    def watch_held(self, incomplete: Callable[[], int], undelivered: Callable[[], int]) -> None:
-        """Export the numbers of incomplete calls, read at each scrape.
-
-        Args:
-            incomplete: Returns the number of calls whose request message has not arrived.
-            undelivered: Returns the number of calls whose status the client has not read.
-        """
-        self._declared.incomplete_requests.set_function(incomplete)
-        self._declared.undelivered_statuses.set_function(undelivered)
-
-    def count_reset(self, calls: int) -> None:
-        """Count calls whose stream was reset because the client did not read the status."""
-        self._declared.streams_reset.inc(calls)
-
-    def set_draining(self) -> None:
-        """Set the draining gauge to 1."""
-        self._declared.draining.set(1)
-
-    def observe_lag(self, seconds: float) -> None:
-        """Record the lag of the event loop, in seconds."""
-        self._declared.lag.observe(seconds)
-
-    def count_dropped(self, spans: int, reason: SpanDropReason) -> None:
-        """Count spans that were not exported; any thread may call this."""
-        self._spans_dropped[reason].inc(spans)
 
     def start(self, call: CallRecord) -> None:
         """Count a call that starts."""
