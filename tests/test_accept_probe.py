@@ -10,7 +10,7 @@ import pytest
 
 from support.app import StartApp
 from support.helpers import collect, failure_of, reason_of
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.server import accept_probe
 from tokenwire.server.accept_probe import PROBE_KEY, AcceptProbe

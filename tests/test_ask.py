@@ -8,7 +8,7 @@ from support.app import StartApp, Stub
 from support.exposed import read
 from support.helpers import collect, reason_of, text_of
 from support.otlp import Collector
-from support.world import within
+from support.waiting import within
 from tokenwire.api.chatgpt import service
 from tokenwire.app import App
 from tokenwire.server.accept_probe import AcceptProbe

@@ -19,7 +19,7 @@ from support.listening import listening
 from support.log_stream import captured
 from support.otlp import Collector
 from support.process import ServerProcess
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2
 
 from support.app import MODEL, StartApp
 from support.health import NOT_SERVING, SERVING, health_of
-from support.world import within
+from support.waiting import within
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.server import health

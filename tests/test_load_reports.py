@@ -13,7 +13,7 @@ from support.app import MODEL, StartApp, Stub
 from support.call_records import METHOD
 from support.helpers import collect
 from support.orca import reported
-from support.world import within
+from support.waiting import within
 from test_reflection import ask, pool_of
 from tokenwire import config
 from tokenwire.app import App

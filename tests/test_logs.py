@@ -11,7 +11,7 @@ from support.app import MODEL, StartApp
 from support.helpers import collect, failure_of, reason_of
 from support.log_stream import captured
 from support.traced import CANARIES, TRACE_ID, TRACEPARENT
-from support.world import within
+from support.waiting import within
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.core.call_record import CallRecord

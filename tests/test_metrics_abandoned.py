@@ -9,7 +9,8 @@ from support.app import MODEL, StartApp, Stub
 from support.exposed import read
 from support.helpers import collect, failure_of
 from support.leaving import Visit
-from support.world import open_world, within
+from support.waiting import within
+from support.world import open_world
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire_demo import DemoUpstream

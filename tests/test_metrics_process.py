@@ -9,7 +9,7 @@ import pytest
 from support.app import MODEL, StartApp
 from support.exposed import read
 from support.helpers import collect, failure_of
-from support.world import within
+from support.waiting import within
 from tokenwire.api.codes import failure_outcomes
 from tokenwire.app import App
 from tokenwire.core import errors

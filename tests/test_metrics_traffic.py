@@ -7,7 +7,7 @@ import grpc
 from support.app import MODEL, StartApp, Stub
 from support.exposed import Exposed, Series, read, series
 from support.helpers import collect, failure_of
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.observability.metrics import OTHER_MODEL
 from tokenwire.routing.budget import RETRY_COST

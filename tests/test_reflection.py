@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from support.app import StartApp
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.server import reflection
 

@@ -21,7 +21,7 @@ from support.crew import (
 )
 from support.helpers import collect
 from support.process import FREE_PORTS, SECONDS, TOKENWIRE
-from support.world import within
+from support.waiting import within
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.workers.backoff import HEALTHY_SECONDS, MAX_SECONDS, Backoff
 from tokenwire_demo import DemoUpstream

@@ -15,7 +15,7 @@ import pytest
 from support.crew import WORKERS, by_worker, call_all, crew, held_streams, pid_of
 from support.helpers import collect
 from support.process import FREE_PORTS, SECONDS
-from support.world import within
+from support.waiting import within
 from tokenwire_demo import DemoUpstream
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from support.health import SERVING, health_of
 from support.helpers import reason_of, retry_delay_of
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 
 OK = (grpc.StatusCode.OK, "")
 OVERLOADED = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED")

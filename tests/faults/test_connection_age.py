@@ -10,7 +10,8 @@ import pytest
 from support import http2
 from support.helpers import collect, sample
 from support.memory import MB, peak_memory, reset_peak_memory
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 GOAWAY = 7

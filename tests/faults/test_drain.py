@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2
 
 from support.health import NOT_SERVING, SERVING, health_of
 from support.helpers import collect, reason_of
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.app import STATUS_GRACE_SECONDS
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

@@ -13,7 +13,8 @@ from grpc_health.v1 import health_pb2
 from support import http2
 from support.health import NOT_SERVING, SERVING, health_of
 from support.helpers import sample
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SEND = "/openai.Chatgpt/Send"

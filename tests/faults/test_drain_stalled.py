@@ -7,7 +7,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from support import http2
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.app import STATUS_GRACE_SECONDS
 from tokenwire.v1 import chatgpt_pb2 as pb
 

@@ -11,7 +11,8 @@ import pytest
 from faults.test_admission import LONG, OK, OVERLOADED, hold, let_go, queue_length
 from support.app import Stub
 from support.helpers import reason_of
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.server.interceptors import admission
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.upstreams.http.sse import EventReader
 
 PLANS = (

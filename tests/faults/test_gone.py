@@ -13,7 +13,8 @@ import pytest
 
 from support.leaving import PHASES, Visit, promptly
 from support.programs import ROOT, started
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 
 CLIENT = ROOT / "tests" / "support" / "client.py"
 CANCELLED = grpc.StatusCode.CANCELLED

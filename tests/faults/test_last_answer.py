@@ -10,7 +10,8 @@ import pytest
 
 from support import http2
 from support.app import MODEL
-from support.world import World, count_tasks, open_world, within
+from support.waiting import count_tasks, within
+from support.world import World, open_world
 from tokenwire.core.call_deadline import CallDeadline
 from tokenwire.v1 import chatgpt_pb2 as pb
 

@@ -13,7 +13,8 @@ from support.helpers import sample, scrape
 from support.leaving import PHASES, Visit, promptly
 from support.listening import listening
 from support.raw_upstream import RawUpstream
-from support.world import World, count_descriptors, open_world, within
+from support.waiting import count_descriptors, within
+from support.world import World, open_world
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.errors import SlowConsumer
 

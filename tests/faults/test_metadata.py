@@ -5,7 +5,8 @@ import json
 import grpc
 
 from support import http2
-from support.world import CANARY, World, assert_clean, within
+from support.waiting import within
+from support.world import CANARY, World, assert_clean
 from tokenwire.observability.logs.handler import LINES_DROPPED
 from tokenwire.observability.logs.libraries import BURST
 from tokenwire.v1 import chatgpt_pb2 as pb

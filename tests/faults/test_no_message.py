@@ -9,7 +9,8 @@ from grpc_health.v1 import health_pb2
 
 from support import http2
 from support.helpers import reason_of, sample
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire import components
 from tokenwire.v1 import chatgpt_pb2 as pb
 

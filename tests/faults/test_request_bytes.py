@@ -13,7 +13,8 @@ from support.helpers import reason_of, retry_delay_of
 from support.memory import MB
 from support.raw_upstream import ANSWER, HEAD, RawUpstream, raw_upstream
 from support.request_bytes import send_bytes
-from support.world import PROMPT, SYSTEM, World, open_world, within
+from support.waiting import within
+from support.world import PROMPT, SYSTEM, World, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 SIZE: Final = len(pb.Message(content=PROMPT, system=SYSTEM).SerializeToString())

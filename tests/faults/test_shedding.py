@@ -9,7 +9,8 @@ import pytest
 
 from faults.test_admission import OK, OVERLOADED, hold, let_go
 from support.helpers import reason_of, retry_delay_of
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.api.codes import code_of
 from tokenwire.api.status import FixedStatus, extra_trailers, to_status
 from tokenwire.core.errors import DOMAIN, ServerOverloaded, UpstreamQuotaExhausted

@@ -8,7 +8,8 @@ import pytest
 
 from support.helpers import reason_of, sample, scrape, text_of
 from support.leaving import Visit
-from support.world import PROMPT, World, assert_clean, open_world, within
+from support.waiting import within
+from support.world import PROMPT, World, assert_clean, open_world
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -16,7 +16,8 @@ from support.helpers import reason_of, retry_delay_of
 from support.memory import MB
 from support.methods import ALL, ASKING, SETTINGS, UnaryMethod, failed
 from support.unary import error_of
-from support.world import World, assert_clean, open_world, within
+from support.waiting import within
+from support.world import World, assert_clean, open_world
 from tokenwire.server.relay import Relay
 
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -9,7 +9,8 @@ from grpc_health.v1 import health_pb2
 from support import http2
 from support.health import SERVING, health_of
 from support.helpers import sample
-from support.world import World, count_tasks, open_world, within
+from support.waiting import count_tasks, within
+from support.world import World, open_world
 from tokenwire import components
 from tokenwire.v1 import chatgpt_pb2 as pb
 

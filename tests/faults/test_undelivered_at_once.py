@@ -4,7 +4,8 @@ import pytest
 
 from faults.test_undelivered import reset
 from support import http2
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 from tokenwire.server import undelivered
 from tokenwire.server.bounded_tasks import Tasks
 

@@ -11,7 +11,7 @@ import msgspec
 
 from protocols.drivers.base import ProtocolMethod
 from support.exposed import Exposed
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.observability.usage.record import UsageRecord
 

@@ -16,7 +16,7 @@ from support.app import MODEL
 from support.gateway import gateway_world
 from support.helpers import retry_delay_of
 from support.limits import KEY, bearer
-from support.world import within
+from support.waiting import within
 from tokenwire.cli.keys import hash_of
 from tokenwire_demo import DemoUpstream
 

@@ -12,7 +12,8 @@ from protocols.calls import HELLO, CallResult, assert_fails, call
 from protocols.drivers import ANSWERS, ASKING, SETTINGS
 from protocols.drivers.base import ProtocolMethod, Wanted
 from protocols.ledger import Ledger, keep_ledger
-from support.world import World, open_world, within
+from support.waiting import within
+from support.world import World, open_world
 
 OpenProtocols: TypeAlias = "Callable[..., Awaitable[ProtocolWorld]]"
 """Starts a server with all protocols and the given settings."""

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from support.world import within
+from support.waiting import within
 from tokenwire.observability.metrics_server import Limits, MetricsServer, PortMetrics
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: me\r\n\r\n"

@@ -14,7 +14,7 @@ import grpc
 from support.app import Stub
 from support.gateway import GatewayWorld, gateway_world
 from support.helpers import reason_of
-from support.world import within
+from support.waiting import within
 from tokenwire.cli.keys import hash_of
 from tokenwire.v1 import chatgpt_pb2 as pb
 from tokenwire.v1 import chatgpt_pb2_grpc

@@ -10,7 +10,7 @@ import grpc
 
 from support.app import StartApp, Stub
 from support.envoy import Envoy, envoy
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
 

@@ -3,11 +3,9 @@
 import asyncio
 import io
 import logging
-import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,6 +16,7 @@ from prometheus_client import generate_latest
 from support.app import MODEL, Stub
 from support.helpers import ended, reason_of
 from support.otlp import Collector
+from support.waiting import count_descriptors, count_tasks, within
 from tokenwire import config
 from tokenwire.app import App
 from tokenwire.observability import logs
@@ -218,31 +217,6 @@ def assert_clean(*shown: object) -> None:
     """Assert that no value contains a canary."""
     for each in shown:
         assert CANARY not in str(each)
-
-
-def count_tasks() -> int:
-    """Return the number of tasks, without one that grpc.aio's own server has at most times.
-
-    The collector runs such a server, which accepts calls in a task for each, one after the other.
-    """
-    return sum(
-        getattr(task.get_coro(), "__qualname__", "") != "AioServer._request_call"
-        for task in asyncio.all_tasks()
-    )
-
-
-def count_descriptors() -> int:
-    """Return the number of open file descriptors of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def within(seconds: float, promise: str, condition: Callable[[], bool]) -> None:
-    """Wait until `condition` holds; fail with `promise` after `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {promise}"
-        # Polling is necessary: tasks and descriptors have no event to wait for.
-        await asyncio.sleep(0.002)
 
 
 @contextmanager

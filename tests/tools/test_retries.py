@@ -23,7 +23,7 @@ from support.helpers import collect, ended
 from support.limits import KEY, bearer, callers
 from support.log_handlers import attached
 from support.programs import ROOT, Outcome, run
-from support.world import within
+from support.waiting import within
 from tokenwire.app import App
 from tokenwire.v1 import chatgpt_pb2_grpc
 from tokenwire_demo import DemoUpstream

@@ -17,7 +17,7 @@ from support.gateway import HELLO, gateway_world
 from support.helpers import collect
 from support.process import FREE_PORTS, ServerProcess, run_tokenwire
 from support.unary import ending_of, error_of
-from support.world import within
+from support.waiting import within
 from tokenwire.cli.keys import hash_of
 from tokenwire.observability.usage.record import UsageRecord
 from tokenwire.v1 import chatgpt_pb2 as pb

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from support.world import within
+from support.waiting import within
 from tokenwire.config import SettingsError
 from tokenwire.observability.metrics.usage import UsageMetrics
 from tokenwire.observability.usage import writer as writer_module
