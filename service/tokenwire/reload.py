@@ -162,6 +162,7 @@ def _watch_store(limiter: Limiter, metrics: LimitStoreMetrics) -> None:
     metrics.watch(
         lambda: not (limiter.shared and limiter.shared.away),
         lambda: limiter.shared.unsent if limiter.shared else 0,
+        lambda: limiter.shared.beginning if limiter.shared else 0,
     )
 
 

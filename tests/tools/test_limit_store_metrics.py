@@ -12,7 +12,7 @@ from support.gateway import HELLO, GatewayWorld, gateway_world
 from support.helpers import collect
 from support.limits import bearer, callers
 from support.redis_server import RedisServer
-from tokenwire.limits import shared
+from tokenwire.limits import session, shared
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(120)]
 
@@ -22,6 +22,7 @@ UP = "tokenwire_limit_store_up"
 FAILURES = "tokenwire_limit_store_failures_total"
 ANSWERED = "tokenwire_limit_store_request_seconds_count"
 WAITING = "tokenwire_limit_updates_waiting"
+BEGINNING = "tokenwire_limit_calls_waiting"
 LOST = "tokenwire_limit_updates_lost_total"
 
 
@@ -86,6 +87,20 @@ async def test_a_store_that_is_silent(redis: RedisServer, world: GatewayWorld) -
     redis.thaw()
 
 
+async def test_calls_that_wait_are_counted(
+    redis: RedisServer, world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that the store has to answer before it begins waits in a gauge."""
+    for module in (session, shared):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 30)
+    redis.freeze()
+    call = asyncio.create_task(send(world))
+    await until(world, lambda each: each.value(BEGINNING) == 1)
+    redis.thaw()
+    await call
+    assert (await read(world.app)).value(BEGINNING) == 0
+
+
 async def test_lost_updates_are_counted(
     redis: RedisServer, world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +121,7 @@ async def test_a_file_without_the_store(redis: RedisServer, world: GatewayWorld)
     world.write(MODELS, UPSTREAMS, callers(tokens="100000/d"))
     await world.reloaded()
     names = {name for name, _ in (await read(world.app)).values}
-    assert not {UP, ANSWERED, WAITING, LOST, FAILURES} & names
+    assert not {UP, ANSWERED, WAITING, BEGINNING, LOST, FAILURES} & names
     section = {"store": redis.url}
     world.write(MODELS, UPSTREAMS, callers(tokens="100000/d"), limits=section)
     await world.reloaded()

@@ -53,7 +53,7 @@ class SharedLeases:
         session: Asks the store.
         refuse: As above.
         on_lost: As above.
-        lost: How many leases were forgotten before the store had their last state.
+        beginning: The number of calls that wait for the store, or for their second question to it.
     """
 
     def __init__(
@@ -69,10 +69,8 @@ class SharedLeases:
         self.session = StoreSession(store, on_answer)
         self.refuse = refuse
         self.on_lost = on_lost
-        self.lost = 0
         self._running: set[CallerLease] = set()
-        self._beginning = 0
-        """The number of calls in `take`."""
+        self.beginning = 0
         self._unsent: dict[CallerLease, None] = {}
         self._takes = LeaseTakes(self.session.ask)
         self._asked = 0
@@ -109,7 +107,7 @@ class SharedLeases:
             while self._unsent and not self.away:
                 await self._send()
         for _ in self._unsent:
-            self._count_lost()
+            self.on_lost()
         await self.session.aclose()
 
     async def finish(self) -> None:
@@ -118,7 +116,7 @@ class SharedLeases:
         A store that stays away is given up FINISH_SECONDS after the last of them.
         """
         try:
-            while self._running or self._beginning:
+            while self._running or self.beginning:
                 await self._round_done.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FINISH_SECONDS):
@@ -135,11 +133,11 @@ class SharedLeases:
         Raises:
             LimitsUnavailable: The store is away, and calls are refused then.
         """
-        self._beginning += 1
+        self.beginning += 1
         try:
             return await self._take(lease)
         finally:
-            self._beginning -= 1
+            self.beginning -= 1
 
     async def _take(self, lease: CallerLease) -> LimitRefusal | None:
         entry = lease.take()
@@ -218,12 +216,8 @@ class SharedLeases:
         self._unsent[lease] = None
         while len(self._unsent) > MAX_UNSENT:
             del self._unsent[next(iter(self._unsent))]
-            self._count_lost()
+            self.on_lost()
         self._wake.set()
-
-    def _count_lost(self) -> None:
-        self.lost += 1
-        self.on_lost()
 
     async def _run(self) -> None:
         while True:

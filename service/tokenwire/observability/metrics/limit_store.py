@@ -46,6 +46,12 @@ class LimitStoreMetrics:
             f"{WITH_STORE}leases whose state it does not know yet.",
             registry=None,
         )
+        self._beginning = Gauge(
+            "tokenwire_limit_calls_waiting",
+            f"{WITH_STORE}calls that wait for it before they begin. The limits of concurrent calls "
+            "bound their number.",
+            registry=None,
+        )
         self._lost = Counter(
             "tokenwire_limit_updates_lost",
             f"{WITH_STORE}leases that were forgotten before it had their last state, because too "
@@ -54,13 +60,23 @@ class LimitStoreMetrics:
             registry=None,
         )
         self._exported = OptionalMetrics(
-            registry, (self._up, self._seconds, failures, self._waiting, self._lost)
+            registry,
+            (self._up, self._seconds, failures, self._waiting, self._beginning, self._lost),
         )
 
-    def watch(self, is_up: Callable[[], bool], waiting: Callable[[], int]) -> None:
-        """Export the state of the store and of what waits for it, read at each scrape."""
+    def watch(
+        self, is_up: Callable[[], bool], unsent: Callable[[], int], beginning: Callable[[], int]
+    ) -> None:
+        """Export the state of the store and of what waits for it, read at each scrape.
+
+        Args:
+            is_up: Returns whether the store answered the last request.
+            unsent: Returns the number of leases whose state it does not know yet.
+            beginning: Returns the number of calls that wait for it before they begin.
+        """
         self._up.set_function(lambda: float(is_up()))
-        self._waiting.set_function(waiting)
+        self._waiting.set_function(unsent)
+        self._beginning.set_function(beginning)
 
     def export(self, *, wanted: bool) -> None:
         """Export the metrics, or do not."""
