@@ -161,6 +161,9 @@ def run(bench: Bench, scenario: Scenario, servers: Sequence[Server]) -> dict[str
             direct = _measure_upstream(bench, scenario) if scenario.direct else {}
             for running in servers_up:
                 cell = cells[running.server.name]
+                if number and not cell.rounds:
+                    # It failed, most often because it is too slow; each attempt takes minutes.
+                    continue
                 try:
                     figures = running.measure(scenario)
                     cell.rounds.append(figures | _added_latency(figures, direct, running.server))
