@@ -81,6 +81,7 @@ def test_ci_begins_as_a_fresh_machine() -> None:
         "npm_config_cache",
         "GOCACHE",
         "GOMODCACHE",
+        "GOTMPDIR",
         "MAVEN_OPTS",
     }
     assert environment.OLDEST_PIP.read_text("utf-8").count("--hash=sha256:") == 1
