@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ class Prometheus:
         interval: The interval of scrapes and of rule evaluations, in seconds.
         listen: HOST:PORT to listen on.
         scrape_configs: Further entries of `scrape_configs`.
+        names: The series to ask of `targets`; empty for all.
 
     Attributes:
         url: The base URL of the server.
@@ -61,6 +62,7 @@ class Prometheus:
         listen: str = "127.0.0.1:0",
         *,
         scrape_configs: Sequence[Mapping[str, Any]] = (),
+        names: Collection[str] = (),
     ) -> None:
         self._folder = folder
         self._targets = targets
@@ -68,6 +70,7 @@ class Prometheus:
         self._interval = f"{interval * 1000:.0f}ms"
         self._listen = listen
         self._scrape_configs = scrape_configs
+        self._names = sorted(names)
 
     async def __aenter__(self) -> Self:
         config = self._folder / "prometheus.yml"
@@ -136,6 +139,14 @@ class Prometheus:
         ]
         return {(each["job"], each["alertname"]) for each in alerts}
 
+    async def until_firing_only(self, alerts: Collection[tuple[str, str]]) -> None:
+        """Return once no alert fires but these, each a job and a name."""
+
+        async def no_other(known: Collection[tuple[str, str]]) -> bool:
+            return await self.firing() <= set(known)
+
+        await _poll(no_other, alerts)
+
     async def scraped(self) -> None:
         """Return once all targets were scraped again and every rule was evaluated after that."""
         count = sum(map(len, self._targets.values()))
@@ -166,7 +177,11 @@ class Prometheus:
             },
             "rule_files": [str(path) for path in self._rules],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
+                {
+                    "job_name": job,
+                    "static_configs": [{"targets": list(addresses)}],
+                    "params": {"name[]": self._names},
+                }
                 for job, addresses in self._targets.items()
             ]
             + [dict(config) for config in self._scrape_configs],

@@ -15,6 +15,11 @@ FACTOR = 1 / 100
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
+def names_in_rules() -> set[str]:
+    """Return the names of all series that the rules read, and other words with an underscore."""
+    return {name for source in RULES for name in re.findall(r"[a-z]+_\w+", source.read_text())}
+
+
 def scaled_rules(folder: Path) -> list[Path]:
     """Write the rules into `folder`, with all durations divided by 100."""
     return [scaled(yaml.safe_load(source.read_text()), folder / source.name) for source in RULES]

@@ -60,11 +60,11 @@ async def test_some_failures_are_not_repeated(app: App, upstream: DemoUpstream, 
     assert " of tokenwire\n" in done.stderr
 
 
-async def test_gives_up_after_three_attempts(app: App, upstream: DemoUpstream) -> None:
-    """A server that stays unavailable is asked three times."""
-    upstream.script(*["status 503"] * 4)
+async def test_gives_up_after_four_attempts(app: App, upstream: DemoUpstream) -> None:
+    """A server that stays unavailable is asked four times."""
+    upstream.script(*["status 503"] * 5)
     done = await chat(app.address)
-    assert (done.code, len(upstream.requests)) == (1, 3)
+    assert (done.code, len(upstream.requests)) == (1, 4)
     assert "Unavailable: " in done.stderr
 
 

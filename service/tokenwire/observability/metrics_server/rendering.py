@@ -81,11 +81,16 @@ class Renderer:
     Args:
         registry: The registry to render.
         share: The most of one core to use, from 0 to 1; the renderer pauses after each text.
+
+    Attributes:
+        pause_seconds: The pause after the latest text. It follows from the CPU time of the text,
+            not from the time that the thread had to wait for others.
     """
 
     def __init__(self, registry: CollectorRegistry, share: float) -> None:
         self._registry = registry
         self._pause_ratio = 1 / share - 1
+        self.pause_seconds = 0.0
         self._not_before = 0.0
         self._lock = asyncio.Lock()
         self._waiting = 0
@@ -102,11 +107,11 @@ class Renderer:
                     return self._latest[2]
                 await asyncio.sleep(self._not_before - time.monotonic())
                 started = time.monotonic()
-                text = await asyncio.get_running_loop().run_in_executor(
+                text, cpu_seconds = await asyncio.get_running_loop().run_in_executor(
                     self._executor, _text, self._registry, scrape
                 )
-                ended = time.monotonic()
-                self._not_before = ended + (ended - started) * self._pause_ratio
+                self.pause_seconds = cpu_seconds * self._pause_ratio
+                self._not_before = time.monotonic() + self.pause_seconds
                 self._latest = (started, scrape, text)
                 return text
         finally:
@@ -119,8 +124,12 @@ class Renderer:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _text(registry: CollectorRegistry, scrape: ScrapeRequest) -> bytes:
+def _text(registry: CollectorRegistry, scrape: ScrapeRequest) -> tuple[bytes, float]:
+    """Return the text, and the seconds of CPU time that it took."""
+    started = time.thread_time()
     source = registry.restricted_registry(scrape.names) if scrape.names else registry
     generate = generate_openmetrics if scrape.openmetrics else generate_latest
     text: bytes = generate(source)
-    return gzip.compress(text, GZIP_LEVEL) if scrape.compressed else text
+    if scrape.compressed:
+        text = gzip.compress(text, GZIP_LEVEL)
+    return text, time.thread_time() - started
