@@ -12,7 +12,7 @@ from support.app import StartApp
 from support.exposed import read
 from support.helpers import reason_of
 from support.otlp import Collector
-from tokenwire import app
+from tokenwire import components
 from tokenwire.aiplatform.v1beta1 import prediction_service_pb2
 from tokenwire.api.chatgpt import service
 from tokenwire.api.chatgpt.service import METHODS, ChatgptService
@@ -179,7 +179,7 @@ async def test_every_registered_method_is_covered(
         monkeypatch.setattr(server, "add_registered_method_handlers", note)
         return server
 
-    monkeypatch.setattr(app, "make_server", make)
+    monkeypatch.setattr(components, "make_server", make)
     made: list[Any] = []
     handler = Entry.handler
 

@@ -11,7 +11,7 @@ import pytest
 
 from support.helpers import details_of, reason_of
 from support.world import World, assert_clean, open_world
-from tokenwire import app, offer
+from tokenwire import components, offer
 from tokenwire.config import Settings
 from tokenwire.core.call_record import CallRecord
 from tokenwire.core.chat_model import ChatModel
@@ -138,7 +138,7 @@ async def test_row_45_a_bug_in_what_follows_a_call(
         bugs.raise_()
         log_call(call)
 
-    monkeypatch.setattr(app, "log_call", log_buggily)
+    monkeypatch.setattr(components, "log_call", log_buggily)
     async with open_world(monkeypatch) as world:
         bugs.raise_ = SURPRISES["an error"]
         answers = await world.succeeds("answer")
