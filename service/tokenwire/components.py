@@ -67,6 +67,7 @@ class Components:
         offer: The models, and what answers requests for them.
         metrics: The process's metrics.
         telemetry: Exports the spans.
+        model: Answers the requests of all methods.
         lag: Measures the lag of the event loop.
         health: The health service.
         reloader: Compares the gateway file with what is served; None without a gateway file.

@@ -28,6 +28,8 @@ BLOCKS = 20
 BLOCK = 100
 """The events of a block, which are small enough to arrive in one read."""
 CALLS = 30
+CROWD = 100
+"""The calls that begin at once, as many as one connection carries."""
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 CHUNK = (
@@ -179,6 +181,17 @@ async def measure() -> dict[str, float]:
             await relay.end()
         after = await server.count()
         found["function calls per call"] = (after.calls - before.calls) / CALLS
+
+        before = await server.count()
+        calls = [stub.Send(pb.Message(content="hello")) for _ in range(CROWD)]
+        for _ in calls:
+            writer = await upstream.request()
+            writer.write(EVENT + END)
+            writer.close()
+        for call in calls:
+            assert [answer async for answer in call]
+        after = await server.count()
+        found["function calls per call, in a crowd"] = (after.calls - before.calls) / CROWD
     return found
 
 
