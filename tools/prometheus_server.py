@@ -141,11 +141,7 @@ class Prometheus:
 
     async def until_firing_only(self, alerts: Collection[tuple[str, str]]) -> None:
         """Return once no alert fires but these, each a job and a name."""
-
-        async def no_other(known: Collection[tuple[str, str]]) -> bool:
-            return await self.firing() <= set(known)
-
-        await _poll(no_other, alerts)
+        await _poll(self._fires_only, set(alerts))
 
     async def scraped(self) -> None:
         """Return once all targets were scraped again and every rule was evaluated after that."""
@@ -157,6 +153,9 @@ class Prometheus:
     async def until(self, expression: str) -> None:
         """Return once an expression has a result."""
         await _poll(self.query, expression)
+
+    async def _fires_only(self, alerts: set[tuple[str, str]]) -> bool:
+        return await self.firing() <= alerts
 
     async def _all_evaluated(self, since: float) -> bool:
         return all(_evaluated(rule) > since for rule in await self.rules())
