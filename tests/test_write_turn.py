@@ -9,8 +9,10 @@ import grpc
 import pytest
 from aiohttp.streams import StreamReader
 
+from support.raw_upstream import HEAD, raw_upstream
 from support.world import World, open_world
 from tokenwire.server.write_pacer import WritePacer
+from tokenwire.upstreams.openai.response_events import READ_BYTES, TEXT_BYTES
 from tokenwire.v1 import chatgpt_pb2 as pb
 
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[Any, Any]"
@@ -103,6 +105,70 @@ async def test_tokens_that_arrive_during_the_wait_leave_in_one_answer(
         assert (await anext(answers)).content == "bc"
         await reach(world, "end")
         assert [answer async for answer in answers][-1].finish_reason == pb.FINISH_REASON_STOP
+
+
+def chunk(text: str, finish: str = "null") -> bytes:
+    """Return an event that differs from others in its text."""
+    choice = f'{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{finish}}}'
+    return f'data: {{"id":"chunk","model":"{"m" * 100}","choices":[{choice}]}}\n\n'.encode()
+
+
+@pytest.fixture
+def fed(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Is set when more than one read of the large part of an answer has arrived."""
+    reached = asyncio.Event()
+    feed, size = StreamReader.feed_data, 0
+
+    def feed_data(self: StreamReader, data: bytes, *more: Any) -> Any:
+        nonlocal size
+        size += len(data)
+        if size > READ_BYTES + len(chunk("")) * 10:
+            reached.set()
+        return feed(self, data, *more)
+
+    monkeypatch.setattr(StreamReader, "feed_data", feed_data)
+    return reached
+
+
+async def answers_of_a_burst(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer], fed: asyncio.Event, text: str
+) -> list[str]:
+    """Return the texts of the Answers to much that arrives while the turn is another's."""
+    begin, go_on = asyncio.Event(), asyncio.Event()
+    burst = chunk(text) * (4 * READ_BYTES // len(chunk(text)))
+    async with raw_upstream() as raw, open_world(monkeypatch, base_url=raw.base_url) as world:
+        # What arrives first shows what the chunks have in common.
+        alike, end = chunk("a") * 8, chunk("", '"stop"') + b"data: [DONE]\n\n"
+        raw.pieces = (HEAD, chunk("a"), begin, alike, go_on, burst, end)
+        answers = aiter(world.send())
+        assert (await anext(answers)).content == "a"
+        begin.set()
+        assert (await anext(answers)).content == "a" * 8
+        [pacer] = pacers
+        pacer.hold()
+        go_on.set()
+        await pacer.waited.wait()
+        await fed.wait()
+        pacer.release()
+        contents = [answer.content async for answer in answers]
+        assert "".join(contents) == text * (len(burst) // len(chunk(text)))
+        return contents
+
+
+async def test_tokens_of_several_reads_leave_in_one_answer(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer], fed: asyncio.Event
+) -> None:
+    """An Answer has the text of more than one read where text arrives as fast as it is read."""
+    contents = await answers_of_a_burst(monkeypatch, pacers, fed, "b")
+    assert len(contents[0]) > READ_BYTES / len(chunk("b"))
+
+
+async def test_the_text_of_an_answer_is_limited(
+    monkeypatch: pytest.MonkeyPatch, pacers: list[HeldPacer], fed: asyncio.Event
+) -> None:
+    """Much text in each event does not add up to an Answer larger than one read and a little."""
+    contents = await answers_of_a_burst(monkeypatch, pacers, fed, "b" * 1_000)
+    assert max(map(len, contents)) <= READ_BYTES + TEXT_BYTES
 
 
 async def test_a_first_message_does_not_wait(

@@ -118,7 +118,7 @@ async def _next(
     """Return the next events, or None at the end of the stream.
 
     If others write at the moment, the events are those that have arrived when the turn comes, so
-    that one message has them all.
+    that one message has them all. So it has if events come as fast as they are read.
 
     After the text is complete, a stream that breaks or stalls counts as ended.
 
@@ -139,9 +139,12 @@ async def _next(
         if reader.complete:
             return None
         raise
-    if batch and turn is not None and not turn.taken and turn.must_wait():
-        await turn.wait()
-        batch += events.read_arrived()
+    if batch and turn is not None and not turn.taken:
+        if turn.must_wait():
+            await turn.wait()
+            batch += events.read_arrived()
+        if events.full:
+            await events.read_on(batch)
     return batch
 
 

@@ -23,8 +23,12 @@ DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
 END_OF_BODY_SECONDS: Final = 0.05
 READ_BYTES: Final = 1 << 14
-"""The most bytes per read. It limits the text of one Answer, except for a large event, and the
-memory of an answer while its caller does not read."""
+"""The most bytes per read. It limits the memory of an answer while its caller does not read."""
+MORE_READS: Final = 3
+"""The most reads, after a full one, whose events are part of the same Answer."""
+TEXT_BYTES: Final = 1 << 12
+"""No more is read for an Answer that has so many bytes of text. This and one read limit its text,
+except for a large event."""
 
 
 class ResponseEvents:
@@ -40,10 +44,12 @@ class ResponseEvents:
 
     Attributes:
         read_at: The `time.monotonic` value of the latest read of bytes, in seconds.
+        full: Whether the latest read returned as much as it may, so that more bytes have arrived.
     """
 
     def __init__(self, response: Response, attempts: Attempts, max_event_bytes: int) -> None:
         self.read_at = 0.0
+        self.full = False
         self._response = response
         connection = response.connection
         protocol = connection.protocol if connection else None
@@ -110,6 +116,7 @@ class ResponseEvents:
         self.read_at = time.monotonic()
         if self._inflate is None:
             self._room = READ_BYTES - len(data)
+            self.full = self._room == 0
             return reader.feed_runs(data)
         self._parts = self._inflate(data)
         return reader.feed_runs(next(self._parts, b""))
@@ -119,14 +126,33 @@ class ResponseEvents:
 
         Both together read at most `READ_BYTES`. What has gone wrong is left to the next read.
         """
-        reader, body = self._reader, self._body
-        if self._ended or reader.ended or reader.failure or self._room <= 0 or body.exception():
+        if self._room <= 0:
             return []
-        data = body.read_nowait(self._room)
-        self._room = 0
+        room, self._room = self._room, 0
+        return self._read_nowait(room)
+
+    async def read_on(self, batch: list[Event | Run]) -> None:
+        """Append the events that follow without a pause to those of full reads.
+
+        A message costs as much as a hundred tokens that arrive together.
+        """
+        for _ in range(MORE_READS):
+            if not self.full or sum(map(_text_bytes, batch)) > TEXT_BYTES:
+                return
+            # Lets the event loop do its other work, and read what the kernel holds.
+            await asyncio.sleep(0)
+            batch += self._read_nowait(READ_BYTES)
+
+    def _read_nowait(self, most: int) -> list[Event | Run]:
+        reader, body = self._reader, self._body
+        self.full = False
+        if self._ended or reader.ended or reader.failure or body.exception():
+            return []
+        data = body.read_nowait(most)
         if not data:
             return []
         self.read_at = time.monotonic()
+        self.full = len(data) == most
         return reader.feed_runs(data)
 
     def _last(self) -> list[Event | Run]:
@@ -156,3 +182,8 @@ class ResponseEvents:
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(END_OF_BODY_SECONDS):
                 await self._body.readany()
+
+
+def _text_bytes(each: Event | Run) -> int:
+    """Return the most bytes that an event or a run adds to the text."""
+    return len(each.joined) if isinstance(each, Run) else len(each.data)
