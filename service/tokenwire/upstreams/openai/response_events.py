@@ -22,9 +22,10 @@ from tokenwire.upstreams.openai.rejection import error_in_answer, is_error
 DONE: Final = b"[DONE]"
 """The data of the event that ends a stream."""
 END_OF_BODY_SECONDS: Final = 0.05
-READ_BYTES: Final = 1 << 14
-"""The most bytes per read. It limits the memory of an answer while its caller does not read."""
-MORE_READS: Final = 3
+READ_BYTES: Final = 1 << 13
+"""The most bytes per read. It limits the memory of an answer while its caller does not read, and
+how long one answer keeps others from the event loop."""
+MORE_READS: Final = 7
 """The most reads, after a full one, whose events are part of the same Answer."""
 TEXT_BYTES: Final = 1 << 12
 """No more is read for an Answer that has so many bytes of text. This and one read limit its text,
