@@ -46,6 +46,7 @@ class UpstreamConnection(ResponseHandler):
         self.reused = False
         self.answered = False
         self.ended_by: BaseException | None = None
+        self._poll: select.poll | None = None
 
     @property
     def was_reset(self) -> bool:
@@ -106,9 +107,10 @@ class UpstreamConnection(ResponseHandler):
         """Report whether the kernel or the TLS layer holds bytes or the end of the stream."""
         assert self.transport is not None  # noqa: S101 - called only while connected
         tls = self.transport.get_extra_info("ssl_object")
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), READABLE)
-        found = poll.poll(0)
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.transport.get_extra_info("socket").fileno(), READABLE)
+        found = self._poll.poll(0)
         # With TLS, the bytes in the kernel may be a message of the TLS protocol itself.
         stray = tls.pending() if tls is not None else found and not found[0][1] & ENDED
         if stray:

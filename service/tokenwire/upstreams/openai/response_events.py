@@ -180,6 +180,8 @@ class ResponseEvents:
             await self._finish()
 
     async def _finish(self) -> None:
+        if self._body.at_eof():
+            return
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(END_OF_BODY_SECONDS):
                 await self._body.readany()
