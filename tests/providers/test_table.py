@@ -4,9 +4,11 @@ import grpc
 import pytest
 
 from support.helpers import retry_delay_of
+from support.keepalive_upstream import chunk
 from support.quirks import Got, Player
-from support.raw_upstream import Reset
+from support.raw_upstream import Piece, Reset
 from support.wire import CANARY, KEY, Wire
+from tokenwire.upstreams.langchain.body import READ_BYTES
 
 ABORTED = grpc.StatusCode.ABORTED
 INTERNAL = grpc.StatusCode.INTERNAL
@@ -89,6 +91,23 @@ async def test_a_reset(wire: Wire, upstream: Player) -> None:
     assert got == Got("half", "UPSTREAM_STREAM_BROKEN", ABORTED)
     got = await upstream.play([Reset()])
     assert got == Got("", "UPSTREAM_UNREACHABLE", UNAVAILABLE, requests=2)
+
+
+async def test_a_break_behind_unread_text(wire: Wire, upstream: Player) -> None:
+    """What has arrived before the connection breaks counts, also if it was not read yet."""
+    texts = ["x" * 500]
+    # A little more than one read: while its text is written, the connection is read from again.
+    while len(body := b"".join(wire.body(*texts))) < READ_BYTES + 1_000:
+        texts.append("x" * 500)
+    text = "".join(texts)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+    head %= wire.content_type.encode()
+    ends: tuple[tuple[Piece, ...], ...] = ((), (Reset(),))
+    for end in ends:
+        got = await upstream.play([head, chunk(body), *end])
+        assert got == Got(text, "UPSTREAM_STREAM_BROKEN", ABORTED)
+        got = await upstream.play([head, chunk(body + wire.end()), *end])
+        assert got == Got(text, usage=(3, 2, 0, 0))
 
 
 async def test_an_error_in_an_answer(wire: Wire, upstream: Player) -> None:

@@ -12,7 +12,6 @@ import select
 from collections.abc import Callable
 from typing import Final
 
-import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -46,12 +45,16 @@ class UpstreamConnection(ResponseHandler):
         self.reused = False
         self.answered = False
         self.ended_by: BaseException | None = None
+        self._cut = False
         self._poll: select.poll | None = None
 
     @property
-    def was_reset(self) -> bool:
-        """Whether the peer has ended the connection without closing it."""
-        return isinstance(self.ended_by, ConnectionError)
+    def was_cut(self) -> bool:
+        """Whether the connection ended before the response, or by a reset.
+
+        Its body looks complete to aiohttp.
+        """
+        return self._cut or isinstance(self.ended_by, ConnectionError)
 
     def expect_response(self) -> None:
         """Accept a response from now on. Called just before the request is written.
@@ -92,16 +95,17 @@ class UpstreamConnection(ResponseHandler):
         self._on_stray()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Record the end of the connection, and fail an incomplete response.
+        """Record the end of the connection, and end an incomplete response.
 
-        aiohttp closes a connection whose chunks do not parse, but does not wake the reader of
-        the body.
+        aiohttp would discard what has arrived of its body and has not been read. It would also not
+        wake the reader of a body whose chunks do not parse.
         """
         self.ended_by = exc
-        body = self._payload
+        body, self._payload = self._payload, None
         super().connection_lost(exc)
-        if body is not None and not body.is_eof() and body.exception() is None:
-            body.set_exception(aiohttp.ClientPayloadError())
+        if body is not None and not body.is_eof():
+            self._cut = True
+            body.feed_eof()
 
     def _has_bytes_or_end(self) -> bool:
         """Report whether the kernel or the TLS layer holds bytes or the end of the stream."""

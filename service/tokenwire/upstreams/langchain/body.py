@@ -87,8 +87,7 @@ class Body:
             error.__traceback__ = None
             raise stream_broken(self._connection, self._exchange.attempts) from None
         if not data:
-            if self._connection is not None and self._connection.was_reset:
-                # A body that ends with the connection looks complete to aiohttp.
+            if self._connection is not None and self._connection.was_cut:
                 raise stream_broken(self._connection, self._exchange.attempts)
             return self._framing.end(), True
         self._exchange.read_at = time.monotonic()

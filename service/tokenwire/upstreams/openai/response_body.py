@@ -64,8 +64,7 @@ class ResponseBody:
                 error.__traceback__ = None
                 raise stream_broken(self._connection, self._attempts) from None
             if not data:
-                if self._connection is not None and self._connection.was_reset:
-                    # A body that ends with the connection looks complete to aiohttp.
+                if self._connection is not None and self._connection.was_cut:
                     raise stream_broken(self._connection, self._attempts)
                 return b""
             self._parts = self._inflate(data) if self._inflate else iter((data,))

@@ -110,8 +110,7 @@ class ResponseEvents:
             raise stream_broken(self._connection, self._attempts) from None
         if not data:
             self._ended = True
-            if self._connection is not None and self._connection.was_reset:
-                # A body that ends with the connection looks complete to aiohttp.
+            if self._connection is not None and self._connection.was_cut:
                 raise stream_broken(self._connection, self._attempts)
             return self._last()
         self.read_at = time.monotonic()
