@@ -118,7 +118,7 @@ async def _next(
     """Return the next events, or None at the end of the stream.
 
     If others write at the moment, the events are those that have arrived when the turn comes, so
-    that one message has them all. So it has if events come as fast as they are read.
+    that one message has them all. Events that come as fast as they are read share a message too.
 
     After the text is complete, a stream that breaks or stalls counts as ended.
 
